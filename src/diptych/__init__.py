@@ -1,0 +1,43 @@
+"""Diptych: recognise pictures, make pictures, and let each check the other.
+
+The names below are the public interface. They are imported on first use, so that ``import diptych`` costs
+milliseconds and does not load torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diptych import interplay
+    from diptych.data.images import Images
+    from diptych.loading import load
+    from diptych.recognition.recognizer import Recognizer
+    from diptych.report import Report
+    from diptych.synthesis.flow import Flow
+    from diptych.synthesis.gan import GAN
+    from diptych.synthesis.vae import VAE
+
+__version__ = "0.1.0"
+__all__ = ["GAN", "VAE", "Flow", "Images", "Recognizer", "Report", "interplay", "load"]
+
+_HOMES = {
+    "Images": "diptych.data.images",
+    "Recognizer": "diptych.recognition.recognizer",
+    "GAN": "diptych.synthesis.gan",
+    "VAE": "diptych.synthesis.vae",
+    "Flow": "diptych.synthesis.flow",
+    "Report": "diptych.report",
+    "load": "diptych.loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "interplay":
+        return importlib.import_module("diptych.interplay")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'diptych' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The hinge: each panel checks and feeds the other."""

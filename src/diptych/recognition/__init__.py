@@ -1,0 +1,1 @@
+"""The panel that tells what is in a picture."""

@@ -1,0 +1,1 @@
+"""Synthesis networks, one family a file."""
