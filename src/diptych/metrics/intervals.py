@@ -1,0 +1,41 @@
+"""How sure a score is: 95 % intervals, so that no figure stands alone."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+NORMAL_95 = 1.959963984540054  # the normal distribution's 97.5 % point
+
+
+def wilson(hits: int, n: int, z: float = NORMAL_95) -> tuple[float, float]:
+    """Interval (low, high) of a share ``hits / n``, right at small n and near 0 and 1 (Wilson 1927).
+
+    (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n); (0, 1) when nothing was counted.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    share, slack = hits / n, z * z / n
+    centre = share + slack / 2
+    half = z * math.sqrt(share * (1 - share) / n + slack / (4 * n))
+    # Exactly 0 or 1 when nothing or everything was hit, which rounding would miss by a hair.
+    low = (centre - half) / (1 + slack) if hits > 0 else 0.0
+    high = (centre + half) / (1 + slack) if hits < n else 1.0
+    return low, high
+
+
+def bootstrap(
+    score: Callable[[Tensor], float], n: int, *, rounds: int = 200, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval (low, high) of ``score(rows)`` over ``rounds`` resamples of n rows (Efron 1979).
+
+    ``score`` gets (n,) int64 row numbers drawn with replacement; the same seed gives the same interval.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    scores = torch.tensor(
+        [score(torch.randint(n, (n,), generator=draw)) for _ in range(rounds)], dtype=torch.float64
+    )
+    tail = (1 - level) / 2
+    low, high = scores.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    return low, high

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from diptych.metrics.intervals import bootstrap, wilson
+
+
+def test_wilson_of_a_known_case():
+    # 81 of 263: the worked example of Newcombe (1998), table I.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (0, 0), (1, 1)])
+def test_wilson_stays_within_bounds_and_holds_the_share(hits, n):
+    low, high = wilson(hits, n)
+    assert 0 <= low <= (hits / n if n else 0.5) <= high <= 1
+    assert high > low
+
+
+def test_bootstrap_is_seeded_and_covers_the_mean():
+    values = torch.arange(100, dtype=torch.float64) / 100
+
+    def mean(rows):
+        return float(values[rows].mean())
+
+    low, high = bootstrap(mean, 100, seed=1)
+    assert (low, high) == bootstrap(mean, 100, seed=1)
+    assert (low, high) != bootstrap(mean, 100, seed=2)
+    # The standard error of the mean is 0.0289: the interval's width should be near 4 of them.
+    assert low < 0.495 < high
+    assert 0.09 < high - low < 0.14
