@@ -1,0 +1,156 @@
+"""Checkpoints that survive a kill at any moment.
+
+::
+
+    checkpoint/
+      run.json         the settings that the run was started with
+      000012800/       one folder a checkpoint, named by pictures seen
+        state.pt       read with ``weights_only=True``
+        state.sha256
+      latest           the name of the newest whole one; written last
+
+A checkpoint is written to a temporary folder, synced and renamed, then ``latest`` moves. One that is damaged is
+passed over for the one before.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from diptych import artefact
+from diptych.errors import ArtefactError, UsageError
+
+log = logging.getLogger("diptych")
+KEPT = 2  # the newest and the one to fall back on
+State = dict[str, Any]
+
+
+class _Hashed:
+    """A file that hashes what passes through: one pass over the bytes for both."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def save(folder: Path, state: State, seen_pictures: int) -> None:
+    """Write ``state`` as the newest checkpoint of the run in ``folder`` and drop all but the last two."""
+    root = folder / "checkpoint"
+    target = root / f"{seen_pictures:012d}"
+    draft = root / f".{target.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    with (draft / "state.pt").open("wb") as file:
+        hashed = _Hashed(file)
+        torch.save(state, hashed)  # type: ignore[arg-type]  # torch asks of a file write and flush alone
+        file.flush()
+        os.fsync(file.fileno())
+    artefact.write_text(draft / "state.sha256", hashed.digest.hexdigest())
+    shutil.rmtree(target, ignore_errors=True)
+    draft.rename(target)
+    artefact.write_text(root / "latest", target.name)
+    for old in _found(root)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load(folder: Path) -> State | None:
+    """The newest whole checkpoint of the run in ``folder``, on the CPU; ``None`` where there is none."""
+    root = folder / "checkpoint"
+    for path in _found(root):
+        try:
+            return _read(path)
+        except (OSError, ArtefactError) as error:
+            log.warning("The checkpoint %s is damaged (%s); falling back to the one before.", path, error)
+    return None
+
+
+def _found(root: Path) -> list[Path]:
+    """Checkpoints, the one that ``latest`` names first, then from new to old."""
+    if not root.is_dir():
+        return []
+    latest = root / "latest"
+    name = latest.read_text(encoding="utf-8").strip() if latest.exists() else ""
+    whole = [p for p in root.iterdir() if p.is_dir() and p.name.isdigit()]
+    return sorted(whole, key=lambda p: (p.name == name, p.name), reverse=True)
+
+
+def _read(path: Path) -> State:
+    with (path / "state.pt").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != (path / "state.sha256").read_text(encoding="utf-8").strip():
+        raise ArtefactError("its checksum does not match")
+    try:
+        state: State = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise ArtefactError(str(error).splitlines()[0]) from error
+    return state
+
+
+def remove(folder: Path) -> None:
+    """Delete the checkpoints of a finished run."""
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Mark ``folder`` as belonging to the run with these settings.
+
+    Raises
+    ------
+    UsageError
+        The folder holds a run, finished or not, with other settings.
+    """
+    held = _held(folder)
+    if held is None:
+        artefact.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
+        return
+    wanted = json.loads(json.dumps(settings))
+    differing = sorted(k for k in {*held, *wanted} if held.get(k) != wanted.get(k))
+    if differing:
+        told = ", ".join(f"{k} {_short(held.get(k))} there, {_short(wanted.get(k))} here" for k in differing)
+        raise UsageError(f"{folder} already holds another run ({told}). Choose another folder, or delete that one.")
+
+
+def finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
+    """Whether ``folder`` holds the finished model of the run with these settings.
+
+    Raises
+    ------
+    UsageError
+        The folder holds a run, finished or not, with other settings.
+    """
+    if folder is None or not (folder / "model.json").exists():
+        return False
+    claim(folder, settings)
+    return True
+
+
+def _held(folder: Path) -> dict[str, Any] | None:
+    """The settings of the run that ``folder`` holds."""
+    if (folder / "model.json").exists():
+        settings: dict[str, Any] = artefact.read(folder).facts.get("settings", {})
+        return settings
+    path = folder / "checkpoint" / "run.json"
+    if not path.exists():
+        return None
+    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return held
+
+
+def _short(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 24 else text[:10] + "…"

@@ -1,0 +1,38 @@
+"""``history.jsonl``: one record a tick, the source of truth for curves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diptych import artefact
+
+Record = dict[str, Any]
+
+
+class History:
+    """The records of a run, in memory and, where there is a folder, on disk.
+
+    Parameters
+    ----------
+    folder
+        The artefact's folder; ``None`` keeps the records in memory only.
+    seen_pictures
+        Where the run continues: later records (of a stretch that will be trained again) are dropped.
+    """
+
+    def __init__(self, folder: Path | None, seen_pictures: int = 0) -> None:
+        self._path = folder / "history.jsonl" if folder else None
+        self.records: list[Record] = []
+        if self._path and self._path.exists() and seen_pictures:
+            self.records = [r for r in read(self._path) if r["seen_pictures"] <= seen_pictures]
+
+    def add(self, record: Record) -> None:
+        """Append one record (a record of the same moment, from before an interruption, gives way to it)."""
+        self.records = [r for r in self.records if r["seen_pictures"] < record["seen_pictures"]] + [record]
+        if self._path:
+            artefact.write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.records))
+
+
+def read(path: Path) -> list[Record]:
+    """The records of a ``history.jsonl``."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -1,0 +1,192 @@
+"""The machine: device, precision, memory format and compilation, chosen by a short timed trial and remembered.
+
+Which of them is fastest differs by processor, network and picture size, by a factor of three either way, so it is
+measured: a few real steps each. The rates are kept in the user's cache folder, keyed by all that they depend on;
+a second run on the same machine chooses the same, which exact resumption needs.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from diptych import artefact
+
+log = logging.getLogger("diptych")
+TRIAL_SECONDS = 0.5  # for each candidate, after its first step
+WORTH_COMPILING_SECONDS = 300  # compiling costs about half a minute: tried only on runs longer than this
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a model is run: all that changes speed and not meaning."""
+
+    device: torch.device
+    bf16: bool = False
+    channels_last: bool = False
+    compile: bool = False
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which a model computes its losses."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """A batch of pictures in the memory format chosen."""
+        return tensor.contiguous(memory_format=self._format)
+
+    def prepare(self, modules: Iterable[nn.Module], compilable: Iterable[nn.Module]) -> None:
+        """Bring modules into the memory format chosen and turn compilation of ``compilable`` on or off."""
+        for module in modules:
+            module.to(memory_format=self._format)  # type: ignore[call-overload]
+        for module in compilable:
+            module._compiled_call_impl = None
+            if self.compile:
+                module.compile()
+
+    @property
+    def _format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def __str__(self) -> str:
+        parts = [describe(self.device), "bf16" if self.bf16 else "fp32"]
+        parts += ["channels last"] if self.channels_last else []
+        parts += ["compiled"] if self.compile else []
+        return ", ".join(parts)
+
+
+@contextmanager
+def eager(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Within the block the modules run uncompiled: scoring in other shapes must not start the compiler again."""
+    held = [(module, module._compiled_call_impl) for module in modules]
+    for module, _ in held:
+        module._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for module, compiled in held:
+            module._compiled_call_impl = compiled
+
+
+def device() -> torch.device:
+    """The fastest device at hand; under ``torchrun`` each process takes the GPU of its local rank."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def describe(where: torch.device) -> str:
+    """The device in words, as reports name it."""
+    if where.type == "cuda":
+        return torch.cuda.get_device_name(where)
+    return f"{where.type.upper()}, {torch.get_num_threads()} threads"
+
+
+def candidates(where: torch.device) -> list[Machine]:
+    """What the trial compares on this device."""
+    if where.type == "mps":
+        return [Machine(where)]
+    if where.type == "cuda":
+        return [Machine(where, bf16, channels_last=True) for bf16 in (True, False)]
+    return [Machine(where, bf16, last) for bf16 in (False, True) for last in (False, True)]
+
+
+Step = Callable[[Machine], None]
+
+
+def choose(
+    step: Step,
+    batch: int,
+    key: str,
+    where: torch.device,
+    expected: Callable[[float], float],
+    compilable: bool,
+) -> tuple[Machine, float]:
+    """The fastest machine for ``step``, and its rate.
+
+    Parameters
+    ----------
+    step
+        Runs one training step on a machine, changing nothing that lasts.
+    batch
+        Pictures a step.
+    key
+        All that the rates depend on, besides the device and torch: the network's layout, the shapes.
+    expected
+        From a rate (pictures a second) to the seconds that the whole run will take.
+    compilable
+        Whether the model has modules that may be compiled.
+
+    Returns
+    -------
+    tuple
+        The machine, and its rate in pictures a second.
+    """
+    rates = _Remembered(key, where)
+    eager = candidates(where)
+    for machine in eager:
+        rates.measure(machine, step, batch)
+    best = max(eager, key=rates.of)
+    if compilable and where.type != "mps" and expected(rates.of(best)) > WORTH_COMPILING_SECONDS:
+        compiled = Machine(where, best.bf16, best.channels_last, compile=True)
+        rates.measure(compiled, step, batch)
+        best = max([best, compiled], key=rates.of)
+    log.info("Machine: %s, about %.0f pictures a second", best, rates.of(best))
+    return best, rates.of(best)
+
+
+class _Remembered:
+    """Rates by machine, in one small file in the cache folder."""
+
+    def __init__(self, key: str, where: torch.device) -> None:
+        facts = f"{key}|{describe(where)}|{platform.processor()}|{os.cpu_count()}|{torch.__version__}"
+        name = hashlib.sha256(facts.encode()).hexdigest()[:24]
+        self._path = cache_folder() / "rates" / f"{name}.json"
+        self._rates: dict[str, float] = {}
+        try:
+            self._rates = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            log.debug("no rates are known yet for this network on this machine")
+
+    def of(self, machine: Machine) -> float:
+        return self._rates[str(machine)]
+
+    def measure(self, machine: Machine, step: Step, batch: int) -> None:
+        """Measure and remember, unless it is known."""
+        if str(machine) in self._rates:
+            return
+        try:
+            self._rates[str(machine)] = _rate(machine, step, batch)
+        except RuntimeError as error:  # a compiler that is not installed, or a kernel that is not there
+            log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
+            self._rates[str(machine)] = 0.0
+        try:
+            artefact.write_text(self._path, json.dumps(self._rates))
+        except OSError as error:
+            log.info("The cache folder cannot be written (%s); the trial will be run again.", error)
+
+
+def _rate(machine: Machine, step: Step, batch: int) -> float:
+    """Pictures a second: the median step after a first one that is not counted."""
+    step(machine)
+    seconds: list[float] = []
+    while sum(seconds) < TRIAL_SECONDS or len(seconds) < 3:
+        start = time.perf_counter()
+        step(machine)
+        if machine.device.type == "cuda":
+            torch.cuda.synchronize(machine.device)
+        seconds.append(time.perf_counter() - start)
+    return batch / sorted(seconds)[len(seconds) // 2]
+
+
+def cache_folder() -> Path:
+    """Where Diptych keeps what can be made again: ``$XDG_CACHE_HOME/diptych``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"
