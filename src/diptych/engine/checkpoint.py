@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import torch
 
-from diptych import artefact
+from diptych import artefact, files
 from diptych.errors import ArtefactError, UsageError
 
 log = logging.getLogger("diptych")
@@ -60,10 +60,10 @@ def save(folder: Path, state: State, seen_pictures: int) -> None:
         torch.save(state, hashed)  # type: ignore[arg-type]  # torch asks of a file write and flush alone
         file.flush()
         os.fsync(file.fileno())
-    artefact.write_text(draft / "state.sha256", hashed.digest.hexdigest())
+    files.write_text(draft / "state.sha256", hashed.digest.hexdigest())
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
-    artefact.write_text(root / "latest", target.name)
+    files.write_text(root / "latest", target.name)
     for old in _found(root)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -116,7 +116,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     held = _held(folder)
     if held is None:
-        artefact.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
+        files.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
         return
     wanted = json.loads(json.dumps(settings))
     differing = sorted(k for k in {*held, *wanted} if held.get(k) != wanted.get(k))
@@ -142,7 +142,7 @@ def finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
 def _held(folder: Path) -> dict[str, Any] | None:
     """The settings of the run that ``folder`` holds."""
     if (folder / "model.json").exists():
-        settings: dict[str, Any] = artefact.read(folder).facts.get("settings", {})
+        settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
         return settings
     path = folder / "checkpoint" / "run.json"
     if not path.exists():

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from diptych import artefact
+from diptych import files
 
 Record = dict[str, Any]
 
@@ -30,7 +30,7 @@ class History:
         """Append one record (a record of the same moment, from before an interruption, gives way to it)."""
         self.records = [r for r in self.records if r["seen_pictures"] < record["seen_pictures"]] + [record]
         if self._path:
-            artefact.write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.records))
+            files.write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.records))
 
 
 def read(path: Path) -> list[Record]:

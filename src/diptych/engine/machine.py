@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diptych import artefact
+from diptych import files
 
 log = logging.getLogger("diptych")
 TRIAL_SECONDS = 0.5  # for each candidate, after its first step
@@ -169,7 +169,7 @@ class _Remembered:
             log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
             self._rates[str(machine)] = 0.0
         try:
-            artefact.write_text(self._path, json.dumps(self._rates))
+            files.write_text(self._path, json.dumps(self._rates))
         except OSError as error:
             log.info("The cache folder cannot be written (%s); the trial will be run again.", error)
 

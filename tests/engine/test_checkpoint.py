@@ -1,0 +1,77 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from diptych.engine import checkpoint
+from diptych.errors import UsageError
+
+
+def test_the_newest_is_loaded_and_two_are_kept(tmp_path):
+    for seen in (100, 200, 300):
+        checkpoint.save(tmp_path, {"x": torch.full((3,), seen), "seen_pictures": seen}, seen)
+    assert checkpoint.load(tmp_path)["seen_pictures"] == 300
+    kept = sorted(p.name for p in (tmp_path / "checkpoint").iterdir() if p.is_dir())
+    assert kept == ["000000000200", "000000000300"]
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "empty", "no checksum"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
+    for seen in (100, 200):
+        checkpoint.save(tmp_path, {"x": torch.zeros(500), "seen_pictures": seen}, seen)
+    newest = tmp_path / "checkpoint" / "000000000200"
+    data = bytearray((newest / "state.pt").read_bytes())
+    if harm == "truncate":
+        (newest / "state.pt").write_bytes(data[: len(data) // 2])
+    elif harm == "flip":
+        data[len(data) // 2] ^= 1
+        (newest / "state.pt").write_bytes(data)
+    elif harm == "empty":
+        (newest / "state.pt").write_bytes(b"")
+    else:
+        (newest / "state.sha256").unlink()
+    assert checkpoint.load(tmp_path)["seen_pictures"] == 100
+
+
+def test_a_checkpoint_is_data_and_never_code(tmp_path):
+    """A checkpoint that names a function to call is refused, not run."""
+
+    class Harm:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/harmed",)
+
+    checkpoint.save(tmp_path, {"x": Harm()}, 100)
+    assert checkpoint.load(tmp_path) is None
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_killed_while_writing_there_is_always_a_whole_one(tmp_path):
+    program = (
+        "import sys, torch; from pathlib import Path; from diptych.engine import checkpoint\n"
+        "for seen in range(1, 10**6): checkpoint.save(Path(sys.argv[1]), {'n': seen, 'x': torch.zeros(10**6)}, seen)"
+    )
+    last = 0
+    for delay in (0.05, 0.11, 0.23):
+        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+        while not (tmp_path / "checkpoint" / "latest").exists() and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        state = checkpoint.load(tmp_path)
+        assert state is not None
+        assert state["n"] >= 1
+        last = max(last, state["n"])
+    assert last > 1
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
+    checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
+    with pytest.raises(UsageError, match="epochs 10 there, 20 here"):
+        checkpoint.claim(tmp_path, {"epochs": 20, "seed": 0})
+    assert not checkpoint.finished(tmp_path, {"epochs": 10, "seed": 0})

@@ -1,0 +1,47 @@
+"""Two real processes under ``torchrun`` train what one process trains."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import torch
+from diptych.engine.loop import Run
+from diptych.engine.task import Recipe
+sys.path.insert(0, sys.argv[2])
+from tests.engine import tiny
+task = tiny.Tiny(noisy=False)
+folder = Path(sys.argv[1])
+run = Run(task, tiny.images(), size=8, recipe=Recipe(batch=16, pictures=640, half_life=50), folder=folder, settings={})
+ticks = list(run)
+torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/left-by-{run.group.rank}.pt")
+"""
+
+
+def launched(folder: Path, processes: int) -> None:
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    subprocess.run([*command, str(program), str(folder), root], check=True, timeout=120, capture_output=True)
+
+
+def test_two_processes_train_the_model_of_one(tmp_path):
+    left = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        launched(folder, processes)
+        left[processes] = [torch.load(p) for p in sorted(folder.glob("left-by-*.pt"))]
+        assert len((folder / "history.jsonl").read_text().splitlines()) == 20
+    (alone, alone_losses), *_ = left[1]
+    (first, first_losses), (second, second_losses) = left[2]
+    assert first_losses == second_losses
+    for name in alone:
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(alone[name], first[name], rtol=5e-2, atol=5e-3)
+    assert abs(alone_losses["reader"] - first_losses["reader"]) < 0.02

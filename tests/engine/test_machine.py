@@ -1,0 +1,61 @@
+import time
+
+import torch
+from torch import nn
+
+from diptych.engine import machine
+
+
+def test_the_fastest_candidate_is_chosen_and_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls: list[machine.Machine] = []
+
+    def step(on: machine.Machine) -> None:
+        calls.append(on)
+        time.sleep(0.001 if on.bf16 and on.channels_last else 0.05)
+
+    def chosen() -> tuple[machine.Machine, float]:
+        return machine.choose(step, 64, "net", torch.device("cpu"), lambda rate: 1.0, compilable=True)
+
+    first, rate = chosen()
+    assert (first.bf16, first.channels_last, first.compile) == (True, True, False)
+    assert rate > 64 / 0.05
+    tried = len(calls)
+    assert chosen() == (first, rate)
+    assert len(calls) == tried
+
+
+def test_a_candidate_that_does_not_work_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def step(on: machine.Machine) -> None:
+        if on.bf16:
+            raise RuntimeError("no such kernel")
+
+    chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
+    assert not chosen.bf16
+
+
+def test_compilation_is_tried_on_long_runs_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def step(on: machine.Machine) -> None:
+        time.sleep(0.001 if on.compile else 0.01)
+
+    def chosen(seconds: float) -> machine.Machine:
+        return machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: seconds, compilable=True)[0]
+
+    assert not chosen(10).compile
+    assert chosen(3600).compile
+
+
+def test_modules_are_compiled_and_back_without_new_names():
+    module = nn.Sequential(nn.Linear(2, 2))
+    names = list(module.state_dict())
+    machine.Machine(torch.device("cpu"), compile=True).prepare([module], [module])
+    assert list(module.state_dict()) == names
+    with machine.eager([module]):
+        assert module._compiled_call_impl is None
+    assert module._compiled_call_impl is not None
+    machine.Machine(torch.device("cpu")).prepare([module], [module])
+    assert module._compiled_call_impl is None
