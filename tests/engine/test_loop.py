@@ -142,9 +142,7 @@ def test_a_time_budget_is_kept_and_the_run_ends_annealed(slow):
     task = tiny.Tiny()
     task.before_step = lambda progress: (task.progress_seen.append(progress), time.sleep(slow))
     started = time.monotonic()
-    _, ticks, _ = trained(
-        task=task, recipe=Recipe(batch=16, minutes=5 / 60, reserve_seconds=1.0), started=started
-    )
+    _, ticks, _ = trained(task=task, recipe=Recipe(batch=16, minutes=5 / 60, reserve_seconds=1.0), started=started)
     taken = time.monotonic() - started
     assert 2.5 < taken < 4.6
     assert ticks[-1].progress == 1.0

@@ -49,7 +49,7 @@ class Group:
         flat = torch.cat([t.reshape(-1).float() for t in floats])
         dist.all_reduce(flat)
         flat /= self.world
-        for tensor, part in zip(floats, flat.split([t.numel() for t in floats]), strict=True):
+        for tensor, part in zip(floats, torch.split(flat, [t.numel() for t in floats]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, numbers: Sequence[float]) -> list[float]:

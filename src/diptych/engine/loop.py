@@ -177,9 +177,9 @@ class Run:
     def _look_up(self, signals: Signals) -> None:
         """Between two steps: plan anew, write a checkpoint, or stop, as the leader says."""
         wait = max(CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
-        save = time.monotonic() - self._checkpoint_at > wait
+        due = time.monotonic() - self._checkpoint_at > wait
         plan = self.clock.look(self.seen_pictures)
-        stop, save, *laid_out = self.group.agree([signals.received, save, *plan.numbers()])
+        stop, save, *laid_out = self.group.agree([signals.received, due, *plan.numbers()])
         self.clock.plan = Plan.of(laid_out)
         if stop or save:
             self._guard(self._means())

@@ -46,7 +46,7 @@ class Machine:
     def prepare(self, modules: Iterable[nn.Module], compilable: Iterable[nn.Module]) -> None:
         """Bring modules into the memory format chosen and turn compilation of ``compilable`` on or off."""
         for module in modules:
-            module.to(memory_format=self._format)  # type: ignore[call-overload]
+            module.to(memory_format=self._format)
         for module in compilable:
             module._compiled_call_impl = None
             if self.compile:

@@ -28,7 +28,7 @@ def play(task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor
             if loss is None:
                 return
             # Only this player's parameters: the critic's loss must not fill the generator's gradients.
-            (loss / parts).backward(inputs=list(players[player]))
+            torch.autograd.backward(loss / parts, inputs=list(players[player]))
             total = total + loss.detach().float() / parts
         yield player, total
 
