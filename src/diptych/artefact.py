@@ -1,0 +1,217 @@
+"""The artefact: the folder is the model.
+
+::
+
+    models/pets/
+      model.json            format, kind, parameters, classes, preprocessing, versions; written last
+      weights.safetensors   final weights
+      data.json             what it was trained on
+      README.md             model card
+      report.html           what a person looks at
+      history.jsonl         one record a tick (the engine's)
+      checkpoint/           resume only (the engine's)
+
+Loading executes nothing: JSON and safetensors. A folder without ``model.json`` is no model yet.
+"""
+
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from diptych import __version__
+from diptych.errors import ArtefactError
+from diptych.files import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FORMAT", "Artefact", "facts", "read", "write", "write_bytes", "write_text"]
+
+FORMAT = 1
+_VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
+
+
+class Page(Protocol):
+    """What can be shown as one HTML page, such as a Report."""
+
+    def html(self) -> str:
+        """The page."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a model folder holds: where it is, its facts (``model.json``) and its weights by name, on the CPU."""
+
+    folder: Path
+    facts: dict[str, Any]
+    weights: "dict[str, Tensor]"
+
+
+def write(
+    folder: str | Path,
+    facts: Mapping[str, Any],
+    weights: "Mapping[str, Tensor]",
+    *,
+    data: Mapping[str, Any] | None = None,
+    card: str = "",
+    report: Page | None = None,
+) -> Path:
+    """Save a model into ``folder``, replacing the one that is there; returns the folder.
+
+    Parameters
+    ----------
+    facts
+        JSON-able; must hold "kind". The format, the versions of the libraries and the weights' checksum are added.
+    weights
+        Tensors by name, on any device and in any memory layout, shared storage included.
+    data
+        What it was trained on, for ``data.json``.
+    card
+        The model card, Markdown, for ``README.md``.
+    report
+        The page for ``report.html``.
+    """
+    target = Path(folder)
+    packed = _pack(weights)
+    written = {"format": FORMAT, **facts, "versions": _versions()}
+    written["weights_sha256"] = hashlib.sha256(packed).hexdigest()
+    # While model.json is away the folder is no model, so no moment pairs old facts with new weights.
+    (target / "model.json").unlink(missing_ok=True)
+    write_bytes(target / "weights.safetensors", packed)
+    if data is not None:
+        write_text(target / "data.json", _json(data))
+    if card:
+        write_text(target / "README.md", card)
+    if report is not None:
+        write_text(target / "report.html", report.html())
+    write_text(target / "model.json", _json(written))
+    return target
+
+
+def read(folder: str | Path, kind: str | None = None) -> Artefact:
+    """Read the model in ``folder``; executes nothing.
+
+    Raises
+    ------
+    ArtefactError
+        There is no model, it is damaged, was saved by a newer Diptych, or is not of this ``kind``.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    told = facts(folder, kind)
+    path = Path(folder) / "weights.safetensors"
+    try:
+        packed = path.read_bytes()
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    if told.get("weights_sha256") not in (None, hashlib.sha256(packed).hexdigest()):
+        raise _damaged(path, "its checksum does not match")
+    try:
+        weights = load(packed)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    del packed
+    return Artefact(Path(folder), told, {name: torch.as_tensor(t) for name, t in weights.items()})
+
+
+def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
+    """The facts of the model in ``folder`` (its ``model.json``), without its weights.
+
+    Raises
+    ------
+    ArtefactError
+        As :func:`read`.
+    """
+    path = Path(folder) / "model.json"
+    told = _object(path, _text(path))
+    if type(told.get("format")) is not int or not isinstance(told.get("kind"), str):
+        raise _damaged(path, "it names no format and kind")
+    if told["format"] > FORMAT:
+        raise ArtefactError(
+            f"{folder} was saved by a newer Diptych (format {told['format']}; this one reads up to {FORMAT}). "
+            "Upgrade with: pip install --upgrade diptych"
+        )
+    if kind is not None and told["kind"] != kind:
+        raise ArtefactError(f"{folder} holds a {told['kind']}, not a {kind}. Name the folder of a {kind}.")
+    return told
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtefactError(_absent(path.parent)) from None
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it is no UTF-8 text") from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+
+
+def _absent(folder: Path) -> str:
+    if not folder.exists():
+        return f"There is no model at {folder}: no such folder. Train one with: diptych fit"
+    if not folder.is_dir():
+        return f"{folder} is a file; a model is a folder that holds model.json. Name the folder."
+    if (folder / "checkpoint").is_dir():
+        return f"{folder} holds a run that has not finished. Run the same fit command again to finish it."
+    return f"{folder} holds no model (no model.json in it). Name the folder that diptych fit wrote."
+
+
+def _object(path: Path, text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"it is no JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise _damaged(path, "it holds no JSON object")
+    return told
+
+
+def _damaged(path: Path, why: str) -> ArtefactError:
+    return ArtefactError(
+        f"The model in {path.parent} is damaged: {path.name}: {why}. Restore the folder from a copy, or train again."
+    )
+
+
+def _pack(weights: "Mapping[str, Tensor]") -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    # A copy each: safetensors refuses tensors that share storage or are not laid out row by row.
+    return save(
+        {
+            name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+            for name, tensor in weights.items()
+        },
+        metadata={"format": "pt"},
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(_strict(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _strict(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return _strict(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _versions() -> dict[str, str]:
+    known = {"diptych": __version__, "python": platform.python_version()}
+    return {**known, **{name: version(name) for name in _VERSIONED}}

@@ -1,0 +1,44 @@
+"""Files that are whole or not there: written under a temporary name, synced, then renamed."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` holds, at every moment and after a power cut, the old bytes or the new.
+
+    Folders that are missing are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{secrets.token_hex(6)}.draft")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write ``text`` as UTF-8, atomically.
+
+    What UTF-8 cannot hold (half of a file name that is not UTF-8) becomes its escape, ``\udcff``: in a JSON
+    string that reads back as the same name, on a page it is visible and harmless.
+    """
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last; not every system can (Windows opens no folders)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,109 @@
+"""A report as one HTML page: no script, nothing from outside, every word escaped."""
+
+from base64 import b64encode
+from html import escape
+from typing import Any
+
+from diptych import __version__
+from diptych.report.report import Report, Score, Table, number
+from diptych.report.style import STYLE
+from diptych.report.text import cell, fact, numeric, words
+
+
+def page(report: Report) -> str:
+    """The page."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{_safe(report.title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header><h1>{_safe(report.title)}</h1>{_contents(report)}</header>
+{_body(report)}
+{"".join(_part(part, i) for i, part in enumerate(report.parts, 1))}
+</main>
+<footer>Diptych {__version__}. Ranges are 95 % intervals; n counts the pictures that a score rests on.</footer>
+</body>
+</html>
+"""
+
+
+def _contents(report: Report) -> str:
+    if len(report.parts) < 2:
+        return ""
+    links = [f'<a href="#part-{i}">{_safe(part.title)}</a>' for i, part in enumerate(report.parts, 1)]
+    return f"<nav>{''.join(links)}</nav>"
+
+
+def _part(report: Report, i: int) -> str:
+    return f'<section class="part" id="part-{i}"><h2>{_safe(report.title)}</h2>{_body(report)}</section>\n'
+
+
+def _body(report: Report) -> str:
+    return "\n".join(
+        block
+        for block in (
+            _scores(report.scores),
+            _findings(report.findings),
+            "".join(_figure(caption, data) for caption, data in report.figures.items()),
+            "".join(_table(caption, table) for caption, table in report.tables.items()),
+            _facts(report.facts),
+        )
+        if block
+    )
+
+
+def _scores(scores: dict[str, Score]) -> str:
+    cards = [
+        f'<div class="score"><dt>{_safe(words(name))}</dt><dd><b>{number(score.value)}</b>'
+        f"<span>{_safe(score.interval)}</span><span>n = {score.n:,}</span></dd></div>"
+        for name, score in scores.items()
+    ]
+    return f'<dl class="scores">{"".join(cards)}</dl>' if cards else ""
+
+
+def _findings(findings: list[str]) -> str:
+    items = "".join(f"<li>{_safe(finding)}</li>" for finding in findings)
+    return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+def _figure(caption: str, data: bytes) -> str:
+    kind = "png" if data.startswith(b"\x89PNG") else "svg+xml"
+    source = f"data:image/{kind};base64,{b64encode(data).decode()}"
+    return (
+        f'<figure><img class="{kind[:3]}" alt="{_safe(caption)}" src="{source}">'
+        f"<figcaption>{_safe(caption)}</figcaption></figure>\n"
+    )
+
+
+def _table(caption: str, table: Table) -> str:
+    right = [any(numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
+    side = ['<th class="n">' if r else "<th>" for r in right]
+    head = "".join(f"{tag}{_safe(name)}</th>" for tag, name in zip(side, table.columns, strict=True))
+    rows = "".join(f"<tr>{''.join(_cell(v, r) for v, r in zip(row, right, strict=True))}</tr>\n" for row in table.rows)
+    return (
+        f'<div class="table"><table><caption>{_safe(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
+    )
+
+
+def _cell(value: Any, right: bool) -> str:
+    tag = '<td class="n">' if right else "<td>"
+    if isinstance(value, Score):
+        return f"{tag}{number(value.value)} <small>{_safe(value.interval)}</small></td>"
+    return f"{tag}{_safe(cell(value))}</td>"
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    items = "".join(f"<dt>{_safe(words(k))}</dt><dd>{_safe(fact(v))}</dd>" for k, v in facts.items())
+    return f'<details open><summary>Details</summary><dl class="facts">{items}</dl></details>' if items else ""
+
+
+def _safe(text: str) -> str:
+    # Control characters (a file name may hold them) are not allowed in HTML, even escaped.
+    return escape("".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text))

@@ -1,0 +1,131 @@
+"""What every check and every training run hands back: a Report."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diptych.files import write_text
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure with its 95 % interval; ``low`` and ``high`` are ``None`` where none is known.
+
+    ``n`` is the number of pictures that it rests on.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def __str__(self) -> str:
+        return f"{number(self.value)}{self.interval and f' ({self.interval})'}"
+
+    @property
+    def interval(self) -> str:
+        """The interval in words, "0.941 to 0.983"; empty where none is known."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{number(self.low)} to {number(self.high)}"
+
+    def json(self) -> dict[str, float | int | None]:
+        """``{"value", "low", "high", "n"}``."""
+        return {"value": plain(self.value), "low": plain(self.low), "high": plain(self.high), "n": self.n}
+
+
+@dataclass
+class Table:
+    """A table; a cell is text, a number, a Score, or ``None`` for an empty one."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def json(self) -> dict[str, Any]:
+        """``{"columns", "rows"}``."""
+        return {"columns": self.columns, "rows": plain(self.rows)}
+
+
+@dataclass
+class Report:
+    """Scores with intervals, findings, tables and figures.
+
+    Attributes
+    ----------
+    title
+        What it is about.
+    scores
+        By name ("accuracy"); underscores are shown as spaces.
+    findings
+        Sentences: what a person should know or do.
+    tables, figures
+        By caption; a figure is a PNG or an SVG.
+    facts
+        Settings and counts, JSON-able.
+    parts
+        Reports within this one, shown as its sections.
+    """
+
+    title: str
+    scores: dict[str, Score] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    parts: "list[Report]" = field(default_factory=list)
+
+    def __str__(self) -> str:
+        from diptych.report.text import text
+
+        return text(self)
+
+    def json(self) -> dict[str, Any]:
+        """All but the figures; NaN and infinity become ``None``."""
+        told = {
+            "title": self.title,
+            "scores": {name: score.json() for name, score in self.scores.items()},
+            "findings": list(self.findings),
+            "tables": {name: table.json() for name, table in self.tables.items()},
+            "facts": plain(self.facts),
+        }
+        return {**told, "parts": [part.json() for part in self.parts]} if self.parts else told
+
+    def html(self) -> str:
+        """One page that needs nothing from outside; the same report gives the same bytes."""
+        from diptych.report.html import page
+
+        return page(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to ``path``; returns the path."""
+        target = Path(path)
+        write_text(target, self.html())
+        return target
+
+
+def number(value: float) -> str:
+    """A figure as a person reads it: three decimals where they matter, thousands apart, no trailing noise."""
+    if value != value:
+        return "–"
+    if (float(value).is_integer() and abs(value) >= 2) or math.isinf(value):
+        return f"{value:,.0f}"
+    if abs(value) >= 100:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+
+
+def plain(value: Any) -> Any:
+    """``value`` as strict JSON can hold it: numpy unpacked, paths as text, NaN and infinity as ``None``."""
+    if isinstance(value, Score | Table):
+        return value.json()
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):  # numpy and torch
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)

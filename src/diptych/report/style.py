@@ -1,0 +1,54 @@
+"""How the pages look: legible on a phone, by day and by night, and on paper."""
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #646b73; --line: #dfe2e6; --page: #fcfcfd;
+  --card: #ffffff; --accent: #0b6e78; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --soft: #9aa1a9; --line: #2d3238;
+  --page: #14171a; --card: #1b1f23; --accent: #5cc4cf; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: break-word;
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC",
+  "PingFang SC", "Microsoft YaHei", sans-serif; }
+main { max-width: 64rem; margin: 0 auto; padding: clamp(1.25rem, 4vw, 3rem) clamp(1rem, 4vw, 2rem) 1rem; }
+h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; letter-spacing: -.015em; margin: 0 0 .6em; }
+h2 { font-size: 1.35rem; line-height: 1.25; letter-spacing: -.01em; margin: 0 0 .8em; }
+nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin-bottom: 1.4rem; }
+nav a { color: var(--accent); text-decoration: none; }
+nav a:hover { text-decoration: underline; }
+.part { border-top: 1px solid var(--line); margin-top: 2.6rem; padding-top: 2rem; }
+.scores { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .8rem;
+  margin: 0 0 1.6rem; }
+.score { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
+.score dt { color: var(--soft); font-size: .88rem; }
+.score dd { margin: 0; }
+.score b { display: block; font-size: 1.75rem; font-weight: 600; line-height: 1.3; letter-spacing: -.02em;
+  font-variant-numeric: tabular-nums; }
+.score span { display: block; color: var(--soft); font-size: .82rem; font-variant-numeric: tabular-nums; }
+.findings { margin: 0 0 1.6rem; padding: 0; list-style: none; }
+.findings li { border-left: 3px solid var(--accent); padding: .1rem 0 .1rem .9rem; margin: .55rem 0;
+  max-width: 46rem; }
+figure { margin: 0 0 1.8rem; }
+figure img { display: block; max-width: 100%; height: auto; border-radius: .3rem; }
+figure img.png { image-rendering: pixelated; }
+figcaption { color: var(--soft); font-size: .88rem; margin-top: .5rem; max-width: 46rem; }
+.table { overflow-x: auto; margin: 0 0 1.8rem; }
+table { border-collapse: collapse; font-size: .93rem; }
+caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+th, td { text-align: left; padding: .35rem 1.2rem .35rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+th { color: var(--soft); font-weight: 500; font-size: .85rem; white-space: nowrap; }
+.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+small { color: var(--soft); }
+details { margin: 0 0 1.6rem; }
+summary { cursor: pointer; color: var(--soft); font-size: .88rem; }
+.facts { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .2rem 1.4rem;
+  margin: .7rem 0 0; font-size: .93rem; }
+.facts dt { color: var(--soft); }
+.facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+footer { max-width: 64rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2rem) 2.5rem; color: var(--soft);
+  font-size: .82rem; }
+@media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --accent: #000; }
+  body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } nav { display: none; }
+  figure, .score, tr, .findings li { break-inside: avoid; } h2 { break-after: avoid; }
+  .table { overflow: visible; } }
+"""

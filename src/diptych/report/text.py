@@ -1,0 +1,89 @@
+"""A report as plain text, for terminals and logs."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+from unicodedata import east_asian_width
+
+from diptych.report.report import Report, Score, Table, number
+
+WIDTH = 96
+
+
+def text(report: Report) -> str:
+    """The whole report but its figures."""
+    return "\n".join(_lines(report, "=")) + "\n"
+
+
+def cell(value: Any) -> str:
+    """A table's cell on one line."""
+    if isinstance(value, float):
+        return number(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else fact(value)
+
+
+def fact(value: Any) -> str:
+    """A setting or a count on one line, a number as it was set."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(fact(v) for v in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {fact(v)}" for k, v in value.items())
+    return " ".join(str(value).split())
+
+
+def numeric(value: Any) -> bool:
+    """Whether a cell is set to the right."""
+    return isinstance(value, int | float | Score) and not isinstance(value, bool)
+
+
+def _lines(report: Report, rule: str) -> list[str]:
+    lines = [report.title, rule * len(report.title)]
+    if report.scores:
+        rows = [[words(k), number(s.value), s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
+        lines += ["", *_columns(rows)]
+    if report.findings:
+        lines.append("")
+        for finding in report.findings:
+            lines += textwrap.wrap(finding, WIDTH, initial_indent="- ", subsequent_indent="  ")
+    for caption, table in report.tables.items():
+        lines += ["", caption, *_table(table)]
+    if report.facts:
+        lines += ["", *_columns([[words(k), fact(v)] for k, v in report.facts.items()])]
+    for part in report.parts:
+        lines += ["", "", *_lines(part, "-")]
+    return lines
+
+
+def words(name: str) -> str:
+    """A key as words."""
+    return name.replace("_", " ")
+
+
+def _table(table: Table) -> list[str]:
+    right = [
+        bool(table.rows) and all(numeric(row[i]) or row[i] is None for row in table.rows)
+        for i in range(len(table.columns))
+    ]
+    return _columns([table.columns, *[[cell(v) for v in row] for row in table.rows]], right)
+
+
+def _columns(rows: list[list[str]], right: list[bool] | None = None) -> list[str]:
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = right or [False] * len(widths)
+    return ["  " + "  ".join(_padded(*one) for one in zip(row, widths, right, strict=True)).rstrip() for row in rows]
+
+
+def _padded(value: str, width: int, right: bool) -> str:
+    space = " " * (width - _width(value))
+    return space + value if right else value + space
+
+
+def _width(value: str) -> int:
+    """Columns on a terminal: Chinese, Japanese and Korean characters take two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in value)
