@@ -13,7 +13,7 @@ setup: .venv/.installed
 	touch $@
 
 .venv/.bench: .venv/.installed
-	$(INSTALL) '.[bench]'
+	$(INSTALL) --editable '.[dev,bench]'
 	touch $@
 
 demo: setup

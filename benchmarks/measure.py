@@ -1,0 +1,115 @@
+"""Runs a command in a process of its own and tells its seconds and its peak memory; names the hardware."""
+
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+SAMPLE_SECONDS = 0.1
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process did: what it printed, wall seconds from its start to its end, and peak resident bytes."""
+
+    stdout: str
+    seconds: float
+    peak_bytes: int
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
+    """Run ``command`` to its end.
+
+    The peak is the larger of the kernel's own figure for the process (exact) and the largest sum over the process
+    and its children, which is sampled: a program must not look small because it works in helpers.
+
+    Raises
+    ------
+    SystemExit
+        The command failed; its output has been shown.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    sampler = _Sampler(process.pid)
+    sampler.start()
+    assert process.stdout is not None
+    stdout = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    sampler.stop()
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nended with exit code {process.returncode}.\n{stdout}")
+    own = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Measured(stdout, seconds, max(own, sampler.peak_bytes))
+
+
+class _Sampler(threading.Thread):
+    """Watches the resident memory of a process and all its descendants (where there is /proc)."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.peak_bytes = pid, 0
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in _family(self.pid)))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _family(pid: int) -> list[int]:
+    """The process and its descendants."""
+    try:
+        children = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in _children(task)]
+    except OSError:  # it has ended, or there is no /proc
+        return []
+    return [pid, *(one for child in children for one in _family(child))]
+
+
+def _children(task: Path) -> list[str]:
+    return (task / "children").read_text(encoding="ascii").split()
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def hardware(*packages: str) -> dict[str, str]:
+    """The machine and the versions in use, as a table's reader needs them."""
+    told = {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+    return {**told, **{name: _version(name) for name in packages}}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
