@@ -1,0 +1,252 @@
+"""Bytes to RGB pixels: upright, bounded, whole. The only place where a file's bytes are trusted.
+
+Every kind of picture has one stated meaning here:
+
+===================================  =====================================================================
+EXIF orientation                     applied
+CMYK, YCbCr, LAB                     converted to RGB
+palette, 1 bit                       expanded
+alpha or a transparent colour        laid on white
+animated, several pages              the first frame
+16 bits a channel                    rescaled, 0..65535 -> 0..255
+32-bit integers, floats              0..1, 0..255 or 0..65535, whichever is the first to hold every value;
+                                     else stretched from the smallest to the largest value
+===================================  =====================================================================
+
+A picture is decoded whole or not at all: anything else is a :class:`~diptych.errors.PictureError`.
+"""
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+
+from diptych.errors import PictureError
+
+Geometry = Literal["squash", "crop"]
+Pixels = NDArray[np.uint8]
+
+PIXEL_LIMIT = 50_000_000
+#: What 50 million pixels of four 16-bit channels take when nothing is compressed.
+BYTE_LIMIT = 8 * PIXEL_LIMIT + 1_000_000
+#: The one filter for every change of size; Pillow widens it when it shrinks, so that nothing aliases.
+FILTER = Image.Resampling.BICUBIC
+
+# Common first. Formats that call other programs (EPS) or are no pictures for people are left out on purpose.
+_FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO", "DIB"),
+    *("PCX", "SGI", "QOI", "PSD", "DDS", "ICNS", "SUN"),
+)
+# TGA has no signature: any bytes may pass for one, so that it needs its file name to be believed.
+_UNSIGNED = ("TGA",)
+SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".psd", ".dds", ".icns", ".ras"]
+)
+_CUT = "the file ends before the picture does"
+_DAMAGED = "the file is damaged"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings about odd files from the person: what matters is raised as a PictureError.
+
+    To be entered by the thread that starts the work, since Python's warning filters belong to the process.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+def decode(data: bytes | memoryview, path: str = "") -> Pixels:
+    """Decode one picture at its own size.
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    path
+        How to name the picture in an error.
+
+    Returns
+    -------
+    (H, W, 3) uint8, RGB, upright.
+
+    Raises
+    ------
+    PictureError
+        If it is no picture, is cut off or damaged, or holds more than 50 million pixels.
+    """
+    with _explained(path):
+        return _pixels(_upright(_loaded(_opened(data, path))))
+
+
+def decode_square(
+    data: bytes | memoryview, size: int, geometry: Geometry = "squash", path: str = ""
+) -> tuple[Pixels, tuple[int, int]]:
+    """Decode one picture as a square of ``size`` pixels a side; see :func:`square` for the geometry.
+
+    Returns
+    -------
+    The (size, size, 3) uint8 RGB pixels, and the picture's own upright width and height.
+    """
+    with _explained(path):
+        picture = _opened(data, path)
+        dimensions = _upright_size(picture)
+        if picture.format in ("JPEG", "MPO"):
+            # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
+            picture.draft(None, (2 * size, 2 * size))
+        return square(_upright(_loaded(picture)), size, geometry), dimensions
+
+
+def dimensions(data: bytes | memoryview, path: str = "") -> tuple[int, int]:
+    """Width and height of a picture when upright, from its header alone."""
+    with _explained(path):
+        return _upright_size(_opened(data, path))
+
+
+def square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squash") -> Pixels:
+    """Resize to (size, size, 3): the whole picture ("squash") or its largest centred square ("crop")."""
+    if isinstance(picture, np.ndarray):
+        if picture.shape == (size, size, 3):
+            return picture
+        picture = Image.fromarray(picture)
+    width, height = picture.size
+    if (width, height) == (size, size):
+        return _pixels(picture)
+    side = min(width, height)
+    left, top = ((width - side) // 2, (height - side) // 2) if geometry == "crop" else (0, 0)
+    box = (left, top, left + side, top + side) if geometry == "crop" else (0, 0, width, height)
+    return _pixels(picture.resize((size, size), FILTER, box))
+
+
+def looks_like_a_picture(prefix: bytes) -> bool:
+    """Whether a file that begins with these 16 bytes has the signature of a known format."""
+    return next(_candidates(prefix, ""), None) is not None
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Put whatever a decoder throws at hostile or broken bytes into words."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except MemoryError:
+        raise PictureError("there is not enough memory to decode it", path) from None
+    except Exception as error:
+        cut = isinstance(error, EOFError) or "truncat" in str(error).lower()
+        raise PictureError(_CUT if cut else _DAMAGED, path) from error
+
+
+def _candidates(prefix: bytes, path: str) -> Iterator[str]:
+    if _FORMATS[0] not in Image.OPEN or _FORMATS[-1] not in Image.OPEN:
+        Image.init()
+    for name in _FORMATS:
+        if name in _UNSIGNED and not path.lower().endswith(f".{name.lower()}"):
+            continue
+        if name in Image.OPEN:
+            accept = Image.OPEN[name][1]
+            if accept is None or accept(prefix) is True:
+                yield name
+
+
+def _opened(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
+    """Read the header, and no more. Not ``Image.open``, whose own limit warns or says less than ours."""
+    if not len(data):
+        raise PictureError("the file is empty", path)
+    known = False
+    for name in _candidates(bytes(data[:16]), path):
+        known = known or name not in _UNSIGNED
+        try:
+            picture = Image.OPEN[name][0](io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # how a plugin says "not mine"
+            continue
+        _check_size(picture, path)
+        _check_end(data, picture, path)
+        return picture
+    if known:
+        raise PictureError("the file is damaged, or ends within its header", path)
+    raise PictureError("not a picture, or not of a kind that can be read", path)
+
+
+def _check_size(picture: ImageFile.ImageFile, path: str) -> None:
+    width, height = picture.size
+    if width < 1 or height < 1:
+        raise PictureError("the picture has no pixels", path)
+    if width * height > PIXEL_LIMIT:
+        millions = f"{width * height / 1e6:.1f}".removesuffix(".0")
+        limit = PIXEL_LIMIT // 1_000_000
+        raise PictureError(f"{millions} million pixels; the limit is {limit} million", path)
+
+
+def _check_end(data: bytes | memoryview, picture: ImageFile.ImageFile, path: str) -> None:
+    """Refuse a JPEG whose tail is zeros, as broken downloads leave it: libjpeg reads those as grey, silently."""
+    if picture.format == "JPEG" and bytes(data[-32:]) == bytes(32):
+        if not bytes(data).rstrip(b"\0").endswith(b"\xff\xd9"):
+            raise PictureError(_CUT, path)
+
+
+def _loaded(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    picture.load()
+    return picture
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # broken metadata must not cost the picture
+        return 1
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    width, height = picture.size
+    return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Convert to RGB first, since that drops the metadata that a second look could turn the picture by."""
+    orientation = _orientation(picture)
+    picture = _rgb(picture)
+    if orientation == 1:
+        return picture
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.info = {"exif": exif.tobytes()}
+    return ImageOps.exif_transpose(picture)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if mode.startswith("I") or mode == "F":
+        return Image.fromarray(_deep(picture)).convert("RGB")
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        picture = picture.convert("LA") if mode == "La" else picture
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _deep(picture: Image.Image) -> Pixels:
+    """Grey values deeper than 8 bits -> (H, W) uint8, rescaled by the rule in this module's table."""
+    values = np.asarray(picture).astype(np.float64)
+    values[~np.isfinite(values)] = 0.0
+    low, high = float(values.min()), float(values.max())
+    if picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM"):
+        low, high = 0.0, 65535.0
+    elif low >= 0.0 and high <= 65535.0:
+        floats = picture.mode == "F"
+        low, high = 0.0, 1.0 if floats and high <= 1.0 else 255.0 if high <= 255.0 else 65535.0
+    scaled = (values - low) * (255.0 / max(high - low, np.finfo(np.float64).tiny))
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _pixels(picture: Image.Image) -> Pixels:
+    return np.asarray(picture, dtype=np.uint8)

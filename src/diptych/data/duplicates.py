@@ -1,0 +1,133 @@
+"""Near-duplicates: pictures that are the same but for resizing, re-encoding or a touch of retouching.
+
+A perceptual hash proposes pairs; the pictures' thumbnails decide. The hash alone would join plain pictures
+that merely look alike.
+
+References
+----------
+Perceptual hash: C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010 (DCT).
+Search in Hamming space by parts: M. Norouzi, A. Punjani, D. Fleet, "Fast search in Hamming space with
+multi-index hashing", CVPR 2012.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data import reading
+
+if TYPE_CHECKING:
+    from diptych.data.images import Images
+
+#: Pixels a side of the thumbnails that are compared.
+THUMBNAIL = 32
+#: Hashes of 64 bits that differ in at most so many are looked at.
+_BITS = 7
+#: Parts of a hash; pigeonhole: of 8 parts, one must agree where at most 7 bits differ.
+_PARTS = 8
+#: In a part's bucket, each picture meets at most so many others, those of the most similar mean.
+_NEIGHBOURS = 512
+#: Thumbnails may differ by so much (root mean square, of 255), and by this share of their own contrast.
+_LEVELS, _SHARE = 10.0, 0.15
+_BATCH = 4096
+
+Pairs = NDArray[np.int64]  # (M, 2), the smaller number first
+
+
+def clusters(images: "Images") -> NDArray[np.int64]:
+    """(N,) the number of each picture's cluster: its own, or that of the first near-duplicate."""
+    known = images._memory.get("clusters")
+    if known is None:
+        known = _joined(len(images), pairs(images))
+        images._memory["clusters"] = known
+    return np.asarray(known)
+
+
+def pairs(images: "Images") -> Pairs:
+    """Pairs of near-duplicates, exact copies among them; a picture that cannot be read has none."""
+    known = images._memory.get("pairs")
+    if known is None:
+        known = images._memory["pairs"] = _pairs(images)
+    return np.asarray(known)
+
+
+def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """64-bit perceptual hashes of (N, 3, 32, 32) uint8: the signs of the lowest frequencies about their median."""
+    grey = thumbnails.astype(np.float32).mean(1)
+    transform = _cosines(THUMBNAIL)[:8]
+    low = (transform @ grey @ transform.T).reshape(len(grey), 64)
+    low[:, 0] = 0.0  # the mean brightness says nothing about the content
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(np.uint64).ravel()
+
+
+def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterator[Pairs]:
+    """Pairs whose hashes differ in at most 7 bits; in crowded buckets, only neighbours by ``order``."""
+    octets = codes.view(np.uint8).reshape(-1, _PARTS)
+    for part in range(_PARTS):
+        rank = np.lexsort((order, octets[:, part]))
+        keys = octets[rank, part]
+        for step in range(1, min(_NEIGHBOURS, len(codes) - 1) + 1):
+            same = keys[step:] == keys[:-step]
+            if not same.any():
+                break
+            first, second = rank[:-step][same], rank[step:][same]
+            near = np.bitwise_count(codes[first] ^ codes[second]) <= _BITS
+            if near.any():
+                found = np.stack([first[near], second[near]], 1)
+                yield np.sort(found, axis=1)
+
+
+def same_picture(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether (M, 3, 32, 32) thumbnails show the same picture, by their difference against their contrast."""
+    one, two = (half.reshape(len(half), -1).astype(np.float32) for half in (first, second))
+    difference = np.sqrt(((one - two) ** 2).mean(1))
+    contrast = np.minimum(one.std(1), two.std(1))
+    return np.asarray(difference <= np.minimum(_LEVELS, 1.0 + _SHARE * contrast))
+
+
+def _pairs(images: "Images") -> Pairs:
+    thumbnails, rows = _thumbnails(images)
+    codes = np.concatenate([hashes(thumbnails[i : i + _BATCH]) for i in range(0, max(len(rows), 1), _BATCH)])
+    order = np.concatenate(
+        [thumbnails[i : i + _BATCH].mean((1, 2, 3), dtype=np.float32) for i in range(0, max(len(rows), 1), _BATCH)]
+    )
+    found = [np.empty((0, 2), np.int64), *candidates(codes, order)]
+    proposed = np.unique(np.concatenate(found), axis=0)
+    keep = [
+        same_picture(thumbnails[part[:, 0]], thumbnails[part[:, 1]])
+        for part in np.array_split(proposed, range(_BATCH, len(proposed), _BATCH))
+    ]
+    return rows[proposed[np.concatenate(keep)]].reshape(-1, 2)
+
+
+def _thumbnails(images: "Images") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(M, 3, 32, 32) of the pictures that can be read, and which these are."""
+    sources, place = images._sources, images._place
+    if images.fits_in_memory(THUMBNAIL):
+        unreadable = reading.fill(sources, place, THUMBNAIL, "squash")
+        rows = np.setdiff1d(np.arange(len(images)), list(unreadable)).astype(np.int64)
+        return reading.gather(sources, place[rows], THUMBNAIL, "squash"), rows
+    unreadable = reading.check(sources, place, THUMBNAIL, "squash")
+    rows = np.setdiff1d(np.arange(len(images)), list(unreadable)).astype(np.int64)
+    batches = np.array_split(rows, range(_BATCH, len(rows), _BATCH))
+    return np.concatenate(list(reading.stream(sources, place, THUMBNAIL, "squash", batches))), rows
+
+
+def _cosines(n: int) -> NDArray[np.float32]:
+    """The matrix of the discrete cosine transform, DCT-II, (n, n)."""
+    frequency, position = np.arange(n)[:, None], np.arange(n)[None, :]
+    return np.cos(np.pi * frequency * (2 * position + 1) / (2 * n)).astype(np.float32)
+
+
+def _joined(n: int, found: Pairs) -> NDArray[np.int64]:
+    """Connected components of pairs, each named by its first member."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_matrix((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))
+    _, component = connected_components(links, directed=False)
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    return np.asarray(first[inverse], np.int64)

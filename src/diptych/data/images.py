@@ -1,0 +1,335 @@
+"""Images: the pictures a person has, with what is known about them. Immutable and lazy."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data import labels as labelling
+from diptych.data import reading
+from diptych.data.decode import Geometry
+from diptych.data.sources import Source, open_source
+from diptych.data.sources.arrays import from_arrays
+from diptych.data.sources.base import several
+from diptych.errors import DataError, PictureError
+
+if TYPE_CHECKING:
+    import torch
+
+    from diptych.report import Report
+
+log = logging.getLogger("diptych")
+
+
+class Images:
+    """An ordered set of pictures: uint8 RGB, HWC, 0..255, decoded when they are asked for.
+
+    Attributes
+    ----------
+    classes
+        Class names. Two sets are matched by these names, never by position.
+    labels
+        (N,) int64 class numbers, -1 where unlabelled; or (N, K) bool where a picture may have several labels.
+    groups
+        Further columns about the pictures, (N,) each, by name.
+    origins
+        (N,) "real" or "synthetic".
+    paths
+        (N,) a name for each picture: its path, "pets.parquet#17", "digits#3", "array#5". Safe to print.
+    skipped
+        What was found but is no picture or cannot be read, as far as is known.
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[Any]
+    groups: Mapping[str, NDArray[Any]]
+    origins: NDArray[np.str_]
+    paths: NDArray[np.str_]
+    skipped: tuple[PictureError, ...]
+
+    def __init__(self, sources: Sequence[Source], place: reading.Place, about: Mapping[str, Any]) -> None:
+        """Not for people: use :meth:`open` or :meth:`from_arrays`."""
+        held = {
+            "classes": tuple(about["classes"]),
+            "labels": _frozen(about["labels"]),
+            "groups": MappingProxyType({name: _frozen(column) for name, column in about["groups"].items()}),
+            "origins": _frozen(about["origins"]),
+            "paths": _frozen(about["paths"]),
+            "skipped": tuple(about["skipped"]),
+            "_sources": tuple(sources),
+            "_place": place,
+            "_memory": {},  # what was found out about exactly these pictures, such as their near-duplicates
+        }
+        self.__dict__.update(held)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("Images cannot be changed; make new ones by indexing, + or relabel.")
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Images":
+        """Open pictures where they are; nothing is decoded yet.
+
+        Parameters
+        ----------
+        path
+            A folder of class folders, a folder with metadata.csv or metadata.jsonl, a folder of loose pictures,
+            one picture; Parquet, .npz or .tar files (one, a folder, a pattern such as ``pets-*.parquet`` or
+            ``pets-{000..004}.tar``), a .zip of any of these, or any of these behind an fsspec URL; or the name
+            of a built-in set: "digits", "cifar10". An existing path of that name wins.
+
+        Raises
+        ------
+        DataError
+            If nothing is there, or nothing in it is a picture.
+        """
+        return _of(open_source(path))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        pixels: Any,
+        labels: Any = None,
+        *,
+        classes: Sequence[str] = (),
+        groups: Mapping[str, Any] | None = None,
+        origins: Any = None,
+        paths: Sequence[str] | None = None,
+    ) -> "Images":
+        """Make images of pixels in memory.
+
+        Parameters
+        ----------
+        pixels
+            (N, H, W, 3) uint8; or grey (N, H, W), RGBA (laid on white), CHW; or floats in 0..1; or a list of
+            pictures of different sizes.
+        labels
+            (N,) numbers into ``classes`` (-1: unlabelled), (N,) names, or (N, K) of 0 and 1. None: unlabelled.
+        classes
+            Class names. Empty: the labels name themselves, so that 3 and 7 become the classes "3" and "7".
+        groups
+            Columns (N,) by name.
+        origins
+            "real", "synthetic", or one of them for each picture. None: real.
+        paths
+            A name for each picture. None: "array#0", "array#1", …
+
+        Raises
+        ------
+        DataError
+            If shapes, ranges or names do not fit together.
+        """
+        options = {"classes": classes, "groups": groups, "origins": origins, "paths": paths}
+        return _of(from_arrays(pixels, labels, **options))  # type: ignore[arg-type]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a picture may have several labels."""
+        return self.labels.ndim == 2
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        kinds = f"{len(self.classes)} classes" if self.classes else "unlabelled"
+        return f"<Images: {len(self)} pictures, {kinds}>"
+
+    def __getitem__(self, rows: Any) -> "Images":
+        """Some of the pictures: by a slice, a mask or indices, in the order given. They share what is decoded."""
+        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
+        chosen = np.atleast_1d(chosen).astype(np.int64)
+        about = {
+            "classes": self.classes,
+            "skipped": self.skipped,
+            "labels": self.labels[chosen],
+            "origins": self.origins[chosen],
+            "paths": self.paths[chosen],
+            "groups": {name: column[chosen] for name, column in self.groups.items()},
+        }
+        return Images(self._sources, self._place[chosen], about)
+
+    def __add__(self, other: "Images") -> "Images":
+        """Both sets, one behind the other; classes are matched by name, and new ones come last."""
+        from diptych.data.joining import join
+
+        return join(self, other)
+
+    def relabel(self, classes: Sequence[str]) -> "Images":
+        """Express the labels in another order of classes, matched by name.
+
+        Raises
+        ------
+        DataError
+            If a picture has a class that is not among them.
+        """
+        wanted = tuple(classes)
+        unknown = [name for name, count in self.counts().items() if count and name not in wanted]
+        if unknown:
+            raise DataError(
+                f"The pictures have classes that are unknown here: {several(unknown, 8)}. "
+                f"Known are: {several(wanted, 8) or 'none'}. Rename or leave out the folders that do not match."
+            )
+        about = {**self._about(), "classes": wanted}
+        about["labels"] = labelling.renumber(self.labels, self.classes, wanted)
+        return Images(self._sources, self._place, about)
+
+    def counts(self) -> dict[str, int]:
+        """Pictures of each class, also of those that have none."""
+        if self.multi_label:
+            totals = self.labels.sum(0)
+        else:
+            totals = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
+
+    def picture(self, i: int, size: int | None = None) -> NDArray[np.uint8]:
+        """Decode one picture: (H, W, 3) uint8, at its own size, or squashed to ``size`` pixels a side.
+
+        Raises
+        ------
+        PictureError
+            If it cannot be read.
+        """
+        from diptych.data.decode import square
+
+        source, row = self._place[i].one()
+        pixels = self._sources[source].decoded.whole(row)
+        return pixels if size is None else square(pixels, size)
+
+    def pixels(self, size: int, geometry: Geometry = "squash") -> "torch.Tensor":
+        """Decode every picture: (N, 3, size, size) uint8. Done once and kept; to be read, not written to.
+
+        Parameters
+        ----------
+        size
+            Pixels a side.
+        geometry
+            "squash": the whole picture, resized. "crop": its largest centred square, resized.
+
+        Raises
+        ------
+        DataError
+            If a picture cannot be read; :meth:`readable` leaves those out.
+        """
+        import torch
+
+        self._refuse(reading.fill(self._sources, self._place, size, geometry))
+        return torch.from_numpy(reading.gather(self._sources, self._place, size, geometry))
+
+    def readable(self, size: int, geometry: Geometry = "squash") -> "Images":
+        """Leave out the pictures that cannot be decoded, and name them in ``skipped``.
+
+        What is decoded on the way is kept if it fits in memory, so that :meth:`pixels` need not do it again.
+        """
+        work = reading.fill if self.fits_in_memory(size) else reading.check
+        errors = work(self._sources, self._place, size, geometry)
+        if not errors:
+            return self
+        reasons = several([str(error) for error in errors.values()])
+        log.warning("%d pictures cannot be read and are left out: %s.", len(errors), reasons)
+        keep = np.ones(len(self), bool)
+        keep[list(errors)] = False
+        kept = self[keep]
+        known = {str(error) for error in self.skipped}
+        more = tuple(error for error in errors.values() if str(error) not in known)
+        return Images(self._sources, kept._place, {**kept._about(), "skipped": self.skipped + more})
+
+    def stream(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
+        """Decode batch after batch, ahead of their use and in order, in bounded memory.
+
+        Parameters
+        ----------
+        batches
+            Row numbers of each batch; may go on for ever.
+
+        Yields
+        ------
+        (B, 3, size, size) uint8 for each batch, the same values as :meth:`pixels` has.
+        """
+        import torch
+
+        for block in reading.stream(self._sources, self._place, size, geometry, batches):
+            yield torch.from_numpy(block)
+
+    def fits_in_memory(self, size: int) -> bool:
+        """Whether all pixels at this size take at most a quarter of the memory that is free."""
+        return len(self) * 3 * size * size <= reading.free_bytes() // 4
+
+    def dimensions(self) -> NDArray[np.int64]:
+        """(N, 2) width and height of each picture when upright, from its header; (0, 0) if unreadable."""
+        return reading.dimensions(self._sources, self._place)
+
+    def split(self, *shares: float, seed: int = 0) -> tuple["Images", ...]:
+        """Split into parts of these shares, stratified by class; near-duplicates stay on one side.
+
+        See :func:`diptych.data.splits.split`.
+        """
+        from diptych.data.splits import split
+
+        return tuple(self[rows] for rows in split(self, shares, seed))
+
+    def inspect(self) -> "Report":
+        """Look for what would spoil training; see :func:`diptych.data.inspection.inspect`."""
+        from diptych.data.inspection import inspect
+
+        return inspect(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the pictures: a folder of class folders of PNG, or an .npz or .parquet file.
+
+        See :func:`diptych.data.saving.save`.
+        """
+        from diptych.data.saving import save
+
+        return save(self, Path(path))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over classes, labels and what tells the pictures apart: the same data, the same string."""
+        digest = sha256("\0".join(self.classes).encode("utf-8", "surrogateescape"))
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        for source, row in self._place.pairs():
+            digest.update(self._sources[source].identity(row))
+        return digest.hexdigest()
+
+    def _about(self) -> dict[str, Any]:
+        names = ("classes", "labels", "groups", "origins", "paths", "skipped")
+        return {name: getattr(self, name) for name in names}
+
+    def _refuse(self, errors: Mapping[int, PictureError]) -> None:
+        if errors:
+            reasons = several([str(error) for error in errors.values()])
+            raise DataError(
+                f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
+                "Remove them, or leave them out with readable()."
+            )
+
+    if TYPE_CHECKING:
+        _sources: tuple[Source, ...]
+        _place: reading.Place
+        _memory: dict[str, Any]
+
+
+def _of(source: Source) -> Images:
+    rows, n = source.rows, len(source)
+    origins = np.full(n, "real") if rows.origins is None else np.asarray(rows.origins, dtype=np.str_)
+    if not set(np.unique(origins).tolist()) <= {"real", "synthetic"}:
+        raise DataError('The origin of a picture is "real" or "synthetic".')
+    about = {
+        "classes": rows.classes,
+        "labels": rows.labels,
+        "groups": rows.groups,
+        "origins": origins,
+        "paths": np.asarray(rows.paths, dtype=np.str_),
+        "skipped": rows.skipped,
+    }
+    return Images((source,), reading.Place.whole(n), about)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written to."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

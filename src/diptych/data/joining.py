@@ -1,0 +1,56 @@
+"""One set of pictures behind another."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data import labels as labelling
+from diptych.data.images import Images
+from diptych.data.reading import Place
+
+
+def join(first: Images, second: Images) -> Images:
+    """Concatenate; see :meth:`diptych.Images.__add__`. A single label becomes one of several if need be."""
+    classes = first.classes + tuple(name for name in second.classes if name not in first.classes)
+    both = [labelling.renumber(images.labels, images.classes, classes) for images in (first, second)]
+    if first.multi_label or second.multi_label:
+        both = [_indicators(labels, len(classes)) for labels in both]
+    about = {
+        "classes": classes,
+        "labels": np.concatenate(both),
+        "groups": _groups(first, second),
+        "origins": np.concatenate([first.origins, second.origins]),
+        "paths": np.concatenate([first.paths, second.paths]),
+        "skipped": tuple({str(error): error for error in first.skipped + second.skipped}.values()),
+    }
+    sources = list(first._sources)
+    numbers = []
+    for source in second._sources:  # the same source twice keeps one set of decoded pictures
+        known = [i for i, held in enumerate(sources) if held is source]
+        numbers.append(known[0] if known else len(sources))
+        if not known:
+            sources.append(source)
+    moved = Place(np.array(numbers, np.int64)[second._place.source], second._place.row)
+    return Images(sources, first._place + moved, about)
+
+
+def _indicators(labels: NDArray[Any], k: int) -> NDArray[Any]:
+    if labels.ndim == 2:
+        return labels
+    return np.asarray(labels[:, None] == np.arange(k))
+
+
+def _groups(first: Images, second: Images) -> dict[str, NDArray[Any]]:
+    """Columns of either; where one has none, its text is empty (a column of numbers becomes text then)."""
+    out = {}
+    for name in dict.fromkeys([*first.groups, *second.groups]):
+        columns = [images.groups.get(name) for images in (first, second)]
+        held = [column for column in columns if column is not None]
+        as_text = len(held) < 2 or len({column.dtype.kind in "US" for column in held}) > 1
+        filled = [
+            np.full(len(images), "") if column is None else column.astype(np.str_) if as_text else column
+            for images, column in zip((first, second), columns, strict=True)
+        ]
+        out[name] = np.concatenate(filled)
+    return out

@@ -1,0 +1,111 @@
+"""Labels as people write them -> class numbers and class names."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.errors import DataError
+
+Labels = NDArray[Any]  # (N,) int64 with -1 for unlabelled, or (N, K) bool
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort class names: by value if every one is a whole number ("2" before "10"), else alphabetically."""
+    unique = set(names)
+    if unique and all(name.removeprefix("-").isdecimal() for name in unique):
+        return tuple(sorted(unique, key=lambda name: (int(name), name)))
+    return tuple(sorted(unique))
+
+
+def from_names(names: Sequence[str | None], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+    """One name a picture (None or "" = unlabelled) -> (N,) class numbers, and the classes they count in.
+
+    Names outside ``classes`` are added behind them.
+    """
+    known = _extended(classes, (name for name in names if name))
+    number = {name: i for i, name in enumerate(known)}
+    labels = np.fromiter((number[name] if name else -1 for name in names), np.int64, len(names))
+    return labels, known
+
+
+def from_name_lists(lists: Sequence[Iterable[str]], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+    """Any number of names a picture -> (N, K) bool, and the K classes."""
+    rows = [[name for name in names if name] for names in lists]
+    known = _extended(classes, (name for names in rows for name in names))
+    number = {name: i for i, name in enumerate(known)}
+    labels = np.zeros((len(rows), len(known)), bool)
+    for i, names in enumerate(rows):
+        labels[i, [number[name] for name in names]] = True
+    return labels, known
+
+
+def from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+    """Labels as an array of names, of numbers (into ``classes`` if given; -1 = unlabelled), or (N, K) of 0 and 1.
+
+    Numbers without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
+    """
+    if values is None:
+        return np.full(n, -1, np.int64), tuple(classes)
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind != "b":
+        array = array[:, 0]
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise DataError(f"{n} pictures need {n} labels, but the labels have the shape {array.shape}.")
+    if array.ndim == 2:
+        return _indicators(array, classes)
+    if array.dtype.kind in "US":
+        return from_names([str(name) for name in array.astype(str)], classes)
+    if array.dtype.kind == "O":
+        return from_names([None if name is None else str(name) for name in array], classes)
+    return _numbers(array, classes)
+
+
+def as_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
+    """The class names of each picture; an empty list for an unlabelled one."""
+    if labels.ndim == 2:
+        return [[classes[k] for k in np.flatnonzero(row)] for row in labels]
+    return [[classes[k]] if k >= 0 else [] for k in labels.tolist()]
+
+
+def renumber(labels: Labels, classes: Sequence[str], wanted: Sequence[str]) -> Labels:
+    """Express labels in another order of classes, by name; every class in use must be among those wanted."""
+    place = {name: i for i, name in enumerate(wanted)}
+    if labels.ndim == 2:
+        out = np.zeros((len(labels), len(wanted)), bool)
+        for k, name in enumerate(classes):
+            if name in place:
+                out[:, place[name]] = labels[:, k]
+        return out
+    table = np.array([*(place.get(name, -1) for name in classes), -1], np.int64)
+    return table[labels]  # -1 finds the entry at the end
+
+
+def _extended(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
+    known = tuple(classes)
+    return known + tuple(name for name in in_order(names) if name not in set(known))
+
+
+def _indicators(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
+    if array.dtype.kind not in "buif" or not np.isin(array, (0, 1)).all():
+        raise DataError("Labels with a column for each class must hold only 0 and 1.")
+    names = tuple(classes) or tuple(str(k) for k in range(array.shape[1]))
+    if len(names) != array.shape[1]:
+        raise DataError(f"The labels have {array.shape[1]} columns, but {len(names)} classes are named.")
+    return array.astype(bool), names
+
+
+def _numbers(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
+    if array.dtype.kind not in "buif" or (array.dtype.kind == "f" and not (array == np.rint(array)).all()):
+        raise DataError("Labels must be whole numbers, names, or a column of 0 and 1 for each class.")
+    whole = array.astype(np.int64)
+    if len(whole) and whole.min() < -1:
+        raise DataError(f"A label is {whole.min()}; labels count from 0, and -1 means unlabelled.")
+    if not classes:
+        return from_names([None if k < 0 else str(k) for k in whole.tolist()])
+    if len(whole) and whole.max() >= len(classes):
+        raise DataError(
+            f"A label is {whole.max()}, but there are only {len(classes)} classes (0 to {len(classes) - 1})."
+        )
+    return whole, tuple(classes)

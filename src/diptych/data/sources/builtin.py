@@ -1,0 +1,34 @@
+"""Picture sets known by name: "digits" (in scikit-learn) and "cifar10" (downloaded once)."""
+
+import os
+from pathlib import Path
+
+from diptych.data.sources.arrays import digits, from_arrays
+from diptych.data.sources.base import Source, log
+from diptych.errors import DataError
+
+
+def cifar10(part: str = "train") -> Source:
+    """Read CIFAR-10's 50,000 training (or 10,000 test) pictures, downloaded on first use into the cache folder."""
+    from torchvision.datasets import CIFAR10
+
+    folder = cache_folder() / "cifar10"
+    folder.mkdir(parents=True, exist_ok=True)
+    log.info("CIFAR-10 is kept in %s; it is downloaded on first use (170 MB).", folder)
+    try:
+        held = CIFAR10(str(folder), train=part == "train", download=True)
+    except Exception as error:  # torchvision raises whatever the network or the disk did
+        raise DataError(
+            f"CIFAR-10 could not be downloaded ({error}). Connect to the network and try again, put "
+            f"cifar-10-python.tar.gz into {folder}, or give a Parquet file of it that you have."
+        ) from None
+    paths = [f"cifar10-{part}#{i}" for i in range(len(held.data))]
+    return from_arrays(held.data, held.targets, classes=held.classes, paths=paths)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $XDG_CACHE_HOME/diptych, or ~/.cache/diptych."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"
+
+
+BUILT_IN = {"digits": digits, "cifar10": cifar10, "cifar10-test": lambda: cifar10("test")}

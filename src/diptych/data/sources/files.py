@@ -1,0 +1,216 @@
+"""Files below one place, on this machine or behind an fsspec URL, under one small interface."""
+
+import fnmatch
+import os
+import posixpath
+import re
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diptych.data.decode import BYTE_LIMIT
+from diptych.data.sources.base import reason, shown
+from diptych.errors import DataError, PictureError
+
+
+@dataclass
+class Found:
+    """What a walk saw: names relative to the place, with "/", sorted."""
+
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    hidden: int = 0
+    skipped: list[PictureError] = field(default_factory=list)
+
+
+class Files(ABC):
+    """One place that holds files."""
+
+    root: str
+
+    def path(self, name: str) -> str:
+        """Show a file to a person: the place as they wrote it, and the name, safe to print."""
+        return shown(posixpath.join(self.root, name) if name else self.root)
+
+    def read(self, name: str) -> bytes:
+        """Read one whole file. Raises PictureError."""
+        try:
+            size = self.size(name)
+            if size > BYTE_LIMIT:
+                limit = BYTE_LIMIT // 1_000_000
+                raise PictureError(f"the file holds {size // 1_000_000} MB; the limit is {limit} MB", self.path(name))
+            return self.read_range(name, 0, size)
+        except OSError as error:
+            raise PictureError(reason(error), self.path(name)) from None
+
+    @abstractmethod
+    def walk(self) -> Found:
+        """All files below, at any depth."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+
+    @abstractmethod
+    def read_range(self, name: str, start: int, count: int) -> bytes:
+        """Some of a file's bytes, without a limit."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+
+    @abstractmethod
+    def open(self, name: str) -> Any:
+        """A seekable binary file."""
+
+
+class LocalFiles(Files):
+    """A folder on this machine."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root)
+        self._base = os.fspath(root)
+
+    def _full(self, name: str) -> str:
+        return os.path.join(self._base, name) if name else self._base  # noqa: PTH118 - 50,000 times
+
+    def size(self, name: str) -> int:
+        found = os.stat(self._full(name))  # noqa: PTH116
+        if not stat.S_ISREG(found.st_mode):
+            raise PictureError("it is a folder, a device or a pipe, not a file", self.path(name))
+        return found.st_size
+
+    def read_range(self, name: str, start: int, count: int) -> bytes:
+        with open(self._full(name), "rb") as file:  # noqa: PTH123
+            file.seek(start)
+            return file.read(count)
+
+    def exists(self, name: str) -> bool:
+        return Path(self._full(name)).is_file()
+
+    def open(self, name: str) -> Any:
+        return Path(self._full(name)).open("rb")
+
+    def walk(self) -> Found:
+        found = Found()
+        self._walk("", found, seen=set())
+        found.files.sort()
+        found.folders.sort()
+        return found
+
+    def _walk(self, folder: str, found: Found, seen: set[tuple[int, int]]) -> None:
+        try:
+            entries = sorted(os.scandir(self._full(folder)), key=lambda entry: entry.name)
+        except OSError as error:
+            found.skipped.append(PictureError(reason(error), self.path(folder)))
+            return
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.name.startswith("."):
+                found.hidden += 1
+            elif entry.is_dir():
+                if not entry.is_symlink() or self._leads_outside(name, found, seen):
+                    found.folders.append(name)
+                    self._walk(name, found, seen)
+            elif entry.is_file() or entry.is_symlink():  # a broken link is reported when it is read
+                found.files.append(name)
+            else:
+                found.skipped.append(PictureError("a device or a pipe, not a file", self.path(name)))
+
+    def _leads_outside(self, name: str, found: Found, seen: set[tuple[int, int]]) -> bool:
+        """Whether to follow a link to a folder: not to what is walked anyway, and to nothing twice."""
+        target = Path(os.path.realpath(self._full(name)))
+        base = Path(os.path.realpath(self._base))
+        status = target.stat()
+        identity = (status.st_dev, status.st_ino)
+        if target.is_relative_to(base) or base.is_relative_to(target) or identity in seen:
+            found.skipped.append(PictureError("a link to a folder that is read already", self.path(name)))
+            return False
+        seen.add(identity)
+        return True
+
+
+class RemoteFiles(Files):
+    """A folder behind an fsspec URL, such as ``s3://…``, ``memory://…`` or ``zip://…``."""
+
+    def __init__(self, url: str, filesystem: Any = None, base: str = "") -> None:
+        self.root = url
+        if filesystem is None:
+            filesystem, base = filesystem_of(url)
+        self._fs, self._base = filesystem, base.rstrip("/")
+
+    def _full(self, name: str) -> str:
+        return f"{self._base}/{name}" if name and self._base else name or self._base
+
+    def size(self, name: str) -> int:
+        return int(self._fs.size(self._full(name)))
+
+    def read_range(self, name: str, start: int, count: int) -> bytes:
+        return bytes(self._fs.cat_file(self._full(name), start=start, end=start + count))
+
+    def exists(self, name: str) -> bool:
+        return bool(self._fs.isfile(self._full(name)))
+
+    def open(self, name: str) -> Any:
+        return self._fs.open(self._full(name), "rb")
+
+    def is_folder(self) -> bool:
+        """Whether the URL itself names a folder."""
+        return self._base in ("", "/") or bool(self._fs.isdir(self._base))
+
+    def walk(self) -> Found:
+        found = Found()
+        for path, entry in sorted(self._fs.find(self._base, withdirs=True, detail=True).items()):
+            name = path[len(self._base) :].strip("/")
+            if not name:
+                continue
+            if any(part.startswith(".") for part in name.split("/")):
+                found.hidden += 1
+            elif entry["type"] == "directory":
+                found.folders.append(name)
+            else:
+                found.files.append(name)
+        return found
+
+
+def filesystem_of(url: str) -> tuple[Any, str]:
+    """Return the fsspec filesystem of a URL and the path in it."""
+    from fsspec.core import url_to_fs
+
+    try:
+        filesystem, path = url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise DataError(f"{url} cannot be opened: {error}") from None
+    except OSError as error:
+        raise DataError(f"{url} cannot be opened: {reason(error)}.") from None
+    return filesystem, str(path)
+
+
+def is_url(path: str) -> bool:
+    """Whether this is an fsspec URL ("s3://bucket/pets", "zip://pets::a.zip") and not a path."""
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)", path) is not None
+
+
+def braces(pattern: str) -> Iterator[str]:
+    """Expand "a-{000..002}.tar" and "{train,test}.parquet" as a shell does."""
+    match = re.search(r"\{([^{}]*,[^{}]*|\d+\.\.\d+)\}", pattern)
+    if match is None:
+        yield pattern
+        return
+    before, inside, after = pattern[: match.start()], match.group(1), pattern[match.end() :]
+    if ".." in inside and "," not in inside:
+        first, last = inside.split("..")
+        width = len(first) if first.startswith("0") else 0
+        options = [str(i).zfill(width) for i in range(int(first), int(last) + 1)]
+    else:
+        options = inside.split(",")
+    for option in options:
+        yield from braces(f"{before}{option}{after}")
+
+
+def matching(files: Files, pattern: str) -> list[str]:
+    """Names directly below a place that fit a pattern with ``*``, ``?`` or ``[…]``."""
+    return [name for name in files.walk().files if fnmatch.fnmatchcase(name, pattern)]

@@ -1,0 +1,123 @@
+"""Folders of pictures: class folders, loose pictures, train/validation/test folders, lists of files."""
+
+import posixpath
+from collections.abc import Sequence
+
+import numpy as np
+
+from diptych.data.decode import SUFFIXES, looks_like_a_picture
+from diptych.data.labels import from_names, in_order
+from diptych.data.sources.base import Rows, Source, log, several, shown, unlabelled
+from diptych.data.sources.files import Files, Found
+from diptych.errors import DataError, PictureError
+
+#: What people call the parts of a split -> what ``groups["split"]`` calls them.
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+class FileSource(Source):
+    """One file a picture."""
+
+    def __init__(self, files: Files, names: Sequence[str], rows: Rows) -> None:
+        self.files, self.names = files, names
+        super().__init__(rows)
+
+    def read(self, row: int) -> bytes:
+        return self.files.read(self.names[row])
+
+    def identity(self, row: int) -> bytes:
+        try:
+            size = self.files.size(self.names[row])
+        except (OSError, PictureError):
+            size = -1
+        return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
+
+
+def open_folder(files: Files) -> Source:
+    """Open a folder; see the module's first line for the layouts."""
+    found = files.walk()
+    pictures, skipped = _pictures(files, found)
+    labels, splits = _layout(pictures)
+    if splits is None:
+        kept = [name for name in pictures if "/" in name] or pictures
+        loose = sorted(set(pictures) - set(kept))
+        skipped += [PictureError("a loose picture beside class folders", files.path(name)) for name in loose]
+        pictures, names = kept, [labels[name] for name in kept]
+    else:
+        names = [labels[name] for name in pictures]
+    numbers, classes = from_names(names)
+    _tell(files, found, skipped, classes, splits is not None)
+    if not pictures:
+        raise DataError(_nothing(files, skipped))
+    groups = {} if splits is None else {"split": np.array([splits[name] for name in pictures])}
+    paths = [files.path(name) for name in pictures]
+    rows = Rows(paths=paths, labels=numbers, classes=classes, groups=groups, skipped=tuple(skipped))
+    return FileSource(files, pictures, rows)
+
+
+def open_files(files: Files, names: Sequence[str]) -> Source:
+    """Open pictures named one by one, unlabelled; one that cannot be read keeps its row, with an error."""
+    rows = Rows(paths=[files.path(name) for name in names], labels=unlabelled(len(names)))
+    return FileSource(files, names, rows)
+
+
+def _pictures(files: Files, found: Found) -> tuple[list[str], list[PictureError]]:
+    """Tell pictures from strays: by suffix, or by the file's first bytes where the suffix says nothing."""
+    pictures, skipped = [], list(found.skipped)
+    for name in found.files:
+        if posixpath.splitext(name)[1].lower() in SUFFIXES or _signed(files, name):
+            pictures.append(name)
+        else:
+            skipped.append(PictureError("not a picture", files.path(name)))
+    return pictures, skipped
+
+
+def _signed(files: Files, name: str) -> bool:
+    try:
+        return looks_like_a_picture(files.read_range(name, 0, 16))
+    except (OSError, PictureError):
+        return False
+
+
+def _layout(pictures: Sequence[str]) -> tuple[dict[str, str | None], dict[str, str] | None]:
+    """Name the class of each picture, and its split where the top folders are train, validation, test."""
+    parts = {name: name.split("/") for name in pictures}
+    tops = {part[0].lower() for part in parts.values() if len(part) > 1}
+    loose = any(len(part) == 1 for part in parts.values())
+    if tops and not loose and tops <= SPLITS.keys():
+        labels = {name: part[1] if len(part) > 2 else None for name, part in parts.items()}
+        return labels, {name: SPLITS[part[0].lower()] for name, part in parts.items()}
+    return {name: part[0] if len(part) > 1 else None for name, part in parts.items()}, None
+
+
+def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
+    where = files.path("")
+    if found.hidden:
+        log.info("%s: %d hidden files or folders were ignored.", where, found.hidden)
+    if skipped:
+        names = several([f"{error.path} ({error.reason})" for error in skipped])
+        log.warning("%s: %d files were left out: %s.", where, len(skipped), names)
+    level = 2 if split else 1
+    folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
+    empty = [shown(name) for name in in_order(folders - set(classes))] if classes else []
+    if empty:
+        log.warning("%s: no picture in %s, so there is no such class.", where, several(empty))
+    if len(classes) == 1 and not split:
+        inner = {name.split("/")[1] for name in found.files if name.count("/") >= 2}
+        if len(inner) > 1:
+            log.warning(
+                "%s holds one class folder, %s, with folders inside. If those are the classes, open %s instead.",
+                where, shown(classes[0]), files.path(classes[0]),
+            )  # fmt: skip
+
+
+def _nothing(files: Files, skipped: Sequence[PictureError]) -> str:
+    others = f" ({len(skipped)} other files are there, such as {skipped[0].path})" if skipped else ""
+    return (
+        f"There is no picture in {files.path('')}{others}. "
+        "Give a folder that holds one folder of pictures for each class."
+    )

@@ -1,0 +1,126 @@
+"""A folder with metadata.csv or metadata.jsonl: a row a picture, its label or labels, and groups."""
+
+import csv
+import io
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data.labels import Labels, from_name_lists, from_names
+from diptych.data.sources.base import Rows, Source, log, several
+from diptych.data.sources.files import Files
+from diptych.data.sources.folder import FileSource
+from diptych.errors import DataError, PictureError
+
+NAMES = ("metadata.csv", "metadata.jsonl")
+_ORIGINS = {"real", "synthetic"}
+
+
+def metadata_of(files: Files) -> str | None:
+    """Name the metadata file of a folder; None if it has none."""
+    return next((name for name in NAMES if files.exists(name)), None)
+
+
+def open_metadata(files: Files, table: str) -> Source:
+    """Open a folder by its metadata file; the rows keep the file's order."""
+    where = files.path(table)
+    text = files.read(table).decode("utf-8-sig", "surrogateescape")
+    records = _records(text, where) if table.endswith(".jsonl") else _table(text)
+    if not records or any("file_name" not in record for record in records):
+        raise DataError(f'{where} needs a "file_name" for every picture.')
+    present, missing = [], []
+    for record in records:
+        name = posixpath.normpath(str(record["file_name"]).replace("\\", "/"))
+        inside = not name.startswith(("/", "../"))
+        if inside and files.exists(name):
+            present.append({**record, "file_name": name})
+        else:
+            why = f"named in {table}, but not there" if inside else f"named in {table}, but outside the folder"
+            missing.append(PictureError(why, files.path(str(record["file_name"]))))
+    if missing:
+        log.warning("%s: %d files were left out: %s.", where, len(missing), several([str(e) for e in missing]))
+    if not present:
+        raise DataError(f"None of the files named in {where} is there.")
+    return _source(files, present, tuple(missing))
+
+
+def columns(records: Sequence[Mapping[str, Any]], without: set[str]) -> dict[str, NDArray[Any]]:
+    """Turn the further columns of some records into groups: numbers if every value is one, else text."""
+    names = dict.fromkeys(name for record in records for name in record if name and name not in without)
+    return {name: group([record.get(name) for record in records]) for name in names}
+
+
+def group(values: Sequence[Any]) -> NDArray[Any]:
+    """Turn the values of one column into an array: whole numbers, numbers, or text ("" for a missing one)."""
+    text = ["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
+    for kind in (int, float):
+        try:
+            return np.array([kind(item) for item in text])
+        except (ValueError, OverflowError):
+            continue
+    return np.array(text, dtype=np.str_)
+
+
+def labelled(records: Sequence[Mapping[str, Any]]) -> tuple[Labels, tuple[str, ...]]:
+    """Read ``labels`` (any number of names) or ``label`` (one name; a list makes all of them lists)."""
+    if any("labels" in record for record in records):
+        return from_name_lists([_listed(record.get("labels")) for record in records])
+    values = [record.get("label") for record in records]
+    if any(isinstance(value, list) for value in values):
+        return from_name_lists([_listed(value) for value in values])
+    return from_names([None if value is None else _name(value) for value in values])
+
+
+def _source(files: Files, records: Sequence[Mapping[str, Any]], missing: tuple[PictureError, ...]) -> Source:
+    labels, classes = labelled(records)
+    groups = columns(records, without={"file_name", "label", "labels"})
+    origins = None
+    if "origin" in groups and set(groups["origin"].tolist()) <= _ORIGINS:
+        origins = groups.pop("origin")
+    names = [str(record["file_name"]) for record in records]
+    paths = [files.path(name) for name in names]
+    rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins, skipped=missing)
+    return FileSource(files, names, rows)
+
+
+def _table(text: str) -> list[dict[str, Any]]:
+    header = text.split("\n", 1)[0]
+    separator = max((",", ";", "\t"), key=header.count)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey="")
+    return [{(name or "").strip(): value for name, value in row.items()} for row in rows]
+
+
+def _records(text: str, where: str) -> list[dict[str, Any]]:
+    records = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            raise DataError(f"{where}, line {number}: not a JSON object.")
+        records.append(record)
+    return records
+
+
+def _listed(value: Any) -> list[str]:
+    """["a", "b"], '["a", "b"]', "a|b" and "a; b" alike."""
+    if isinstance(value, list):
+        return [_name(item) for item in value]
+    text = "" if value is None else _name(value)
+    if text.startswith("["):
+        try:
+            return [_name(item) for item in json.loads(text)]
+        except ValueError:
+            pass
+    return [name.strip() for name in text.replace(";", "|").split("|") if name.strip()]
+
+
+def _name(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else json.dumps(value)
