@@ -1,1 +1,84 @@
-"""Recognition networks, one family a file."""
+"""The networks, by name: one family, one file, each beside the recipe that trains it best."""
+
+import difflib
+from collections.abc import Callable
+
+from torch import nn
+
+from diptych.errors import UsageError
+from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
+from diptych.recognition.networks.network import Network, Training, augmentation
+from diptych.recognition.networks.own import Own
+
+__all__ = ["FAMILIES", "SMALLEST", "Network", "Training", "build", "check", "name_of", "training"]
+
+FAMILIES: dict[str, tuple[Callable[[int, int], Network], Training]] = {
+    "convnet": (convnet.ConvNet, convnet.TRAINING),
+    "alexnet": (alexnet.AlexNet, alexnet.TRAINING),
+    "speednet": (speednet.SpeedNet, speednet.TRAINING),
+}
+SMALLEST = 8  # px: under this no network has anything left to look at
+OWN_TRAINING = Training(
+    batch=128,
+    optimizer="adamw",
+    lr=1e-3,
+    decay=0.05,
+    shown=500_000,
+    epochs=(10, 60),
+    augment=augmentation,
+)
+
+
+def build(network: str | type[nn.Module], *, classes: int, size: int, download: bool = True) -> Network:
+    """Make a network with fresh weights (a backbone of timm: with its pretrained ones).
+
+    Parameters
+    ----------
+    network
+        A name of ``FAMILIES``, "timm:NAME", "timm:NAME@FILE", or a person's own ``nn.Module`` class.
+    size
+        The side of the square pictures, in px.
+    download
+        ``False`` makes a timm backbone without its weights: a saved model brings its own.
+
+    Raises
+    ------
+    UsageError
+        There is no such network, or it cannot be made at this size.
+    """
+    check(network)
+    if size < SMALLEST:
+        raise UsageError(f"A picture size of {size} px is too small. Use {SMALLEST} px or more (--size).")
+    if isinstance(network, str):
+        if network.startswith(pretrained.PREFIX):
+            name, file = pretrained.parse(network)
+            return pretrained.Pretrained(name, classes, size, weights=file if download else None, download=download)
+        return FAMILIES[network][0](classes, size)
+    return Own(network, classes, size)
+
+
+def check(network: str | type[nn.Module]) -> None:
+    """Raise UsageError, naming the nearest that exist, unless ``network`` can be built."""
+    if isinstance(network, type) and issubclass(network, nn.Module):
+        return
+    if not isinstance(network, str):
+        raise UsageError(f"A network is a name or a class of torch.nn.Module, not {network!r}.")
+    if network.startswith(pretrained.PREFIX):
+        pretrained.check(network)
+    elif network not in FAMILIES:
+        near = difflib.get_close_matches(network, FAMILIES, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        names = ", ".join(FAMILIES)
+        raise UsageError(f"There is no network {network!r}.{meant} Choose from: auto, {names}, timm:NAME.")
+
+
+def training(network: str | type[nn.Module]) -> Training:
+    """The recipe of a network's family."""
+    if isinstance(network, str):
+        return FAMILIES[network][1] if network in FAMILIES else pretrained.TRAINING
+    return OWN_TRAINING
+
+
+def name_of(network: str | type[nn.Module]) -> str:
+    """The network as artefacts and reports name it; a person's own class as "own:NAME"."""
+    return network if isinstance(network, str) else f"own:{network.__qualname__}"

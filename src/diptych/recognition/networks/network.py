@@ -1,0 +1,79 @@
+"""What every network of the recognizer offers, and the recipe that trains it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from diptych.data.transforms import Augment
+
+PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a family of networks is best trained: facts found by trial, kept beside the network they fit.
+
+    Attributes
+    ----------
+    optimizer
+        "adamw", "sgd" or "muon".
+    lr
+        Learning rate at the peak of the schedule.
+    warmup
+        Share of the run in which the learning rate rises to its peak; it then falls to 0 linearly.
+    shown
+        Pictures shown in a run where neither epochs nor minutes are set, within ``epochs`` (least, most).
+    augment
+        The augmentation at a picture size, in pixels.
+    half_life
+        Of the average over the weights, as a share of the run; 0 averages nothing.
+    """
+
+    batch: int
+    optimizer: str
+    lr: float
+    decay: float
+    shown: int
+    epochs: tuple[int, int]
+    augment: Callable[[int], Augment] = field(repr=False)
+    warmup: float = 0.2
+    label_smoothing: float = 0.1
+    half_life: float = 0.02
+
+    def default_epochs(self, pictures: int) -> int:
+        """Epochs for a training set of so many pictures."""
+        least, most = self.epochs
+        return min(most, max(least, round(self.shown / pictures)))
+
+    def default_batch(self, pictures: int) -> int:
+        """Pictures a step: fewer on a small set, so that an epoch has about a dozen steps at least."""
+        return min(self.batch, max(8, 1 << (pictures // 12).bit_length() - 1 if pictures >= 12 else 8))
+
+
+class Network(nn.Module):
+    """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes)."""
+
+    head: nn.Module
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the network sees in the pictures, (B, D): the layer before the head."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def adapt(self, images: Tensor) -> None:
+        """Look at some training pictures, (B, 3, S, S) in [-1, 1], once before the first step."""
+
+    def before_step(self, progress: float) -> None:
+        """Follow the run's progress, 0..1."""
+
+
+def augmentation(size: int) -> Augment:
+    """What suits most sets: mirrored, and shifted if small or cut out and coloured anew if photographs."""
+    if size < PHOTOGRAPH:
+        return Augment(flip="alternating", shift=max(1, size // 16))
+    return Augment(flip="random", crop=0.35, colour=0.4)
