@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from diptych.data import labels as labelling
 from diptych.data import reading
 from diptych.data.decode import Geometry
-from diptych.data.sources import Source, open_source
+from diptych.data.sources import Source, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.sources.base import several
+from diptych.data.sources.files import LocalFiles
 from diptych.errors import DataError, PictureError
 
 if TYPE_CHECKING:
@@ -88,6 +89,14 @@ class Images:
             If nothing is there, or nothing in it is a picture.
         """
         return _of(open_source(path))
+
+    @classmethod
+    def of_files(cls, paths: Iterable[str | Path]) -> "Images":
+        """Take pictures named one by one, unlabelled and in that order.
+
+        One that cannot be read, or is not there, keeps its row: :meth:`readable` leaves it out and says why.
+        """
+        return _of(open_files(LocalFiles(""), [str(path) for path in paths]))
 
     @classmethod
     def from_arrays(

@@ -27,9 +27,11 @@ class FileSource(Source):
         super().__init__(rows)
 
     def read(self, row: int) -> bytes:
+        """See :class:`Source`."""
         return self.files.read(self.names[row])
 
     def identity(self, row: int) -> bytes:
+        """See :class:`Source`."""
         try:
             size = self.files.size(self.names[row])
         except (OSError, PictureError):
@@ -40,7 +42,7 @@ class FileSource(Source):
 def open_folder(files: Files) -> Source:
     """Open a folder; see the module's first line for the layouts."""
     found = files.walk()
-    pictures, skipped = _pictures(files, found)
+    pictures, skipped = pictures_in(files, found)
     labels, splits = _layout(pictures)
     if splits is None:
         kept = [name for name in pictures if "/" in name] or pictures
@@ -65,7 +67,7 @@ def open_files(files: Files, names: Sequence[str]) -> Source:
     return FileSource(files, names, rows)
 
 
-def _pictures(files: Files, found: Found) -> tuple[list[str], list[PictureError]]:
+def pictures_in(files: Files, found: Found) -> tuple[list[str], list[PictureError]]:
     """Tell pictures from strays: by suffix, or by the file's first bytes where the suffix says nothing."""
     pictures, skipped = [], list(found.skipped)
     for name in found.files:
