@@ -233,8 +233,7 @@ class Images:
 
         What is decoded on the way is kept if it fits in memory, so that :meth:`pixels` need not do it again.
         """
-        work = reading.fill if self.fits_in_memory(size) else reading.check
-        errors = work(self._sources, self._place, size, geometry)
+        errors = self.unreadable(size, geometry)
         if not errors:
             return self
         reasons = several([str(error) for error in errors.values()])
@@ -245,6 +244,11 @@ class Images:
         known = {str(error) for error in self.skipped}
         more = tuple(error for error in errors.values() if str(error) not in known)
         return Images(self._sources, kept._place, {**kept._about(), "skipped": self.skipped + more})
+
+    def unreadable(self, size: int, geometry: Geometry = "squash") -> dict[int, PictureError]:
+        """Decode every picture, and say which rows cannot be, and why; see :meth:`readable`."""
+        work = reading.fill if self.fits_in_memory(size) else reading.check
+        return work(self._sources, self._place, size, geometry)
 
     def stream(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
         """Decode batch after batch, ahead of their use and in order, in bounded memory.
