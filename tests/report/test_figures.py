@@ -1,0 +1,82 @@
+import io
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diptych.report import figures
+
+NAMES = ["猫", "a$b$_{", "<b> & \x07", "caf\udce9"]
+
+
+def _pixels(n: int, side: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, side, side, 3)).astype(np.uint8)
+
+
+def _texts(svg: bytes) -> str:
+    return " ".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_a_grid_enlarges_small_pictures_pixel_by_pixel() -> None:
+    pictures = _pixels(5, 8)
+    sheet = np.asarray(Image.open(io.BytesIO(figures.grid(pictures))))
+    assert sheet.shape == (2 * 48 + 2, 3 * 48 + 2 * 2, 4)
+    second = sheet[:48, 50:98]
+    assert (second[::6, ::6, :3] == pictures[1]).all()
+    assert (second[5::6, 5::6, :3] == pictures[1]).all()
+    assert sheet[60, 130, 3] == 0
+
+
+def test_a_grid_of_large_pictures_keeps_their_size() -> None:
+    sheet = Image.open(io.BytesIO(figures.grid(_pixels(4, 64), columns=4)))
+    assert sheet.size == (4 * 64 + 3 * 2, 64)
+
+
+@pytest.mark.parametrize("k", [4, 30, 100])
+def test_confusion_letters_what_fits(k: int) -> None:
+    names = (NAMES * 25)[:k]
+    svg = figures.confusion(np.eye(k, dtype=int) * 7, names)
+    assert ("猫" in _texts(svg)) == (k <= figures.NAMED_CLASSES)
+    assert ("7" in _texts(svg).split()) == (k <= figures.COUNTED_CLASSES)
+
+
+def test_curves_show_losses_and_scores_and_pass_over_what_is_no_number() -> None:
+    history = [
+        {"seen_pictures": 100 * i, "losses": {"critic": 1 / i, "generator": float("nan")}, "scores": {"accuracy": 0.5}}
+        for i in (1, 2, 3)
+    ]
+    texts = _texts(figures.curves(history))
+    assert "critic" not in texts  # one curve needs no legend
+    assert "accuracy" in texts
+    assert "pictures seen" in texts
+    assert "loss" in texts
+
+
+def test_bars_of_many_names_show_the_extremes() -> None:
+    texts = _texts(figures.bars({f"class{i:03d}": i for i in range(200)}))
+    assert "class199" in texts
+    assert "class000" in texts
+    assert "class100" not in texts
+
+
+def test_captions_stand_under_their_pictures() -> None:
+    svg = figures.captioned(_pixels(3, 8), ["猫 & <dog>\n0.99", "caf\udce9", "\x07"])
+    assert "猫 & <dog>" in _texts(svg)
+    assert svg.count(b"<image") == 3
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    makers = (
+        lambda: figures.confusion(np.ones((4, 4), int), NAMES),
+        lambda: figures.bars({"a": 1, "b": 2}),
+        lambda: figures.curves([{"seen_pictures": 1, "losses": {"l": 1.0}}, {"seen_pictures": 2, "losses": {"l": 2}}]),
+        lambda: figures.grid(_pixels(2, 8)),
+    )
+    for make in makers:
+        assert make() == make()
+
+
+def test_nothing_to_show_is_no_error() -> None:
+    for svg in (figures.curves([]), figures.bars({}), figures.captioned([], [])):
+        ElementTree.fromstring(svg)

@@ -1,0 +1,97 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diptych.report import Report, Score, Table, figures
+from diptych.report.report import number, plain
+
+HOSTILE = '<script>alert("x")</script> & \x07'
+
+
+@pytest.fixture
+def report() -> Report:
+    return Report(
+        f"Pets {HOSTILE}",
+        scores={"macro_f1": Score(0.9512, 0.9, 0.97, 1360), "loss": Score(2.5, None, None, 10)},
+        findings=[f"Add pictures of {HOSTILE}.", "word " * 60],
+        tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
+        figures={f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8))},
+        facts={"lr": 0.0015, "counts": {HOSTILE: 3}, "validate": None, "flip": True},
+        parts=[Report("Part A"), Report("Part B", findings=["deep"])],
+    )
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(report: Report, tmp_path: Path) -> None:
+    page = report.save(tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
+    assert page == report.html()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    names = {name for name, _ in tags.seen}
+    assert not names & {"script", "link", "iframe"}
+    sources = [value for _, attributes in tags.seen for key, value in attributes.items() if key in ("src", "href")]
+    assert all(source and source.startswith(("data:image/", "#part-")) for source in sources)
+    assert "\x07" not in page
+    assert not re.search(r"url\(|@import|https?://", page)
+    assert "0.951" in page
+    assert "0.900 to 0.970" in page
+    assert "prefers-color-scheme" in page
+    assert "@media print" in page
+
+
+def test_the_text_holds_all_but_the_figures(report: Report) -> None:
+    text = str(report)
+    for words in ("macro f1", "0.951", "0.900 to 0.970", "n = 1,360", "0.500 (0.200 to 0.800)", "Part B", "deep"):
+        assert words in text
+    assert re.search(r"lr +0\.0015", text)
+    assert all(len(line) < 130 for line in text.splitlines())
+
+
+def test_columns_line_up_in_chinese_too() -> None:
+    text = str(Report("r", tables={"t": Table(["class", "n"], [["猫", 1], ["dog", 20]])}))
+    assert text.splitlines()[-2:] == ["  猫      1", "  dog    20"]
+
+
+def test_json_is_strict_and_whole(report: Report) -> None:
+    report.facts["odd"] = [np.float32("nan"), np.int64(3), np.arange(2), Path("a"), {"b"}]
+    told = json.loads(json.dumps(report.json(), allow_nan=False))
+    assert told["scores"]["macro_f1"] == {"value": 0.9512, "low": 0.9, "high": 0.97, "n": 1360}
+    assert told["scores"]["loss"]["low"] is None
+    assert next(iter(told["tables"].values()))["rows"][0][1]["value"] == 0.5
+    assert told["facts"]["odd"] == [None, 3, [0, 1], "a", ["b"]]
+    assert [part["title"] for part in told["parts"]] == ["Part A", "Part B"]
+    assert "figures" not in told
+    assert "parts" not in Report("alone").json()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.97222, "0.972"), (1.0, "1.000"), (0, "0.000"), (12345.0, "12,345"), (250.25, "250.2"), (0.00012, "0.00012"),
+     (float("nan"), "–"), (float("inf"), "inf")],
+)  # fmt: skip
+def test_numbers_as_people_read_them(value: float, words: str) -> None:
+    assert number(value) == words
+
+
+def test_plain_leaves_json_alone() -> None:
+    value = {"a": [1, 2.5, None, True, "x"]}
+    assert plain(value) == value

@@ -1,0 +1,29 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from diptych.files import write_bytes, write_text
+
+
+def test_folders_are_made_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "notes.txt"
+    write_text(path, "first")
+    write_text(path, "第二")
+    assert path.read_text(encoding="utf-8") == "第二"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    write_bytes(path, b"old")
+    with pytest.raises(TypeError):
+        write_bytes(path, 7)  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_is_not_utf8_survives_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    write_text(path, json.dumps({"name": "caf\udce9"}, ensure_ascii=False))
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "caf\udce9"}
