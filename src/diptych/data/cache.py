@@ -87,10 +87,6 @@ class Decoded:
         self.sizes = np.zeros((n, 2), np.int32)  # upright width, height; 0 until decoded
         self.digests = np.zeros(n, np.uint64)  # of the file's bytes; 0 until decoded
 
-    def good(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which of these rows are known to decode."""
-        return np.asarray(self.state[rows] == _GOOD)
-
     def missing(self, rows: Rows, size: int, geometry: Geometry) -> Rows:
         """Those rows that are neither kept at this size nor known to be unreadable."""
         rows = np.unique(rows[self.state[rows] != _BAD])
@@ -121,11 +117,6 @@ class Decoded:
         """(n, 3, size, size) pixels of rows that :meth:`fill` has seen and found good. Not to be written to."""
         with self._lock:
             return self._kept[(size, geometry)].gather(rows)
-
-    def is_kept(self, rows: Rows, size: int, geometry: Geometry) -> bool:
-        """Whether all these rows lie decoded at this size."""
-        kept = self._kept.get((size, geometry))
-        return kept is not None and bool((kept.place[rows] >= 0).all()) and bool(self.good(rows).all())
 
     def one(self, row: int, size: int, geometry: Geometry) -> Pixels:
         """Decode one row to (size, size, 3), and learn its size, digest or error. Raises PictureError."""

@@ -45,9 +45,12 @@ _FORMATS = (
 )
 # TGA has no signature: any bytes may pass for one, so that it needs its file name to be believed.
 _UNSIGNED = ("TGA",)
-SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".psd", ".dds", ".icns", ".ras"]
+_SUFFIXES = (
+    *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
+    *("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "tga", "ico", "pcx", "sgi", "qoi", "psd", "dds", "icns"),
 )
+#: What the names of pictures end in.
+SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES)
 _CUT = "the file ends before the picture does"
 _DAMAGED = "the file is damaged"
 
@@ -187,9 +190,9 @@ def _check_size(picture: ImageFile.ImageFile, path: str) -> None:
 
 def _check_end(data: bytes | memoryview, picture: ImageFile.ImageFile, path: str) -> None:
     """Refuse a JPEG whose tail is zeros, as broken downloads leave it: libjpeg reads those as grey, silently."""
-    if picture.format == "JPEG" and bytes(data[-32:]) == bytes(32):
-        if not bytes(data).rstrip(b"\0").endswith(b"\xff\xd9"):
-            raise PictureError(_CUT, path)
+    padded = picture.format == "JPEG" and bytes(data[-32:]) == bytes(32)
+    if padded and not bytes(data).rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise PictureError(_CUT, path)
 
 
 def _loaded(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:

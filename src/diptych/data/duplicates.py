@@ -29,8 +29,10 @@ _BITS = 7
 _PARTS = 8
 #: In a part's bucket, each picture meets at most so many others, those of the most similar mean.
 _NEIGHBOURS = 512
-#: Thumbnails may differ by so much (root mean square, of 255), and by this share of their own contrast.
-_LEVELS, _SHARE = 10.0, 0.15
+#: Averaged to 16 px, which evens out what an encoder does, copies differ by at most this share of their contrast.
+_SHARE = 0.25
+#: Pictures of under 24 px have no finer detail that could tell look-alikes apart, so they must agree more closely.
+_TINY, _TINY_SHARE = 24, 0.12
 _BATCH = 4096
 
 Pairs = NDArray[np.int64]  # (M, 2), the smaller number first
@@ -60,7 +62,8 @@ def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     low = (transform @ grey @ transform.T).reshape(len(grey), 64)
     low[:, 0] = 0.0  # the mean brightness says nothing about the content
     bits = low > np.median(low, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(np.uint64).ravel()
+    packed: NDArray[np.uint64] = np.packbits(bits, axis=1).view(np.uint64).ravel()
+    return packed
 
 
 def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterator[Pairs]:
@@ -80,27 +83,50 @@ def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterato
                 yield np.sort(found, axis=1)
 
 
-def same_picture(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether (M, 3, 32, 32) thumbnails show the same picture, by their difference against their contrast."""
-    one, two = (half.reshape(len(half), -1).astype(np.float32) for half in (first, second))
+def same_picture(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], share: NDArray[np.float32] | float = _SHARE
+) -> NDArray[np.bool_]:
+    """Whether (M, 3, 32, 32) thumbnails show the same picture.
+
+    Their difference (root mean square over 16 x 16 pixels and three colours) is at most ``share`` of the
+    contrast (standard deviation) of the plainer of the two, or one level of 255.
+    """
+    one, two = (_averaged(half) for half in (first, second))
     difference = np.sqrt(((one - two) ** 2).mean(1))
     contrast = np.minimum(one.std(1), two.std(1))
-    return np.asarray(difference <= np.minimum(_LEVELS, 1.0 + _SHARE * contrast))
+    return np.asarray(difference <= 1.0 + share * contrast)
+
+
+def exact(images: "Images") -> NDArray[np.uint64]:
+    """(N,) a digest of each picture's content: equal for exact copies; 0 where it cannot be read."""
+    reading.check(images._sources, images._place, THUMBNAIL, "squash")
+    out = np.zeros(len(images), np.uint64)
+    for number, here, rows in images._place.by_source():
+        out[here] = images._sources[number].decoded.digests[rows]
+    return out
 
 
 def _pairs(images: "Images") -> Pairs:
     thumbnails, rows = _thumbnails(images)
-    codes = np.concatenate([hashes(thumbnails[i : i + _BATCH]) for i in range(0, max(len(rows), 1), _BATCH)])
-    order = np.concatenate(
-        [thumbnails[i : i + _BATCH].mean((1, 2, 3), dtype=np.float32) for i in range(0, max(len(rows), 1), _BATCH)]
-    )
-    found = [np.empty((0, 2), np.int64), *candidates(codes, order)]
-    proposed = np.unique(np.concatenate(found), axis=0)
-    keep = [
-        same_picture(thumbnails[part[:, 0]], thumbnails[part[:, 1]])
-        for part in np.array_split(proposed, range(_BATCH, len(proposed), _BATCH))
-    ]
-    return rows[proposed[np.concatenate(keep)]].reshape(-1, 2)
+    if len(rows) < 2:
+        return np.empty((0, 2), np.int64)
+    batches = [thumbnails[i : i + _BATCH] for i in range(0, len(rows), _BATCH)]
+    codes = np.concatenate([hashes(batch) for batch in batches])
+    order = np.concatenate([batch.mean((1, 2, 3), dtype=np.float32) for batch in batches])
+    proposed = np.unique(np.concatenate([np.empty((0, 2), np.int64), *candidates(codes, order)]), axis=0)
+    tiny = images.dimensions()[rows].min(1) < _TINY
+    share = np.where(tiny[proposed].any(1), np.float32(_TINY_SHARE), np.float32(_SHARE))
+    keep = np.zeros(len(proposed), bool)
+    for i in range(0, len(proposed), _BATCH):
+        first, second = proposed[i : i + _BATCH].T
+        keep[i : i + _BATCH] = same_picture(thumbnails[first], thumbnails[second], share[i : i + _BATCH])
+    return rows[proposed[keep]].reshape(-1, 2)
+
+
+def _averaged(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(M, 3, 32, 32) uint8 -> (M, 768): the mean of every 2 x 2 pixels."""
+    blocks = thumbnails.reshape(len(thumbnails), 3, THUMBNAIL // 2, 2, THUMBNAIL // 2, 2)
+    return np.asarray(blocks.mean((3, 5), dtype=np.float32)).reshape(len(thumbnails), -1)
 
 
 def _thumbnails(images: "Images") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -119,7 +145,7 @@ def _thumbnails(images: "Images") -> tuple[NDArray[np.uint8], NDArray[np.int64]]
 def _cosines(n: int) -> NDArray[np.float32]:
     """The matrix of the discrete cosine transform, DCT-II, (n, n)."""
     frequency, position = np.arange(n)[:, None], np.arange(n)[None, :]
-    return np.cos(np.pi * frequency * (2 * position + 1) / (2 * n)).astype(np.float32)
+    return np.asarray(np.cos(np.pi * frequency * (2 * position + 1) / (2 * n)), np.float32)
 
 
 def _joined(n: int, found: Pairs) -> NDArray[np.int64]:
@@ -130,4 +156,5 @@ def _joined(n: int, found: Pairs) -> NDArray[np.int64]:
     links = coo_matrix((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))
     _, component = connected_components(links, directed=False)
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse], np.int64)
+    named: NDArray[np.int64] = np.asarray(first, np.int64)[inverse]
+    return named

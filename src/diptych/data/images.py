@@ -132,8 +132,8 @@ class Images:
         DataError
             If shapes, ranges or names do not fit together.
         """
-        options = {"classes": classes, "groups": groups, "origins": origins, "paths": paths}
-        return _of(from_arrays(pixels, labels, **options))  # type: ignore[arg-type]
+        options: dict[str, Any] = {"classes": classes, "groups": groups, "origins": origins, "paths": paths}
+        return _of(from_arrays(pixels, labels, **options))
 
     @property
     def multi_label(self) -> bool:

@@ -65,7 +65,7 @@ def from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Label
 def as_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
     """The class names of each picture; an empty list for an unlabelled one."""
     if labels.ndim == 2:
-        return [[classes[k] for k in np.flatnonzero(row)] for row in labels]
+        return [[classes[k] for k in np.flatnonzero(row).tolist()] for row in labels]
     return [[classes[k]] if k >= 0 else [] for k in labels.tolist()]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.duplicates import clusters
+from diptych.data.duplicates import clusters, exact
 from diptych.data.sources.base import several
 from diptych.errors import UsageError
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("diptych")
 
 Rows = NDArray[np.int64]
+
+#: So many copies of one picture are always kept together.
+_FEW = 4
 
 
 def split(images: "Images", shares: Sequence[float], seed: int = 0) -> tuple[Rows, ...]:
@@ -52,10 +55,32 @@ def split(images: "Images", shares: Sequence[float], seed: int = 0) -> tuple[Row
         return tuple(np.empty(0, np.int64) for _ in wanted)
     rest = 1 - sum(wanted)
     parts = np.array([*wanted, rest] if rest > 1e-6 else wanted)
-    _, cluster = np.unique(clusters(images), return_inverse=True)
+    cluster = _divisible(images, clusters(images), parts.max())
     assigned = _assign(_tally(images, cluster), parts, len(wanted), np.random.default_rng(seed))
     _warn_of_rare(images)
     return tuple(np.flatnonzero(assigned[cluster] == part) for part in range(len(wanted)))
+
+
+def _divisible(images: "Images", cluster: Rows, most: float) -> Rows:
+    """Number the clusters 0, 1, …, having undone those that no part has room for (exact copies stay together).
+
+    Where nearly every picture of a class looks like the next, as in frames of a film, keeping all together
+    would leave the class out of every part but one.
+    """
+    _, cluster = np.unique(cluster, return_inverse=True)
+    tally = _tally(images, cluster).tocoo()
+    totals = np.bincount(tally.col, tally.data)
+    large = np.unique(tally.row[(tally.data > most * totals[tally.col]) & (tally.data >= _FEW)])
+    if not len(large):
+        return cluster
+    inside = np.flatnonzero(np.isin(cluster, large))
+    log.warning(
+        "%d pictures look so alike that no split can keep them together: their scores will look too good (%s).",
+        len(inside), several(images.paths[inside].tolist()),
+    )  # fmt: skip
+    _, copies = np.unique(exact(images)[inside], return_inverse=True)
+    cluster[inside] = cluster.max() + 1 + copies
+    return np.unique(cluster, return_inverse=True)[1]
 
 
 def _tally(images: "Images", cluster: Rows) -> Any:

@@ -9,7 +9,7 @@ from diptych.data.decode import SUFFIXES
 from diptych.data.sources.arrays import open_npz
 from diptych.data.sources.base import Rows, Source, shown
 from diptych.data.sources.builtin import BUILT_IN
-from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, braces, is_url
+from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, braces, is_url, matching
 from diptych.data.sources.folder import open_files, open_folder
 from diptych.data.sources.metadata import metadata_of, open_metadata
 from diptych.data.sources.parquet import open_parquet
@@ -50,14 +50,12 @@ def _open_url(url: str) -> Source:
     files = RemoteFiles(url)
     if files.is_folder():
         return _open_place(files)
-    inner, chain = (rest.split("::", 1) + [""])[:2]
+    inner, _, chain = rest.partition("::")
     folder, name = posixpath.split(inner)
     parent = f"{head}://{folder}" + (f"::{chain}" if chain else "")
     place = RemoteFiles(parent)
     names = [option for option in braces(name) if place.exists(option)]
     if not names:
-        from diptych.data.sources.files import matching
-
         names = matching(place, name) if any(sign in name for sign in "*?[") else []
     if not names:
         raise DataError(_not_there(url))

@@ -24,9 +24,11 @@ class ArraySource(Source):
         super().__init__(rows)
 
     def read(self, row: int) -> NDArray[np.uint8]:
+        """See :class:`Source`."""
         return self.pixels[row]
 
     def identity(self, row: int) -> bytes:
+        """See :class:`Source`."""
         picture = self.pixels[row]
         return blake2b(f"{picture.shape}".encode() + picture.tobytes(), digest_size=16).digest()
 
@@ -122,7 +124,7 @@ def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array.astype(np.uint8) * np.uint8(255)
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if array.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
-        return np.rint(array * 255).astype(np.uint8)
+        return np.asarray(np.rint(array * 255), np.uint8)
     if array.dtype.kind in "iu" and low >= 0 and high <= 255:
         return array.astype(np.uint8)
     raise DataError(

@@ -1,6 +1,7 @@
 """Picture sets known by name: "digits" (in scikit-learn) and "cifar10" (downloaded once)."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from diptych.data.sources.arrays import digits, from_arrays
@@ -31,4 +32,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"
 
 
-BUILT_IN = {"digits": digits, "cifar10": cifar10, "cifar10-test": lambda: cifar10("test")}
+BUILT_IN: dict[str, Callable[[], Source]] = {
+    "digits": digits,
+    "cifar10": cifar10,
+    "cifar10-test": lambda: cifar10("test"),
+}

@@ -78,23 +78,28 @@ class LocalFiles(Files):
         return os.path.join(self._base, name) if name else self._base  # noqa: PTH118 - 50,000 times
 
     def size(self, name: str) -> int:
+        """See :class:`Files`."""
         found = os.stat(self._full(name))  # noqa: PTH116
         if not stat.S_ISREG(found.st_mode):
             raise PictureError("it is a folder, a device or a pipe, not a file", self.path(name))
         return found.st_size
 
     def read_range(self, name: str, start: int, count: int) -> bytes:
+        """See :class:`Files`."""
         with open(self._full(name), "rb") as file:  # noqa: PTH123
             file.seek(start)
             return file.read(count)
 
     def exists(self, name: str) -> bool:
+        """See :class:`Files`."""
         return Path(self._full(name)).is_file()
 
     def open(self, name: str) -> Any:
+        """See :class:`Files`."""
         return Path(self._full(name)).open("rb")
 
     def walk(self) -> Found:
+        """See :class:`Files`."""
         found = Found()
         self._walk("", found, seen=set())
         found.files.sort()
@@ -146,15 +151,19 @@ class RemoteFiles(Files):
         return f"{self._base}/{name}" if name and self._base else name or self._base
 
     def size(self, name: str) -> int:
+        """See :class:`Files`."""
         return int(self._fs.size(self._full(name)))
 
     def read_range(self, name: str, start: int, count: int) -> bytes:
+        """See :class:`Files`."""
         return bytes(self._fs.cat_file(self._full(name), start=start, end=start + count))
 
     def exists(self, name: str) -> bool:
+        """See :class:`Files`."""
         return bool(self._fs.isfile(self._full(name)))
 
     def open(self, name: str) -> Any:
+        """See :class:`Files`."""
         return self._fs.open(self._full(name), "rb")
 
     def is_folder(self) -> bool:
@@ -162,6 +171,7 @@ class RemoteFiles(Files):
         return self._base in ("", "/") or bool(self._fs.isdir(self._base))
 
     def walk(self) -> Found:
+        """See :class:`Files`."""
         found = Found()
         for path, entry in sorted(self._fs.find(self._base, withdirs=True, detail=True).items()):
             name = path[len(self._base) :].strip("/")

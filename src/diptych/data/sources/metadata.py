@@ -65,6 +65,13 @@ def group(values: Sequence[Any]) -> NDArray[Any]:
     return np.array(text, dtype=np.str_)
 
 
+def origins_among(groups: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+    """Take the column "origin" out of the groups, if it says which pictures are real and which synthetic."""
+    if "origin" in groups and set(groups["origin"].tolist()) <= _ORIGINS:
+        return groups.pop("origin")
+    return None
+
+
 def labelled(records: Sequence[Mapping[str, Any]]) -> tuple[Labels, tuple[str, ...]]:
     """Read ``labels`` (any number of names) or ``label`` (one name; a list makes all of them lists)."""
     if any("labels" in record for record in records):
@@ -78,9 +85,7 @@ def labelled(records: Sequence[Mapping[str, Any]]) -> tuple[Labels, tuple[str, .
 def _source(files: Files, records: Sequence[Mapping[str, Any]], missing: tuple[PictureError, ...]) -> Source:
     labels, classes = labelled(records)
     groups = columns(records, without={"file_name", "label", "labels"})
-    origins = None
-    if "origin" in groups and set(groups["origin"].tolist()) <= _ORIGINS:
-        origins = groups.pop("origin")
+    origins = origins_among(groups)
     names = [str(record["file_name"]) for record in records]
     paths = [files.path(name) for name in names]
     rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins, skipped=missing)

@@ -13,7 +13,7 @@ from diptych.data.labels import Labels, from_name_lists, from_names
 from diptych.data.sources.base import Rows, Source
 from diptych.data.sources.files import Files
 from diptych.data.sources.folder import SPLITS
-from diptych.data.sources.metadata import group
+from diptych.data.sources.metadata import group, origins_among
 from diptych.errors import DataError, PictureError
 
 _LABELS = ("label", "labels", "fine_label", "class", "category", "target")
@@ -29,6 +29,7 @@ class ParquetSource(Source):
         super().__init__(rows)
 
     def read(self, row: int) -> bytes | memoryview:
+        """See :class:`Source`."""
         chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
         at = row - int(self._starts[chunk])
         held, paths = self._chunks[chunk]
@@ -40,6 +41,7 @@ class ParquetSource(Source):
         raise PictureError("the row holds no picture", self.rows.paths[row])
 
     def identity(self, row: int) -> bytes:
+        """See :class:`Source`."""
         try:
             return crc32(self.read(row)).to_bytes(4, "little")
         except PictureError:
@@ -68,7 +70,9 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
     splits = _splits(names, tables)
     if splits is not None:
         groups["split"] = splits
-    return ParquetSource(images, files, Rows(paths=paths, labels=labels, classes=classes, groups=groups))
+    origins = origins_among(groups)
+    rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
+    return ParquetSource(images, files, rows)
 
 
 def class_names(schema: Any, column: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from diptych.data.decode import BYTE_LIMIT, SUFFIXES
 from diptych.data.sources.base import Rows, Source, reason
 from diptych.data.sources.files import Files
-from diptych.data.sources.metadata import columns, labelled
+from diptych.data.sources.metadata import columns, labelled, origins_among
 from diptych.errors import DataError, PictureError
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
@@ -37,6 +37,7 @@ class TarSource(Source):
         super().__init__(rows)
 
     def read(self, row: int) -> bytes:
+        """See :class:`Source`."""
         sample = self._samples[row]
         if sample.count > BYTE_LIMIT:
             limit = BYTE_LIMIT // 1_000_000
@@ -47,6 +48,7 @@ class TarSource(Source):
             raise PictureError(reason(error), self.rows.paths[row]) from None
 
     def identity(self, row: int) -> bytes:
+        """See :class:`Source`."""
         sample = self._samples[row]
         return f"{sample.name}\0{sample.count}".encode("utf-8", "surrogateescape")
 
@@ -61,7 +63,9 @@ def open_tar(files: Files, names: Sequence[str]) -> Source:
     labels, classes = labelled([sample.facts for sample in samples])
     groups = columns([sample.facts for sample in samples], without={"label", "labels"})
     paths = [f"{files.path(names[sample.shard])}#{sample.name}" for sample in samples]
-    return TarSource(shards, samples, Rows(paths=paths, labels=labels, classes=classes, groups=groups))
+    origins = origins_among(groups)
+    rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
+    return TarSource(shards, samples, rows)
 
 
 class _Shard:
