@@ -250,6 +250,10 @@ class Images:
         work = reading.fill if self.fits_in_memory(size) else reading.check
         return work(self._sources, self._place, size, geometry)
 
+    def known_errors(self) -> dict[int, PictureError]:
+        """Say which rows have been found unreadable so far, and why; decodes nothing."""
+        return reading.errors(self._sources, self._place)
+
     def stream(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
         """Decode batch after batch, ahead of their use and in order, in bounded memory.
 
