@@ -20,7 +20,6 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -213,5 +212,7 @@ def _strict(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
+    from importlib.metadata import version  # slow to import, and needed only when something is saved
+
     known = {"diptych": __version__, "python": platform.python_version()}
     return {**known, **{name: version(name) for name in _VERSIONED}}

@@ -1,1 +1,13 @@
-"""The command line: one file per group of verbs."""
+"""The command line: one file per group of verbs.
+
+What a verb finds goes to stdout, all else to stderr. torch is imported by the verbs that need it, when they run.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` spells; the console script."""
+    from diptych.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Does a recognizer see in the made pictures what they were asked to show?"""
+"""Whether a recognizer sees in the made pictures what they were asked to show."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,9 +51,7 @@ def agreement(
     if not classes or unknown:
         why = f"the recognizer does not know {', '.join(unknown)}" if unknown else "the synthesizer knows no classes"
         raise UsageError(f"There is nothing to agree on: {why}. Fit both on pictures with the same classes.")
-    made = [
-        synthesizer.sample(per_class, label=name, seed=seed + i * per_class) for i, name in enumerate(classes)
-    ]
+    made = [synthesizer.sample(per_class, label=name, seed=seed + i * per_class) for i, name in enumerate(classes)]
     scores = {}
     for name, images in zip(classes, made, strict=True):
         told = np.asarray(recognizer.predict(images).names)

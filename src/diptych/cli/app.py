@@ -1,0 +1,126 @@
+"""The program: its verbs, and what becomes of errors and signals.
+
+Exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 done in part, 128 + n stopped by signal n.
+"""
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from diptych import __version__
+from diptych.cli import console, demo, evaluate, fit, inspect, predict, sample
+from diptych.cli.options import SETTINGS
+from diptych.errors import DiptychError
+
+EPILOG = """A first look: diptych demo. \
+On your own pictures, a folder with one folder of pictures for each class: \
+diptych inspect photos/, diptych fit recognizer photos/ -o models/pets, diptych predict models/pets new/. \
+Every option can also be set in the environment (--epochs as DIPTYCH_EPOCHS) or in a YAML file (--config); \
+options win over the environment, the environment over the file."""
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs in the order in which a person meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help."""
+        return ["demo", "inspect", "fit", "predict", "evaluate", "sample"]
+
+
+app = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"diptych {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, context_settings=SETTINGS, epilog=EPILOG)
+def diptych(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.")] = False,
+) -> None:
+    """Recognise pictures, make pictures, and let each check the other."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for verb in (inspect, fit, predict, evaluate, sample, demo):
+    verb.add_to(app)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    debug = "--debug" in arguments or os.environ.get("DIPTYCH_DEBUG", "0") not in ("", "0")
+    console.prepare(debug)
+    try:
+        # The parts of typer's own main(), which would turn a broken pipe and Ctrl-C into exit code 1.
+        command = _program()
+        with command.make_context("diptych", arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as done:
+        return done.exit_code
+    except BrokenPipeError:
+        return _reader_gone()
+    except (KeyboardInterrupt, typer.Abort):
+        console.complain("Stopped.")
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _told(error)
+    return 0
+
+
+def _program() -> Any:
+    """The command tree; which variables stand for an option is said once, not at each."""
+    program = typer.main.get_command(app)
+    commands = [program]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            vars(parameter)["show_envvar"] = False
+    return program
+
+
+def _told(error: Exception) -> int:
+    """Say in one sentence what went wrong; returns the exit code."""
+    if isinstance(error, DiptychError):
+        console.complain(str(error))
+        return error.exit_code
+    if hasattr(error, "format_message"):  # typer's usage errors
+        return _usage(error)
+    if isinstance(error, OSError) and error.filename:
+        console.complain(f"{error.filename}: {error.strerror}.")
+        return 1
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        console.complain("There is not enough memory. Choose a smaller --batch or --size.")
+        return 1
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    console.complain(
+        f"This is a bug in Diptych ({what}). Please report it with what DIPTYCH_DEBUG=1 prints when you run "
+        "the same command again."
+    )
+    return 1
+
+
+def _usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    hint = f" See: {context.command_path} --help" if context else ""
+    console.complain(f"{error.format_message()}{hint}")
+    return int(error.exit_code)
+
+
+def _reader_gone() -> int:
+    """The program that read our output has ended (``| head``): so do we, without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it exits
+    return 141

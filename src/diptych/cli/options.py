@@ -1,0 +1,64 @@
+"""Options that verbs share, and where their values come from: flags, then DIPTYCH_… variables, then --config."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diptych import progress
+from diptych.cli import console
+
+SETTINGS: dict[str, Any] = {"auto_envvar_prefix": "DIPTYCH", "help_option_names": ["-h", "--help"]}
+
+
+def _configured(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the file's settings as defaults of the verb; runs before the other options are read."""
+    if path is not None:
+        context.default_map = {**_read(path, {p.name or "" for p in context.command.params})}
+    return path
+
+
+def _read(path: Path, known: set[str]) -> dict[str, Any]:
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise typer.BadParameter(f"{path} must hold one setting a line, such as: epochs: 10")
+    settings = {str(key).replace("-", "_"): value for key, value in settings.items()}
+    unknown = sorted(settings.keys() - known)
+    if unknown:
+        names = ", ".join(sorted(known - {"help", "config", ""}))
+        raise typer.BadParameter(f"{path} sets {', '.join(unknown)}, which this verb does not have. It has: {names}.")
+    return settings
+
+
+def _hushed(quiet: bool) -> bool:
+    if quiet:
+        progress.quiet()
+        console.hush()
+    return quiet
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        callback=_configured, is_eager=True, metavar="FILE", help="Settings as YAML, one a line (epochs: 10)."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hushed, help="No bars and notes; warnings stay.")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of class folders, a folder with metadata.csv, Parquet, .npz or .tar files, a URL of any of "
+        'these, or a built-in set: "digits", "cifar10".',
+    ),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]

@@ -1,0 +1,103 @@
+"""Predictions as rows: a table on a terminal, tab-separated, CSV or JSON lines elsewhere."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from diptych.cli import console
+from diptych.errors import UsageError
+from diptych.files import write_text
+
+Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown"} or {"path", "error"}
+COLUMNS = ("path", "label", "confidence", "unknown", "error")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
+
+
+class Rows:
+    """Where rows go: printed as they come, or to a file that appears whole at the end.
+
+    Raises
+    ------
+    UsageError
+        The file's suffix names no format.
+    """
+
+    def __init__(self, *, as_json: bool, file: Path | None, csv_file: Path | None) -> None:
+        target = csv_file or file
+        if csv_file and file:
+            raise UsageError("Give either --csv FILE or -o FILE, not both.")
+        kind = "json" if as_json else "table" if sys.stdout.isatty() and not target else "tabs"
+        if target and not as_json:
+            kind = "csv" if csv_file else _SUFFIXES.get(target.suffix.lower(), "")
+        if not kind:
+            raise UsageError(f"{target} does not say its format. Give it the suffix {', '.join(_SUFFIXES)}.")
+        self._target = target
+        self._stream: TextIO = io.StringIO(newline="") if target else sys.stdout
+        self._write = _WRITERS[kind](self._stream)
+
+    def add(self, rows: list[Row]) -> None:
+        """Write some rows."""
+        for row in rows:
+            self._write(row)
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Finish the file, if rows go to one."""
+        if self._target and isinstance(self._stream, io.StringIO):
+            write_text(self._target, self._stream.getvalue())
+            console.log.info("The predictions are in %s", self._target)
+
+
+Write = Callable[[Row], None]
+
+
+def _as_json(stream: TextIO) -> Write:
+    return lambda row: print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=stream)
+
+
+def _as_tabs(stream: TextIO) -> Write:
+    return lambda row: print("\t".join(_flat(v) for v in _cells(row)).rstrip("\t"), file=stream)
+
+
+def _as_csv(stream: TextIO) -> Write:
+    writer = csv.writer(stream)
+    writer.writerow(COLUMNS)
+    return lambda row: writer.writerow(_cells(row))
+
+
+def _as_table(stream: TextIO) -> Write:
+    width = max(20, min(60, shutil.get_terminal_size().columns - 34))
+
+    def write(row: Row) -> None:
+        path, label, confidence, unknown, error = (_flat(v) for v in _cells(row))
+        path = path if len(path) <= width else "…" + path[1 - width :]
+        doubt = "  (unlike the training pictures)" if unknown else ""
+        print(f"{path:<{width}}  {error or f'{label:<20}  {confidence}{doubt}'}".rstrip(), file=stream)
+
+    return write
+
+
+_WRITERS: dict[str, Callable[[TextIO], Write]] = {
+    "json": _as_json,
+    "tabs": _as_tabs,
+    "csv": _as_csv,
+    "table": _as_table,
+}
+
+
+def _cells(row: Row) -> list[str]:
+    if "error" in row:
+        return [row["path"], "", "", "", row["error"]]
+    label = row["label"]
+    names = label if isinstance(label, str) else ";".join(label or ())
+    return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", ""]
+
+
+def _flat(text: str) -> str:
+    """One cell on one line."""
+    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
