@@ -19,8 +19,9 @@ A picture is decoded whole or not at all: anything else is a :class:`~diptych.er
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import numpy as np
@@ -155,8 +156,9 @@ def _candidates(prefix: bytes, path: str) -> Iterator[str]:
             continue
         if name in Image.OPEN:
             accept = Image.OPEN[name][1]
-            if accept is None or accept(prefix) is True:
-                yield name
+            with suppress(struct.error, IndexError):  # what fewer than 16 bytes do to some of them
+                if accept is None or accept(prefix) is True:
+                    yield name
 
 
 def _opened(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
@@ -189,10 +191,26 @@ def _check_size(picture: ImageFile.ImageFile, path: str) -> None:
 
 
 def _check_end(data: bytes | memoryview, picture: ImageFile.ImageFile, path: str) -> None:
-    """Refuse a JPEG whose tail is zeros, as broken downloads leave it: libjpeg reads those as grey, silently."""
+    """Refuse what the decoders would fill up silently, as when a broken download left zeros for the rest."""
+    if picture.format == "PNG":
+        _check_png(data, path)
     padded = picture.format == "JPEG" and bytes(data[-32:]) == bytes(32)
     if padded and not bytes(data).rstrip(b"\0").endswith(b"\xff\xd9"):
         raise PictureError(_CUT, path)
+
+
+def _check_png(data: bytes | memoryview, path: str) -> None:
+    """Compare the checksum of every chunk of pixels, which Pillow does not."""
+    start = 8
+    while start + 8 <= len(data):
+        length = int.from_bytes(data[start : start + 4])
+        end = start + 12 + length
+        if bytes(data[start + 4 : start + 8]) == b"IDAT":
+            if end > len(data):
+                raise PictureError(_CUT, path)
+            if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
+                raise PictureError(_DAMAGED, path)
+        start = end
 
 
 def _loaded(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
@@ -209,6 +227,8 @@ def _orientation(picture: Image.Image) -> int:
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
     width, height = picture.size
+    if picture.format == "TIFF":  # Pillow turns these by itself
+        return width, height
     return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
 
 
@@ -247,7 +267,7 @@ def _deep(picture: Image.Image) -> Pixels:
     elif low >= 0.0 and high <= 65535.0:
         floats = picture.mode == "F"
         low, high = 0.0, 1.0 if floats and high <= 1.0 else 255.0 if high <= 255.0 else 65535.0
-    scaled = (values - low) * (255.0 / max(high - low, np.finfo(np.float64).tiny))
+    scaled = (values - low) * (255.0 / (high - low or 1.0))
     return np.rint(scaled).astype(np.uint8)
 
 

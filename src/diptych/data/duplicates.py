@@ -120,7 +120,8 @@ def _pairs(images: "Images") -> Pairs:
     for i in range(0, len(proposed), _BATCH):
         first, second = proposed[i : i + _BATCH].T
         keep[i : i + _BATCH] = same_picture(thumbnails[first], thumbnails[second], share[i : i + _BATCH])
-    return rows[proposed[keep]].reshape(-1, 2)
+    found: Pairs = rows[proposed[keep]]
+    return found
 
 
 def _averaged(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -156,5 +157,4 @@ def _joined(n: int, found: Pairs) -> NDArray[np.int64]:
     links = coo_matrix((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))
     _, component = connected_components(links, directed=False)
     _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
-    named: NDArray[np.int64] = np.asarray(first, np.int64)[inverse]
-    return named
+    return np.asarray(first[inverse], np.int64)
