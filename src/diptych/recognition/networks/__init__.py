@@ -10,13 +10,14 @@ from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
 from diptych.recognition.networks.network import Network, Training, augmentation
 from diptych.recognition.networks.own import Own
 
-__all__ = ["FAMILIES", "SMALLEST", "Network", "Training", "build", "check", "name_of", "training"]
+__all__ = ["FAMILIES", "OWN_PREFIX", "SMALLEST", "Network", "Training", "build", "check", "name_of", "training"]
 
 FAMILIES: dict[str, tuple[Callable[[int, int], Network], Training]] = {
     "convnet": (convnet.ConvNet, convnet.TRAINING),
     "alexnet": (alexnet.AlexNet, alexnet.TRAINING),
     "speednet": (speednet.SpeedNet, speednet.TRAINING),
 }
+OWN_PREFIX = "own:"
 SMALLEST = 8  # px: under this no network has anything left to look at
 OWN_TRAINING = Training(
     batch=128,
@@ -81,4 +82,4 @@ def training(network: str | type[nn.Module]) -> Training:
 
 def name_of(network: str | type[nn.Module]) -> str:
     """The network as artefacts and reports name it; a person's own class as "own:NAME"."""
-    return network if isinstance(network, str) else f"own:{network.__qualname__}"
+    return network if isinstance(network, str) else OWN_PREFIX + network.__qualname__

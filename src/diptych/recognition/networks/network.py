@@ -26,8 +26,8 @@ class Training:
         Pictures shown in a run where neither epochs nor minutes are set, within ``epochs`` (least, most).
     augment
         The augmentation at a picture size, in pixels.
-    half_life
-        Of the average over the weights, as a share of the run; 0 averages nothing.
+    half_life_epochs
+        Of the average over the weights, in epochs; the engine shortens it early in a run.
     """
 
     batch: int
@@ -39,7 +39,7 @@ class Training:
     augment: Callable[[int], Augment] = field(repr=False)
     warmup: float = 0.2
     label_smoothing: float = 0.1
-    half_life: float = 0.02
+    half_life_epochs: float = 1.0
 
     def default_epochs(self, pictures: int) -> int:
         """Epochs for a training set of so many pictures."""
@@ -47,8 +47,9 @@ class Training:
         return min(most, max(least, round(self.shown / pictures)))
 
     def default_batch(self, pictures: int) -> int:
-        """Pictures a step: fewer on a small set, so that an epoch has about a dozen steps at least."""
-        return min(self.batch, max(8, 1 << (pictures // 12).bit_length() - 1 if pictures >= 12 else 8))
+        """Pictures a step: fewer on a small set, so that an epoch has eight steps or more."""
+        fitting = 1 << max(3, (pictures // 8).bit_length() - 1)  # a power of two, 8 or more
+        return min(self.batch, fitting)
 
 
 class Network(nn.Module):

@@ -24,7 +24,6 @@ TRAINING = Training(
     shown=20_000,
     epochs=(3, 20),
     augment=lambda size: Augment(flip="random", crop=0.5),
-    half_life=0.05,
 )
 
 
@@ -39,6 +38,9 @@ class Pretrained(Network):
         A safetensors file; ``None`` means timm's own weights; with ``download=False`` none are looked for (a
         saved model brings its own).
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, name: str, classes: int, size: int, *, weights: Path | None = None, download: bool = True

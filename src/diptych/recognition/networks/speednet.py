@@ -27,7 +27,7 @@ TRAINING = Training(
     lr=0.24,
     decay=4e-3,
     shown=400_000,
-    epochs=(8, 60),
+    epochs=(8, 24),
     augment=augmentation,
 )
 

@@ -1,0 +1,128 @@
+"""What a person leaves open, decided from the pictures: network, size, length, batch and augmentation."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from diptych.data.images import Images
+from diptych.data.transforms import Augment, to_float
+from diptych.engine import machine
+from diptych.errors import UsageError
+from diptych.recognition import networks, preparation
+from diptych.recognition.networks import pretrained
+
+log = logging.getLogger("diptych")
+SMALL = 64  # px: up to here pictures are taken at their own size
+PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in minutes
+LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to
+SYMMETRIC = 4.0  # see `mirrors`; chance and correlated pixels stay under it, letters and digits far above
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All that a run needs; ``epochs`` is ``None`` where a time budget sets the length."""
+
+    network: str | type[nn.Module]
+    size: int
+    batch: int
+    lr: float
+    epochs: float | None
+    minutes: float | None
+    training: networks.Training
+    augment: Augment
+
+    def facts(self) -> dict[str, Any]:
+        """The choices as JSON can hold them."""
+        return {
+            "batch": self.batch,
+            "lr": self.lr,
+            "epochs": self.epochs,
+            "minutes": self.minutes,
+            "optimizer": self.training.optimizer,
+            "label_smoothing": self.training.label_smoothing,
+            "augment": dataclasses.asdict(self.augment),
+        }
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """Raise UsageError unless the recognizer's parameters can be.
+
+    ``epochs`` and ``minutes`` exclude each other; all numbers are above 0, the size is 8 px or more.
+    """
+    if parameters["network"] != "auto":
+        networks.check(parameters["network"])
+    if parameters["minutes"] is not None and parameters["epochs"] is not None:
+        raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
+    for name in ("minutes", "epochs", "batch", "lr"):
+        value = parameters[name]
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
+    size = parameters["size"]
+    if size is not None and size < networks.SMALLEST:
+        raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")
+
+
+def network_and_size(parameters: Mapping[str, Any], median_side: int) -> tuple[str | type[nn.Module], int]:
+    """The network and the picture size, from the parameters and the median of the pictures' shorter sides."""
+    network, size = parameters["network"], parameters["size"]
+    if network == "auto":
+        network = "speednet"
+        hint = "" if median_side <= SMALL else "; with few photographs a pretrained backbone (timm:NAME) does better"
+        log.info("Network: speednet, trained from scratch%s.", hint)
+    if size is None and isinstance(network, str) and network.startswith(pretrained.PREFIX):
+        size = pretrained.default_size(network)
+    if size is None:
+        size = median_side if median_side <= SMALL else PHOTOGRAPH_SIZE[machine.device().type]
+        size = max(networks.SMALLEST, size)
+        log.info("Size: %d px (the median of the pictures' shorter sides is %d px).", size, median_side)
+    return network, size
+
+
+def choose(
+    parameters: Mapping[str, Any], network: str | type[nn.Module], size: int, training: Images, sample: Tensor
+) -> Choices:
+    """Fill in what is left open; ``sample`` holds training pictures, (n, 3, S, S) uint8, of :func:`sampled`."""
+    recipe = networks.training(network)
+    n = len(training)
+    minutes, epochs = parameters["minutes"], parameters["epochs"]
+    if minutes is None and epochs is None:
+        epochs = recipe.default_epochs(n)
+        log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
+    augment = recipe.augment(size)
+    if augment.flip != "none" and not mirrors(sample, training):
+        augment = dataclasses.replace(augment, flip="none")
+        log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
+    batch = parameters["batch"] or recipe.default_batch(n)
+    lr = parameters["lr"] or recipe.lr
+    return Choices(network, size, batch, lr, epochs, minutes, recipe, augment)
+
+
+def sample_rows(n: int) -> NDArray[np.int64]:
+    """Up to 5,000 rows, evenly spread over ``n``."""
+    return np.unique(np.linspace(0, n - 1, LOOKED_AT).astype(np.int64))
+
+
+def mirrors(sample: Tensor, images: Images) -> bool:
+    """Whether pictures of each class look as likely when mirrored, so that mirroring them teaches nothing false.
+
+    If they do, a picture minus its mirror image is as likely as the negative of that, so that these differences
+    cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where the two sides differ, as in writing, it
+    grows with n instead.
+    """
+    labels = preparation.truth(images[sample_rows(len(images))])
+    groups = [torch.ones(len(sample), dtype=torch.bool)] if images.multi_label else []
+    groups = groups or [labels == label for label in range(len(images.classes))]
+    for rows in groups:
+        pictures = to_float(sample[rows])
+        difference = pictures - pictures.flip(3)
+        alone = difference.square().sum().clamp(min=1e-9)
+        if float(difference.sum(0).square().sum() / alone) > SYMMETRIC:
+            return False
+    return True

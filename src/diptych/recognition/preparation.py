@@ -1,0 +1,193 @@
+"""From the pictures a person has to what a recognizer trains on, with every obstacle told in a sentence."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+log = logging.getLogger("diptych")
+Mask = NDArray[np.bool_]
+LEAST_PICTURES = 10
+LEAST_CLASSES = 2
+LEAST_A_CLASS = 2  # one to learn from and one to check on
+HELD_OUT_SHARE = 0.15
+HELD_OUT_MOST = 5000
+LOOKED_AT = 1000  # pictures whose dimensions decide the size
+NAMED = 8  # classes or files that a message names before it says "and so many more"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Readable pictures with labels, training and validation with the same classes; ``notes`` for the report."""
+
+    training: Images
+    validation: Images
+    notes: tuple[str, ...]
+
+
+def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Prepared:
+    """Leave out what cannot be used, and set pictures aside for validation.
+
+    Parameters
+    ----------
+    validate
+        Pictures to validate on; ``None`` takes the set's own "validation" part where it has one, and holds out
+        a share otherwise: 15 % or 5,000 pictures, the fewer, each class in proportion.
+    size
+        Pixels a side at which the pictures will be decoded.
+
+    Raises
+    ------
+    DataError
+        There is too little to train on, or ``validate`` holds classes that ``images`` does not.
+    """
+    check_labels(images)
+    notes: list[str] = []
+    parts = _parts(images, notes)
+    own = parts.get("validation")
+    validate = validate if validate is not None else own
+    training = _usable(parts["train"], size, notes)
+    check_amount(training)
+    training = training.relabel([name for name, count in training.counts().items() if count])
+    if validate is None:
+        training, validation = _held_out(training, seed)
+        notes.append(f"{len(validation)} of the pictures were held out for validation.")
+    else:
+        check_labels(validate)
+        validation = _usable(validate.relabel(training.classes), size, notes)
+        if len(validation) == 0:
+            raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
+    notes = list(dict.fromkeys(notes))  # both parts may tell of the same files
+    for note in notes:
+        log.info("%s", note)
+    return Prepared(training, validation, tuple(notes))
+
+
+def check_labels(images: Images) -> None:
+    """Raise DataError unless there are pictures, and some of them have labels."""
+    if len(images) == 0:
+        reasons = f" Left out: {named([str(e) for e in images.skipped])}." if images.skipped else ""
+        raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
+    if not _labelled(images).any():
+        raise DataError(
+            "The pictures have no labels. Put the pictures of each class into a folder with its name, or add a "
+            "metadata.csv with the columns file_name and label."
+        )
+
+
+def check_amount(images: Images) -> None:
+    """Raise DataError unless there is enough to learn from."""
+    counts = {name: count for name, count in images.counts().items() if count}
+    if len(counts) < LEAST_CLASSES:
+        raise DataError(
+            f"There is only one class, {next(iter(counts))!r}; a recognizer tells classes apart. Add a folder "
+            "with pictures of something else."
+        )
+    rare = [name for name, count in counts.items() if count < LEAST_A_CLASS]
+    if rare:
+        raise DataError(
+            f"There is only one readable picture of {named(rare)}. A class needs at least {LEAST_A_CLASS}, one to "
+            "learn from and one to check on: add pictures, or leave the class out."
+        )
+    if len(images) < LEAST_PICTURES:
+        raise DataError(
+            f"There are only {len(images)} readable pictures in all. Training needs at least {LEAST_PICTURES}; "
+            "20 or more a class is where it begins to be useful."
+        )
+
+
+def picture_size(images: Images) -> int:
+    """The median of the shorter sides, in px, of up to a thousand pictures."""
+    rows = np.unique(np.linspace(0, len(images) - 1, LOOKED_AT).astype(int))
+    sides = images[rows].dimensions().min(1)
+    known = sides[sides > 0]
+    if len(known) == 0:
+        reasons = [str(e) for e in images[rows[:NAMED]].readable(8).skipped]
+        raise DataError(f"None of the pictures can be read: {named(reasons)}. Name a folder that holds pictures.")
+    return int(np.median(known))
+
+
+def named(names: list[str]) -> str:
+    """Names in a row, the first few of many."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def evaluated_part(images: Images) -> Images:
+    """The part that a model is to be judged on: "test" where the set has one, else all of it."""
+    parts = images.groups.get("split")
+    if parts is None or not (parts == "test").any():
+        return images
+    log.info("The set has a part of its own for tests: only that is evaluated.")
+    return images[parts == "test"]
+
+
+def truth(images: Images) -> Tensor:
+    """The labels as a tensor of its own: (N,) int64, or (N, K) bool."""
+    return torch.from_numpy(images.labels.copy())
+
+
+def labelled(images: Images) -> Images:
+    """The pictures that have a label."""
+    known = _labelled(images)
+    return images if known.all() else images[known]
+
+
+def all_but(n: int, rows: Iterable[int]) -> Mask:
+    """(N,) bool, false at ``rows``."""
+    mask = np.ones(n, dtype=bool)
+    mask[list(rows)] = False
+    return mask
+
+
+def _labelled(images: Images) -> Mask:
+    """(N,) bool; in a multi-label set a picture without any label is an example of none, not unlabelled."""
+    if images.multi_label:
+        return np.full(len(images), len(images.classes) > 0)
+    return np.asarray(images.labels >= 0)
+
+
+def _parts(images: Images, notes: list[str]) -> dict[str, Images]:
+    """The set's own parts for training and validation, or all of it for training."""
+    told = images.groups.get("split")
+    if told is None or not (told == "train").any():
+        return {"train": images}
+    if (told == "test").any():
+        notes.append(f"The set's own test part ({int((told == 'test').sum())} pictures) was left unread.")
+    return {name: images[told == name] for name in ("train", "validation") if (told == name).any()}
+
+
+def _usable(images: Images, size: int, notes: list[str]) -> Images:
+    """The pictures that have a label and can be read."""
+    unlabelled = int((~_labelled(images)).sum())
+    if unlabelled:
+        notes.append(f"{unlabelled} pictures without a label were left out.")
+    images = labelled(images)
+    empty = [name for name, count in images.counts().items() if count == 0]
+    readable = images.readable(size)
+    if readable.skipped:
+        count, reasons = len(readable.skipped), named([str(e) for e in readable.skipped])
+        notes.append(f"{count} files could not be used and were left out: {reasons}.")
+    if empty:
+        notes.append(f"Classes without any picture were left out: {named(empty)}.")
+    return readable
+
+
+def _held_out(images: Images, seed: int) -> tuple[Images, Images]:
+    """(training, validation), stratified, near-duplicates on one side."""
+    share = min(HELD_OUT_SHARE, HELD_OUT_MOST / len(images))
+    training, validation = images.split(1 - share, share, seed=seed)
+    missing = [name for name, count in training.counts().items() if count == 0]
+    if missing or len(validation) == 0:
+        raise DataError(
+            f"The pictures of {named(missing) or 'this set'} are all near-duplicates of each other, so that none "
+            "can be set aside to check on. Add different pictures, or name a validation set of your own."
+        )
+    return training, validation

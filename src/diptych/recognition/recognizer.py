@@ -1,0 +1,294 @@
+"""``Recognizer``: tells what is in a picture, how sure it is, and when it does not know."""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diptych import artefact
+from diptych.artefact import Artefact
+from diptych.data.images import Images
+from diptych.engine import checkpoint
+from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
+from diptych.recognition import choices, evaluation, networks, prediction, preparation
+from diptych.recognition.card import card
+from diptych.recognition.fitting import Fitted, calibrated, fit
+from diptych.recognition.networks import Network
+from diptych.recognition.prediction import Predictions, Reading
+from diptych.report import Report
+
+log = logging.getLogger("diptych")
+KIND = "recognizer"
+PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "seed")
+CARRIED = ("README.md", "data.json", "report.html", "history.jsonl")  # what a loaded model takes along when saved
+
+
+class Recognizer:
+    """A recognizer of the classes that its training pictures show.
+
+    Parameters
+    ----------
+    network
+        "auto", "convnet", "alexnet", "speednet", "timm:NAME" (pretrained), "timm:NAME@FILE.safetensors", or a class
+        of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
+    size
+        Pixels a side that the network sees; ``None`` follows the pictures, the network and the machine.
+    minutes
+        Time budget of ``fit``, everything included; ``None`` lets ``epochs`` set the length.
+    epochs
+        Length of the training; ``None`` (and no ``minutes``) follows the number of pictures.
+    batch, lr
+        Pictures a step and the peak learning rate; ``None`` means what suits the network.
+    seed
+        Of the start, the split, the order and the augmentation.
+
+    Attributes
+    ----------
+    classes_
+        Class names, in the order of the probabilities.
+    size_, multi_label_
+        The picture size; whether a picture may have several labels.
+    network_
+        The network, a :class:`diptych.recognition.networks.Network`.
+    temperature_, threshold_
+        The calibration: logits are divided by the one; a familiarity under the other is told "unknown".
+    report_
+        The report on the validation pictures; ``None`` in a loaded recognizer (its folder holds the page).
+    """
+
+    classes_: tuple[str, ...]
+    size_: int
+    multi_label_: bool
+    network_: Network
+    report_: Report | None
+
+    def __init__(
+        self,
+        network: str | type[nn.Module] = "auto",
+        *,
+        size: int | None = None,
+        minutes: float | None = None,
+        epochs: float | None = None,
+        batch: int | None = None,
+        lr: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.network = network
+        self.size = size
+        self.minutes = minutes
+        self.epochs = epochs
+        self.batch = batch
+        self.lr = lr
+        self.seed = seed
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in PARAMETERS}
+        named = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in shown.items() if v is not None]
+        return f"Recognizer({', '.join(named)})"
+
+    def fit(self, images: Images, *, validate: Images | None = None, into: str | Path | None = None) -> Self:
+        """Train on labelled pictures.
+
+        Parameters
+        ----------
+        images
+            At least ten readable pictures with labels, two classes, two pictures a class. If they come in parts
+            (a folder with train, validation and test inside), "train" is trained on, "validation" validated on,
+            and "test" left unread.
+        validate
+            Pictures to validate on; ``None`` takes the set's own part, or holds out up to 15 %.
+        into
+            The folder of the model. The same call again continues an interrupted run, and returns at once
+            after a finished one. ``None`` writes nothing.
+
+        Raises
+        ------
+        DataError
+            The pictures cannot be trained on.
+        UsageError
+            A parameter cannot be, or ``into`` holds another run.
+        """
+        started = time.monotonic()
+        choices.check(self._parameters())
+        folder = None if into is None else Path(into)
+        settings = self._settings(images, validate)
+        if checkpoint.finished(folder, settings):
+            log.info("%s already holds this recognizer, finished.", folder)
+            return self._adopt(artefact.read(str(folder), KIND))
+        fitted = fit(self._parameters(), images, validate, folder, settings, started)
+        self._take(fitted, settings)
+        if folder is not None and fitted.leader:
+            self.save(folder)
+            checkpoint.remove(folder)
+        return self
+
+    def predict(self, images: Images) -> Predictions:
+        """Tell what is in each picture; one that cannot be read gets a row with the reason.
+
+        Answers are computed in float32 and do not depend on which pictures are asked about together.
+        """
+        network = self._fitted()
+        errors = images.unreadable(self.size_)
+        good = preparation.all_but(len(images), errors)
+        answers = torch.empty(0, len(self.classes_))
+        if good.any():
+            answers = prediction.logits(network, images[good] if errors else images, self.size_)
+        return self._reading.predictions(prediction.spread(answers, good), errors)
+
+    def embed(self, images: Images) -> Tensor:
+        """What the network sees in each picture, before it names it: (N, D) float32, each of unit length.
+
+        Raises
+        ------
+        DataError
+            A picture cannot be read.
+        """
+        network = self._fitted()
+        errors = images.unreadable(self.size_)
+        if errors:
+            reasons = preparation.named([str(error) for error in errors.values()])
+            raise DataError(f"Pictures that cannot be read have no embedding: {reasons}. Use images.readable(size).")
+        return F.normalize(prediction.features(network, images, self.size_), dim=1)
+
+    def calibrate(self, images: Images) -> Self:
+        """Set the confidence and the threshold of "unknown" from labelled pictures not trained on.
+
+        ``fit`` has done so from its validation pictures; do it again where pictures come from elsewhere.
+        """
+        network = self._fitted()
+        known = self._judgeable(images)
+        self._reading = calibrated(prediction.logits(network, known, self.size_), known)
+        self._facts["calibration"] = self._calibration()
+        return self
+
+    def evaluate(self, images: Images) -> Report:
+        """Judge on labelled pictures not trained on; classes are matched by name.
+
+        A set in parts (train, validation, test) is judged on "test" alone.
+
+        Raises
+        ------
+        DataError
+            The pictures have no labels, or a class that this recognizer does not know.
+        """
+        network = self._fitted()
+        known = self._judgeable(images)
+        answers = prediction.logits(network, known, self.size_, title="Evaluating")
+        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, answers, self._reading)
+        if len(known) < len(images):
+            report.facts["pictures given"] = len(images)
+        if known.skipped:
+            reasons = preparation.named([str(error) for error in known.skipped])
+            report.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
+        return report
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model into ``folder``: facts, weights, card, report. Returns the folder."""
+        network = self._fitted()
+        target = Path(folder)
+        weights = network.state_dict()
+        if self.report_ is None:
+            self._carry(target)
+            return artefact.write(target, self._facts, weights)
+        told = card(self._facts, self.report_)
+        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=self.report_)
+
+    @classmethod
+    def from_artefact(cls, found: Artefact, network: type[nn.Module] | None = None) -> Self:
+        """The recognizer that an artefact holds; ``network`` is the class it was trained with, if it was one's own."""
+        parameters = dict(found.facts.get("parameters", {}))
+        if network is not None:
+            parameters["network"] = network
+        return cls(**parameters)._adopt(found)
+
+    @property
+    def temperature_(self) -> float:
+        """What logits are divided by."""
+        self._fitted()
+        return self._reading.temperature
+
+    @property
+    def threshold_(self) -> float:
+        """The familiarity under which a picture is told "unknown"."""
+        self._fitted()
+        return self._reading.threshold
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PARAMETERS}
+
+    def _stored_parameters(self) -> dict[str, Any]:
+        network = self.network
+        return {**self._parameters(), "network": network if network == "auto" else networks.name_of(network)}
+
+    def _settings(self, images: Images, validate: Images | None) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        validation = None if validate is None else validate.fingerprint()
+        return {**self._stored_parameters(), "data": images.fingerprint(), "validation": validation}
+
+    def _fitted(self) -> Network:
+        if not hasattr(self, "network_"):
+            raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
+        return self.network_
+
+    def _judgeable(self, images: Images) -> Images:
+        """The labelled, readable pictures, in this recognizer's order of classes."""
+        part = preparation.evaluated_part(images)
+        preparation.check_labels(part)
+        known = preparation.labelled(part.relabel(self.classes_)).readable(self.size_)
+        if len(known) == 0:
+            raise DataError("None of these pictures can be read. Name a set that holds some.")
+        return known
+
+    def _calibration(self) -> dict[str, float]:
+        return {"temperature": self._reading.temperature, "threshold": self._reading.threshold}
+
+    def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
+        self.network_, self.size_, self._reading = fitted.network, fitted.size, fitted.reading
+        self.classes_, self.multi_label_ = fitted.reading.classes, fitted.reading.multi_label
+        self.report_, self._data = fitted.report, fitted.data
+        told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
+        self._facts = {**told, "calibration": self._calibration()}
+
+    def _adopt(self, found: Artefact) -> Self:
+        """Become the recognizer that an artefact holds."""
+        facts = found.facts
+        try:
+            classes, size = tuple(facts["classes"]), int(facts["size"])
+            told = facts["calibration"]
+            reading = Reading(classes, bool(facts["multi_label"]), told["temperature"], told["threshold"])
+            network = networks.build(self._kind(facts["network"]), classes=len(classes), size=size, download=False)
+            network.load_state_dict(found.weights)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ArtefactError(
+                f"The model in {found.folder} is damaged or was trained with another class: "
+                f"{str(error).splitlines()[0]}. Restore it from a copy, or train again."
+            ) from error
+        self.network_, self.size_, self._reading = network.eval(), size, reading
+        self.classes_, self.multi_label_, self.report_ = classes, reading.multi_label, None
+        self._facts, self._folder = facts, found.folder
+        return self
+
+    def _kind(self, name: str) -> str | type[nn.Module]:
+        """What to build for a stored network's name."""
+        if not name.startswith(networks.OWN_PREFIX):
+            return name
+        if isinstance(self.network, type) and networks.name_of(self.network) == name:
+            return self.network
+        own = name.removeprefix(networks.OWN_PREFIX)
+        raise UsageError(
+            f"This model was trained with a network of your own, the class {own}. Code is never loaded from a "
+            f"model, so name the class: diptych.load(folder, network={own})."
+        )
+
+    def _carry(self, target: Path) -> None:
+        """Take the papers of a loaded model along into another folder."""
+        target.mkdir(parents=True, exist_ok=True)
+        for name in CARRIED:
+            source = self._folder / name
+            if source.exists() and source.resolve() != (target / name).resolve():
+                shutil.copyfile(source, target / name)
