@@ -2,12 +2,14 @@
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.errors import ArtefactError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from diptych.recognition.recognizer import Recognizer
     from diptych.synthesis.flow import Flow
     from diptych.synthesis.gan import GAN
@@ -21,8 +23,13 @@ HOMES = {
 }
 
 
-def load(folder: str | Path) -> "Recognizer | GAN | VAE | Flow":
-    """Load the model that ``folder`` holds, whichever kind it is; executes nothing.
+def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Recognizer | GAN | VAE | Flow":
+    """Load the model that ``folder`` holds, whichever kind it is; executes nothing that is in it.
+
+    Parameters
+    ----------
+    network
+        The class of a recognizer that was trained with a network of one's own; ``None`` for all other models.
 
     Raises
     ------
@@ -34,5 +41,6 @@ def load(folder: str | Path) -> "Recognizer | GAN | VAE | Flow":
     if kind not in HOMES:
         raise ArtefactError(f"{folder} holds a {kind}, which this Diptych does not know. Upgrade it, or train again.")
     home, name = HOMES[kind]
-    model: Recognizer | GAN | VAE | Flow = getattr(importlib.import_module(home), name).from_artefact(found)
+    make: Any = getattr(importlib.import_module(home), name).from_artefact
+    model: Recognizer | GAN | VAE | Flow = make(found) if network is None else make(found, network)
     return model

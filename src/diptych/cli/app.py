@@ -116,7 +116,7 @@ def _told(error: Exception) -> int:
 def _usage(error: Any) -> int:
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help" if context else ""
-    console.complain(f"{error.format_message()}{hint}")
+    console.complain(f"{error.format_message().rstrip('.')}.{hint}")
     return int(error.exit_code)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,15 +59,19 @@ def complain(sentence: str) -> None:
     print(f"{paint('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
 
 
-def name_left_out(images: "Images") -> int:
-    """Name what could not be used, each file with its reason; how many of them are unreadable pictures."""
-    unreadable = images.known_errors().values()
-    reasons = list(dict.fromkeys(str(error) for error in (*images.skipped, *unreadable)))
+def name_left_out(images: "Images", unreadable: Iterable[str]) -> int:
+    """Name what could not be used, each file with its reason.
+
+    Returns how many pictures are unreadable; what was seen to be no picture when ``images`` were opened (a text
+    file, a link back) does not count.
+    """
+    strays = [str(error) for error in images.skipped]
+    reasons = list(dict.fromkeys([*strays, *unreadable]))
     for reason in reasons[:LISTED]:
         log.warning("left out: %s", reason)
     if len(reasons) > LISTED:
         log.warning("left out: %d more", len(reasons) - LISTED)
-    return len(unreadable)
+    return len(set(reasons) - set(strays))
 
 
 def paint(text: str, code: str) -> str:

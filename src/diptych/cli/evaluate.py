@@ -34,7 +34,7 @@ def evaluate(
 
     images = Images.open(data)
     report = recognizer.evaluate(images)
-    left_out = console.name_left_out(images)
+    left_out = console.name_left_out(images, map(str, images.known_errors().values()))
     if json:
         console.emit(_told(report))
     else:

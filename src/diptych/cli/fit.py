@@ -103,6 +103,9 @@ def vae(
     output: Output = None,
     network: Annotated[str, typer.Option(help="convvae.")] = "convvae",
     beta: Annotated[float, typer.Option(min=0.0, help="Weight of the prior: above 1 for tidier latents.")] = 1.0,
+    prior: Annotated[
+        str, typer.Option(help="What samples are drawn from: mixture (fitted afterwards, sharper) or normal.")
+    ] = "mixture",
     latent: Latent = None,
     size: Size = None,
     minutes: Minutes = None,
@@ -121,7 +124,7 @@ def vae(
 
     FOLDER/report.html shows grids of samples as training went. The same command again resumes.
     """
-    own = {"network": network, "beta": beta, "latent": latent}
+    own = {"network": network, "beta": beta, "prior": prior, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
     _fit("vae", {**own, **options}, data, output, validate, json)
 
@@ -131,10 +134,8 @@ def flow(
     data: Data,
     output: Output = None,
     network: Annotated[str, typer.Option(help="unet.")] = "unet",
-    guidance: Annotated[
-        float | None, typer.Option(min=0.0, help="How strictly samples follow their class.  [default: chosen]")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Sampling steps.  [default: chosen]")] = None,
+    guidance: Annotated[float, typer.Option(min=0.0, help="How strictly samples follow their class.")] = 1.5,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 16,
     size: Size = None,
     minutes: Minutes = None,
     epochs: Epochs = None,

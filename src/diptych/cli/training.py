@@ -1,6 +1,7 @@
 """What ``diptych fit`` does once its options are read."""
 
 import importlib
+import json as json_module
 import re
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def train(kind: str, options: dict[str, Any], data: str, output: Path | None, va
     images = Images.open(data)
     held_out = None if validate is None else Images.open(validate)
     model.fit(images, validate=held_out, into=folder)
-    left_out = console.name_left_out(images)
+    left_out = console.name_left_out(images, _skipped(folder))
     told = _told(folder, kind, left_out)
     if json:
         console.emit(told)
@@ -39,6 +40,13 @@ def default_folder(data: str, kind: str) -> Path:
     stem = last.split("::")[0].split(".")[0] or last
     name = re.sub(r"[^\w-]+", "-", stem).strip("-") or "pictures"
     return Path("models") / f"{name}-{kind}"
+
+
+def _skipped(folder: Path) -> list[str]:
+    """What the model left out, "path: reason" each, as its ``data.json`` has it: also of a run finished before."""
+    path = folder / "data.json"
+    told = json_module.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in told.get("skipped", ())]
 
 
 def _told(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
