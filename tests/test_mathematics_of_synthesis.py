@@ -1,0 +1,265 @@
+"""Sections 4 to 6 of docs/mathematics.md, synthesis, against direct loops and closed forms."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from diptych.engine.machine import Machine
+from diptych.engine.task import Recipe
+from diptych.engine.trial import play
+from diptych.synthesis import flow, gan, vae
+from diptych.synthesis.choices import Choices
+from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.samplers import even_times, heun
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def value(real: Tensor, fake: Tensor) -> float:
+    """V(D, G) of section 4, from probabilities."""
+    mean_real = sum(math.log(1 / (1 + math.exp(-d))) for d in real.tolist()) / len(real)
+    mean_fake = sum(math.log(1 - 1 / (1 + math.exp(-d))) for d in fake.tolist()) / len(fake)
+    return mean_real + mean_fake
+
+
+def test_the_critic_loss_is_minus_the_value() -> None:
+    real, fake = torch.randn(7).double() * 3, torch.randn(5).double() * 3
+    assert gan.critic_loss(real, fake).item() == pytest.approx(-value(real, fake))
+    sure = gan.critic_loss(torch.tensor([-200.0]), torch.tensor([200.0]))
+    assert sure.item() == pytest.approx(400.0)  # where the logarithm of a rounded 0 would be infinite
+
+
+def test_the_best_critic_is_p_over_p_plus_q() -> None:
+    # Pictures of three kinds, in these numbers among the real and the made ones.
+    real, made = torch.tensor([6, 3, 1]), torch.tensor([1, 3, 6])
+    p, q = real / real.sum(), made / made.sum()
+    best = (p / q).log().requires_grad_()
+    kinds = torch.arange(3)
+    loss = gan.critic_loss(best[kinds.repeat_interleave(real)], best[kinds.repeat_interleave(made)])
+    (slope,) = torch.autograd.grad(loss, best)
+    torch.testing.assert_close(slope, torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(best.sigmoid(), p / (p + q))
+    middle = (p + q) / 2
+    divergence = ((p * (p / middle).log()).sum() + (q * (q / middle).log()).sum()) / 2
+    assert loss.item() == pytest.approx(math.log(4) - 2 * divergence.item())
+
+
+def test_a_critic_that_cannot_tell_costs_log_4() -> None:
+    assert gan.critic_loss(torch.zeros(4), torch.zeros(4)).item() == pytest.approx(math.log(4))
+
+
+def test_the_generator_losses_and_what_their_gradients_do() -> None:
+    for d in (-8.0, -1.0, 0.0, 3.0):
+        probability = 1 / (1 + math.exp(-d))
+        for loss, expected, slope in (
+            (gan.minimax_loss, math.log(1 - probability), -probability),
+            (gan.non_saturating_loss, -math.log(probability), -(1 - probability)),
+        ):
+            logit = torch.tensor([d], dtype=torch.float64, requires_grad=True)
+            lost = loss(logit)
+            lost.backward()
+            assert lost.item() == pytest.approx(expected)
+            assert logit.grad.item() == pytest.approx(slope)
+
+
+def test_the_penalty_of_a_linear_critic_is_its_squared_slope() -> None:
+    slope = torch.randn(3, 4, 4)
+    pictures = torch.randn(5, 3, 4, 4, requires_grad=True)
+    penalty = gan.gradient_penalty((pictures * slope).sum((1, 2, 3)), pictures)
+    assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-5)
+
+
+def test_each_player_is_stepped_by_its_own_loss() -> None:
+    game = gan.GAN(size=8, batch=8)._task(
+        {"generator": Generator(size=8, classes=0, latent=4, width=8), "critic": Critic(size=8, classes=0, width=8)},
+        Choices({"latent": 4}, batch=8, lr=1e-2, more={"augment": 0.0, "penalty": 1.0}),
+    )
+    stepped = []
+    turns = play(
+        game, Recipe(batch=8, pictures=8), Machine(torch.device("cpu")), torch.rand(8, 3, 8, 8), torch.zeros(8)
+    )
+    for player, _ in turns:
+        for name, parameters in game.players().items():
+            moved = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in parameters]
+            assert any(moved) == (name == player)
+        for parameter in game.players()[player]:
+            parameter.grad = None
+        stepped.append(player)
+    assert stepped == ["critic", "generator"]
+
+
+def log_normal(x: float, mean: float, sigma: float) -> float:
+    return -(((x - mean) / sigma) ** 2) / 2 - math.log(sigma * math.sqrt(2 * math.pi))
+
+
+def test_the_gaussian_kl_is_the_integral() -> None:
+    for mean, sigma in ((0.0, 1.0), (1.5, 0.3), (-0.7, 2.0)):
+        width = sigma / 200
+        points = [mean + width * step for step in range(-2000, 2001)]
+        dense = [(log_normal(z, mean, sigma), log_normal(z, 0, 1)) for z in points]
+        integral = sum(math.exp(q) * (q - p) * width for q, p in dense)
+        kl = vae.gaussian_kl(torch.tensor([[mean]]), torch.tensor([[2 * math.log(sigma)]]))
+        assert kl.item() == pytest.approx(integral, abs=1e-4)
+
+
+def test_the_gaussian_likelihood_value_by_value() -> None:
+    pictures, means = torch.randn(2, 3, 4, 4).double(), torch.randn(2, 3, 4, 4).double()
+    nll = vae.gaussian_nll(pictures, means, torch.tensor(math.log(0.4)))
+    for n in range(2):
+        values = zip(pictures[n].flatten().tolist(), means[n].flatten().tolist(), strict=True)
+        assert nll[n].item() == pytest.approx(-sum(log_normal(x, mean, 0.4) for x, mean in values))
+
+
+def test_the_best_noise_level() -> None:
+    pictures, means = torch.randn(4, 3, 4, 4), torch.zeros(4, 3, 4, 4)
+    root = pictures.square().mean().sqrt().item()
+    assert vae.optimal_log_sigma(pictures, means).exp().item() == pytest.approx(root + math.exp(-5), rel=1e-5)
+    at = {k: vae.gaussian_nll(pictures, means, torch.tensor(math.log(k * root))).mean() for k in (0.95, 1, 1.05)}
+    assert at[1] < at[0.95]
+    assert at[1] < at[1.05]
+    assert at[1].item() == pytest.approx(48 * (math.log(root) + 0.5 * math.log(2 * math.pi)) + 48 / 2, rel=1e-5)
+    assert vae.optimal_log_sigma(means, means).item() == pytest.approx(-5, abs=0.01)  # copied exactly
+
+
+def test_the_elbo_is_a_sum_over_values_and_latents() -> None:
+    nll, kl = torch.tensor([100.0, 140.0]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    by_hand = (100 + 4 * (1 + 2 + 3) + 140 + 4 * (4 + 5 + 6)) / 2
+    assert vae.negative_elbo(nll, kl, beta=4.0).item() == by_hand
+
+
+def test_a_better_reconstruction_lowers_the_vae_loss() -> None:
+    pictures, kl = torch.randn(4, 3, 8, 8), torch.ones(4, 5)
+
+    def loss(error: float) -> float:
+        decoded = pictures + error * torch.randn_like(pictures)
+        nll = vae.gaussian_nll(pictures, decoded, vae.optimal_log_sigma(pictures, decoded))
+        return vae.negative_elbo(nll, kl).item()
+
+    assert loss(0.1) < loss(0.3) < loss(1.0)
+
+
+def test_the_elbo_meets_the_likelihood_at_the_true_posterior() -> None:
+    # One latent and a linear decoder, x = a·z + noise: then p(x) and the posterior of z are Gaussian, and known.
+    a, sigma = torch.tensor([0.5, -1.0, 2.0]).double().view(1, 3, 1, 1), 0.7
+    picture = torch.tensor([0.3, -0.8, 1.1]).double().view(1, 3, 1, 1)
+    covariance = a.view(3, 1) @ a.view(1, 3) + sigma**2 * torch.eye(3)
+    known = torch.distributions.MultivariateNormal(torch.zeros(3).double(), covariance)
+    log_likelihood = known.log_prob(picture.view(3)).item()
+    precision = 1 + (a.square().sum() / sigma**2).item()
+    posterior = (a * picture).sum().item() / sigma**2 / precision, precision**-0.5
+
+    def elbo(mean: float, deviation: float) -> float:
+        steps = torch.linspace(-8, 8, 4001).double()
+        weights = torch.softmax(-(steps**2) / 2, 0)  # the expectation over z, by quadrature
+        decoded = a * (mean + deviation * steps).view(-1, 1, 1, 1)
+        nll = vae.gaussian_nll(picture.expand_as(decoded), decoded, torch.tensor(math.log(sigma)).double())
+        kl = vae.gaussian_kl(torch.tensor([[mean]]).double(), torch.tensor([[2 * math.log(deviation)]]).double())
+        return -vae.negative_elbo((weights * nll).sum()[None], kl).item()
+
+    mean, deviation = posterior
+    assert elbo(mean, deviation) == pytest.approx(log_likelihood, abs=1e-6)
+    assert elbo(mean + 0.1, deviation) < log_likelihood - 1e-3
+    assert elbo(mean, 1.3 * deviation) < log_likelihood - 1e-3
+
+
+def test_the_path_is_straight_and_its_velocity_constant() -> None:
+    noise, pictures = torch.randn(2, 5, 3, 4, 4).double().unbind()
+    velocity = flow.velocity_on_path(noise, pictures)
+    for t in (0.0, 0.3, 1.0):
+        here = flow.on_path(noise, pictures, torch.full((5,), t, dtype=torch.float64))
+        torch.testing.assert_close(here, noise + t * velocity)
+        ahead = flow.on_path(noise, pictures, torch.full((5,), t + 1e-3, dtype=torch.float64))
+        torch.testing.assert_close((ahead - here) / 1e-3, velocity)
+
+
+def test_the_flow_matching_loss_by_a_loop() -> None:
+    noise, pictures, times = torch.randn(2, 3, 2, 2), torch.randn(2, 3, 2, 2), torch.tensor([0.2, 0.9])
+
+    def velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        return 0.5 * x + t[:, None, None, None]
+
+    total = 0.0
+    for n, c, i, j in itertools.product(range(2), range(3), range(2), range(2)):
+        x0, x1, t = noise[n, c, i, j].item(), pictures[n, c, i, j].item(), times[n].item()
+        point = (1 - t) * x0 + t * x1
+        total += (0.5 * point + t - (x1 - x0)) ** 2
+    loss = flow.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(2, dtype=torch.int64))
+    assert loss.item() == pytest.approx(total / 24, rel=1e-5)
+
+
+MEAN, DEVIATION = 0.4, 0.5  # of Gaussian "pictures", for which the best velocity is known
+
+
+def best_velocity(x: Tensor, t: Tensor) -> Tensor:
+    """v* of section 6."""
+    spread = (1 - t) ** 2 + t**2 * DEVIATION**2
+    return MEAN + (t * DEVIATION**2 - (1 - t)) / spread * (x - t * MEAN)
+
+
+def test_the_mean_velocity_has_the_least_loss() -> None:
+    noise, times = torch.randn(50_000, 3, 1, 1), torch.rand(50_000)
+    pictures = MEAN + DEVIATION * torch.randn_like(noise)
+
+    def loss(scale: float, shift: float) -> float:
+        def velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+            return scale * best_velocity(x, t[:, None, None, None]) + shift
+
+        return flow.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(50_000)).item()
+
+    best = loss(1.0, 0.0)
+    assert all(loss(*other) > best + 1e-3 for other in ((0.8, 0.0), (1.2, 0.0), (1.0, 0.1), (1.0, -0.1)))
+
+
+def test_heun_carries_noise_to_a_gaussian_with_an_error_of_second_order() -> None:
+    noise = torch.linspace(-2, 2, 9).double()
+    exact = MEAN + DEVIATION * noise
+
+    def error(steps: int) -> float:
+        return (heun(best_velocity, noise, even_times(steps).double()) - exact).abs().max().item()
+
+    assert error(64) < 1e-3
+    assert 3.5 < error(32) / error(64) < 4.5
+    back = heun(best_velocity, exact, even_times(64, reverse=True).double())
+    torch.testing.assert_close(back, noise, atol=5e-3, rtol=0)
+
+
+def test_guidance_goes_from_no_label_to_the_label_and_beyond() -> None:
+    def velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        return x * t[:, None, None, None] + (10.0 * labels)[:, None, None, None]
+
+    x, t, labels = torch.randn(3, 3, 2, 2), torch.tensor(0.5), torch.tensor([0, 1, 2])
+    told = velocity(x, t.expand(3), labels)
+    without = velocity(x, t.expand(3), torch.full((3,), -1))
+    for strength in (0.0, 1.0, 2.5):
+        expected = without + strength * (told - without)
+        torch.testing.assert_close(flow.guided(velocity, labels, strength)(x, t), expected)
+    unasked = torch.full((3,), -1)
+    torch.testing.assert_close(flow.guided(velocity, unasked, 2.5)(x, t), without)
+
+
+class Asked(nn.Module):
+    """A network that remembers the labels it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.labels = torch.empty(0)
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        self.labels = labels
+        return self.scale * x
+
+
+def test_labels_are_dropped_by_one_coin_a_picture() -> None:
+    network = Asked()
+    task = flow.Flow()._task({"network": network}, Choices({}, batch=8, lr=1e-3))
+    for _ in task.losses(torch.zeros(4000, 3, 2, 2), torch.arange(4000) % 10):
+        dropped = network.labels < 0
+        assert dropped.float().mean().item() == pytest.approx(flow.LABEL_DROPOUT, abs=0.02)
+        assert torch.equal(network.labels[~dropped], (torch.arange(4000) % 10)[~dropped])
