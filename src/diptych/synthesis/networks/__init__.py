@@ -1,1 +1,1 @@
-"""Synthesis networks, one family a file."""
+"""The synthesizers' networks: one family, one file."""

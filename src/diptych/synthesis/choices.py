@@ -1,0 +1,68 @@
+"""What a synthesizer chooses from the data, the picture size and the machine, before it trains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from diptych.data.transforms import Augment
+from diptych.engine.schedule import Schedule, cosine
+from diptych.engine.task import Recipe
+
+USUAL_EPOCHS, USUAL_MINUTES = 40, 10.0
+FEWEST_SHOWN, MOST_SHOWN = 30_000, 1_000_000  # pictures, where no length is asked for
+LONGEST_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A network's layout and how it is trained.
+
+    Attributes
+    ----------
+    layout
+        JSON-able; together with the weights it is the model.
+    batch, lr, schedule
+        Pictures a step, peak learning rate, and how it goes on.
+    clip
+        Largest norm of a player's gradient.
+    more
+        What only this method has; JSON-able.
+    """
+
+    layout: Mapping[str, Any]
+    batch: int
+    lr: float
+    schedule: Schedule = field(default_factory=lambda: cosine(warmup=0.03))
+    clip: float | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """All that a person may want to know of them; JSON-able."""
+        return {"layout": dict(self.layout), "batch": self.batch, "learning_rate": self.lr, **self.more}
+
+
+def length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:
+    """The run's length as a recipe takes it: ``{"minutes": …}`` or ``{"pictures": …}``."""
+    if minutes is not None:
+        return {"minutes": float(minutes)}
+    if epochs is not None:
+        return {"pictures": max(1, round(epochs * pictures))}
+    if size <= 16:
+        return {"pictures": min(max(USUAL_EPOCHS * pictures, FEWEST_SHOWN), MOST_SHOWN)}
+    return {"minutes": USUAL_MINUTES}
+
+
+def recipe(
+    choices: Choices, run_length: Mapping[str, Any], mirrored: bool, reserve_seconds: float, seed: int
+) -> Recipe:
+    """The engine's recipe for these choices."""
+    return Recipe(
+        batch=choices.batch,
+        schedule=choices.schedule,
+        augment=Augment(flip="random" if mirrored else "none"),
+        half_life=LONGEST_HALF_LIFE,
+        clip=choices.clip,
+        seed=seed,
+        reserve_seconds=reserve_seconds,
+        **run_length,
+    )

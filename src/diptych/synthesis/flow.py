@@ -1,0 +1,179 @@
+"""Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from diptych.data.transforms import to_float
+from diptych.engine.optim import adamw
+from diptych.errors import UsageError
+from diptych.synthesis.choices import Choices
+from diptych.synthesis.networks.unet import UNet
+from diptych.synthesis.preparation import Prepared
+from diptych.synthesis.samplers import even_times, heun
+from diptych.synthesis.synthesizer import Synthesizer
+
+LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
+
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def on_path(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
+    """The point at time t of the straight line from noise to picture: x_t = (1 − t)·noise + t·x.
+
+    Lipman et al. 2023, equation 20 with σ_min = 0; ``times`` (B,) in 0..1.
+    """
+    share = times[:, None, None, None]
+    return (1 - share) * noise + share * pictures
+
+
+def velocity_on_path(noise: Tensor, pictures: Tensor) -> Tensor:
+    """The derivative dx_t / dt = x − noise: the same at every time of the line."""
+    return pictures - noise
+
+
+def flow_matching_loss(velocity: Velocity, noise: Tensor, pictures: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+    """E‖v(x_t, t) − (x − noise)‖², the mean over values (conditional flow matching, 2023, equation 23)."""
+    told = velocity(on_path(noise, pictures, times), times, labels)
+    return (told.float() - velocity_on_path(noise, pictures)).square().mean()
+
+
+def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """The field v(x, t, none) + g·(v(x, t, label) − v(x, t, none)) (classifier-free guidance, Ho & Salimans 2022).
+
+    At g = 1, or where no label is given, it is the model's own field at half the cost.
+    """
+    plain = guidance == 1 or bool((labels < 0).all())
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        if plain:
+            return velocity(x, t.to(x.device).expand(len(x)), labels)
+        both = torch.cat([labels, torch.full_like(labels, -1)])
+        with_label, without = velocity(x.repeat(2, 1, 1, 1), t.to(x.device).expand(2 * len(x)), both).chunk(2)
+        return without + guidance * (with_label - without)
+
+    return field
+
+
+class _Regression:
+    """The training task: one player regresses the velocity."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
+        self.network, self.choices = modules["network"], choices
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        return {"network": self.network}
+
+    def players(self) -> Mapping[str, list[nn.Parameter]]:
+        return {"flow": list(self.network.parameters())}
+
+    def optimizers(self) -> Mapping[str, list[Optimizer]]:
+        return {"flow": [adamw(self.network.parameters(), self.choices.lr, 0.0, (0.9, 0.99))]}
+
+    def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+        coins = torch.rand(len(images), device=images.device)
+        labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
+        # Most of what is hard lies in the middle of the way (Esser et al. 2024, section 3.1, logit-normal).
+        times = torch.sigmoid(torch.randn(len(images), device=images.device))
+        yield "flow", flow_matching_loss(self.network, torch.randn_like(images), images, times, labels)
+
+    def compilable(self) -> list[nn.Module]:
+        return [self.network]
+
+    def before_step(self, progress: float) -> None:
+        """Nothing follows the progress."""
+
+
+class Flow(Synthesizer):
+    """A network that tells which way noise has to move: the best pictures for the time, in some dozen calls.
+
+    Its latents are the noise that a picture comes from: the equation runs backwards too.
+
+    Parameters
+    ----------
+    network
+        "unet".
+    guidance
+        How far conditional samples are pushed towards their class: 1 not at all, more trades variety for
+        likeness to the class.
+    steps
+        Of the Heun sampler, two calls of the network each.
+    size
+        Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
+    minutes, epochs
+        The run's length: a time budget, or times that each picture is shown; at most one of them. None: 40
+        epochs where pictures have at most 16 px, else 10 minutes.
+    batch, lr
+        Pictures a step and peak learning rate. None: chosen by picture size and machine.
+    seed
+        Of the weights, the order of pictures and all noise.
+    """
+
+    kind: ClassVar[str] = "flow"
+    networks: ClassVar[tuple[str, ...]] = ("unet",)
+    seconds_after: ClassVar[float] = 20.0
+
+    def __init__(
+        self,
+        network: str = "unet",
+        *,
+        guidance: float = 1.5,
+        steps: int = 16,
+        size: int | None = None,
+        minutes: float | None = None,
+        epochs: float | None = None,
+        batch: int | None = None,
+        lr: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
+        self.guidance = guidance
+        self.steps = steps
+
+    def _check(self) -> None:
+        super()._check()
+        if self.steps < 1 or self.guidance < 0:
+            raise UsageError(f"steps must be at least 1 and guidance at least 0, not {self.steps} and {self.guidance}.")
+
+    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+        size = prepared.size
+        layout = {
+            "size": size,
+            "classes": len(prepared.classes),
+            "width": 128 if gpu else 32 if size <= 16 else 64,
+            "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
+            "multiples": [1, 2] if size <= 16 else [1, 2, 2],
+        }
+        batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)
+        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if size <= 16 else 1e-3), clip=1.0)
+
+    def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
+        return {"network": UNet(**layout)}
+
+    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Regression:
+        return _Regression(modules, choices)
+
+    def _noise_shape(self) -> tuple[int, ...]:
+        return (3 * self.size_**2,)
+
+    def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
+        field = guided(modules["network"], labels, self.guidance)
+        return heun(field, latents.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
+
+    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        # Not guided: the guided field carries noise to pictures that few real ones are among.
+        field = guided(self.modules_["network"], labels, 1.0)
+        return heun(field, to_float(pixels), even_times(self.steps, reverse=True)).flatten(1)
+
+    def _complete(self, prepared: Prepared) -> None:
+        """Nothing is left to do."""
+
+    def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
+        """The regression's loss, at the same noise and times each time."""
+        seeded = torch.Generator().manual_seed(0)
+        noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
+        times = torch.linspace(0.02, 0.98, len(pictures), device=pictures.device)
+        return {"held_out_loss": float(flow_matching_loss(modules["network"], noise, pictures, times, labels))}

@@ -1,0 +1,181 @@
+"""GAN: a generator and a critic against each other (Goodfellow et al. 2014)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from diptych.data.images import Images
+from diptych.engine.schedule import hold_then_fall
+from diptych.errors import UsageError
+from diptych.synthesis.augmentation import diff_augment
+from diptych.synthesis.choices import Choices
+from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.preparation import Prepared
+from diptych.synthesis.synthesizer import Synthesizer
+
+LOSSES = ("non-saturating", "minimax")
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """What the critic minimises: −E[log D(x)] − E[log(1 − D(G(z)))], with D = sigmoid(logit).
+
+    Goodfellow et al. 2014, equation 1, negated: the critic maximises the value V(D, G) in both forms of the game.
+    ``real`` and ``fake`` are logits (B,); 2·log 2 where the critic cannot tell (D = 1/2).
+    """
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def minimax_loss(fake: Tensor) -> Tensor:
+    """What the generator minimises in the minimax game: E[log(1 − D(G(z)))] (2014, equation 1).
+
+    Its gradient vanishes where the critic is sure, D(G(z)) near 0.
+    """
+    return -F.softplus(fake).mean()
+
+
+def non_saturating_loss(fake: Tensor) -> Tensor:
+    """The generator's other loss: −E[log D(G(z))] (2014, section 3).
+
+    It has the same fixed point, and its gradient is largest where the critic is sure.
+    """
+    return F.softplus(-fake).mean()
+
+
+def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
+    """E‖∇D(x)‖², the R1 penalty at real pictures (Mescheder et al. 2018, equation 9); ``pictures`` need gradients.
+
+    It keeps the game converging near its end: the critic may not have slope where the pictures already are.
+    """
+    (slope,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
+    return slope.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+class _Game:
+    """The training task: the critic yields first, so the generator meets the stepped critic."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices, loss: str) -> None:
+        self.generator, self.critic = modules["generator"], modules["critic"]
+        self.choices = choices
+        self.latent: int = choices.layout["latent"]
+        self.augment, self.penalty = choices.more["augment"], choices.more["penalty"]
+        self.generator_loss = minimax_loss if loss == "minimax" else non_saturating_loss
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.generator, "critic": self.critic}
+
+    def players(self) -> Mapping[str, list[nn.Parameter]]:
+        return {name: list(module.parameters()) for name, module in self.modules().items()}
+
+    def optimizers(self) -> Mapping[str, list[Optimizer]]:
+        # Without momentum: either player would still be moving against the opponent of some steps ago.
+        return {p: [Adam(some, lr=self.choices.lr, betas=(0.0, 0.99))] for p, some in self.players().items()}
+
+    def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+        noise = torch.randn(len(images), self.latent, device=images.device)
+        made = self.generator(noise, labels)
+        real = diff_augment(images, self.augment).requires_grad_(True)
+        told = self.critic(real, labels)
+        loss = critic_loss(told.float(), self.critic(diff_augment(made.detach(), self.augment), labels).float())
+        yield "critic", loss + 0.5 * self.penalty * gradient_penalty(told, real)
+        yield "generator", self.generator_loss(self.critic(diff_augment(made, self.augment), labels).float())
+
+    def compilable(self) -> list[nn.Module]:
+        return [self.generator]  # the critic's penalty needs second derivatives, which compiled modules lack
+
+    def before_step(self, progress: float) -> None:
+        """Nothing follows the progress."""
+
+
+class GAN(Synthesizer):
+    """A generator trained against a critic: sharp pictures in one call of the network; no encoder.
+
+    Parameters
+    ----------
+    network
+        "dcgan".
+    loss
+        What the generator minimises: "non-saturating" or "minimax".
+    size
+        Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
+    latent
+        Length of the noise vector. None: 32 up to 16 px, else 64.
+    minutes, epochs
+        The run's length: a time budget, or times that each picture is shown; at most one of them. None: 40
+        epochs where pictures have at most 16 px, else 10 minutes.
+    batch, lr
+        Pictures a step and peak learning rate. None: chosen by picture size and machine.
+    seed
+        Of the weights, the order of pictures and all noise.
+    """
+
+    kind: ClassVar[str] = "gan"
+    networks: ClassVar[tuple[str, ...]] = ("dcgan",)
+
+    def __init__(
+        self,
+        network: str = "dcgan",
+        *,
+        loss: str = "non-saturating",
+        size: int | None = None,
+        latent: int | None = None,
+        minutes: float | None = None,
+        epochs: float | None = None,
+        batch: int | None = None,
+        lr: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
+        self.loss = loss
+        self.latent = latent
+
+    def encode(self, images: Images) -> Tensor:
+        """A GAN has no encoder: this always raises :class:`UsageError`."""
+        raise UsageError("A GAN has no encoder. Fit a VAE or a Flow to encode pictures.")
+
+    def _check(self) -> None:
+        super()._check()
+        if self.loss not in LOSSES:
+            raise UsageError(f"The GAN's loss is one of {', '.join(LOSSES)}, not {self.loss!r}.")
+
+    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+        small = prepared.size <= 16
+        layout = {
+            "size": prepared.size,
+            "classes": len(prepared.classes),
+            "latent": self.latent or (32 if small else 64),
+            "width": 64 if gpu else 32,
+        }
+        few = len(prepared.train) < 20_000
+        return Choices(
+            layout,
+            batch=self.batch or (256 if gpu else 64 if small else 32),
+            lr=self.lr or (2e-3 if small else 1e-3),
+            schedule=hold_then_fall(0.5),
+            # A small picture has no room for shifts, and is learnt before the critic has learnt it by heart.
+            more={"augment": 1.0 if few and not small else 0.0, "penalty": 1.0},
+        )
+
+    def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
+        critic = {name: layout[name] for name in ("size", "classes", "width")}
+        return {"generator": Generator(**layout), "critic": Critic(**critic)}
+
+    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Game:
+        return _Game(modules, choices, self.loss)
+
+    def _noise_shape(self) -> tuple[int, ...]:
+        return (self.layout_["latent"],)
+
+    def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
+        made: Tensor = modules["generator"](latents, labels)
+        return made
+
+    def _complete(self, prepared: Prepared) -> None:
+        """Nothing is left to do."""
+
+    def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
+        logits = modules["critic"](pictures, labels)
+        return {"held_out_taken_for_real": float((logits > 0).float().mean())}

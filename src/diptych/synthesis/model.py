@@ -1,0 +1,211 @@
+"""A fitted synthesizer: what it holds, and how its networks are run so that a picture's bits are its own."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from diptych.artefact import Artefact
+from diptych.data.images import Images
+from diptych.data.transforms import to_uint8
+from diptych.engine import machine
+from diptych.engine.task import Task
+from diptych.errors import DataError, NotFittedError, UsageError
+from diptych.progress import Bar
+from diptych.synthesis import drawing
+from diptych.synthesis.choices import Choices
+from diptych.synthesis.papers import Papers, reread
+from diptych.synthesis.preparation import GEOMETRY, Prepared
+
+Modules = Mapping[str, nn.Module]
+Label = str | int
+
+
+class Model(ABC):
+    """A model that makes pictures: what it holds once fitted, and how its networks are run.
+
+    Attributes
+    ----------
+    classes_
+        Names of the classes that can be asked for; empty if the model is unconditional.
+    shares_
+        Of each class among the training pictures.
+    size_
+        Pixels a side.
+    layout_
+        What its networks are built from.
+    modules_
+        The networks, in evaluation mode, with averaged weights.
+    settings_
+        What told this run from others.
+    scores_
+        Losses and scores at the end of the run.
+    """
+
+    network: str
+    kind: ClassVar[str]
+    networks: ClassVar[tuple[str, ...]]
+    seconds_after: ClassVar[float] = 5.0  # what follows the training takes at 64 px on a small machine
+    classes_: tuple[str, ...]
+    shares_: list[float]
+    size_: int
+    layout_: dict[str, Any]
+    modules_: dict[str, nn.Module]
+    settings_: dict[str, Any]
+    scores_: dict[str, float]
+    _papers: Papers
+
+    # What a method supplies.
+
+    @abstractmethod
+    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+        """The network's layout and how to train it, for these pictures and this machine."""
+
+    @abstractmethod
+    def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
+        """The networks of a layout, by name."""
+
+    @abstractmethod
+    def _task(self, modules: Modules, choices: Choices) -> Task:
+        """What the engine trains."""
+
+    @abstractmethod
+    def _noise_shape(self) -> tuple[int, ...]:
+        """Shape of one picture's noise."""
+
+    @abstractmethod
+    def _decode(self, modules: Modules, latents: Tensor, labels: Tensor) -> Tensor:
+        """Latents (B, D) to pictures in -1..1."""
+
+    @abstractmethod
+    def _scores(self, modules: Modules, pictures: Tensor, labels: Tensor) -> dict[str, float]:
+        """Scores on held-out pictures, by name."""
+
+    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Pixels (B, 3, S, S) uint8 to latents (B, D)."""
+        raise NotImplementedError
+
+    def _latents(self, modules: Modules, noise: Tensor, labels: Tensor) -> Tensor:
+        """Noise to the latents that pictures are made of; the noise itself unless a method says otherwise."""
+        return noise
+
+    def _latent_length(self) -> int:
+        return int(np.prod(self._noise_shape()))
+
+    def _reserve_seconds(self) -> float:
+        """Kept from a time budget for what follows the training."""
+        return 1 + self.seconds_after * (self.size_ / 64) ** 2
+
+    @abstractmethod
+    def _complete(self, prepared: Prepared) -> None:
+        """Do what is left when the networks are trained."""
+
+    # What they share.
+
+    def _load(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Build the networks and give them these weights."""
+        with torch.random.fork_rng():
+            self.modules_ = self._build(self.layout_)
+        for name, module in self.modules_.items():
+            if name in states:
+                module.load_state_dict({k: t.contiguous() for k, t in states[name].items()})
+            module.to(machine.device()).eval().requires_grad_(False)
+
+    def _adopt(self, saved: Artefact) -> Self:
+        """Become the model that an artefact holds."""
+        facts = saved.facts
+        self.classes_, self.shares_ = tuple(facts["classes"]), list(facts["shares"])
+        self.size_, self.layout_ = facts["size"], facts["layout"]
+        self.settings_, self.scores_ = facts["settings"], facts["scores"]
+        states: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in saved.weights.items():
+            module, _, key = name.partition(".")
+            states.setdefault(module, {})[key] = tensor
+        self._load(states)
+        self._papers = reread(saved.folder)
+        return self
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "parameters": self._parameters(),
+            "network": self.network,
+            "classes": list(self.classes_),
+            "shares": self.shares_,
+            "size": self.size_,
+            "geometry": GEOMETRY,
+            "layout": self.layout_,
+            "settings": self.settings_,
+            "scores": self.scores_,
+        }
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def _fitted(self) -> None:
+        if not hasattr(self, "_papers"):
+            raise NotFittedError(f"This {type(self).__name__} has not been fitted. Call fit, or load a saved one.")
+
+    def _number(self, label: Label) -> int:
+        """A class by name or number as its number; raises a :class:`UsageError` that names the classes."""
+        known = ", ".join(self.classes_[:20])
+        if not self.classes_:
+            raise UsageError("This model was fitted without labels, so no label can be asked for. Leave it out.")
+        if isinstance(label, str) and label in self.classes_:
+            return self.classes_.index(label)
+        if not isinstance(label, str) and 0 <= int(label) < len(self.classes_):
+            return int(label)
+        raise UsageError(f"There is no class {label!r} here. The classes are: {known}.")
+
+    def _labels(self, seeds: Sequence[int], label: Label | None) -> NDArray[np.int64]:
+        if label is not None:
+            return np.full(len(seeds), self._number(label), np.int64)
+        if not self.classes_:
+            return np.full(len(seeds), -1, np.int64)
+        return drawing.labels_of(seeds, self.shares_)
+
+    def _pictures(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
+        """(N, 3, S, S) uint8, a picture for each seed and label."""
+        noise = drawing.noise(seeds, self._noise_shape())
+
+        def draw(batch: Tensor, asked: Tensor) -> Tensor:
+            return self._decoded(self._latents(self.modules_, batch, asked), asked)
+
+        return self._run(draw, noise, labels, seeds, bar)
+
+    def _decoded(self, latents: Tensor, labels: Tensor) -> Tensor:
+        return to_uint8(self._decode(self.modules_, latents, labels))
+
+    def _run(
+        self,
+        run: drawing.Draw,
+        inputs: Tensor,
+        labels: NDArray[np.int64],
+        seeds: Sequence[int] | None = None,
+        bar: Bar | None = None,
+    ) -> Tensor:
+        """Run over all rows in batches of one fixed size; rows without seeds take their own number."""
+        if not len(inputs):
+            raise DataError("There is no picture to work on.")
+        device = next(next(iter(self.modules_.values())).parameters()).device
+        chunk = drawing.chunk_size(self.size_, device)
+        outputs: Tensor | None = None
+        numbers = range(len(inputs)) if seeds is None else seeds
+        for rows, made in drawing.in_chunks(run, inputs, labels, numbers, chunk, device):
+            if outputs is None:
+                outputs = torch.empty(len(inputs), *made.shape[1:], dtype=made.dtype)
+            outputs[rows] = made
+            if bar is not None:
+                bar.advance(len(rows))
+        assert outputs is not None
+        return outputs
+
+    def _images(self, pixels: Tensor, labels: NDArray[np.int64], paths: list[str]) -> Images:
+        arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        told = labels if self.classes_ else None
+        return Images.from_arrays(arrays, told, classes=self.classes_, origins="synthetic", paths=paths)

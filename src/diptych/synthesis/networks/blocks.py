@@ -1,0 +1,112 @@
+"""The pieces that the synthesizers' networks share: grids, embeddings and a modulated residual block."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SMALLEST_GRID = 6
+
+
+def grids(size: int) -> list[int]:
+    """Sides of the feature grids from the picture down to the coarsest, each half of the one before.
+
+    Odd sides are rounded up, so any picture size ends between 4 and 6 cells a side: 64 gives 64, 32, 16, 8, 4
+    and 28 gives 28, 14, 7, 4.
+    """
+    sides = [size]
+    while sides[-1] > SMALLEST_GRID:
+        sides.append((sides[-1] + 1) // 2)
+    return sides
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with at least 8 channels a group; it never mixes pictures, unlike batch norm."""
+    return nn.GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
+
+
+def enlarge(features: Tensor, side: int) -> Tensor:
+    """Repeat cells until the grid is ``side`` × ``side`` (nearest neighbour)."""
+    return F.interpolate(features, size=(side, side), mode="nearest")
+
+
+class TimeEmbedding(nn.Module):
+    """A time in 0..1 as sines and cosines of growing frequency (B,) -> (B, channels).
+
+    The sinusoidal code of Vaswani et al. 2017 (section 3.5) with frequencies from 1 to 1,000 radians.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        steps = torch.linspace(0, 1, channels // 2)
+        self.register_buffer("frequencies", torch.exp(steps * math.log(1000.0)), persistent=False)
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Times (B,) -> (B, channels)."""
+        angles = times.float()[:, None] * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class LabelEmbedding(nn.Module):
+    """One vector a class, and one more for "no label given" (number ``classes``, or any negative number)."""
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.vectors = nn.Embedding(classes + 1, channels)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Class numbers (B,) -> (B, channels)."""
+        vectors: Tensor = self.vectors(torch.where(labels < 0, self.classes, labels))
+        return vectors
+
+
+class Block(nn.Module):
+    """Residual block: twice (group norm, SiLU, 3 × 3 convolution), the second norm scaled and shifted.
+
+    The scale and shift are linear in ``code`` (FiLM, Perez et al. 2018), which carries time, class or latent;
+    with ``code_channels=0`` the block is unconditional. The last convolution starts at zero, so that a new
+    network is the identity at every block.
+    """
+
+    def __init__(self, channels_in: int, channels: int, code_channels: int = 0) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = group_norm(channels_in), group_norm(channels)
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
+        self.code = nn.Linear(code_channels, 2 * channels) if code_channels else None
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, features: Tensor, code: Tensor | None = None) -> Tensor:
+        """Features (B, channels_in, H, W) and code (B, code_channels) -> (B, channels, H, W)."""
+        inner = self.norm2(self.conv1(F.silu(self.norm1(features))))
+        if self.code is not None and code is not None:
+            scale, shift = self.code(code)[:, :, None, None].chunk(2, dim=1)
+            inner = inner * (1 + scale) + shift
+        out: Tensor = self.skip(features) + self.conv2(F.silu(inner))
+        return out
+
+
+class Attention(nn.Module):
+    """Residual self-attention over the cells of a small grid, 32 channels a head (Vaswani et al. 2017)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // 32)
+        self.norm = group_norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, channels, H, W) -> the same shape."""
+        batch, channels, height, width = features.shape
+        qkv = self.qkv(self.norm(features)).reshape(batch, 3, self.heads, channels // self.heads, -1)
+        query, key, value = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, cells, channels of a head)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2)
+        out: Tensor = features + self.out(mixed.reshape(batch, channels, height, width))
+        return out

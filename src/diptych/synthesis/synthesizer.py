@@ -1,0 +1,224 @@
+"""What the three synthesizers share: fit, sample, encode, decode, save."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diptych import artefact
+from diptych.artefact import Artefact
+from diptych.data.images import Images
+from diptych.data.transforms import to_float
+from diptych.engine import checkpoint, machine
+from diptych.engine.loop import Run
+from diptych.errors import UsageError
+from diptych.progress import Bar
+from diptych.synthesis import preparation
+from diptych.synthesis.choices import Choices, length, recipe
+from diptych.synthesis.model import Label, Model
+from diptych.synthesis.papers import papers_of
+from diptych.synthesis.preparation import GEOMETRY, Prepared
+from diptych.synthesis.showing import Showing
+
+log = logging.getLogger("diptych")
+
+
+class Synthesizer(Model):
+    """Makes pictures like those it was fitted on; see :class:`GAN`, :class:`VAE` and :class:`Flow`."""
+
+    def __init__(
+        self,
+        network: str,
+        *,
+        size: int | None,
+        minutes: float | None,
+        epochs: float | None,
+        batch: int | None,
+        lr: float | None,
+        seed: int,
+    ) -> None:
+        self.network = network
+        self.size = size
+        self.minutes = minutes
+        self.epochs = epochs
+        self.batch = batch
+        self.lr = lr
+        self.seed = seed
+
+    def fit(self, images: Images, *, validate: Images | None = None, into: str | Path | None = None) -> Self:
+        """Learn to make pictures like these.
+
+        Parameters
+        ----------
+        images
+            What to learn from; conditional on class if every picture has one label and there are two classes.
+            Where a group column "split" says "train", only those. What cannot be read is left out and named.
+        validate
+            Pictures for the losses on the way; None: a twentieth of ``images``, at most 256, is kept back.
+        into
+            Folder for the artefact, checkpoints and sample grids. A run that was begun there is continued, and
+            a finished one is loaded.
+
+        Raises
+        ------
+        DataError
+            The pictures cannot be learnt from.
+        UsageError
+            A parameter cannot be, or the folder holds another run.
+        """
+        started = time.monotonic()
+        self._check()
+        folder = preparation.folder_of(into)
+        prepared = preparation.prepare(images, validate, self.size, self.seed)
+        choices = self._choose(prepared, machine.device().type == "cuda")
+        settings = self._identity(prepared, choices)
+        if folder is not None and checkpoint.finished(folder, settings):
+            log.info("%s holds this model already, finished", folder)
+            return self._adopt(artefact.read(folder, self.kind))
+        self._train(prepared, choices, settings, folder, started)
+        return self
+
+    def sample(self, n: int, *, label: Label | None = None, seed: int = 0) -> Images:
+        """Make ``n`` pictures; picture i depends on ``seed + i`` and its label only, to the bit.
+
+        Parameters
+        ----------
+        label
+            A class by name, or by its number in ``classes_``. None: drawn for each picture, by its seed, as
+            often as the class was among the training pictures.
+
+        Returns
+        -------
+        Images
+            Of origin "synthetic", labelled if the model is conditional.
+        """
+        self._fitted()
+        if n < 1 or seed < 0:
+            raise UsageError(f"The number of pictures is at least 1 and the seed at least 0, not {n} and {seed}.")
+        seeds = list(range(seed, seed + n))
+        labels = self._labels(seeds, label)
+        with Bar("Sampling", n) as bar:
+            pixels = self._pictures(seeds, labels, bar)
+        return self._images(pixels, labels, [f"{self.kind}#{s}" for s in seeds])
+
+    def encode(self, images: Images) -> Tensor:
+        """The latents (N, D) of pictures, of which :meth:`decode` makes them again, nearly.
+
+        Labels are matched to the model's classes by name; a picture without one is encoded without.
+        """
+        self._fitted()
+        labels = preparation.matched(images, self.classes_)
+        pixels = images.pixels(self.size_, GEOMETRY)
+        return self._run(self._encode, pixels, labels)
+
+    def decode(self, latents: Tensor, *, label: Label | Sequence[Label] | None = None) -> Images:
+        """Pictures of latents (N, D).
+
+        Parameters
+        ----------
+        label
+            Of all of them, or one each. None: without (a conditional GAN needs one).
+        """
+        self._fitted()
+        if latents.ndim != 2 or latents.shape[1] != self._latent_length():
+            raise UsageError(f"Latents of this model are (N, {self._latent_length()}), not {tuple(latents.shape)}.")
+        if label is None or isinstance(label, str | int | np.integer):
+            label = [-1 if label is None else label] * len(latents)
+        labels = np.array([-1 if told == -1 else self._number(told) for told in label], np.int64)
+        if len(labels) != len(latents):
+            raise UsageError(f"{len(latents)} latents need one label, or as many, not {len(labels)}.")
+        decoded = self._run(self._decoded, latents.float().cpu(), labels)
+        return self._images(decoded, labels, [f"{self.kind}#decoded-{i}" for i in range(len(latents))])
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as an artefact; returns its folder."""
+        self._fitted()
+        weights = {f"{name}.{k}": t for name, m in self.modules_.items() for k, t in m.state_dict().items()}
+        papers = self._papers
+        return artefact.write(folder, self._facts(), weights, data=papers.data, card=papers.card, report=papers.page)
+
+    @classmethod
+    def from_artefact(cls, saved: Artefact) -> Self:
+        """The model that an artefact holds."""
+        return cls(**saved.facts["parameters"])._adopt(saved)
+
+    def _train(
+        self, prepared: Prepared, choices: Choices, settings: dict[str, Any], folder: Path | None, started: float
+    ) -> None:
+        run_length = length(self.minutes, self.epochs, len(prepared.train), prepared.size)
+        few = preparation.sample_of(prepared.train, 2000, self.seed)
+        mirrored = preparation.mirror_symmetric(few.pixels(prepared.size, GEOMETRY), np.asarray(few.labels))
+        facts = {**choices.facts(), **run_length, "mirrored": mirrored}
+        log.info("Chosen: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
+        self._describe(prepared, choices, settings)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            modules = self._build(choices.layout)
+        showing = Showing(self, folder)
+        run = Run(
+            self._task(modules, choices),
+            prepared.train,
+            size=prepared.size,
+            geometry=GEOMETRY,
+            recipe=recipe(choices, run_length, mirrored, self._reserve_seconds(), self.seed),
+            folder=folder,
+            settings=settings,
+            started=started,
+        )
+        self.modules_ = dict(run.modules)
+        for tick in run:
+            tick.scores.update(self._held_out_scores(prepared))
+            if run.leader and not tick.done:
+                showing.show(tick.seen_pictures)
+            self.scores_ = {**tick.losses, **tick.scores}
+        # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.
+        states = {name: module.state_dict() for name, module in run.modules.items()}
+        self._load(states)
+        self._complete(prepared)
+        facts["machine"] = str(run.machine)
+        grid = showing.last(run.seen_pictures)
+        self._papers = papers_of(self.kind, prepared, facts, self.scores_, run.history.records, grid)
+        if folder is not None and run.leader:
+            self.save(folder)
+            checkpoint.remove(folder)
+
+    def _describe(self, prepared: Prepared, choices: Choices, settings: dict[str, Any]) -> None:
+        self.classes_, self.shares_, self.size_ = prepared.classes, prepared.shares, prepared.size
+        self.layout_, self.settings_ = dict(choices.layout), settings
+        self.scores_ = {}
+
+    def _identity(self, prepared: Prepared, choices: Choices) -> dict[str, Any]:
+        """What tells this run from others in the same folder; JSON-able."""
+        held = prepared.held.fingerprint() if prepared.held is not None else ""
+        data = {"data": prepared.train.fingerprint(), "validation": held, "size": prepared.size}
+        return {"kind": self.kind, **self._parameters(), **choices.facts(), **data}
+
+    def _check(self) -> None:
+        """Refuse parameters that cannot be."""
+        if self.network not in self.networks:
+            raise UsageError(
+                f"The network of a {self.kind} is one of {', '.join(self.networks)}, not {self.network!r}."
+            )
+        if self.minutes is not None and self.epochs is not None:
+            raise UsageError("Set either minutes or epochs, not both.")
+        for name in ("minutes", "epochs", "batch", "lr"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above 0, not {value}.")
+        if self.size is not None:
+            preparation.checked_size(self.size)
+
+    def _held_out_scores(self, prepared: Prepared) -> dict[str, float]:
+        if prepared.held is None:
+            return {}
+        device = next(next(iter(self.modules_.values())).parameters()).device
+        held = preparation.sample_of(prepared.held, preparation.MOST_HELD, self.seed)
+        pictures = to_float(held.pixels(prepared.size, GEOMETRY)).to(device)
+        labels = torch.from_numpy(preparation.matched(held, self.classes_)).to(device)
+        with torch.no_grad():
+            return self._scores(self.modules_, pictures, labels)

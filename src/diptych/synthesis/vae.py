@@ -1,0 +1,221 @@
+"""VAE: a variational autoencoder (Kingma & Welling 2014), with β (Higgins et al. 2017) and a learnt noise level."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from diptych.data.transforms import to_float
+from diptych.engine.optim import adamw
+from diptych.errors import UsageError
+from diptych.synthesis import preparation
+from diptych.synthesis.choices import Choices
+from diptych.synthesis.mixture import Mixture
+from diptych.synthesis.networks.convvae import Decoder, Encoder
+from diptych.synthesis.preparation import GEOMETRY, Prepared
+from diptych.synthesis.synthesizer import Synthesizer
+
+PRIORS = ("mixture", "normal")
+LOWEST_LOG_SIGMA = -5.0
+FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent dies early
+WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
+ENCODED_PICTURES = 20_000  # at most, for the mixture
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)) of each latent, ½(μ² + σ² − 1 − log σ²) (Kingma & Welling 2014, appendix B).
+
+    (B, D) each, in nats; (B, D) is returned.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def gaussian_nll(pictures: Tensor, means: Tensor, log_sigma: Tensor) -> Tensor:
+    """−log N(x; x̂, σ²), summed over a picture's values: D·(log σ + ½·log 2π) + ‖x − x̂‖² / 2σ².
+
+    Pictures and means (B, 3, S, S), ``log_sigma`` a scalar; (B,) nats are returned.
+    """
+    values = pictures[0].numel()
+    squares = (pictures - means).square().sum(dim=(1, 2, 3))
+    return values * (log_sigma + 0.5 * math.log(2 * math.pi)) + 0.5 * squares * torch.exp(-2 * log_sigma)
+
+
+def optimal_log_sigma(pictures: Tensor, means: Tensor) -> Tensor:
+    """Log σ at which a batch is likeliest: σ² is its mean squared error (Rybkin et al. 2021, equation 9).
+
+    Kept above −5 by a soft bound, so that a set of flat pictures cannot drive the likelihood to infinity.
+    """
+    error = (pictures - means).square().mean().clamp(min=1e-12)
+    return LOWEST_LOG_SIGMA + F.softplus(0.5 * error.log() - LOWEST_LOG_SIGMA)
+
+
+def negative_elbo(nll: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
+    """−ELBO_β = E[−log p(x|z)] + β·KL(q(z|x) ‖ p(z)), the mean over a batch (Higgins et al. 2017, equation 4).
+
+    ``nll`` (B,) is summed over a picture's values and ``kl`` (B, D) is summed here over latents; a mean over
+    either of them would be a β in disguise.
+    """
+    return nll.mean() + beta * kl.sum(dim=1).mean()
+
+
+class _Autoencoder:
+    """The training task: one player, both halves."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices, beta: float) -> None:
+        self.encoder, self.decoder = modules["encoder"], modules["decoder"]
+        self.choices, self.beta = choices, beta
+        self.weight = beta
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
+    def players(self) -> Mapping[str, list[nn.Parameter]]:
+        return {"autoencoder": [*self.encoder.parameters(), *self.decoder.parameters()]}
+
+    def optimizers(self) -> Mapping[str, list[Optimizer]]:
+        return {p: [adamw(some, self.choices.lr, 1e-2, (0.9, 0.99))] for p, some in self.players().items()}
+
+    def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+        # A tenth of the labels is hidden, so that pictures without a label can be encoded too.
+        labels = torch.where(torch.rand(len(labels), device=labels.device) < 0.1, -1, labels)
+        mean, log_variance = self.encoder(images, labels)
+        latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        decoded = self.decoder(latents, labels).float()
+        nll = gaussian_nll(images, decoded, optimal_log_sigma(images, decoded))
+        kl = gaussian_kl(mean, log_variance).mean(dim=0, keepdim=True).clamp(min=FREE_NATS)
+        yield "autoencoder", negative_elbo(nll, kl, self.weight)
+
+    def compilable(self) -> list[nn.Module]:
+        return [self.encoder, self.decoder]
+
+    def before_step(self, progress: float) -> None:
+        """The KL term comes in slowly, after the decoder has learnt to use its latents."""
+        self.weight = self.beta * min(1.0, progress / WARM_UP)
+
+
+class VAE(Synthesizer):
+    """An encoder to a few numbers and a decoder back: stable, soft pictures, and a map to move on.
+
+    Parameters
+    ----------
+    network
+        "convvae".
+    beta
+        Weight of the KL term: 1 is the likelihood bound, more makes latents independent and pictures softer.
+    prior
+        What samples are decoded from: "mixture", Gaussians fitted to each class's encoded training pictures,
+        which look far better; or "normal", N(0, I), as the bound assumes.
+    size
+        Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
+    latent
+        Numbers a picture is encoded in. None: 16 up to 16 px, else 128.
+    minutes, epochs
+        The run's length: a time budget, or times that each picture is shown; at most one of them. None: 40
+        epochs where pictures have at most 16 px, else 10 minutes.
+    batch, lr
+        Pictures a step and peak learning rate. None: chosen by picture size and machine.
+    seed
+        Of the weights, the order of pictures and all noise.
+    """
+
+    kind: ClassVar[str] = "vae"
+    networks: ClassVar[tuple[str, ...]] = ("convvae",)
+
+    def __init__(
+        self,
+        network: str = "convvae",
+        *,
+        beta: float = 1.0,
+        prior: str = "mixture",
+        size: int | None = None,
+        latent: int | None = None,
+        minutes: float | None = None,
+        epochs: float | None = None,
+        batch: int | None = None,
+        lr: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
+        self.beta = beta
+        self.prior = prior
+        self.latent = latent
+
+    def _check(self) -> None:
+        super()._check()
+        if self.beta < 0:
+            raise UsageError(f"beta must be at least 0, not {self.beta}.")
+        if self.prior not in PRIORS:
+            raise UsageError(f"The prior is one of {', '.join(PRIORS)}, not {self.prior!r}.")
+
+    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+        small, classes = prepared.size <= 16, len(prepared.classes)
+        latent = self.latent or (16 if small else 128)
+        layout = {
+            "size": prepared.size,
+            "classes": classes,
+            "latent": latent,
+            "width": 64 if gpu else 32,
+            "patch": 1 if prepared.size <= 16 else 2 if prepared.size <= 32 else 4,
+            # As many as a class's pictures can tell apart, and few where there are many classes.
+            "components": max(1, min(4, len(prepared.train) // (max(classes, 1) * 2 * latent), 40 // max(classes, 1))),
+        }
+        batch = self.batch or (256 if gpu else 64 if small else 32)
+        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if small else 1e-3), clip=500.0)
+
+    def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
+        network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
+        mixture = {name: layout[name] for name in ("classes", "latent", "components")}
+        return {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": Mixture(**mixture)}
+
+    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Autoencoder:
+        return _Autoencoder(modules, choices, self.beta)
+
+    def _noise_shape(self) -> tuple[int, ...]:
+        return (1 + int(self.layout_["latent"]),)  # the first chooses the mixture's component
+
+    def _latent_length(self) -> int:
+        return int(self.layout_["latent"])
+
+    def _latents(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
+        if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
+            return noise[:, 1:]
+        latents: Tensor = modules["prior"](noise, labels)
+        return latents
+
+    def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
+        decoded: Tensor = modules["decoder"](latents, labels)
+        return decoded
+
+    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        return self._posterior(pixels, labels)[:, : self._latent_length()]
+
+    def _posterior(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Mean and log variance side by side, (B, 2·D)."""
+        return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)
+
+    def _complete(self, prepared: Prepared) -> None:
+        known = preparation.sample_of(prepared.train, ENCODED_PICTURES, self.seed)
+        labels = preparation.matched(known, self.classes_)
+        encoded = self._run(self._posterior, known.pixels(prepared.size, GEOMETRY), labels)
+        means, log_variances = encoded.chunk(2, dim=1)
+        prior = self.modules_["prior"]
+        if isinstance(prior, Mixture):
+            prior.fit(means, log_variances.exp(), labels, self.seed)
+
+    def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
+        """The bound in bits a value, on pictures dequantised by uniform noise, and the pixels' error."""
+        mean, log_variance = modules["encoder"](pictures, labels)
+        seeded = torch.Generator().manual_seed(0)
+        latents = mean + torch.randn(mean.shape, generator=seeded).to(mean.device) * (0.5 * log_variance).exp()
+        decoded = modules["decoder"](latents, labels)
+        rough = pictures + (torch.rand(pictures.shape, generator=seeded).to(pictures.device) - 0.5) / 127.5
+        nll = gaussian_nll(rough, decoded, optimal_log_sigma(rough, decoded))
+        nats = float(negative_elbo(nll, gaussian_kl(mean, log_variance))) / pictures[0].numel()
+        error = float((decoded - pictures).square().mean().sqrt())
+        # One grey level is 1/127.5 of the range -1..1, and a density of the one is that of the other times this.
+        return {"bits_per_value": (nats + float(np.log(127.5))) / math.log(2), "pixel_error": error / 2}
