@@ -26,7 +26,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
 from diptych.errors import PictureError
 
@@ -52,6 +52,15 @@ _SUFFIXES = (
 )
 #: What the names of pictures end in.
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _CUT = "the file ends before the picture does"
 _DAMAGED = "the file is damaged"
 
@@ -87,7 +96,9 @@ def decode(data: bytes | memoryview, path: str = "") -> Pixels:
         If it is no picture, is cut off or damaged, or holds more than 50 million pixels.
     """
     with _explained(path):
-        return _pixels(_upright(_loaded(_opened(data, path))))
+        picture = _opened(data, path)
+        picture.load()
+        return _pixels(_turned(_rgb(picture), _orientation(picture)))
 
 
 def decode_square(
@@ -101,11 +112,15 @@ def decode_square(
     """
     with _explained(path):
         picture = _opened(data, path)
-        dimensions = _upright_size(picture)
+        dimensions, drafted = _upright_size(picture), None
         if picture.format in ("JPEG", "MPO"):
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
-            picture.draft(None, (2 * size, 2 * size))
-        return square(_upright(_loaded(picture)), size, geometry), dimensions
+            drafted = picture.draft(None, (2 * size, 2 * size))
+        picture.load()
+        # Of a side that 8 does not divide, the last pixel of a draft is part padding: the extent leaves it out.
+        extent = drafted[1][2:] if drafted else picture.size
+        resized = _resized(_rgb(picture), size, geometry, extent)
+        return _pixels(_turned(resized, _orientation(picture))), dimensions
 
 
 def dimensions(data: bytes | memoryview, path: str = "") -> tuple[int, int]:
@@ -120,13 +135,7 @@ def square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squas
         if picture.shape == (size, size, 3):
             return picture
         picture = Image.fromarray(picture)
-    width, height = picture.size
-    if (width, height) == (size, size):
-        return _pixels(picture)
-    side = min(width, height)
-    left, top = ((width - side) // 2, (height - side) // 2) if geometry == "crop" else (0, 0)
-    box = (left, top, left + side, top + side) if geometry == "crop" else (0, 0, width, height)
-    return _pixels(picture.resize((size, size), FILTER, box))
+    return _pixels(_resized(picture, size, geometry, picture.size))
 
 
 def looks_like_a_picture(prefix: bytes) -> bool:
@@ -213,11 +222,6 @@ def _check_png(data: bytes | memoryview, path: str) -> None:
         start = end
 
 
-def _loaded(picture: ImageFile.ImageFile) -> ImageFile.ImageFile:
-    picture.load()
-    return picture
-
-
 def _orientation(picture: Image.Image) -> int:
     try:
         return int(picture.getexif().get(0x0112, 1))
@@ -232,16 +236,23 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
     return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Convert to RGB first, since that drops the metadata that a second look could turn the picture by."""
-    orientation = _orientation(picture)
-    picture = _rgb(picture)
-    if orientation == 1:
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turn upright what EXIF says is stored otherwise."""
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def _resized(picture: Image.Image, size: int, geometry: Geometry, extent: tuple[float, float]) -> Image.Image:
+    """Resize to a square what lies within ``extent``, (width, height) from the upper left corner."""
+    width, height = extent
+    if (width, height) == picture.size == (size, size):
         return picture
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    picture.info = {"exif": exif.tobytes()}
-    return ImageOps.exif_transpose(picture)
+    if geometry == "squash":
+        return picture.resize((size, size), FILTER, (0, 0, width, height))
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    if extent == picture.size:
+        left, top = int(left), int(top)  # whole pixels, so that a crop alone changes none
+    return picture.resize((size, size), FILTER, (left, top, left + side, top + side))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

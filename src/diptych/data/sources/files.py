@@ -116,11 +116,11 @@ class LocalFiles(Files):
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith("."):
                 found.hidden += 1
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 if not entry.is_symlink() or self._leads_outside(name, found, seen):
                     found.folders.append(name)
                     self._walk(name, found, seen)
-            elif entry.is_file() or entry.is_symlink():  # a broken link is reported when it is read
+            elif entry.is_symlink() or entry.is_file():  # a broken link is reported when it is read
                 found.files.append(name)
             else:
                 found.skipped.append(PictureError("a device or a pipe, not a file", self.path(name)))
@@ -136,6 +136,13 @@ class LocalFiles(Files):
             return False
         seen.add(identity)
         return True
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 class RemoteFiles(Files):

@@ -51,7 +51,7 @@ def open_folder(files: Files) -> Source:
         pictures, names = kept, [labels[name] for name in kept]
     else:
         names = [labels[name] for name in pictures]
-    numbers, classes = from_names(names)
+    numbers, classes = from_names([name and shown(name) for name in names])
     _tell(files, found, skipped, classes, splits is not None)
     if not pictures:
         raise DataError(_nothing(files, skipped))
@@ -105,7 +105,7 @@ def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: 
         log.warning("%s: %d files were left out: %s.", where, len(skipped), names)
     level = 2 if split else 1
     folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
-    empty = [shown(name) for name in in_order(folders - set(classes))] if classes else []
+    empty = in_order({shown(name) for name in folders} - set(classes)) if classes else []
     if empty:
         log.warning("%s: no picture in %s, so there is no such class.", where, several(empty))
     if len(classes) == 1 and not split:
@@ -113,7 +113,7 @@ def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: 
         if len(inner) > 1:
             log.warning(
                 "%s holds one class folder, %s, with folders inside. If those are the classes, open %s instead.",
-                where, shown(classes[0]), files.path(classes[0]),
+                where, classes[0], files.path(classes[0]),
             )  # fmt: skip
 
 

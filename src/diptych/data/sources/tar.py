@@ -1,6 +1,8 @@
 """WebDataset shards: .tar files whose members are grouped by key (0001.jpg, 0001.cls, 0001.json)."""
 
+import gzip
 import json
+import mmap
 import posixpath
 import shutil
 import tarfile
@@ -75,21 +77,18 @@ class _Shard:
         self._files, self._name = files, name
         self._unpacked: Any = None
         if not name.endswith(".tar"):
-            import gzip
-
-            self._unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
             try:
-                with files.open(name) as packed, gzip.open(packed) as plain:
-                    shutil.copyfileobj(plain, self._unpacked)
-            except (OSError, EOFError) as error:
+                with files.open(name) as packed, gzip.open(packed) as plain, tempfile.TemporaryFile() as copy:
+                    shutil.copyfileobj(plain, copy)
+                    copy.flush()
+                    self._unpacked = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, EOFError, ValueError) as error:
                 raise DataError(f"{files.path(name)} cannot be unpacked: {error}") from None
 
     def read(self, start: int, count: int) -> bytes:
         if self._unpacked is None:
             return self._files.read_range(self._name, start, count)
-        import os
-
-        return os.pread(self._unpacked.fileno(), count, start)
+        return bytes(self._unpacked[start : start + count])
 
     def samples(self, shard: int) -> list[_Sample]:
         """List the pictures of this shard with what their sidecars say."""

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (6, 8, 10, 3), np.uint8)
+
+
+def test_pixels_pass_unchanged(pixels):
+    images = Images.from_arrays(pixels, [0, 1, 0, 1, -1, 0], classes=("cat", "dog"), groups={"age": range(6)})
+    assert np.array_equal(images.picture(3), pixels[3])
+    assert images.labels.tolist() == [0, 1, 0, 1, -1, 0]
+    assert images.groups["age"].tolist() == list(range(6))
+    assert images.paths[5] == "array#5"
+
+
+def test_every_layout_means_the_same(pixels):
+    first = Images.from_arrays(pixels).pixels(8)
+    for other in (
+        pixels.transpose(0, 3, 1, 2),
+        torch.from_numpy(pixels),
+        pixels / 255.0,
+        list(pixels),
+        pixels.astype(int),
+    ):
+        assert torch.equal(Images.from_arrays(other).pixels(8), first)
+
+
+def test_grey_alpha_and_booleans(pixels):
+    grey = pixels[..., 0]
+    assert np.array_equal(Images.from_arrays(grey).picture(0), np.stack([grey[0]] * 3, -1))
+    assert np.array_equal(Images.from_arrays(grey[..., None]).picture(0)[..., 2], grey[0])
+    clear = np.concatenate([pixels, np.zeros_like(pixels[..., :1])], -1)
+    assert (Images.from_arrays(clear).picture(0) == 255).all()
+    assert Images.from_arrays(grey > 127).picture(0).max() == 255
+
+
+def test_pictures_of_different_sizes(pixels):
+    images = Images.from_arrays([pixels[0], pixels[1, :4]], ["a", "b"])
+    assert images.dimensions().tolist() == [[10, 8], [10, 4]]
+    assert images.pixels(16).shape == (2, 3, 16, 16)
+
+
+def test_labels_name_themselves(pixels):
+    assert Images.from_arrays(pixels, [7, 3, 7, 3, 10, 3]).classes == ("3", "7", "10")
+    assert Images.from_arrays(pixels, list("babbab")).labels.tolist() == [1, 0, 1, 1, 0, 1]
+    multi = Images.from_arrays(pixels, np.eye(6), classes=list("abcdef"))
+    assert multi.multi_label
+    assert multi.labels.dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"labels": [0, 1]}, "6 pictures need 6 labels"),
+        ({"labels": [0, 1, 2, 0, 1, 2], "classes": ("a", "b")}, "A label is 2, but there are only 2 classes"),
+        ({"labels": [0.5] * 6}, "whole numbers"),
+        ({"labels": [-2] * 6}, "-1 means unlabelled"),
+        ({"labels": np.full((6, 2), 3)}, "only 0 and 1"),
+        ({"labels": np.eye(6), "classes": ("a",)}, "6 columns, but 1 classes"),
+        ({"groups": {"age": [1]}}, "6 pictures need 6 age"),
+        ({"paths": ["a"]}, "6 pictures need 6 paths"),
+        ({"origins": "invented"}, '"real" or "synthetic"'),
+        ({"pixels": np.zeros((6, 8))}, r"must be \(N, H, W, 3\)"),
+        ({"pixels": np.zeros((6, 8, 8, 3)) - 1}, "uint8 in 0..255, or floats in 0..1"),
+        ({"pixels": np.full((6, 8, 8, 3), 300)}, "uint8 in 0..255"),
+    ],
+)
+def test_what_does_not_fit_is_refused(pixels, change, reason):
+    with pytest.raises(DataError, match=reason):
+        Images.from_arrays(**{"pixels": pixels, **change})
+
+
+def test_npz(pixels, tmp_path):
+    np.savez(tmp_path / "a.npz", pixels=pixels, labels=[0, 1, 0, 1, -1, 0], classes=["cat", "dog"], age=np.arange(6))
+    images = Images.open(tmp_path / "a.npz")
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [0, 1, 0, 1, -1, 0]
+    assert images.groups["age"].tolist() == list(range(6))
+    assert images.paths[1] == f"{tmp_path}/a.npz#1"
+    assert np.array_equal(images.picture(2), pixels[2])
+
+
+@pytest.mark.parametrize(("x", "y"), [("images", "y"), ("x", "labels"), ("x_train", "y_train")])
+def test_npz_by_other_names(pixels, tmp_path, x, y):
+    np.savez_compressed(tmp_path / "a.npz", **{x: pixels[..., 0], y: list("ababab")})
+    images = Images.open(str(tmp_path / "a.npz"))
+    assert images.counts() == {"a": 3, "b": 3}
+    assert np.array_equal(images.picture(2)[..., 1], pixels[2, ..., 0])
+
+
+def test_npz_that_cannot_be_used(tmp_path):
+    np.savez(tmp_path / "a.npz", weights=np.zeros(3))
+    with pytest.raises(DataError, match='holds weights; name the pictures "pixels"'):
+        Images.open(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", pixels=np.array([{"never": "run"}], dtype=object))
+    with pytest.raises(DataError, match=r"b\.npz cannot be read"):
+        Images.open(tmp_path / "b.npz")
+    (tmp_path / "c.npz").write_bytes(b"PK\3\4 and then nothing")
+    with pytest.raises(DataError, match=r"c\.npz"):
+        Images.open(tmp_path / "c.npz")
+
+
+def test_digits_are_bundled_and_use_the_whole_range():
+    images = Images.open("digits")
+    assert len(images) == 1797
+    assert images.classes == tuple("0123456789")
+    assert images.paths[3] == "digits#3"
+    held = images.pixels(8)
+    assert (int(held.min()), int(held.max())) == (0, 255)
+    assert images.picture(0).shape == (8, 8, 3)
+
+
+def test_a_path_of_that_name_wins(tmp_path, scene, monkeypatch):
+    (tmp_path / "digits" / "one").mkdir(parents=True)
+    scene(0).save(tmp_path / "digits" / "one" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert Images.open("digits").classes == ("one",)

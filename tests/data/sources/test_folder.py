@@ -1,0 +1,175 @@
+import logging
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+
+def test_class_folders(class_folders):
+    images = Images.open(class_folders)
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [0] * 6 + [1] * 6
+    assert images.paths[0] == f"{class_folders}/cat/0.png"
+    assert images.skipped == ()
+    assert not images.multi_label
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert set(images.origins) == {"real"}
+
+
+def test_the_class_is_the_first_folder_below_the_root(class_folders, scene):
+    deep = class_folders / "cat" / "indoors" / "sofa"
+    deep.mkdir(parents=True)
+    scene(99).save(deep / "tom.JPG", "JPEG")
+    assert Images.open(str(class_folders)).counts() == {"cat": 7, "dog": 6}
+
+
+def test_numbered_folders_are_in_the_order_of_their_numbers(tmp_path, scene):
+    for name in ("10", "9", "1"):
+        (tmp_path / name).mkdir()
+        scene(int(name)).save(tmp_path / name / "a.png")
+    assert Images.open(tmp_path).classes == ("1", "9", "10")
+
+
+def test_strays_and_hidden_files_are_left_out_and_reported(class_folders, caplog):
+    (class_folders / "cat" / "notes.txt").write_text("Tom is grey.")
+    (class_folders / "cat" / "x").write_bytes(b"\0")
+    (class_folders / "cat" / ".DS_Store").write_bytes(b"\0" * 10)
+    (class_folders / ".cache").mkdir()
+    Image.new("RGB", (4, 4)).save(class_folders / ".cache" / "a.png")
+    with caplog.at_level(logging.INFO, "diptych"):
+        images = Images.open(class_folders)
+    assert len(images) == 12
+    assert [error.path for error in images.skipped] == [f"{class_folders}/cat/notes.txt", f"{class_folders}/cat/x"]
+    assert "2 files were left out" in caplog.text
+    assert "2 hidden" in caplog.text
+
+
+def test_a_picture_without_a_suffix_is_known_by_its_first_bytes(class_folders, scene):
+    scene(77).save(class_folders / "dog" / "IMG_0001", "PNG")
+    assert len(Images.open(class_folders)) == 13
+
+
+def test_loose_pictures_beside_class_folders_are_left_out(class_folders, scene):
+    scene(77).save(class_folders / "cover.png")
+    images = Images.open(class_folders)
+    assert len(images) == 12
+    assert [error.reason for error in images.skipped] == ["a loose picture beside class folders"]
+
+
+def test_a_folder_of_loose_pictures_is_unlabelled(tmp_path, scene):
+    for i in range(3):
+        scene(i).save(tmp_path / f"{i}.png")
+    images = Images.open(tmp_path)
+    assert images.labels.tolist() == [-1, -1, -1]
+    assert images.classes == ()
+
+
+def test_one_picture(tmp_path, scene):
+    scene(0).save(tmp_path / "a.png")
+    images = Images.open(tmp_path / "a.png")
+    assert len(images) == 1
+    assert images.paths.tolist() == [str(tmp_path / "a.png")]
+    assert np.array_equal(images.picture(0), np.asarray(scene(0)))
+
+
+def test_a_pattern(class_folders):
+    images = Images.open(f"{class_folders}/*/[0-2].png")
+    assert len(images) == 6
+    assert images.paths[0].endswith("cat/0.png")
+    assert images.picture(0).shape == (40, 48, 3)
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "testing")])
+def test_train_validation_and_test_folders(tmp_path, scene, names):
+    for part, folder in enumerate(names):
+        for k, kind in enumerate(("cat", "dog")):
+            (tmp_path / folder / kind).mkdir(parents=True)
+            scene(10 * part + k).save(tmp_path / folder / kind / "a.png")
+    images = Images.open(tmp_path)
+    assert images.classes == ("cat", "dog")
+    assert sorted(images.groups["split"].tolist()) == sorted(["train", "validation", "test"] * 2)
+    assert sorted(images.labels.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_test_folder_without_classes_is_unlabelled(tmp_path, scene):
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "test").mkdir()
+    scene(0).save(tmp_path / "train" / "cat" / "a.png")
+    scene(1).save(tmp_path / "test" / "1.png")
+    images = Images.open(tmp_path)
+    assert dict(zip(images.groups["split"].tolist(), images.labels.tolist(), strict=True)) == {"test": -1, "train": 0}
+
+
+def test_trains_are_a_class_among_other_vehicles(tmp_path, scene):
+    for name in ("train", "bus"):
+        (tmp_path / name).mkdir()
+        scene(len(name)).save(tmp_path / name / "a.png")
+    assert Images.open(tmp_path).classes == ("bus", "train")
+
+
+def test_an_empty_class_is_reported_and_left_out(class_folders, caplog):
+    (class_folders / "axolotl").mkdir()
+    images = Images.open(class_folders)
+    assert images.classes == ("cat", "dog")
+    assert "no picture in axolotl" in caplog.text
+
+
+def test_one_folder_around_the_class_folders_is_pointed_out(tmp_path, class_folders, caplog):
+    images = Images.open(tmp_path)
+    assert images.classes == ("pets",)
+    assert f"open {tmp_path}/pets instead" in caplog.text
+
+
+def test_links_that_lead_in_circles_are_survived(class_folders):
+    (class_folders / "cat" / "up").symlink_to(class_folders, target_is_directory=True)
+    (class_folders / "cat" / "self").symlink_to("self")
+    (class_folders / "loop.png").symlink_to("loop.png")
+    (class_folders / "dog" / "gone.png").symlink_to(class_folders / "nowhere.png")
+    images = Images.open(class_folders)
+    kept = images.readable(16)
+    assert kept.counts() == {"cat": 6, "dog": 6}
+    assert {error.path.rsplit("/", 1)[-1] for error in kept.skipped} == {"up", "self", "loop.png", "gone.png"}
+
+
+def test_a_link_to_a_folder_elsewhere_is_a_class(class_folders, tmp_path, scene):
+    (tmp_path / "elsewhere").mkdir()
+    scene(55).save(tmp_path / "elsewhere" / "a.png")
+    (class_folders / "cow").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert Images.open(class_folders).counts() == {"cat": 6, "cow": 1, "dog": 6}
+
+
+def test_a_pipe_named_like_a_picture_does_not_hang(class_folders):
+    os.mkfifo(class_folders / "cat" / "pipe.jpg")
+    images = Images.open(class_folders)
+    assert len(images) == 12
+    assert "pipe" in images.skipped[0].reason
+
+
+def test_names_that_are_not_utf8(class_folders, scene, capsys):
+    raw = os.fsencode(class_folders / "cat") + b"/caf\xe9.png"
+    with open(raw, "wb") as file:  # noqa: PTH123
+        scene(7).save(file, "PNG")
+    folder = os.fsencode(class_folders) + b"/oc\xe9lot"
+    os.mkdir(folder)  # noqa: PTH102
+    with open(folder + b"/broken\xff.png", "wb") as file:  # noqa: PTH123
+        file.write(b"words")
+    images = Images.open(class_folders)
+    assert len(images) == 14
+    kept = images.readable(16)
+    assert kept.counts()["cat"] == 7
+    print(*images.paths, kept.skipped, *kept.skipped, images.classes)
+    assert r"caf\xe9.png" in capsys.readouterr().out
+
+
+def test_nothing_to_see(tmp_path):
+    with pytest.raises(DataError, match=r"There is no picture in .*one folder of pictures for each class"):
+        Images.open(tmp_path)
+    (tmp_path / "a.txt").write_text("words")
+    with pytest.raises(DataError, match=r"1 other files are there, such as .*a\.txt"):
+        Images.open(tmp_path)
+    with pytest.raises(DataError, match=r"gone is not there\. Give a folder"):
+        Images.open(tmp_path / "gone")

@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+
+@pytest.fixture
+def flat(tmp_path, scene):
+    for i in range(4):
+        scene(i).save(tmp_path / f"{i}.png")
+    return tmp_path
+
+
+def test_csv_with_groups_in_the_order_of_the_file(flat):
+    text = "file_name,label,age,weight,place\n2.png,dog,3,2.5,home\n0.png,cat,4,3,\n1.png,,5,1,zoo\n"
+    (flat / "metadata.csv").write_text("\ufeff" + text)
+    images = Images.open(flat)
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [1, 0, -1]
+    assert images.groups["age"].tolist() == [3, 4, 5]
+    assert images.groups["weight"].tolist() == [2.5, 3.0, 1.0]
+    assert images.groups["place"].tolist() == ["home", "", "zoo"]
+    assert [path.rsplit("/")[-1] for path in images.paths] == ["2.png", "0.png", "1.png"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_as_spreadsheets_write_it(flat, separator):
+    (flat / "metadata.csv").write_text(separator.join(["file_name", "label"]) + "\n" + separator.join(["0.png", "cat"]))
+    assert Images.open(flat).counts() == {"cat": 1}
+
+
+@pytest.mark.parametrize("told", ['"[""cat"", ""dog""]"', "cat|dog", "dog; cat"])
+def test_several_labels_in_csv(flat, told):
+    (flat / "metadata.csv").write_text(f"file_name,labels\n0.png,{told}\n1.png,cat\n2.png,\n")
+    images = Images.open(flat)
+    assert images.multi_label
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [[True, True], [True, False], [False, False]]
+    assert images.counts() == {"cat": 2, "dog": 1}
+
+
+def test_jsonl(flat):
+    rows = [
+        {"file_name": "1.png", "label": "cat", "age": 3},
+        {"file_name": "0.png", "label": 7},
+        {"file_name": "3.png"},
+    ]
+    (flat / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
+    images = Images.open(flat)
+    assert images.classes == ("7", "cat")
+    assert images.labels.tolist() == [1, 0, -1]
+    assert images.groups["age"].tolist() == ["3", "", ""]
+
+
+def test_lists_in_jsonl_and_origins(flat):
+    rows = [
+        {"file_name": "1.png", "labels": ["a", "b"], "origin": "synthetic"},
+        {"file_name": "0.png", "origin": "real"},
+    ]
+    (flat / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    images = Images.open(flat)
+    assert images.labels.tolist() == [[True, True], [False, False]]
+    assert images.origins.tolist() == ["synthetic", "real"]
+    assert "origin" not in images.groups
+
+
+def test_missing_files_and_paths_that_lead_out_are_reported(flat):
+    (flat / "metadata.csv").write_text("file_name,label\n0.png,a\nnone.png,b\n../../etc/passwd,b\n/etc/passwd,b\n")
+    images = Images.open(flat)
+    assert len(images) == 1
+    assert ["not there" in e.reason or "outside" in e.reason for e in images.skipped] == [True] * 3
+
+
+def test_files_in_folders(flat, scene):
+    (flat / "deep").mkdir()
+    scene(9).save(flat / "deep" / "a.png")
+    (flat / "metadata.csv").write_text("file_name,label\n./deep/a.png,x\ndeep\\a.png,y\n")
+    images = Images.open(flat)
+    assert np.array_equal(images.picture(0), np.asarray(scene(9)))
+    assert len(images) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("metadata.csv", "name,label\n0.png,a\n", 'needs a "file_name"'),
+        ("metadata.csv", "", 'needs a "file_name"'),
+        ("metadata.csv", "file_name,label\nnone.png,a\n", "None of the files"),
+        ("metadata.jsonl", '{"file_name": "0.png"}\n{oops\n', "line 2: not a JSON object"),
+    ],
+)
+def test_tables_that_cannot_be_used(flat, name, text, reason):
+    (flat / name).write_text(text)
+    with pytest.raises(DataError, match=reason):
+        Images.open(flat)

@@ -1,0 +1,110 @@
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+
+def png(picture):
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def features(**columns):
+    return {"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}, **columns}}})}
+
+
+@pytest.fixture
+def table(scene):
+    pictures = [{"bytes": png(scene(i)), "path": f"{i}.png"} for i in range(5)]
+    return pa.table({"image": pictures, "label": [1, 0, 1, -1, 0], "age": [3, 1, 4, 1, 5], "place": list("abcde")})
+
+
+def test_the_hugging_face_layout(table, tmp_path, scene):
+    told = features(label={"names": ["dog", "cat"], "_type": "ClassLabel"})
+    pq.write_table(table.replace_schema_metadata(told), tmp_path / "pets.parquet", row_group_size=2)
+    images = Images.open(tmp_path / "pets.parquet")
+    assert images.classes == ("dog", "cat")
+    assert images.labels.tolist() == [1, 0, 1, -1, 0]
+    assert images.groups["age"].tolist() == [3, 1, 4, 1, 5]
+    assert images.groups["place"].tolist() == list("abcde")
+    assert images.paths[2] == f"{tmp_path}/pets.parquet#2"
+    for i in range(5):
+        assert np.array_equal(images.picture(i), np.asarray(scene(i)))
+
+
+def test_plain_bytes_and_names(scene, tmp_path):
+    held = pa.table({"img": [png(scene(0)), png(scene(1))], "label": ["dog", "cat"]})
+    pq.write_table(held, tmp_path / "a.parquet")
+    images = Images.open(tmp_path / "a.parquet")
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [1, 0]
+    assert np.array_equal(images.picture(1), np.asarray(scene(1)))
+
+
+def test_numbers_without_names(table, tmp_path):
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert Images.open(tmp_path / "a.parquet").classes == ("0", "1")
+
+
+@pytest.mark.parametrize("wrapped", [{"feature": {"names": ["a", "b"]}, "_type": "List"}, [{"names": ["a", "b"]}]])
+def test_several_labels(table, tmp_path, wrapped):
+    held = table.drop_columns(["label"]).append_column("labels", [[[0, 1], [1], [], None, [0]]])
+    pq.write_table(held.replace_schema_metadata(features(labels=wrapped)), tmp_path / "a.parquet")
+    images = Images.open(tmp_path / "a.parquet")
+    assert images.classes == ("a", "b")
+    assert images.labels.astype(int).tolist() == [[1, 1], [0, 1], [0, 0], [0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.parquet", "/{train,test}-0.parquet"])
+def test_several_files(table, tmp_path, pattern):
+    pq.write_table(table, tmp_path / "train-0.parquet")
+    pq.write_table(table.slice(1, 3), tmp_path / "test-0.parquet")
+    images = Images.open(f"{tmp_path}{pattern}")
+    assert len(images) == 8
+    assert sorted(images.groups["split"].tolist()) == ["test"] * 3 + ["train"] * 5
+    first = images[images.groups["split"] == "test"]
+    assert np.array_equal(first.picture(0), Images.open(tmp_path / "test-0.parquet").picture(0))
+
+
+def test_classes_of_several_files_are_matched_by_name(table, tmp_path):
+    for name, classes in (("a", ["dog", "cat"]), ("b", ["cat", "dog"])):
+        told = features(label={"names": classes})
+        pq.write_table(table.replace_schema_metadata(told), tmp_path / f"{name}.parquet")
+    images = Images.open(tmp_path)
+    assert images.classes == ("dog", "cat")
+    assert images.labels.tolist() == [1, 0, 1, -1, 0, 0, 1, 0, -1, 1]
+
+
+def test_rows_without_a_picture_or_with_a_path_only(scene, tmp_path):
+    scene(0).save(tmp_path / "beside.png")
+    held = [{"bytes": None, "path": "beside.png"}, {"bytes": None, "path": None}, None, {"bytes": b"", "path": ""}]
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    pq.write_table(pa.table({"image": pa.array(held, kind), "label": [0, 1, 0, 1]}), tmp_path / "a.parquet")
+    images = Images.open(tmp_path / "a.parquet")
+    kept = images.readable(8)
+    assert len(kept) == 1
+    assert [error.reason for error in kept.skipped] == ["the row holds no picture"] * 2 + ["the file is empty"]
+    assert len(images.fingerprint()) == 64
+
+
+def test_files_that_cannot_be_used(tmp_path):
+    pq.write_table(pa.table({"x": [1], "label": [0]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"no column of pictures\. It holds x, label"):
+        Images.open(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 or not")
+    with pytest.raises(DataError, match="not a Parquet file that can be read"):
+        Images.open(tmp_path / "b.parquet")
+
+
+def test_files_with_different_columns(table, tmp_path):
+    pq.write_table(table, tmp_path / "a.parquet")
+    pq.write_table(table.drop_columns(["label"]), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="do not hold the same columns"):
+        Images.open(tmp_path)

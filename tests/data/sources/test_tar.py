@@ -1,0 +1,89 @@
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from diptych.errors import DataError
+
+
+def shard(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+@pytest.fixture
+def png(scene):
+    def make(seed):
+        out = io.BytesIO()
+        scene(seed).save(out, "PNG")
+        return out.getvalue()
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")])
+def test_members_are_grouped_by_key(tmp_path, png, scene, name, mode):
+    members = [("0.png", png(0)), ("0.cls", b"dog\n"), ("d/1.cls", b"cat"), ("d/1.png", png(1)), ("2.png", png(2))]
+    shard(tmp_path / name, members, mode)
+    images = Images.open(tmp_path / name)
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [1, 0, -1]
+    assert images.paths[1] == f"{tmp_path}/{name}#d/1.png"
+    for i in (2, 0, 1):
+        assert np.array_equal(images.picture(i), np.asarray(scene(i)))
+
+
+def test_json_sidecars(tmp_path, png):
+    told = [{"label": "dog", "age": 3}, {"class": "cat", "age": 4}]
+    members = [m for i, t in enumerate(told) for m in ((f"{i}.jpg", png(i)), (f"{i}.json", json.dumps(t).encode()))]
+    shard(tmp_path / "a.tar", members)
+    images = Images.open(tmp_path / "a.tar")
+    assert images.labels.tolist() == [1, 0]
+    assert images.groups["age"].tolist() == [3, 4]
+
+
+def test_lists_of_labels(tmp_path, png):
+    members = [
+        ("0.png", png(0)),
+        ("0.json", b'{"label": ["a", "b"]}'),
+        ("1.png", png(1)),
+        ("1.json", b'{"label": ["b"]}'),
+    ]
+    shard(tmp_path / "a.tar", members)
+    assert Images.open(tmp_path / "a.tar").labels.tolist() == [[True, True], [False, True]]
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.tar", "/s-{000..001}.tar"])
+def test_several_shards_with_named_numbers(tmp_path, png, scene, pattern):
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    for i in range(2):
+        shard(tmp_path / f"s-{i:03}.tar", [("0.png", png(i)), ("0.cls", str(i).encode())])
+    images = Images.open(f"{tmp_path}{pattern}")
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [1, 0]
+    assert np.array_equal(images.picture(1), np.asarray(scene(1)))
+
+
+def test_numbers_without_names(tmp_path, png):
+    shard(
+        tmp_path / "a.tar", [(f"{i}.{s}", d) for i in (10, 9) for s, d in (("png", png(i)), ("cls", str(i).encode()))]
+    )
+    assert Images.open(tmp_path / "a.tar").classes == ("9", "10")
+
+
+def test_shards_that_cannot_be_used(tmp_path):
+    shard(tmp_path / "empty.tar", [("a.txt", b"words")])
+    with pytest.raises(DataError, match="There is no picture"):
+        Images.open(tmp_path / "empty.tar")
+    (tmp_path / "bad.tar").write_bytes(b"words" * 1000)
+    with pytest.raises(DataError, match="cannot be read"):
+        Images.open(tmp_path / "bad.tar")
+    (tmp_path / "bad.tgz").write_bytes(b"words" * 1000)
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        Images.open(tmp_path / "bad.tgz")

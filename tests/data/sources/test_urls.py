@@ -1,0 +1,64 @@
+import shutil
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from diptych.data.sources.files import braces
+from diptych.errors import DataError
+
+
+@pytest.fixture
+def memory(class_folders):
+    """The class folders, behind memory://pets."""
+    filesystem = fsspec.filesystem("memory")
+    for path in class_folders.rglob("*.png"):
+        filesystem.pipe(f"/pets/{path.relative_to(class_folders)}", path.read_bytes())
+    yield filesystem
+    filesystem.rm("/", recursive=True)
+
+
+def test_a_folder_behind_a_url(memory, class_folders):
+    images, local = Images.open("memory://pets"), Images.open(class_folders)
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert images.paths[0] == "memory://pets/cat/0.png"
+    assert np.array_equal(images.pixels(16), local.pixels(16))
+    assert images.fingerprint() == local.fingerprint()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_file_behind_a_url(memory, class_folders, tmp_path, suffix):
+    local = Images.open(class_folders)
+    saved = local.save(tmp_path / f"a{suffix}")
+    memory.pipe(f"/held/a{suffix}", saved.read_bytes())
+    images = Images.open(f"memory://held/a{suffix}")
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert np.array_equal(images.pixels(16), local.pixels(16))
+    assert len(Images.open(f"memory://held/*{suffix}")) == 12
+
+
+def test_one_picture_behind_a_url(memory, scene):
+    images = Images.open("memory://pets/cat/3.png")
+    assert np.array_equal(images.picture(0), np.asarray(scene(3)))
+
+
+def test_a_zip(class_folders, tmp_path):
+    packed = shutil.make_archive(str(tmp_path / "pets"), "zip", class_folders)
+    for path in (packed, Path(packed), f"zip://::{packed}", f"zip://cat::{packed}"):
+        images = Images.open(path)
+        assert len(images) == (6 if "cat::" in str(path) else 12)
+        assert images.pixels(8).shape[0] == len(images)
+
+
+@pytest.mark.parametrize("url", ["memory://nothing/here", "nonsense://pets"])
+def test_urls_that_lead_nowhere(url):
+    with pytest.raises(DataError, match=r"is not there|cannot be opened"):
+        Images.open(url)
+
+
+def test_braces():
+    assert list(braces("a-{008..010}.tar")) == ["a-008.tar", "a-009.tar", "a-010.tar"]
+    assert list(braces("{a,b}{1..2}")) == ["a1", "a2", "b1", "b2"]
+    assert list(braces("plain{}")) == ["plain{}"]
