@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -36,7 +37,7 @@ def test_schedules_rise_to_1_and_fall_to_0(schedule):
     assert factors[0] == 0
     assert max(factors) == pytest.approx(1, abs=1e-3)
     assert factors[-1] == pytest.approx(0, abs=1e-9)
-    assert all(abs(a - b) < 0.02 for a, b in zip(factors, factors[1:], strict=False))
+    assert all(abs(a - b) < 0.02 for a, b in itertools.pairwise(factors))
 
 
 def test_cosine_is_half_way_down_in_the_middle():

@@ -6,7 +6,7 @@ import time
 from diptych.engine.plan import Plan, fixed
 from diptych.engine.task import Recipe
 
-REPLAN_SECONDS = 1.0
+REPLAN_SHARE = 1 / 100  # of the budget: how often the run is planned anew
 SMOOTHED_SHARE = 1 / 20  # of the budget: how far back the measured rate reaches
 
 
@@ -58,10 +58,11 @@ class Clock:
         """The plan as of now: from the rate measured lately with a budget, else as it was."""
         now = time.monotonic()
         passed = now - self._measured_at
-        if self.recipe.minutes is None or passed < REPLAN_SECONDS:
+        budget = 60 * (self.recipe.minutes or math.inf)
+        if passed < REPLAN_SHARE * budget:
             return self.plan
         measured = (seen_pictures - self._measured_seen) / passed
-        weight = 1 - math.exp(-passed / max(60 * self.recipe.minutes * SMOOTHED_SHARE, REPLAN_SECONDS))
+        weight = 1 - math.exp(-passed / (SMOOTHED_SHARE * budget))
         self._rate += (measured - self._rate) * weight
         self._measured_at, self._measured_seen = now, seen_pictures
         return self._fitted(seen_pictures)

@@ -97,5 +97,5 @@ class Feed:
 
 def label_tensor(images: Images) -> Tensor:
     """Labels as losses take them: (N,) int64 class numbers, or (N, K) float32 of 0 and 1 for multi-label sets."""
-    labels = torch.from_numpy(np.ascontiguousarray(images.labels))
+    labels = torch.tensor(images.labels)
     return labels.float() if images.multi_label else labels.long()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from diptych import files
 
 log = logging.getLogger("diptych")
-TRIAL_SECONDS = 0.5  # for each candidate, after its first step
+TRIAL_SECONDS, TRIAL_STEPS = 0.5, 50  # for each candidate, after its first step: whichever is over first
 WORTH_COMPILING_SECONDS = 300  # compiling costs about half a minute: tried only on runs longer than this
 
 
@@ -178,7 +178,7 @@ def _rate(machine: Machine, step: Step, batch: int) -> float:
     """Pictures a second: the median step after a first one that is not counted."""
     step(machine)
     seconds: list[float] = []
-    while sum(seconds) < TRIAL_SECONDS or len(seconds) < 3:
+    while len(seconds) < 3 or (sum(seconds) < TRIAL_SECONDS and len(seconds) < TRIAL_STEPS):
         start = time.perf_counter()
         step(machine)
         if machine.device.type == "cuda":
