@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from diptych.synthesis.networks.convvae import Decoder, Encoder
+from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.networks.unet import UNet
+
+SIZES = range(8, 129, 4)
+LABELS = torch.tensor([0, -1])
+
+
+def _run(size: int, classes: int, patch: int) -> list[torch.Tensor]:
+    """A picture through each network at this size; what comes out has the picture's shape."""
+    vae = {"size": size, "classes": classes, "latent": 6, "width": 8, "patch": patch}
+    made = Generator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
+    verdict = Critic(size=size, classes=classes, width=4)(made, LABELS)
+    mean, log_variance = Encoder(**vae)(made, LABELS)
+    decoded = Decoder(**vae)(mean, LABELS)
+    told = UNet(size=size, classes=classes, width=8, patch=patch)(made, torch.rand(2), LABELS)
+    assert verdict.shape == (2,)
+    assert mean.shape == log_variance.shape == (2, 6)
+    return [made, decoded, told]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_that_is_a_multiple_of_four(size):
+    with torch.no_grad():
+        for made in _run(size, 3, 4 if size > 16 else 1):
+            assert made.shape == (2, 3, size, size)
+            assert made.isfinite().all()
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_without_classes_labels_change_nothing(patch):
+    torch.manual_seed(0)
+    network = UNet(size=16, classes=0, width=8, patch=patch)
+    torch.nn.init.normal_(network.last.weight)
+    x, t = torch.randn(2, 3, 16, 16), torch.rand(2)
+    assert torch.equal(network(x, t, torch.tensor([0, 1])), network(x, t, torch.tensor([1, 0])))
+
+
+def test_a_picture_does_not_depend_on_its_neighbours():
+    torch.manual_seed(0)
+    generator = Generator(size=12, classes=0, latent=6, width=4)
+    noise = torch.randn(3, 6)
+    other = torch.cat([noise[:1], torch.randn(2, 6)])
+    labels = torch.zeros(3, dtype=torch.int64)
+    assert torch.equal(generator(noise, labels)[0], generator(other, labels)[0])

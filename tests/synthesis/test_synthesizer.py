@@ -1,0 +1,129 @@
+"""What holds for all three, on a model of a few pictures and steps."""
+
+import json
+
+import numpy as np
+import pytest
+
+import diptych
+from diptych.data.images import Images
+from diptych.errors import DataError, UsageError
+
+KINDS = {"gan": diptych.GAN, "vae": diptych.VAE, "flow": diptych.Flow}
+FAST = {"gan": {}, "vae": {"latent": 6}, "flow": {"steps": 2}}
+
+
+def _images(n: int, size: int, labelled: bool = True) -> Images:
+    """Red, green and blue noise."""
+    labels = np.arange(n) % 3
+    pixels = np.random.default_rng(0).integers(0, 100, (n, size, size, 3), np.uint8)
+    pixels[np.arange(n), :, :, labels] += 120
+    return Images.from_arrays(pixels, labels if labelled else None, classes=("red", "green", "blue"))
+
+
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def model(request):
+    return KINDS[request.param](epochs=1, batch=16, **FAST[request.param]).fit(_images(24, 8))
+
+
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def large(request):
+    return KINDS[request.param](epochs=1, batch=4, **FAST[request.param]).fit(_images(12, 64))
+
+
+def _array(images: Images) -> np.ndarray:
+    return images.pixels(int(images.dimensions()[0, 0])).numpy()
+
+
+def test_a_picture_is_the_same_alone_and_among_others(model):
+    many = _array(model.sample(37, seed=5))
+    assert np.array_equal(_array(model.sample(100, seed=0))[5:42], many)
+    for i in (0, 1, 17, 36):
+        assert np.array_equal(_array(model.sample(1, seed=5 + i))[0], many[i])
+
+
+def test_a_large_picture_is_the_same_alone_and_among_others(large):
+    many = _array(large.sample(11, seed=2))
+    assert np.array_equal(_array(large.sample(9, seed=4)), many[2:])
+    assert np.array_equal(_array(large.sample(1, seed=5))[0], many[3])
+
+
+def test_a_label_that_is_drawn_makes_the_picture_that_is_made_when_it_is_asked_for(model):
+    drawn = model.sample(6)
+    assert set(drawn.labels) > {0}
+    for i, label in enumerate(drawn.labels):
+        asked = model.sample(1, label=drawn.classes[label], seed=i)
+        assert np.array_equal(_array(asked)[0], _array(drawn)[i])
+
+
+def test_samples_say_what_they_are(model):
+    made = model.sample(3, label="blue", seed=7)
+    assert made.classes == ("red", "green", "blue")
+    assert made.labels.tolist() == [2, 2, 2]
+    assert set(made.origins) == {"synthetic"}
+    assert made.paths.tolist() == [f"{model.kind}#{seed}" for seed in (7, 8, 9)]
+
+
+def test_what_cannot_be_asked_for_is_refused_with_the_cure(model):
+    with pytest.raises(UsageError, match=r"no class 'pink'.*red, green, blue"):
+        model.sample(1, label="pink")
+    with pytest.raises(UsageError, match="at least 1"):
+        model.sample(0)
+    with pytest.raises(UsageError, match="Latents of this model"):
+        model.decode(model.sample(1).pixels(8).float())
+
+
+def test_encode_and_decode_belong_together(model):
+    if model.kind == "gan":
+        with pytest.raises(UsageError, match="no encoder"):
+            model.encode(_images(3, 8))
+        return
+    images = _images(5, 8)
+    latents = model.encode(images)
+    assert latents.shape[0] == 5
+    decoded = model.decode(latents, label=["red", "green", "blue", "red", "green"])
+    assert decoded.labels.tolist() == [0, 1, 2, 0, 1]
+    assert len(model.decode(latents)) == 5
+
+
+def test_without_labels_it_is_unconditional_and_takes_none():
+    model = diptych.GAN(epochs=1, batch=8).fit(_images(16, 8, labelled=False))
+    assert model.classes_ == ()
+    assert (model.sample(2).labels == -1).all()
+    with pytest.raises(UsageError, match="fitted without labels"):
+        model.sample(1, label="red")
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
+def test_the_artefact_holds_all_that_a_person_looks_for(tmp_path, loss):
+    folder = tmp_path / "model"
+    diptych.GAN(loss=loss, epochs=4, batch=8).fit(_images(120, 8), into=folder)
+    grids = sorted(path.stem for path in (folder / "samples").iterdir())
+    assert grids[-1] == f"{4 * 114:09d}" or int(grids[-1]) >= 4 * 114
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert facts["kind"] == "gan"
+    assert facts["parameters"]["loss"] == loss
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    assert (data["pictures"], data["held_out"]) == (114, 6)
+    assert "made, not taken" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "data:image/png" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"size": 30}, "28 or 32"),
+        ({"network": "resnet"}, "one of"),
+        ({"epochs": 1, "minutes": 1}, "not both"),
+        ({"batch": 0}, "above 0"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_by_fit_with_the_cure(settings, told):
+    for kind in KINDS.values():
+        with pytest.raises(UsageError, match=told):
+            kind(**settings).fit(_images(24, 8))
+
+
+def test_a_handful_of_pictures_is_refused():
+    with pytest.raises(DataError, match="needs at least 10"):
+        diptych.Flow().fit(_images(5, 8))
