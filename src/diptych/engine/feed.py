@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine.group import Group
 
@@ -56,7 +57,7 @@ class Feed:
         Pictures a step, all processes together.
     """
 
-    def __init__(self, images: Images, size: int, geometry: str, batch: int, seed: int, group: Group) -> None:
+    def __init__(self, images: Images, size: int, geometry: Geometry, batch: int, seed: int, group: Group) -> None:
         self.images = images
         self.size, self.geometry = size, geometry
         self.batch = batch

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
 from diptych.engine.average import Average
@@ -72,7 +73,7 @@ class Run:
         *,
         size: int,
         recipe: Recipe,
-        geometry: str = "squash",
+        geometry: Geometry = "squash",
         folder: Path | None = None,
         settings: Mapping[str, Any] | None = None,
         started: float | None = None,
