@@ -11,9 +11,7 @@ from diptych.metrics import classification as ours
 def answers(request):
     draw = torch.Generator().manual_seed(request.param)
     truth = torch.randint(0, 5, (60,), generator=draw)
-    guess = torch.randint(
-        1, 6, (60,), generator=draw
-    )  # class 0 never told, class 5 never true, class 6 neither
+    guess = torch.randint(1, 6, (60,), generator=draw)  # class 0 never told, class 5 never true, class 6 neither
     guess[:30] = truth[:30]
     return truth, guess
 
@@ -48,9 +46,7 @@ def test_per_class(answers):
     truth, guess = answers
     scores = ours.per_class(ours.confusion_matrix(truth, guess, 7))
     expected = sk.precision_recall_fscore_support(truth, guess, labels=list(range(7)), zero_division=0)
-    for mine, theirs in zip(
-        (scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True
-    ):
+    for mine, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True):
         assert mine.double().tolist() == pytest.approx(theirs.tolist())
 
 

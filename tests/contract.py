@@ -1,0 +1,190 @@
+"""One contract for every model: what a person may rely on whichever they fit.
+
+A model joins by an entry in ``MODELS``: a small one that fits in seconds, and the settings that it is made with.
+"""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from diptych import GAN, VAE, Flow, Images, Recognizer, load
+from diptych.errors import Interrupted, NotFittedError, UsageError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A small model: its class, its settings, and what it answers after ``fit``, as one tensor."""
+
+    kind: type
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, **changed):
+        return self.kind(**{**self.settings, **changed})
+
+    def answer(self, fitted, images: Images) -> Tensor:
+        if isinstance(fitted, Recognizer):
+            return torch.from_numpy(fitted.predict(images).probabilities)
+        return fitted.sample(6, seed=3).pixels(8).float()
+
+
+MODELS = {
+    "convnet": Model(Recognizer, {"network": "convnet", "epochs": 3, "batch": 16}),
+    "speednet": Model(Recognizer, {"network": "speednet", "epochs": 4, "batch": 32}),
+    "gan": Model(GAN, {"epochs": 3, "batch": 16}),
+    "gan minimax": Model(GAN, {"loss": "minimax", "epochs": 3, "batch": 16}),
+    "vae": Model(VAE, {"latent": 8, "epochs": 3, "batch": 16}),
+    "flow": Model(Flow, {"steps": 2, "epochs": 3, "batch": 16}),
+}
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+def model(request) -> Model:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    """Three digits, 40 of each."""
+    every = Images.open("digits")
+    rows = np.concatenate([np.flatnonzero(every.labels == k)[:40] for k in range(3)])
+    return every[rows].relabel(every.classes)
+
+
+@pytest.fixture(scope="session")
+def finished(digits, tmp_path_factory):
+    """Each model, fitted once: (fitted, its folder)."""
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def of(model: Model):
+        if id(model) not in made:
+            folder = tmp_path_factory.mktemp("models") / "model"
+            made[id(model)] = (model.make().fit(digits, into=folder), folder)
+        return made[id(model)]
+
+    return of
+
+
+def weights(folder) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def test_init_only_stores(model):
+    made = model.make()
+    held = {name: getattr(made, name) for name in model.settings}
+    assert held == model.settings
+    assert not [name for name in vars(made) if name.endswith("_")]
+
+
+def test_repr_names_what_was_set(model):
+    shown = repr(model.make())
+    assert shown.startswith(model.kind.__name__ + "(")
+    assert all(f"{name}={value!r}" in shown for name, value in model.settings.items())
+
+
+def test_unfitted_models_say_so(model, digits, tmp_path):
+    with pytest.raises(NotFittedError, match="fit"):
+        model.answer(model.make(), digits)
+    with pytest.raises(NotFittedError, match="fit"):
+        model.make().save(tmp_path / "nothing")
+
+
+def test_unfitted_models_can_be_pickled(model):
+    back = pickle.loads(pickle.dumps(model.make()))
+    assert repr(back) == repr(model.make())
+
+
+def test_fit_returns_the_model_itself(model, digits):
+    made = model.make()
+    assert made.fit(digits) is made
+
+
+def test_the_same_seed_gives_the_same_model(model, digits, finished, tmp_path):
+    torch.rand(7)  # whatever was drawn before
+    model.make().fit(digits, into=tmp_path / "again")
+    assert weights(tmp_path / "again") == weights(finished(model)[1])
+
+
+def test_another_seed_gives_another_model(model, digits, finished, tmp_path):
+    model.make(seed=1).fit(digits, into=tmp_path / "other")
+    assert weights(tmp_path / "other") != weights(finished(model)[1])
+
+
+def test_loaded_models_answer_alike(model, digits, finished):
+    fitted, folder = finished(model)
+    loaded = load(folder)
+    assert torch.equal(model.answer(loaded, digits), model.answer(fitted, digits))
+
+
+def test_a_loaded_model_can_be_saved_again(model, digits, finished, tmp_path):
+    fitted, folder = finished(model)
+    load(folder).save(tmp_path / "copy")
+    assert torch.equal(model.answer(load(tmp_path / "copy"), digits), model.answer(fitted, digits))
+    assert (tmp_path / "copy" / "README.md").exists()
+
+
+def test_the_artefact_is_complete(model, finished):
+    folder = finished(model)[1]
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"model.json", "weights.safetensors", "data.json", "README.md", "history.jsonl", "report.html"}
+    assert "checkpoint" not in names
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["parameters"] | model.settings == facts["parameters"]
+
+
+def test_an_interrupted_fit_continues_to_the_same_weights(model, digits, finished, tmp_path):
+    folder = tmp_path / "resumed"
+    with pytest.raises(Interrupted):
+        _interrupted(model, digits, folder)
+    assert not (folder / "model.json").exists()
+    model.make().fit(digits, into=folder)
+    assert weights(folder) == weights(finished(model)[1])
+
+
+def test_the_same_fit_again_is_finished_at_once(model, digits, finished):
+    fitted, folder = finished(model)
+    before = (folder / "model.json").stat().st_mtime_ns
+    again = model.make().fit(digits, into=folder)
+    assert (folder / "model.json").stat().st_mtime_ns == before
+    assert torch.equal(model.answer(again, digits), model.answer(fitted, digits))
+
+
+def test_another_fit_into_the_same_folder_is_refused(model, digits, finished, tmp_path):
+    shutil.copytree(finished(model)[1], tmp_path / "taken")
+    with pytest.raises(UsageError, match="seed"):
+        model.make(seed=5).fit(digits, into=tmp_path / "taken")
+
+
+def test_minutes_and_epochs_exclude_each_other(model, digits):
+    with pytest.raises(UsageError, match="minutes"):
+        model.make(minutes=1.0, epochs=1).fit(digits)
+
+
+def _interrupted(model: Model, images: Images, folder) -> None:
+    """Fit, with Ctrl-C once the run has begun and taken some steps."""
+    ended = threading.Event()
+
+    def press() -> None:
+        while not ended.is_set():
+            history = folder / "history.jsonl"
+            if history.exists() and history.read_text().count("\n") >= 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            ended.wait(0.002)
+
+    watcher = threading.Thread(target=press)
+    watcher.start()
+    try:
+        model.make().fit(images, into=folder)
+    finally:
+        ended.set()
+        watcher.join()

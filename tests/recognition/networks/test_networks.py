@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+
+from diptych.errors import UsageError
+from diptych.recognition import networks
+
+
+@pytest.mark.parametrize("name", networks.FAMILIES)
+@pytest.mark.parametrize(("size", "classes"), [(8, 2), (13, 3), (32, 10), (47, 3), (64, 5), (100, 2), (130, 2)])
+def test_every_network_works_at_any_size(name, size, classes):
+    network = networks.build(name, classes=classes, size=size)
+    pictures = torch.rand(4, 3, size, size) * 2 - 1
+    network.adapt(pictures)
+    logits = network(pictures)
+    assert logits.shape == (4, classes)
+    assert logits.isfinite().all()
+    network.eval()
+    seen = network.features(pictures)
+    assert seen.ndim == 2
+    assert torch.equal(network.head(seen), network(pictures))
+
+
+@pytest.mark.parametrize("name", networks.FAMILIES)
+def test_recipes_are_within_reason(name):
+    recipe = networks.training(name)
+    assert recipe.default_epochs(50) == recipe.epochs[1]
+    assert recipe.default_epochs(10**7) == recipe.epochs[0]
+    assert recipe.default_batch(10) == 8
+    assert recipe.default_batch(10**6) == recipe.batch
+    assert recipe.augment(8).shift == 1
+    assert recipe.augment(96).crop < 1
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, speednet, timm:NAME"):
+        networks.build("convnets", classes=2, size=8)
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(UsageError, match="class of torch"):
+        networks.check(3)
+    with pytest.raises(UsageError, match="8 px or more"):
+        networks.build("convnet", classes=2, size=4)
+
+
+class WithSize(nn.Module):
+    def __init__(self, classes, size):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 5), nn.ReLU())
+        self.out = nn.Linear(5, classes)
+
+    def forward(self, pictures):
+        return self.out(self.inner(pictures))
+
+
+class WithoutSize(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.filters = nn.Conv2d(3, classes, 3)
+
+    def forward(self, pictures):
+        return self.filters(pictures).mean((2, 3))
+
+
+class OneTooMany(WithSize):
+    def __init__(self, classes, size):
+        super().__init__(classes + 1, size)
+
+
+class ForLargeOnes(WithoutSize):
+    def forward(self, pictures):
+        return super().forward(pictures[:, :, 40:, 40:])
+
+
+class Unmakeable(nn.Module):
+    def __init__(self, classes, size, depth):
+        super().__init__()
+
+
+def test_a_network_of_ones_own():
+    network = networks.build(WithSize, classes=4, size=8)
+    pictures = torch.rand(3, 3, 8, 8)
+    assert network(pictures).shape == (3, 4)
+    assert torch.equal(network.features(pictures), network.module.inner(pictures))
+    assert networks.name_of(WithSize) == "own:WithSize"
+    assert networks.training(WithSize) is networks.OWN_TRAINING
+
+
+def test_a_network_of_ones_own_without_a_linear_layer_is_its_own_head():
+    network = networks.build(WithoutSize, classes=4, size=8)
+    pictures = torch.rand(3, 3, 8, 8)
+    assert torch.equal(network.features(pictures), network(pictures))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(OneTooMany, r"\(2, 5\).*should give \(2, 4\)"), (ForLargeOnes, "cannot take"), (Unmakeable, "could not be made")],
+)
+def test_a_network_of_ones_own_that_does_not_fit_is_refused_in_words(kind, told):
+    with pytest.raises(UsageError, match=told):
+        networks.build(kind, classes=4, size=8)

@@ -1,0 +1,71 @@
+"""Backbones of timm, with weights from a file that the tests make: no network is needed."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+from diptych import Images, Recognizer, load
+from diptych.errors import UsageError
+from diptych.recognition import networks
+
+NAME = "test_efficientnet"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("timm") / "weights.safetensors"
+    save_file(timm.create_model(NAME, pretrained=False).state_dict(), path)
+    return path
+
+
+def test_weights_come_from_the_file(file):
+    network = networks.build(f"timm:{NAME}@{file}", classes=3, size=32).eval()
+    held = load_file(file)
+    backbone = network.backbone.state_dict()
+    assert backbone
+    assert all(torch.equal(held[name], tensor) for name, tensor in backbone.items())
+
+
+def test_pictures_are_normalised_as_the_backbone_was_taught(file):
+    network = networks.build(f"timm:{NAME}@{file}", classes=3, size=32).eval()
+    told = timm.get_pretrained_cfg(NAME)
+    pictures = torch.rand(2, 3, 32, 32)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (told.mean, told.std))
+    expected = network.backbone((pictures - mean) / std)
+    assert torch.allclose(network.features(pictures * 2 - 1), expected, atol=1e-4)
+
+
+def test_a_loaded_recognizer_needs_no_file(file, tmp_path):
+    draw = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    pixels = draw.integers(0, 60, (24, 32, 32, 3)) + 150 * labels[:, None, None, None]
+    images = Images.from_arrays(pixels.astype(np.uint8), labels, classes=("dark", "bright"))
+    fitted = Recognizer(f"timm:{NAME}@{file}", size=32, epochs=1).fit(images, into=tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert np.array_equal(loaded.predict(images).probabilities, fitted.predict(images).probabilities)
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest():
+    with pytest.raises(UsageError, match=r"timm:resnet18"):
+        networks.check("timm:resnet81")
+
+
+def test_a_file_that_can_run_code_is_refused(tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"x")
+    with pytest.raises(UsageError, match="safetensors"):
+        networks.check(f"timm:{NAME}@{tmp_path / 'weights.pth'}")
+
+
+def test_weights_of_another_backbone_are_refused(file):
+    with pytest.raises(UsageError, match="are missing"):
+        networks.build(f"timm:test_vit@{file}", classes=2, size=160)
+
+
+def test_weights_that_cannot_be_had_name_the_cure(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match=rf"timm:{NAME}@/path/to/model.safetensors"):
+        networks.build(f"timm:{NAME}", classes=2, size=32)

@@ -1,0 +1,44 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from diptych.recognition.networks.speednet import SpeedNet, Whitening
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_whitened_patches_are_uncorrelated_and_of_one_variance(stride):
+    draw = torch.Generator().manual_seed(0)
+    smooth = F.avg_pool2d(torch.randn(200, 3, 18, 18, generator=draw), 3, 1)  # neighbours correlate
+    whiten = Whitening(stride)
+    whiten.adapt(smooth)
+    whiten.stride = whiten.kernel_size  # the patches that it was estimated on
+    answers = whiten(smooth).transpose(0, 1).flatten(1)
+    half = len(answers) // 2
+    assert torch.equal(answers[half:], -answers[:half])
+    spread = (answers[:half] @ answers[:half].T) / answers.shape[1]
+    assert torch.allclose(spread, spread.diagonal().diag(), atol=0.02)
+    assert (spread.diagonal() > 0.9).all()
+    assert (spread.diagonal() < 1.01).all()
+
+
+def test_filters_start_as_the_identity():
+    group = SpeedNet(10, 32).groups[1]
+    seen = torch.rand(2, 64, 9, 9)
+    assert torch.allclose(group.first(seen)[:, :64], seen, atol=1e-5)
+
+
+def test_the_whitening_is_frozen_but_for_its_bias_early_on():
+    network = SpeedNet(10, 32)
+    assert not network.whiten.weight.requires_grad
+    network.before_step(0.1)
+    assert network.whiten.bias.requires_grad
+    network.before_step(0.5)
+    assert not network.whiten.bias.requires_grad
+
+
+@pytest.mark.parametrize(("size", "stride", "groups"), [(8, 1, 3), (32, 1, 3), (48, 1, 3), (64, 2, 3), (128, 3, 3)])
+def test_large_pictures_are_seen_through_larger_patches(size, stride, groups):
+    network = SpeedNet(2, size)
+    assert network.whiten.stride == (stride, stride)
+    assert len(network.groups) == groups
+    assert 32 <= (size // stride) <= 48 or size < 32
