@@ -3,7 +3,7 @@
     python examples/own_network.py photos/ models/own --epochs 20
 
 Everything else stays: the held-out part, the schedule, exact resume, the report. The class itself is not saved with the
-model (loading must run no code), so it is given again: ``Recognizer.load(folder, network=Patches)``.
+model (loading must run no code), so it is given again: ``load(folder, network=Patches)``.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from diptych import Images, Recognizer
+from diptych import Images, Recognizer, load
 
 
 class Patches(nn.Module):
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> Recognizer:
     recognizer = Recognizer(Patches, epochs=asked.epochs).fit(train, into=asked.model)
     print(recognizer.evaluate(test))
 
-    again = Recognizer.load(asked.model, network=Patches)
+    again = load(asked.model, network=Patches)
     few = test[:16]
     assert np.array_equal(again.predict(few).probabilities, recognizer.predict(few).probabilities)
     print(f"Saved to {asked.model}, loaded again, and the answers are the same.")

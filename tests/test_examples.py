@@ -1,0 +1,45 @@
+"""The programs in examples/ run, on the built-in digits with tiny settings, and do what they say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_recognise_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["digits", str(tmp_path / "model"), "--network", "convnet", "--epochs", "3"]
+    report = example("recognise_a_folder").main(arguments)
+    assert report.scores["accuracy"].value > 0.8
+    assert (tmp_path / "model" / "report.html").is_file()
+    assert "sure)" in capsys.readouterr().out
+
+
+def test_own_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = example("own_network").main(["digits", str(tmp_path / "model"), "--epochs", "2"])
+    assert len(again.classes_) == 10
+    assert "the answers are the same" in capsys.readouterr().out
+
+
+def test_make_and_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "6", "--per-class", "2"]
+    share = example("make_and_judge").main(arguments)
+    assert share > 0.2  # ten classes: guessing would be 0.1
+    assert len(list((tmp_path / "vae-made").rglob("*.png"))) == 20
+    assert "read as asked for" in capsys.readouterr().out
+
+
+def test_every_example_is_run() -> None:
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert {path.stem for path in FOLDER.glob("*.py")} <= tested
