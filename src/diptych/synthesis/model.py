@@ -60,6 +60,11 @@ class Model(ABC):
     scores_: dict[str, float]
     _papers: Papers
 
+    def __repr__(self) -> str:
+        usual = inspect.signature(type(self)).parameters
+        told = {k: v for k, v in self._parameters().items() if v != usual[k].default}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in told.items())})"
+
     # What a method supplies.
 
     @abstractmethod
