@@ -149,8 +149,10 @@ class Images:
 
     def __getitem__(self, rows: Any) -> "Images":
         """Some of the pictures: by a slice, a mask or indices, in the order given. They share what is decoded."""
-        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        chosen = np.atleast_1d(chosen).astype(np.int64)
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+            rows = rows if rows.size else rows.astype(np.int64)  # [] has no type of its own
+        chosen = np.atleast_1d(np.arange(len(self))[rows]).astype(np.int64)
         about = {
             "classes": self.classes,
             "skipped": self.skipped,

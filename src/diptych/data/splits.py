@@ -100,33 +100,35 @@ def _tally(images: "Images", cluster: Rows) -> Any:
 
 def _assign(tally: Any, shares: NDArray[np.float64], required: int, rng: np.random.Generator) -> Rows:
     """(clusters,) the part of each cluster; the first ``required`` parts must each see every class."""
-    totals = np.asarray(tally.sum(0)).ravel()
-    needs = shares[:, None] * totals[None, :]
+    sizes = np.asarray(tally.sum(1)).ravel()
+    totals = np.append(np.asarray(tally.sum(0)).ravel(), sizes.sum())  # the last: labels of whatever class
+    targets = shares[:, None] * totals[None, :]
+    needs = targets.copy()
     holds = np.zeros((required, tally.shape[1]), bool)
     assigned = np.full(tally.shape[0], -1, np.int64)
-    sizes = np.asarray(tally.sum(1)).ravel()
     columns = tally.tocsc()
-    for label in np.argsort(totals, kind="stable").tolist():
+    for label in np.argsort(totals[:-1], kind="stable").tolist():
         members = columns.indices[columns.indptr[label] : columns.indptr[label + 1]]
         members = rng.permutation(members[assigned[members] < 0])
         members = members[np.argsort(-sizes[members], kind="stable")]  # large clusters while there is room
         for left, member in zip(range(len(members), 0, -1), members.tolist(), strict=True):
-            part = _part(needs, holds, label, left)
-            assigned[member] = part
             span = slice(tally.indptr[member], tally.indptr[member + 1])
-            needs[part, tally.indices[span]] -= tally.data[span]
+            held = np.append(tally.indices[span], len(totals) - 1)
+            weighed = held if len(held) > 2 else held[:1]  # with one class, its own need says it all
+            wanted = (needs[:, weighed] / targets[:, weighed]).sum(1)  # so that the rarest class weighs most
+            part = _part(wanted, np.flatnonzero(~holds[:, label]), left)
+            assigned[member] = part
+            needs[part, held] -= np.append(tally.data[span], sizes[member])
             if part < required:
-                holds[part, tally.indices[span]] = True
+                holds[part, held[:-1]] = True
     return assigned
 
 
-def _part(needs: NDArray[np.float64], holds: NDArray[np.bool_], label: int, left: int) -> int:
-    """Where a class is most wanted; but where it is not at all yet, once no more clusters are left than that."""
-    column = needs[:, label]
-    empty = np.flatnonzero(~holds[:, label])
+def _part(wanted: NDArray[np.float64], empty: Rows, left: int) -> int:
+    """Where it is most wanted; but where its class is not at all yet, once no more clusters are left than that."""
     if len(empty) and left <= len(empty):
-        return int(empty[np.argmax(column[empty])])
-    return int(np.argmax(column))
+        return int(empty[np.argmax(wanted[empty])])
+    return int(np.argmax(wanted))
 
 
 def _warn_of_rare(images: "Images") -> None:

@@ -1,0 +1,98 @@
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diptych.data import duplicates
+from diptych.data.images import Images
+
+
+def recoded(picture, **options):
+    out = io.BytesIO()
+    picture.save(out, "JPEG", **options)
+    return Image.open(out)
+
+
+@pytest.fixture
+def copies(tmp_path, scene):
+    """Twenty scenes, and copies of five of them."""
+    originals = [scene(i, 96, 80) for i in range(20)]
+    made = {
+        "0-copy": originals[0],
+        "1-quality-30": recoded(originals[1], quality=30),
+        "2-half-size": originals[2].resize((48, 40)),
+        "3-larger": originals[3].resize((200, 170)),
+        "4-brighter": originals[4].point(lambda value: min(255, value + 4)),
+    }
+    for i, picture in enumerate(originals):
+        picture.save(tmp_path / f"{i}.png")
+    for name, picture in made.items():
+        picture.save(tmp_path / f"{name}.png")
+    return Images.open(tmp_path)
+
+
+def names(images, pairs):
+    return {tuple(sorted(str(images.paths[i]).rsplit("/")[-1].split(".")[0] for i in pair)) for pair in pairs}
+
+
+def test_copies_are_found_and_nothing_else(copies):
+    wanted = {("0", "0-copy"), ("1", "1-quality-30"), ("2", "2-half-size"), ("3", "3-larger"), ("4", "4-brighter")}
+    assert names(copies, duplicates.pairs(copies)) == wanted
+    digests = duplicates.exact(copies)
+    exact = [pair for pair in duplicates.pairs(copies).tolist() if digests[pair[0]] == digests[pair[1]]]
+    assert names(copies, exact) == {("0", "0-copy")}
+
+
+def test_clusters_follow_chains(copies):
+    cluster = duplicates.clusters(copies)
+    assert len(np.unique(cluster)) == 20
+    assert (np.bincount(cluster)[cluster] == 2).sum() == 10
+
+
+def test_they_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
+    wanted = duplicates.pairs(copies).tolist()
+    monkeypatch.setattr("diptych.data.reading.free_bytes", lambda: 0)
+    assert duplicates.pairs(copies[:]).tolist() == wanted
+
+
+def test_the_same_shape_in_another_colour_is_another_picture():
+    shape = np.zeros((2, 40, 40, 3), np.uint8)
+    shape[0, 8:30, 10:25] = (220, 30, 30)
+    shape[1, 8:30, 10:25] = (30, 30, 220)
+    assert len(duplicates.pairs(Images.from_arrays(shape))) == 0
+
+
+def test_different_digits_are_not_near_duplicates():
+    assert len(duplicates.pairs(Images.open("digits"))) < 5
+
+
+def test_unreadable_pictures_are_nobodys_copies(tmp_path, scene):
+    scene(0).save(tmp_path / "a.png")
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"")
+    images = Images.open(tmp_path)
+    assert len(duplicates.pairs(images)) == 0
+    assert duplicates.exact(images)[1:].tolist() == [0, 0]
+    assert len(set(duplicates.clusters(images).tolist())) == 3
+
+
+def test_the_search_finds_what_all_pairs_have():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2**63, 400, np.uint64)
+    for i in range(100):  # a hundred codes with 0 to 9 bits turned
+        turned = rng.choice(64, i % 10, replace=False).astype(np.uint64)
+        codes[300 + i] = codes[i] ^ np.bitwise_or.reduce(np.uint64(1) << turned, initial=np.uint64(0))
+    distance = np.bitwise_count(codes[:, None] ^ codes[None])
+    wanted = {(i, j) for i, j in np.argwhere(distance <= 7).tolist() if i < j}
+    found = np.concatenate(list(duplicates.candidates(codes, rng.random(400, np.float32))))
+    assert {tuple(pair) for pair in found.tolist()} == wanted
+
+
+def test_twenty_thousand_look_alikes_take_seconds_not_hours():
+    codes = np.zeros(20_000, np.uint64)
+    began = time.perf_counter()
+    total = sum(len(pairs) for pairs in duplicates.candidates(codes[:4000], np.arange(4000, dtype=np.float32)))
+    assert total <= 8 * 512 * 4000
+    assert time.perf_counter() - began < 20
