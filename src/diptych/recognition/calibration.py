@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 COOLEST, HOTTEST = 0.02, 50.0
 UNKNOWN_SHARE = 0.01  # of the validation pictures is told "unknown": what that word costs on known ones
+NORMAL_99 = 2.3263  # the normal distribution's 1st percentile lies so many deviations under its mean
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
@@ -58,8 +59,14 @@ def familiarity(logits: Tensor, *, multi_label: bool) -> Tensor:
 
 
 def familiarity_threshold(familiarity: Tensor) -> float:
-    """Below this a picture is told "unknown": the 1st percentile over pictures held out from training."""
-    return float(familiarity.double().quantile(UNKNOWN_SHARE))
+    """Below this a picture is told "unknown": the 1st percentile over pictures held out from training.
+
+    Of less than a hundred pictures that is their minimum, which too many others would fall under; so the 1st
+    percentile of a normal distribution with their mean and deviation counts, too, and the lower one holds.
+    """
+    known = familiarity.double()
+    normal = known.mean() - NORMAL_99 * known.std(correction=0)
+    return float(torch.minimum(known.quantile(UNKNOWN_SHARE), normal))
 
 
 def _misfit(logits: Tensor, labels: Tensor, doubt: float) -> Tensor:

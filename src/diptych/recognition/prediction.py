@@ -113,8 +113,10 @@ def _gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Imag
         for pixels in _batches(images, size):
             answers.append(answer(to_float(pixels.to(where))).float().cpu())
             bar.advance(len(pixels))
+        if not answers:  # the width is known to the network alone
+            answers.append(answer(torch.zeros(1, 3, size, size, device=where)).float().cpu()[:0])
     # Cloned, since tensors of inference mode cannot take part in anything differentiated later.
-    return torch.cat(answers).clone() if answers else torch.empty(0, 0)
+    return torch.cat(answers).clone()
 
 
 def _batches(images: Images, size: int) -> Iterator[Tensor]:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -135,9 +134,7 @@ class Recognizer:
         network = self._fitted()
         errors = images.unreadable(self.size_)
         good = preparation.all_but(len(images), errors)
-        answers = torch.empty(0, len(self.classes_))
-        if good.any():
-            answers = prediction.logits(network, images[good] if errors else images, self.size_)
+        answers = prediction.logits(network, images[good] if errors else images, self.size_)
         return self._reading.predictions(prediction.spread(answers, good), errors)
 
     def embed(self, images: Images) -> Tensor:

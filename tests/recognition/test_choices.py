@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from diptych.data.images import Images
+from diptych.errors import UsageError
+from diptych.recognition import choices
+from diptych.recognition.recognizer import Recognizer
+
+
+def parameters(**given):
+    return {name: given.get(name) for name in ("size", "minutes", "epochs", "batch", "lr")} | {
+        "network": given.get("network", "auto"),
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize(("side", "size"), [(3, 8), (8, 8), (28, 28), (64, 64)])
+def test_small_pictures_are_taken_at_their_own_size(side, size):
+    assert choices.network_and_size(parameters(), side) == ("speednet", size)
+
+
+def test_photographs_are_taken_at_what_the_machine_can_do():
+    size = choices.network_and_size(parameters(network="convnet"), 480)[1]
+    assert size in choices.PHOTOGRAPH_SIZE.values()
+    assert choices.network_and_size(parameters(size=40), 480)[1] == 40
+
+
+def test_a_backbone_is_fed_what_it_was_taught_at():
+    assert choices.network_and_size(parameters(network="timm:resnet18"), 480)[1] == 224
+
+
+def test_what_is_set_is_kept_and_the_rest_follows_the_pictures(digits):
+    sample = digits.pixels(8)
+    chosen = choices.choose(parameters(batch=24, lr=0.5, minutes=2.0), "convnet", 8, digits, sample)
+    assert (chosen.batch, chosen.lr, chosen.epochs, chosen.minutes) == (24, 0.5, None, 2.0)
+    free = choices.choose(parameters(), "convnet", 8, digits, sample)
+    assert (free.batch, free.epochs) == (16, 60)
+
+
+def test_digits_are_not_mirrored(digits):
+    assert not choices.mirrors(digits.pixels(8), digits)
+    assert choices.choose(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"
+
+
+def test_pictures_without_a_side_are_mirrored():
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
+    images = Images.from_arrays(pixels, np.arange(200) % 2, classes=("a", "b"))
+    assert choices.mirrors(images.pixels(8), images)
+    assert choices.choose(parameters(), "speednet", 8, images, images.pixels(8)).augment.flip == "alternating"
+
+
+def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
+    monkeypatch.setattr(choices, "LOOKED_AT", 5)
+    assert choices.sample_rows(41).tolist() == [0, 10, 20, 30, 40]
+    assert choices.sample_rows(3).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"epochs": 2, "minutes": 1}, "not both"),
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"minutes": -1}, "minutes must be above 0"),
+        ({"batch": 0}, "batch must be above 0"),
+        ({"lr": float("nan")}, "lr must be above 0"),
+        ({"size": 7}, "8 px or more"),
+        ({"network": "resnet"}, "no network 'resnet'"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_at_fit(given, told, digits):
+    made = Recognizer(**given)  # storing only
+    with pytest.raises(UsageError, match=told):
+        made.fit(digits)
+
+
+def test_the_choices_can_be_written_as_json(digits):
+    facts = choices.choose(parameters(), "speednet", 8, digits, digits.pixels(8)).facts()
+    assert facts["augment"]["shift"] == 1
+    assert facts["optimizer"] == "muon"
+    assert not any(isinstance(value, torch.Tensor) for value in facts.values())

@@ -1,0 +1,190 @@
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from diptych import Images, Recognizer, load
+from diptych.artefact import read
+from diptych.errors import ArtefactError, DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models") / "digits"
+
+
+@pytest.fixture(scope="module")
+def fitted(digits, folder):
+    return Recognizer("convnet", epochs=25, batch=16).fit(digits[::2], into=folder)
+
+
+class Small(nn.Module):
+    def __init__(self, classes, size):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 16), nn.ReLU(), nn.Linear(16, classes))
+
+    def forward(self, pictures):
+        return self.layers(pictures)
+
+
+def test_it_learns_digits(fitted, digits):
+    unseen = digits[1::2]
+    told = fitted.predict(unseen)
+    assert (told.labels == unseen.labels).mean() > 0.9
+    assert told.names == [told.classes[i] for i in told.labels]
+    assert np.allclose(told.probabilities.sum(1), 1, atol=1e-5)
+    assert np.allclose(told.confidence, told.probabilities.max(1))
+    assert told.unknown.mean() < 0.2
+    assert not told.errors
+
+
+def test_answers_do_not_depend_on_the_company(fitted, digits):
+    together = fitted.predict(digits).probabilities
+    alone = np.concatenate([fitted.predict(digits[i : i + 1]).probabilities for i in range(5)])
+    assert np.allclose(together[:5], alone, atol=1e-5)
+
+
+def test_streamed_pictures_get_the_same_answers(fitted, digits, monkeypatch):
+    kept = fitted.predict(digits).probabilities
+    monkeypatch.setattr(Images, "fits_in_memory", lambda self, size: False)
+    assert np.allclose(fitted.predict(digits).probabilities, kept, atol=1e-6)
+
+
+def test_a_picture_that_cannot_be_read_gets_a_row_with_the_reason(fitted, folder_with_a_broken_picture):
+    images = Images.open(folder_with_a_broken_picture)
+    told = fitted.predict(images)
+    (bad,) = told.errors
+    assert images.paths[bad].endswith("broken.png")
+    assert told.labels[bad] == -1
+    assert told.names[bad] == ""
+    assert np.isnan(told.probabilities[bad]).all()
+    assert np.isnan(told.confidence[bad])
+    assert told.unknown[bad]
+    good = fitted.predict(images[np.arange(len(images)) != bad])
+    assert np.allclose(np.delete(told.probabilities, bad, 0), good.probabilities, atol=1e-6)
+    with pytest.raises(DataError, match="no embedding"):
+        fitted.embed(images)
+
+
+def test_nothing_to_predict(fitted, digits):
+    told = fitted.predict(digits[:0])
+    assert len(told) == 0
+    assert told.probabilities.shape == (0, 4)
+    assert fitted.embed(digits[:0]).shape == (0, 64)
+
+
+def test_embeddings_have_unit_length_and_cluster_by_class(fitted, digits):
+    seen = fitted.embed(digits)
+    assert seen.shape == (160, 64)
+    assert torch.allclose(seen.norm(dim=1), torch.ones(160), atol=1e-5)
+    labels = torch.from_numpy(digits.labels.copy())
+    near = (seen @ seen.T).fill_diagonal_(-1).argmax(1)
+    assert (labels[near] == labels).float().mean() > 0.9
+
+
+def test_evaluate_gives_scores_tables_and_figures(fitted, digits):
+    report = fitted.evaluate(digits)
+    assert set(report.scores) == {"accuracy", "macro_f1", "calibration_error"}
+    score = report.scores["accuracy"]
+    assert score.low <= score.value <= score.high
+    assert score.n == 160
+    assert [row[0] for row in report.tables["Classes"].rows] == list(fitted.classes_)
+    assert any(caption.startswith("Confusion") for caption in report.figures)
+
+
+def test_evaluate_matches_classes_by_name(fitted, digits):
+    turned = digits.relabel(digits.classes[::-1])
+    assert fitted.evaluate(turned).scores["accuracy"] == fitted.evaluate(digits).scores["accuracy"]
+
+
+def test_evaluate_refuses_a_class_that_it_does_not_know(fitted):
+    five = Images.open("digits")
+    with pytest.raises(DataError, match="unknown here"):
+        fitted.evaluate(five[:50])
+
+
+def test_evaluate_needs_labels(fitted, digits):
+    bare = Images.from_arrays(digits.pixels(8).permute(0, 2, 3, 1).numpy())
+    with pytest.raises(DataError, match="no labels"):
+        fitted.evaluate(bare)
+    assert len(fitted.predict(bare)) == 160
+
+
+def test_calibrate_changes_the_confidence_and_not_the_labels(folder, digits):
+    model = load(folder)
+    before = model.predict(digits)
+    model.calibrate(digits[:60])
+    after = model.predict(digits)
+    assert (before.labels == after.labels).all()
+    assert not np.array_equal(before.confidence, after.confidence)
+    assert model.temperature_ > 0
+
+
+def test_what_is_unlike_everything_learned_is_told_unknown(fitted, digits):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3)).astype(np.uint8)
+    odd = fitted.predict(Images.from_arrays(noise)).unknown.mean()
+    assert odd >= fitted.predict(digits).unknown.mean()
+
+
+def test_the_folder_tells_what_happened(fitted, folder):
+    data = json.loads((folder / "data.json").read_text())
+    assert len(data["validation"]["pictures"]) == 12
+    assert all(path.startswith("digits#") for path in data["validation"]["pictures"])
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["calibration"] == {"temperature": fitted.temperature_, "threshold": fitted.threshold_}
+    assert facts["scores"]["accuracy"]["n"] == 12
+    card = (folder / "README.md").read_text()
+    assert "12 pictures that were not trained on" in card
+    records = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert records[-1]["progress"] == 1
+    assert "accuracy" in records[-1]["scores"]
+
+
+def test_a_network_of_ones_own(digits, tmp_path):
+    fitted = Recognizer(Small, epochs=3).fit(digits, into=tmp_path / "own")
+    assert fitted.embed(digits).shape == (160, 16)
+    with pytest.raises(UsageError, match=r"network=Small"):
+        Recognizer.from_artefact(read(tmp_path / "own"))
+    loaded = Recognizer.from_artefact(read(tmp_path / "own"), network=Small)
+    assert np.array_equal(loaded.predict(digits).probabilities, fitted.predict(digits).probabilities)
+
+
+def test_several_labels_a_picture(tmp_path):
+    draw = np.random.default_rng(0)
+    labels = draw.random((120, 3)) < 0.5  # which of the channels are bright
+    pixels = draw.integers(0, 90, (120, 8, 8, 3)) + 150 * labels[:, None, None, :]
+    images = Images.from_arrays(pixels.astype(np.uint8), labels.astype(int), classes=("red", "green", "blue"))
+    fitted = Recognizer(Small, epochs=40, lr=0.01).fit(images[:100], into=tmp_path / "colours")
+    told = fitted.predict(images[100:])
+    assert told.labels.shape == (20, 3)
+    assert (told.labels == labels[100:]).mean() > 0.95
+    assert told.names[0] == ", ".join(c for c, on in zip(images.classes, told.labels[0], strict=True) if on)
+    report = fitted.evaluate(images[100:])
+    assert report.scores["macro_f1"].value > 0.9
+    assert not any(caption.startswith("Confusion") for caption in report.figures)
+    back = Recognizer.from_artefact(read(tmp_path / "colours"), network=Small)
+    assert np.array_equal(back.predict(images).labels, fitted.predict(images).labels)
+
+
+def test_a_folder_with_a_broken_picture_trains(folder_with_a_broken_picture, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "diptych"):
+        fitted = Recognizer(Small, epochs=1).fit(Images.open(folder_with_a_broken_picture), into=tmp_path / "model")
+    assert "broken.png" in caplog.text
+    assert fitted.classes_ == ("cat", "dog")
+    assert "broken.png" in (tmp_path / "model" / "report.html").read_text()
+
+
+def test_a_time_budget_is_kept(digits):
+    fitted = Recognizer("convnet", minutes=0.05, batch=16).fit(digits)
+    assert fitted.report_.facts["seconds"] < 6
+    assert fitted.report_.facts["minutes"] == 0.05
+
+
+def test_damaged_weights_are_told(fitted, folder, tmp_path):
+    found = read(folder)
+    found.weights.pop("head.bias")
+    with pytest.raises(ArtefactError, match="damaged"):
+        Recognizer.from_artefact(found)
