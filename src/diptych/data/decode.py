@@ -61,6 +61,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _CUT = "the file ends before the picture does"
 _DAMAGED = "the file is damaged"
 
@@ -113,7 +114,7 @@ def decode_square(
     with _explained(path):
         picture = _opened(data, path)
         dimensions, drafted = _upright_size(picture), None
-        if picture.format in ("JPEG", "MPO"):
+        if picture.format in ("JPEG", "MPO") and min(picture.size) >= 4 * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
             drafted = picture.draft(None, (2 * size, 2 * size))
         picture.load()
@@ -223,6 +224,9 @@ def _check_png(data: bytes | memoryview, path: str) -> None:
 
 
 def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 for a TIFF, which Pillow turns by itself."""
+    if picture.format == "TIFF" or not any(key in picture.info for key in _ORIENTED_BY):
+        return 1
     try:
         return int(picture.getexif().get(0x0112, 1))
     except Exception:  # broken metadata must not cost the picture
@@ -231,8 +235,6 @@ def _orientation(picture: Image.Image) -> int:
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
     width, height = picture.size
-    if picture.format == "TIFF":  # Pillow turns these by itself
-        return width, height
     return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
 
 

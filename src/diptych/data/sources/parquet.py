@@ -2,7 +2,9 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 from zlib import crc32
 
@@ -24,17 +26,18 @@ class ParquetSource(Source):
 
     def __init__(self, images: Any, files: Files, rows: Rows) -> None:
         self._chunks = [_contents(chunk) for chunk in images.chunks]
-        self._starts = np.cumsum([0, *(len(chunk) for chunk, _ in self._chunks)])
+        self._starts = [0, *accumulate(len(chunk) for chunk, _ in self._chunks)]
         self._files = files
         super().__init__(rows)
 
     def read(self, row: int) -> bytes | memoryview:
         """See :class:`Source`."""
-        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
-        at = row - int(self._starts[chunk])
+        chunk = bisect_right(self._starts, row) - 1
+        at = row - self._starts[chunk]
         held, paths = self._chunks[chunk]
-        if held is not None and held[at].is_valid:
-            return memoryview(held[at].as_buffer())
+        data = held[at].as_buffer()
+        if data is not None:
+            return memoryview(data)
         name = None if paths is None else paths[at].as_py()
         if name and self._files.exists(name):
             return self._files.read(name)
