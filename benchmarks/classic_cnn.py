@@ -122,9 +122,9 @@ def page(rows: list[Row], machine: dict[str, str], command: str, epochs: int) ->
     """The results as a Markdown page."""
     told = [f"- {name}: {value}" for name, value in machine.items()]
     about = (
-        f"CIFAR-10 from the same Parquet files, {epochs} epochs, each run in a fresh process. Seconds in all: from the "
-        "start of the process to its end with the model saved. Peak: resident memory of the process and its children. "
-        "Keras trains on the whole training file; Diptych keeps a part of it back to validate on."
+        f"CIFAR-10 from the same Parquet files, epochs: {epochs}, each run in a fresh process. Seconds in all: from "
+        "the start of the process to its end with the model saved. Peak: resident memory of the process and its "
+        "children. Keras trains on the whole training file; Diptych keeps a part of it back to validate on."
     )
     head = ["# The classic CNN in Keras and in Diptych", "", f"    {command}", "", about, ""]
     return "\n".join([*head, *table(rows), "", verdict(rows), "", *told, ""])

@@ -1,0 +1,47 @@
+"""The pages hang together: links lead somewhere, Python blocks use public names."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import diptych
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PICTURES = 200_000  # bytes: a page should open at once
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub makes them into anchors."""
+    headings = re.findall(r"^#+ (.+)$", text(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        aimed = (page.parent / path).resolve() if path else page
+        assert aimed.exists(), target
+        if anchor:
+            assert anchor in anchors(aimed), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_use_public_names(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", text(page), flags=re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "diptych":
+                assert {name.name for name in node.names} <= set(diptych.__all__)
+
+
+def test_pictures_are_small() -> None:
+    assert all(path.stat().st_size < PICTURES for path in (ROOT / "docs" / "images").glob("*.png"))
