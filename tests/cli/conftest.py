@@ -1,0 +1,104 @@
+"""The command line in real processes, and the small data and models that its tests share."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SEVERAL = """
+import contextlib, io, json, sys
+from diptych.cli.app import run
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(arguments)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one object that it printed."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The objects that it printed, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Terminal:
+    """Runs ``diptych`` as a person would, without a terminal."""
+
+    def __call__(self, *arguments: object, cwd: Path | None = None, **environment: str) -> Done:
+        command = [sys.executable, "-m", "diptych", *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=cwd, env=self._with(environment), timeout=300, check=False
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def several(self, *commands: Sequence[object]) -> list[Done]:
+        """Run commands one after the other in one process, since each start costs seconds."""
+        told = json.dumps([[str(word) for word in command] for command in commands])
+        done = subprocess.run(
+            [sys.executable, "-c", SEVERAL, told], capture_output=True, text=True, timeout=300, check=True
+        )
+        return [Done(*json.loads(line)) for line in done.stdout.splitlines()]
+
+    @staticmethod
+    def _with(environment: dict[str, str]) -> dict[str, str] | None:
+        import os
+
+        return {**os.environ, **environment} if environment else None
+
+
+@pytest.fixture(scope="session")
+def diptych() -> Terminal:
+    return Terminal()
+
+
+def picture(colour: str, seed: int, side: int = 16) -> Image.Image:
+    """A noisy picture that is mostly red, green or blue."""
+    pixels = np.random.default_rng(seed).integers(0, 90, (side, side, 3)).astype(np.uint8)
+    pixels[..., ["red", "green", "blue"].index(colour)] += 150
+    return Image.fromarray(pixels)
+
+
+def folder(path: Path, counts: dict[str, int]) -> Path:
+    """A folder of class folders."""
+    for i, (name, count) in enumerate(counts.items()):
+        (path / name).mkdir(parents=True, exist_ok=True)
+        for j in range(count):
+            picture(name if name in ("red", "green", "blue") else "blue", 1000 * i + j).save(
+                path / name / f"{j:03d}.png"
+            )
+    return path
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder(tmp_path_factory.mktemp("data") / "colours", {"red": 24, "green": 24})
+
+
+@pytest.fixture(scope="session")
+def fitted(diptych: Terminal, colours: Path) -> tuple[Path, list[Done]]:
+    """A folder with a recognizer and a GAN of the colours, and what fitting them (the first twice) printed."""
+    place = colours.parent
+    recognizer = ["fit", "recognizer", colours, "-o", place / "recognizer", "--network", "convnet", "--epochs", 8]
+    gan = ["fit", "gan", colours, "-o", place / "gan", "--size", 16, "--epochs", 2]
+    return place, diptych.several([*recognizer, "--json"], recognizer, [*gan, "--json"], [*gan, "-q"])

@@ -1,0 +1,157 @@
+"""Each verb on small data: what it prints, what it writes, and its exit code."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Done, Terminal, folder
+
+SCORE = {"value", "low", "high", "n"}
+
+
+def test_fit_tells_where_and_how_good(fitted: tuple[Path, list[Done]], colours: Path) -> None:
+    place, (first, again, gan, quiet) = fitted
+    assert [done.code for done in (first, again, gan, quiet)] == [0, 0, 0, 0], first.err + gan.err
+    told = first.json
+    assert told["folder"] == str(place / "recognizer")
+    assert told["classes"] == ["green", "red"]
+    assert told["seen_pictures"] > 0
+    assert told["seconds"] > 0
+    assert told["left_out"] == 0
+    assert set(told["scores"]["accuracy"]) == SCORE
+    assert "Size: 16 px" in first.err  # a choice made is told
+    assert "report.html" in again.out  # finished before: the same summary, at once
+    assert f"diptych predict {place / 'recognizer'}" in again.out
+    assert gan.json["kind"] == "gan"
+    assert gan.json["size"] == 16
+    assert quiet.err == ""
+    for kind in ("recognizer", "gan"):
+        names = {path.name for path in (place / kind).iterdir()}
+        assert {"model.json", "weights.safetensors", "data.json", "README.md", "report.html"} <= names
+
+
+def test_predict_and_evaluate(
+    diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path
+) -> None:
+    model = fitted[0] / "recognizer"
+    (tmp_path / "text.jpg").write_text("no picture")
+    one, bad, gone = colours / "red" / "003.png", tmp_path / "text.jpg", tmp_path / "gone.png"
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i in (2, 1):
+        (flat / f"{i}.png").write_bytes((colours / "green" / f"00{i}.png").read_bytes())
+    three = folder(tmp_path / "three", {"red": 2, "green": 2, "blue": 2})
+    html, table = tmp_path / "deep" / "page.html", tmp_path / "told.csv"
+    rows, tabs, written, none, scored, plain, unknown, wrong = diptych.several(
+        ["predict", model, one, bad, flat, gone, one, "--json"],
+        ["predict", model, one, flat],
+        ["predict", model, one, bad, "-o", table],
+        ["predict", model, bad, gone],
+        ["evaluate", model, colours, "--json"],
+        ["evaluate", model, colours, "-o", html],
+        ["evaluate", model, three],
+        ["predict", fitted[0] / "gan", one],
+    )
+    assert rows.code == 4
+    assert [row["path"] for row in rows.lines] == [
+        str(path) for path in (one, bad, flat / "1.png", flat / "2.png", gone, one)
+    ]
+    good = rows.lines[0]
+    assert good.keys() == {"path", "label", "confidence", "probabilities", "unknown"}
+    assert good["probabilities"].keys() == {"red", "green"}
+    assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert good["label"] == max(good["probabilities"], key=good["probabilities"].get)
+    assert rows.lines[1].keys() == rows.lines[4].keys() == {"path", "error"}
+    assert "not there" in rows.lines[4]["error"]
+    assert rows.lines[5] == good
+
+    assert tabs.code == 0
+    cells = [line.split("\t") for line in tabs.out.splitlines()]
+    assert [row[0] for row in cells] == [str(one), str(flat / "1.png"), str(flat / "2.png")]
+    assert cells[0][1] == good["label"]
+    assert float(cells[0][2]) == pytest.approx(good["confidence"], abs=1e-4)
+    assert (written.code, written.out) == (4, "")
+    answers = list(csv.DictReader(table.read_text().splitlines()))
+    assert answers[0]["label"] == good["label"]
+    assert answers[1]["error"]
+    assert none.code == 3
+
+    assert scored.code == 0
+    for name in ("accuracy", "macro_f1", "calibration_error"):
+        assert set(scored.json[name]) == SCORE
+    assert scored.json["n"] == 48
+    assert scored.json["per_class"].keys() == {"red", "green"}
+    assert set(scored.json["per_class"]["red"]["recall"]) == SCORE
+    assert "accuracy" in plain.out
+    assert html.read_text().startswith("<!doctype html>")
+    assert unknown.code == 3
+    assert "blue" in unknown.err
+    assert wrong.code == 3
+    assert "holds a gan" in wrong.err
+
+
+def test_sample(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path) -> None:
+    model = fitted[0] / "gan"
+    varied, one, fewer, unknown, recognizer = diptych.several(
+        ["sample", model, "-n", 12, "--seed", 3, "-o", tmp_path / "varied", "--json"],
+        ["sample", model, "-n", 5, "--label", "red", "-o", tmp_path / "one"],
+        ["sample", model, "-n", 2, "--label", "red", "--seed", 3, "-o", tmp_path / "one"],
+        ["sample", model, "--label", "blue", "-o", tmp_path / "none"],
+        ["sample", fitted[0] / "recognizer", "-o", tmp_path / "none"],
+    )
+    assert varied.json["pictures"] == 12
+    assert Path(varied.json["grid"]).exists()
+    files = sorted((tmp_path / "varied").glob("*/*.png"), key=lambda path: path.name)
+    assert [path.name for path in files] == [f"{i:06d}.png" for i in range(12)]
+    assert {path.parent.name for path in files} == {"red", "green"}
+    assert (one.code, fewer.code) == (0, 0)
+    assert str(tmp_path / "one") in one.out
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {*(f"{i:06d}.png" for i in range(5)), "grid.png"}
+    assert "3 other pictures" in fewer.err
+    # Seed 3 begins where the fourth picture of seed 0 was.
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "one" / "000000.png")), np.asarray(Image.open(tmp_path / "one" / "000003.png"))
+    )
+    assert unknown.code == 2
+    assert "red" in unknown.err
+    assert recognizer.code == 3
+    assert not (tmp_path / "none").exists()
+
+
+def test_inspect(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
+    told, page = diptych.several(["inspect", colours, "--json"], ["inspect", colours, "-o", tmp_path / "page.html"])
+    assert told.json["facts"]["pictures"] == 48
+    assert (page.code, told.code) == (0, 0)
+    assert "48" in page.out
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_reader_that_leaves_is_no_error(fitted: tuple[Path, list[Done]], colours: Path) -> None:
+    many = [str(colours)] * 60
+    with subprocess.Popen(
+        [sys.executable, "-m", "diptych", "predict", str(fitted[0] / "recognizer"), *many, "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["label"]
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 141
+
+
+def test_a_name_that_is_not_utf8_is_printed_escaped(
+    diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path
+) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(odd)).write_bytes((colours / "red" / "000.png").read_bytes())
+    done = diptych("predict", fitted[0] / "recognizer", os.fsdecode(odd), tmp_path, PYTHONIOENCODING="ascii")
+    assert done.code == 0, done.err
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == [f"{tmp_path}/caf\\xe9.png"] * 2
