@@ -27,8 +27,8 @@ class Measured:
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     """Run ``command`` to its end.
 
-    The peak is the larger of the kernel's own figure for the process (exact) and the largest sum over the process
-    and its children, which is sampled: a program must not look small because it works in helpers.
+    The peak is the larger of the kernel's high-water mark of the process and the largest sum over the process and
+    its children, both sampled: a program must not look small because it works in helpers.
 
     Raises
     ------
@@ -40,19 +40,21 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     sampler = _Sampler(process.pid)
     sampler.start()
     assert process.stdout is not None
-    stdout = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    with process.stdout:
+        stdout = process.stdout.read()
+    process.wait()
     seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
     sampler.stop()
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)}\nended with exit code {process.returncode}.\n{stdout}")
-    own = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Measured(stdout, seconds, max(own, sampler.peak_bytes))
+    return Measured(stdout, seconds, sampler.peak_bytes)
 
 
 class _Sampler(threading.Thread):
-    """Watches the resident memory of a process and all its descendants (where there is /proc)."""
+    """Watches the resident memory of a process and all its descendants, by /proc.
+
+    Not by the rusage of a child that has ended: that holds the memory of whoever started it, too.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -61,7 +63,8 @@ class _Sampler(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in _family(self.pid)))
+            now = sum(_kilobytes(pid, "VmRSS") for pid in _family(self.pid))
+            self.peak_bytes = max(self.peak_bytes, 1024 * now, 1024 * _kilobytes(self.pid, "VmHWM"))
 
     def stop(self) -> None:
         self._ended.set()
@@ -81,12 +84,12 @@ def _children(task: Path) -> list[str]:
     return (task / "children").read_text(encoding="ascii").split()
 
 
-def _resident(pid: int) -> int:
+def _kilobytes(pid: int, name: str) -> int:
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def hardware(*packages: str) -> dict[str, str]:

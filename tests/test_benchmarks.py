@@ -1,0 +1,65 @@
+"""What the benchmarks measure with: seconds, memory with that of child processes, counts and verdicts."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+HOLD = "import time; held = b'x' * 60_000_000; time.sleep(0.5)"
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("measure")
+
+
+@pytest.fixture
+def classic_cnn(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("classic_cnn")
+
+
+def test_a_process_is_timed_and_its_memory_counted(measure: ModuleType) -> None:
+    found = measure.run([sys.executable, "-c", f"{HOLD}; print('done')"], {})
+    assert found.stdout == "done\n"
+    assert 0.5 < found.seconds < 10
+    assert 60e6 < found.peak_bytes < 120e6
+
+
+def test_memory_of_children_is_counted_too(measure: ModuleType) -> None:
+    parent = f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {HOLD!r}]); {HOLD}; child.wait()"
+    assert measure.run([sys.executable, "-c", parent], {}).peak_bytes > 120e6
+
+
+def test_a_program_that_fails_stops_the_benchmark(measure: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="exit code 3"):
+        measure.run([sys.executable, "-c", "raise SystemExit(3)"], {})
+
+
+def test_training_is_told_apart_from_what_comes_before(classic_cnn: ModuleType, tmp_path: Path) -> None:
+    records = [{"seconds": 5.0 + 10 * share, "progress": share} for share in (0.05, 0.5, 1.0)]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert classic_cnn.training_seconds(tmp_path) == pytest.approx(10)
+
+
+def test_parameters_are_counted_from_the_file(classic_cnn: ModuleType, tmp_path: Path) -> None:
+    tensors = {"a": torch.zeros(3, 4), "b": torch.zeros(5), "c": torch.zeros(())}
+    save_file(tensors, tmp_path / "weights.safetensors")
+    assert classic_cnn.parameters(tmp_path) == 12 + 5 + 1
+
+
+def test_the_verdict_compares_the_means(classic_cnn: ModuleType) -> None:
+    base = {"seed": 0, "n": 1000, "training_seconds": 1.0, "peak_megabytes": 800.0, "parameters": 122_570}
+    rows = [
+        {**base, "side": "Keras", "hits": 680, "accuracy": 0.68, "seconds": 200.0},
+        {**base, "side": "Diptych", "hits": 700, "accuracy": 0.70, "seconds": 80.0},
+    ]
+    assert classic_cnn.verdict(rows).startswith("Diptych takes 40% of the time, +2.00 points of accuracy. Both")
+    assert classic_cnn.table(rows)[2].startswith("| Keras | 0 | 68.00% | 65.04% to 70.82% | 1000 | 200.0 |")
