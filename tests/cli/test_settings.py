@@ -99,7 +99,10 @@ def test_a_bug_is_told_in_a_sentence_and_shown_on_demand() -> None:
 
 
 def test_help_and_version_come_at_once(diptych: Terminal) -> None:
-    code = "import sys; from diptych.cli.app import run; run(sys.argv[1:]); print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    code = (
+        "import sys; from diptych.cli.app import run; run(sys.argv[1:]); "
+        "print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    )
     for verb in ([], ["fit"], ["fit", "flow"], ["predict"], ["evaluate"], ["sample"], ["inspect"], ["demo"]):
         told = subprocess.run(
             [sys.executable, "-c", code, *verb, "--help"], capture_output=True, text=True, check=True
