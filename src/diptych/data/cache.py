@@ -1,6 +1,5 @@
 """Decoded pictures of one source, kept so that slices, splits and second looks do not decode again."""
 
-import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.decode import Geometry, decode, decode_square, quiet, square
+from diptych.data.machine import workers
 from diptych.errors import PictureError
 
 if TYPE_CHECKING:
@@ -29,19 +29,12 @@ _KEPT_SIZES = 2
 _UNKNOWN, _GOOD, _BAD = 0, 1, 2
 
 
-def workers() -> int:
-    """How many threads decode: Pillow lets go of the interpreter while it works."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(16, available))
-
-
 @contextmanager
 def pool() -> Iterator[ThreadPoolExecutor]:
     """A thread pool that drops what has not begun when its user leaves early (Ctrl-C, an error)."""
     executor = ThreadPoolExecutor(workers(), thread_name_prefix="diptych-decode")
     try:
-        with quiet():
-            yield executor
+        yield executor
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
@@ -67,6 +60,8 @@ class _Kept:
         for start, block in zip(self.starts, self.blocks, strict=True):
             if len(place) == len(block) and (place == np.arange(start, start + len(block))).all():
                 return block
+        if len(self.blocks) == 1:
+            return self.blocks[0].take(place, axis=0)
         out = np.empty((len(rows), *self.blocks[0].shape[1:]), np.uint8)
         for start, block in zip(self.starts, self.blocks, strict=True):
             here = np.flatnonzero((place >= start) & (place < start + len(block)))
@@ -166,7 +161,7 @@ class Decoded:
                     out[i] = pixels.transpose(2, 0, 1)
             return len(chunk)
 
-        with pool() as executor:
+        with quiet(), pool() as executor:
             for done in in_turn(executor, work, iter(range(0, len(rows), CHUNK)), ahead=4 * workers()):
                 advance(done)
 

@@ -73,8 +73,13 @@ def quiet() -> Iterator[None]:
     To be entered by the thread that starts the work, since Python's warning filters belong to the process.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
+        quiet_from_now_on()
         yield
+
+
+def quiet_from_now_on() -> None:
+    """As :func:`quiet`, for work that goes on between other work, where a context could not be left in order."""
+    warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
 def decode(data: bytes | memoryview, path: str = "") -> Pixels:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import labels as labelling
-from diptych.data import reading
+from diptych.data import machine, reading
 from diptych.data.decode import Geometry
 from diptych.data.sources import Source, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
@@ -52,6 +52,9 @@ class Images:
     origins: NDArray[np.str_]
     paths: NDArray[np.str_]
     skipped: tuple[PictureError, ...]
+    _sources: tuple[Source, ...]
+    _place: reading.Place
+    _memory: dict[str, Any]
 
     def __init__(self, sources: Sequence[Source], place: reading.Place, about: Mapping[str, Any]) -> None:
         """Not for people: use :meth:`open` or :meth:`from_arrays`."""
@@ -204,11 +207,9 @@ class Images:
         PictureError
             If it cannot be read.
         """
-        from diptych.data.decode import square
-
         source, row = self._place[i].one()
-        pixels = self._sources[source].decoded.whole(row)
-        return pixels if size is None else square(pixels, size)
+        decoded = self._sources[source].decoded
+        return decoded.whole(row) if size is None else decoded.one(row, size, "squash")
 
     def pixels(self, size: int, geometry: Geometry = "squash") -> "torch.Tensor":
         """Decode every picture: (N, 3, size, size) uint8. Done once and kept; to be read, not written to.
@@ -227,7 +228,13 @@ class Images:
         """
         import torch
 
-        self._refuse(reading.fill(self._sources, self._place, size, geometry))
+        errors = reading.fill(self._sources, self._place, size, geometry)
+        if errors:
+            reasons = several([str(error) for error in errors.values()])
+            raise DataError(
+                f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
+                "Remove them, or leave them out with readable()."
+            )
         return torch.from_numpy(reading.gather(self._sources, self._place, size, geometry))
 
     def readable(self, size: int, geometry: Geometry = "squash") -> "Images":
@@ -275,7 +282,7 @@ class Images:
 
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""
-        return len(self) * 3 * size * size <= reading.free_bytes() // 4
+        return len(self) * 3 * size * size <= machine.free_bytes() // 4
 
     def dimensions(self) -> NDArray[np.int64]:
         """(N, 2) width and height of each picture when upright, from its header; (0, 0) if unreadable."""
@@ -316,19 +323,6 @@ class Images:
     def _about(self) -> dict[str, Any]:
         names = ("classes", "labels", "groups", "origins", "paths", "skipped")
         return {name: getattr(self, name) for name in names}
-
-    def _refuse(self, errors: Mapping[int, PictureError]) -> None:
-        if errors:
-            reasons = several([str(error) for error in errors.values()])
-            raise DataError(
-                f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
-                "Remove them, or leave them out with readable()."
-            )
-
-    if TYPE_CHECKING:
-        _sources: tuple[Source, ...]
-        _place: reading.Place
-        _memory: dict[str, Any]
 
 
 def _of(source: Source) -> Images:

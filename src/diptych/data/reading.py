@@ -1,17 +1,16 @@
 """Decoding the pictures of several sources at once: kept whole, checked only, or streamed."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.cache import in_turn, pool, workers
-from diptych.data.decode import Geometry, quiet
+from diptych.data.cache import in_turn, pool
+from diptych.data.decode import Geometry, quiet, quiet_from_now_on
 from diptych.data.decode import dimensions as header_dimensions
+from diptych.data.machine import workers
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
 from diptych.progress import Bar
@@ -118,6 +117,7 @@ def stream(
             out[i] = sources[number].decoded.one(at, size, geometry).transpose(2, 0, 1)
         return out if last else None
 
+    quiet_from_now_on()
     with pool() as executor:
         for done in in_turn(executor, work, tasks(), ahead=4 * workers()):
             if done is not None:
@@ -144,21 +144,6 @@ def dimensions(sources: Sequence[Source], place: Place) -> NDArray[np.int64]:
         return np.array([look(at) for at in place.pairs()], np.int64).reshape(-1, 2)
 
 
-def free_bytes() -> int:
-    """Memory that this process may still take: of the machine, or of its container where that is less."""
-    free = 4 << 30  # where nothing can be learned
-    lines = _text("/proc/meminfo").splitlines()
-    known = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-    if "MemAvailable" in known:
-        free = known["MemAvailable"]
-    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    limit, used = (_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
-    if limit.isdigit() and used.isdigit():
-        free = min(free, max(0, int(limit) - int(used)))
-    return free
-
-
 def _run(work: Sequence[tuple[Rows, Rows, Callable[..., None]]], size: int, geometry: Geometry, title: str) -> None:
     total = sum(len(todo) for todo, _, _ in work)
     if not total:
@@ -172,10 +157,3 @@ def _run(work: Sequence[tuple[Rows, Rows, Callable[..., None]]], size: int, geom
 
 def _ignore(_: int) -> None:
     pass
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from diptych.data.cache import in_turn, pool, workers
+from diptych.data.cache import in_turn, pool
 from diptych.data.labels import as_names
+from diptych.data.machine import workers
 from diptych.errors import DataError, UsageError
 
 if TYPE_CHECKING:

@@ -173,3 +173,17 @@ def test_nothing_to_see(tmp_path):
         Images.open(tmp_path)
     with pytest.raises(DataError, match=r"gone is not there\. Give a folder"):
         Images.open(tmp_path / "gone")
+
+
+def test_paths_that_cannot_be(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "loop", "x" * 5000):
+        with pytest.raises(DataError, match=r"cannot be opened|is not there"):
+            Images.open(path)
+
+
+def test_pictures_by_name_keep_their_rows(class_folders, tmp_path):
+    names = [class_folders / "dog" / "1.png", tmp_path / "gone.png", str(class_folders / "cat" / "0.png")]
+    images = Images.of_files(names)
+    assert images.paths.tolist() == [str(name) for name in names]
+    assert [error.reason for error in images.readable(8).skipped] == ["the file is not there"]

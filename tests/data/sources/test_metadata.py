@@ -96,3 +96,15 @@ def test_tables_that_cannot_be_used(flat, name, text, reason):
     (flat / name).write_text(text)
     with pytest.raises(DataError, match=reason):
         Images.open(flat)
+
+
+def test_metadata_in_train_and_test_folders(tmp_path, scene):
+    for i, part in enumerate(("train", "test")):
+        (tmp_path / part).mkdir()
+        scene(i).save(tmp_path / part / "a.png")
+        (tmp_path / part / "metadata.csv").write_text(f"file_name,label\na.png,{'ab'[i]}\n")
+    images = Images.open(tmp_path)
+    assert images.groups["split"].tolist() == ["test", "train"]
+    assert images.classes == ("a", "b")
+    assert images.labels.tolist() == [1, 0]
+    assert np.array_equal(images.picture(0), np.asarray(scene(1)))

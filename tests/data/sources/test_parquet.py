@@ -108,3 +108,19 @@ def test_files_with_different_columns(table, tmp_path):
     pq.write_table(table.drop_columns(["label"]), tmp_path / "b.parquet")
     with pytest.raises(DataError, match="do not hold the same columns"):
         Images.open(tmp_path)
+
+
+def test_what_does_not_fit_in_memory_is_read_from_a_mapped_file(table, tmp_path, scene, monkeypatch):
+    for name in ("a", "b"):
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=2)
+    held = Images.open(tmp_path)
+    monkeypatch.setattr("diptych.data.sources.parquet.free_bytes", lambda: 0)
+    mapped = Images.open(tmp_path)
+    assert np.array_equal(mapped.picture(9), np.asarray(scene(4)))
+    assert mapped.fingerprint() == held.fingerprint()
+
+
+def test_columns_that_nobody_asked_for_are_not_read(table, tmp_path):
+    more = table.append_column("mask", pa.array([b"x"] * 5)).append_column("boxes", pa.array([[1, 2]] * 5))
+    pq.write_table(more, tmp_path / "a.parquet")
+    assert set(Images.open(tmp_path / "a.parquet").groups) == {"age", "place"}

@@ -62,3 +62,12 @@ def test_braces():
     assert list(braces("a-{008..010}.tar")) == ["a-008.tar", "a-009.tar", "a-010.tar"]
     assert list(braces("{a,b}{1..2}")) == ["a1", "a2", "b1", "b2"]
     assert list(braces("plain{}")) == ["plain{}"]
+
+
+def test_a_zip_with_one_folder_around_all(class_folders, tmp_path):
+    (tmp_path / "outer").mkdir()
+    class_folders.rename(tmp_path / "outer" / "pets")
+    (tmp_path / "outer" / "__MACOSX" / "pets").mkdir(parents=True)
+    (tmp_path / "outer" / "__MACOSX" / "pets" / "._cat").write_bytes(b"\0")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "outer")
+    assert Images.open(packed).counts() == {"cat": 6, "dog": 6}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diptych.data.decode import SUFFIXES
 from diptych.data.sources.arrays import open_npz
-from diptych.data.sources.base import Rows, Source, shown
+from diptych.data.sources.base import Rows, Source, reason, shown
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, braces, is_url, matching
 from diptych.data.sources.folder import open_files, open_folder
@@ -31,10 +31,16 @@ def open_source(path: str | Path) -> Source:
     if is_url(text):
         return _open_url(text)
     local = Path(text).expanduser()
+    try:
+        local.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise DataError(f"{shown(text)} cannot be opened: {reason(error)}.") from None
     if local.is_dir():
         return _open_place(LocalFiles(local))
     if local.suffix.lower() == ".zip" and local.is_file():
-        return _open_place(RemoteFiles(f"zip://::{local}"))
+        return _open_zip(local)
     if local.is_file():
         return _open_named(LocalFiles(local.parent), [local.name])
     if text in BUILT_IN:
@@ -64,12 +70,26 @@ def _open_url(url: str) -> Source:
 
 def _open_place(files: Files) -> Source:
     """Open a folder by what it holds: a metadata file, Parquet files, shards, else pictures."""
-    table = metadata_of(files)
-    if table is not None:
-        return open_metadata(files, table)
-    names = [name for name in files.walk().files if name.lower().endswith((".parquet", *SHARDS, ".npz"))]
-    pictures = any(posixpath.splitext(name)[1].lower() in SUFFIXES for name in files.walk().files) if names else True
-    return open_folder(files) if pictures else _open_named(files, names)
+    tables = metadata_of(files)
+    if tables:
+        return open_metadata(files, tables)
+    found = files.walk()
+    names = [name for name in found.files if name.lower().endswith((".parquet", *SHARDS, ".npz"))]
+    pictures = any(posixpath.splitext(name)[1].lower() in SUFFIXES for name in found.files)
+    return _open_named(files, names) if names and not pictures else open_folder(files, found)
+
+
+def _open_zip(path: Path) -> Source:
+    """Open an archive, inside the one folder that archives like to put around all that they hold."""
+    inside = ""
+    files = RemoteFiles(f"zip://::{path}")
+    while len(tops := [name for name in files.folders() if name != "__MACOSX"]) == 1:
+        inside = posixpath.join(inside, tops[0])
+        inner = RemoteFiles(f"zip://{inside}::{path}")
+        if not inner.folders() and not metadata_of(inner):
+            break
+        files = inner
+    return _open_place(files)
 
 
 def _open_named(files: Files, names: Sequence[str]) -> Source:
@@ -82,7 +102,7 @@ def _open_named(files: Files, names: Sequence[str]) -> Source:
         return open_npz(files, names[0])
     table = posixpath.basename(names[0])
     if table in ("metadata.csv", "metadata.jsonl") and isinstance(files, LocalFiles):
-        return open_metadata(LocalFiles(Path(files.root, names[0]).parent), table)
+        return open_metadata(LocalFiles(Path(files.root, names[0]).parent), [table])
     return open_files(files, names)
 
 

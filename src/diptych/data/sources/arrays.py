@@ -46,7 +46,7 @@ def from_arrays(
     pictures = rgb(pixels)
     n = len(pictures)
     numbers, names = from_values(labels, n, tuple(str(name) for name in classes))
-    columns = {str(name): np.asarray(values) for name, values in (groups or {}).items()}
+    columns = {str(name): np.array(values) for name, values in (groups or {}).items()}
     given = {**columns, **({} if origins is None else {"origins": _spread(origins, n)})}
     for name, values in [*given.items(), ("paths", np.empty(n) if paths is None else np.asarray(paths))]:
         if values.shape != (n,):

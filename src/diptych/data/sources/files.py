@@ -63,6 +63,10 @@ class Files(ABC):
         """Whether there is a file of this name."""
 
     @abstractmethod
+    def folders(self) -> list[str]:
+        """Names of the folders directly in the place, sorted."""
+
+    @abstractmethod
     def open(self, name: str) -> Any:
         """A seekable binary file."""
 
@@ -93,6 +97,10 @@ class LocalFiles(Files):
     def exists(self, name: str) -> bool:
         """See :class:`Files`."""
         return Path(self._full(name)).is_file()
+
+    def folders(self) -> list[str]:
+        """See :class:`Files`."""
+        return sorted(entry.name for entry in Path(self._base).iterdir() if entry.is_dir())
 
     def open(self, name: str) -> Any:
         """See :class:`Files`."""
@@ -168,6 +176,11 @@ class RemoteFiles(Files):
     def exists(self, name: str) -> bool:
         """See :class:`Files`."""
         return bool(self._fs.isfile(self._full(name)))
+
+    def folders(self) -> list[str]:
+        """See :class:`Files`."""
+        entries = self._fs.ls(self._base, detail=True)
+        return sorted(posixpath.basename(e["name"].rstrip("/")) for e in entries if e["type"] == "directory")
 
     def open(self, name: str) -> Any:
         """See :class:`Files`."""

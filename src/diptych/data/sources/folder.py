@@ -39,9 +39,8 @@ class FileSource(Source):
         return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
 
 
-def open_folder(files: Files) -> Source:
-    """Open a folder; see the module's first line for the layouts."""
-    found = files.walk()
+def open_folder(files: Files, found: Found) -> Source:
+    """Open a folder by what a walk found in it; see the module's first line for the layouts."""
     pictures, skipped = pictures_in(files, found)
     labels, splits = _layout(pictures)
     if splits is None:

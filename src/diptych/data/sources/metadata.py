@@ -13,39 +13,58 @@ from numpy.typing import NDArray
 from diptych.data.labels import Labels, from_name_lists, from_names
 from diptych.data.sources.base import Rows, Source, log, several
 from diptych.data.sources.files import Files
-from diptych.data.sources.folder import FileSource
+from diptych.data.sources.folder import SPLITS, FileSource
 from diptych.errors import DataError, PictureError
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 _ORIGINS = {"real", "synthetic"}
 
 
-def metadata_of(files: Files) -> str | None:
-    """Name the metadata file of a folder; None if it has none."""
-    return next((name for name in NAMES if files.exists(name)), None)
+def metadata_of(files: Files) -> list[str]:
+    """Name the metadata file of a folder, or those of its train, validation and test folders; [] if none."""
+    own = [name for name in NAMES if files.exists(name)]
+    if own:
+        return own[:1]
+    return [
+        f"{part}/{name}"
+        for part in files.folders()
+        if part.lower() in SPLITS
+        for name in NAMES
+        if files.exists(f"{part}/{name}")
+    ]
 
 
-def open_metadata(files: Files, table: str) -> Source:
-    """Open a folder by its metadata file; the rows keep the file's order."""
-    where = files.path(table)
-    text = files.read(table).decode("utf-8-sig", "surrogateescape")
-    records = _records(text, where) if table.endswith(".jsonl") else _table(text)
-    if not records or any("file_name" not in record for record in records):
-        raise DataError(f'{where} needs a "file_name" for every picture.')
-    present, missing = [], []
-    for record in records:
-        name = posixpath.normpath(str(record["file_name"]).replace("\\", "/"))
-        inside = not name.startswith(("/", "../"))
-        if inside and files.exists(name):
-            present.append({**record, "file_name": name})
-        else:
-            why = f"named in {table}, but not there" if inside else f"named in {table}, but outside the folder"
-            missing.append(PictureError(why, files.path(str(record["file_name"]))))
+def open_metadata(files: Files, tables: Sequence[str]) -> Source:
+    """Open a folder by its metadata files; the rows keep their order."""
+    present: list[dict[str, Any]] = []
+    missing: list[PictureError] = []
+    for table in tables:
+        part = posixpath.dirname(table)
+        split = {"split": SPLITS[part.lower()]} if part.lower() in SPLITS else {}
+        for record in _read(files, table):
+            name = posixpath.normpath(str(record["file_name"]).replace("\\", "/"))
+            inside = not name.startswith(("/", "../"))
+            name = posixpath.join(part, name)
+            if inside and files.exists(name):
+                present.append({**split, **record, "file_name": name})
+            else:
+                why = "not there" if inside else "outside the folder"
+                missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))
+    where = several([files.path(table) for table in tables])
     if missing:
         log.warning("%s: %d files were left out: %s.", where, len(missing), several([str(e) for e in missing]))
     if not present:
         raise DataError(f"None of the files named in {where} is there.")
     return _source(files, present, tuple(missing))
+
+
+def _read(files: Files, table: str) -> list[dict[str, Any]]:
+    where = files.path(table)
+    text = files.read(table).decode("utf-8-sig", "surrogateescape")
+    records = _records(text, where) if table.endswith(".jsonl") else _table(text)
+    if not records or any("file_name" not in record for record in records):
+        raise DataError(f'{where} needs a "file_name" for every picture.')
+    return records
 
 
 def columns(records: Sequence[Mapping[str, Any]], without: set[str]) -> dict[str, NDArray[Any]]:

@@ -2,9 +2,11 @@
 
 import json
 import re
+import tempfile
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -12,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, from_name_lists, from_names
+from diptych.data.machine import free_bytes
 from diptych.data.sources.base import Rows, Source
 from diptych.data.sources.files import Files
 from diptych.data.sources.folder import SPLITS
 from diptych.data.sources.metadata import group, origins_among
 from diptych.errors import DataError, PictureError
 
+#: Pictures that are copied at a time where they do not fit in memory.
+_BATCH = 256
 _LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 
 
@@ -55,25 +60,27 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
     """Open one or more Parquet files as one source."""
     import pyarrow as pa
 
-    tables = [_table(files, name) for name in names]
-    schema = tables[0].schema
-    image = _image_column(schema, files.path(names[0]))
-    label = next((name for name in _LABELS if name in schema.names and name != image), None)
+    schemas = [_read(files, name, lambda file: pq().ParquetFile(file).schema_arrow) for name in names]
+    image = _image_column(schemas[0], files.path(names[0]))
+    label = next((name for name in _LABELS if name in schemas[0].names and name != image), None)
+    wanted = [name for name in (label, *_plain_columns(schemas[0], {image, label})) if name is not None]
     try:
-        images = pa.chunked_array(
-            [chunk for table in tables for chunk in table[image].chunks], schema.field(image).type
-        )
-        paths = [
-            f"{files.path(name)}#{i}" for name, table in zip(names, tables, strict=True) for i in range(len(table))
-        ]
+        for schema in schemas:
+            for name in wanted:
+                schema.field(name)
+        images = _pictures(files, names, image, schemas)
+        tables = [_read(files, name, lambda file: pq().read_table(file, columns=wanted)) for name in names]
         labels, classes = _labels(tables, label)
-        groups = _groups(tables, without={image, label})
+        groups = {name: _column(tables, name) for name in wanted if name != label}
     except (KeyError, pa.ArrowException) as error:
         raise DataError(f"The files beside {files.path(names[0])} do not hold the same columns: {error}") from None
     splits = _splits(names, tables)
     if splits is not None:
         groups["split"] = splits
     origins = origins_among(groups)
+    paths = [
+        f"{files.path(name)}#{i}" for name, table in zip(names, tables, strict=True) for i in range(table.num_rows)
+    ]
     rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
     return ParquetSource(images, files, rows)
 
@@ -89,15 +96,48 @@ def class_names(schema: Any, column: str) -> list[str]:
     return [str(name) for name in held["names"]] if isinstance(held, dict) else []
 
 
-def _table(files: Files, name: str) -> Any:
+def pq() -> Any:
+    """Pyarrow's Parquet module, loaded when a Parquet file is opened and not before."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet
+
+
+def _read(files: Files, name: str, what: Callable[[Any], Any]) -> Any:
+    """Read something of one file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         with files.open(name) as file:
-            return pq.read_table(file)
+            return what(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{files.path(name)} is not a Parquet file that can be read: {error}") from None
+
+
+def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence[Any]) -> Any:
+    """Read the column of pictures: into memory if it takes a quarter of what is free, else into a mapped file."""
+    import pyarrow as pa
+
+    kind = schemas[0].field(column).type
+    if any(schema.field(column).type != kind for schema in schemas):
+        raise KeyError(column)
+    if sum(files.size(name) for name in names) <= free_bytes() // 4:
+        tables = [_read(files, name, lambda file: pq().read_table(file, columns=[column])) for name in names]
+        return pa.chunked_array([chunk for table in tables for chunk in table[column].chunks], kind)
+    schema = pa.schema([pa.field(column, kind)])
+    with tempfile.TemporaryDirectory() as folder:  # the mapping keeps the file's contents when its name is gone
+        copy = str(Path(folder, "pictures.arrow"))
+        with pa.OSFile(copy, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for name in names:
+                _read(files, name, lambda file: _copy(file, column, writer, schema))
+        return pa.ipc.open_file(pa.memory_map(copy)).read_all()[column]
+
+
+def _copy(file: Any, column: str, writer: Any, schema: Any) -> None:
+    import pyarrow as pa
+
+    for batch in pq().ParquetFile(file).iter_batches(_BATCH, columns=[column]):
+        writer.write_batch(pa.record_batch([batch.column(0)], schema=schema))
 
 
 def _is_binary(kind: Any) -> bool:
@@ -151,15 +191,19 @@ def _named(value: Any, names: Sequence[str]) -> Any:
     return names[value] if isinstance(value, int) and value < len(names) else str(value)
 
 
-def _groups(tables: Sequence[Any], without: set[str | None]) -> dict[str, NDArray[Any]]:
+def _plain_columns(schema: Any, without: set[str | None]) -> list[str]:
+    """Name the columns that can be groups: neither nested nor bytes."""
     import pyarrow.types as pt
 
-    plain = [
-        field.name
-        for field in tables[0].schema
+    return [
+        str(field.name)
+        for field in schema
         if field.name not in without and not (pt.is_nested(field.type) or _is_binary(field.type))
     ]
-    return {name: group([_plain(value) for table in tables for value in table[name].to_pylist()]) for name in plain}
+
+
+def _column(tables: Sequence[Any], name: str) -> NDArray[Any]:
+    return group([_plain(value) for table in tables for value in table[name].to_pylist()])
 
 
 def _plain(value: Any) -> Any:
