@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import diptych
 from diptych.data.images import Images
@@ -84,6 +85,28 @@ def test_encode_and_decode_belong_together(model):
     decoded = model.decode(latents, label=["red", "green", "blue", "red", "green"])
     assert decoded.labels.tolist() == [0, 1, 2, 0, 1]
     assert len(model.decode(latents)) == 5
+
+
+def test_many_are_made_in_blocks(model, monkeypatch):
+    whole = _array(model.sample(7))
+    monkeypatch.setattr("diptych.synthesis.model.BLOCK", 3)
+    assert np.array_equal(_array(model.sample(7)), whole)
+
+
+def test_a_conditional_gan_decodes_only_with_a_label(model):
+    latents = torch.randn(2, model._latent_length())
+    if model.kind == "gan":
+        with pytest.raises(UsageError, match="needs a label"):
+            model.decode(latents)
+    assert model.decode(latents, label="blue").labels.tolist() == [2, 2]
+
+
+def test_a_flow_runs_backwards():
+    images = _images(24, 8)
+    flow = diptych.Flow(epochs=4, batch=8, steps=16).fit(images)
+    again = flow.decode(flow.encode(images), label=[images.classes[k] for k in images.labels])
+    error = np.abs(_array(again).astype(float) - _array(images))
+    assert error.mean() < 3  # of 255 grey levels
 
 
 def test_without_labels_it_is_unconditional_and_takes_none():

@@ -159,12 +159,18 @@ class Flow(Synthesizer):
     def _noise_shape(self) -> tuple[int, ...]:
         return (3 * self.size_**2,)
 
+    def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
+        return self._carried(modules, noise, labels, self.guidance)
+
+    # Not guided, either way: the guided equation run backwards does not end in the noise that it came from.
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
-        field = guided(modules["network"], labels, self.guidance)
-        return heun(field, latents.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
+        return self._carried(modules, latents, labels, 1.0)
+
+    def _carried(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float) -> Tensor:
+        field = guided(modules["network"], labels, guidance)
+        return heun(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        # Not guided: the guided field carries noise to pictures that few real ones are among.
         field = guided(self.modules_["network"], labels, 1.0)
         return heun(field, to_float(pixels), even_times(self.steps, reverse=True)).flatten(1)
 

@@ -114,6 +114,7 @@ class GAN(Synthesizer):
 
     kind: ClassVar[str] = "gan"
     networks: ClassVar[tuple[str, ...]] = ("dcgan",)
+    needs_label: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from diptych.synthesis.choices import Choices
 from diptych.synthesis.papers import Papers, reread
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 
+BLOCK = 1024  # pictures whose noise is held at a time
 Modules = Mapping[str, nn.Module]
 Label = str | int
 
@@ -50,6 +51,7 @@ class Model(ABC):
     network: str
     kind: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
+    needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
     seconds_after: ClassVar[float] = 5.0  # what follows the training takes at 64 px on a small machine
     classes_: tuple[str, ...]
     shares_: list[float]
@@ -95,9 +97,9 @@ class Model(ABC):
         """Pixels (B, 3, S, S) uint8 to latents (B, D)."""
         raise NotImplementedError
 
-    def _latents(self, modules: Modules, noise: Tensor, labels: Tensor) -> Tensor:
-        """Noise to the latents that pictures are made of; the noise itself unless a method says otherwise."""
-        return noise
+    def _draw(self, modules: Modules, noise: Tensor, labels: Tensor) -> Tensor:
+        """Noise to pictures in -1..1; the noise is the latents unless a method says otherwise."""
+        return self._decode(modules, noise, labels)
 
     def _latent_length(self) -> int:
         return int(np.prod(self._noise_shape()))
@@ -176,12 +178,16 @@ class Model(ABC):
 
     def _pictures(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
         """(N, 3, S, S) uint8, a picture for each seed and label."""
-        noise = drawing.noise(seeds, self._noise_shape())
 
-        def draw(batch: Tensor, asked: Tensor) -> Tensor:
-            return self._decoded(self._latents(self.modules_, batch, asked), asked)
+        def draw(noise: Tensor, asked: Tensor) -> Tensor:
+            return to_uint8(self._draw(self.modules_, noise, asked))
 
-        return self._run(draw, noise, labels, seeds, bar)
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(seeds), BLOCK)]
+        made = [
+            self._run(draw, drawing.noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
+            for rows in blocks
+        ]
+        return torch.cat(made)
 
     def _decoded(self, latents: Tensor, labels: Tensor) -> Tensor:
         return to_uint8(self._decode(self.modules_, latents, labels))

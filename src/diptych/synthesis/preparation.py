@@ -122,9 +122,9 @@ def sample_of(images: Images, most: int, seed: int) -> Images:
 
 def _of_train_split(images: Images) -> Images:
     split = images.groups.get("split")
-    if split is None or "train" not in split:
+    rows = np.flatnonzero(np.asarray([] if split is None else split).astype(str) == "train")
+    if not len(rows):
         return images
-    rows = np.flatnonzero(np.asarray(split) == "train")
     if len(rows) < len(images):
         log.info('Fitting on the %d pictures whose "split" is "train"', len(rows))
     return images[rows]

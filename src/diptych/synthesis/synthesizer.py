@@ -26,6 +26,7 @@ from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.showing import Showing
 
 log = logging.getLogger("diptych")
+LARGEST_SEED = 2**62
 
 
 class Synthesizer(Model):
@@ -98,8 +99,10 @@ class Synthesizer(Model):
             Of origin "synthetic", labelled if the model is conditional.
         """
         self._fitted()
-        if n < 1 or seed < 0:
-            raise UsageError(f"The number of pictures is at least 1 and the seed at least 0, not {n} and {seed}.")
+        if n < 1 or not 0 <= seed < LARGEST_SEED:
+            raise UsageError(
+                f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
+            )
         seeds = list(range(seed, seed + n))
         labels = self._labels(seeds, label)
         with Bar("Sampling", n) as bar:
@@ -129,6 +132,8 @@ class Synthesizer(Model):
             raise UsageError(f"Latents of this model are (N, {self._latent_length()}), not {tuple(latents.shape)}.")
         if label is None or isinstance(label, str | int | np.integer):
             label = [-1 if label is None else label] * len(latents)
+        if self.needs_label and self.classes_ and -1 in label:
+            raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
         labels = np.array([-1 if told == -1 else self._number(told) for told in label], np.int64)
         if len(labels) != len(latents):
             raise UsageError(f"{len(latents)} latents need one label, or as many, not {len(labels)}.")
@@ -159,7 +164,6 @@ class Synthesizer(Model):
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             modules = self._build(choices.layout)
-        showing = Showing(self, folder)
         run = Run(
             self._task(modules, choices),
             prepared.train,
@@ -171,9 +175,10 @@ class Synthesizer(Model):
             started=started,
         )
         self.modules_ = dict(run.modules)
+        showing = Showing(self, folder if run.leader else None)
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
-            if run.leader and not tick.done:
+            if not tick.done:
                 showing.show(tick.seen_pictures)
             self.scores_ = {**tick.losses, **tick.scores}
         # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.

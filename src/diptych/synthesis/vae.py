@@ -181,11 +181,10 @@ class VAE(Synthesizer):
     def _latent_length(self) -> int:
         return int(self.layout_["latent"])
 
-    def _latents(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
+    def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
-            return noise[:, 1:]
-        latents: Tensor = modules["prior"](noise, labels)
-        return latents
+            return self._decode(modules, noise[:, 1:], labels)
+        return self._decode(modules, modules["prior"](noise, labels), labels)
 
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
         decoded: Tensor = modules["decoder"](latents, labels)
