@@ -28,3 +28,13 @@ def test_bootstrap_is_seeded_and_covers_the_mean():
     # The standard error of the mean is 0.0289: the interval's width should be near 4 of them.
     assert low < 0.495 < high
     assert 0.09 < high - low < 0.14
+
+
+def test_a_score_that_noise_inflates_lies_within_its_interval():
+    values = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def size(rows):  # of a mean that is truly 0: resampling doubles its variance
+        return float(values[rows].mean().abs())
+
+    low, high = bootstrap(size, 60, seed=0)
+    assert low < size(torch.arange(60)) < high

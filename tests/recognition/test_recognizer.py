@@ -147,8 +147,8 @@ def test_a_network_of_ones_own(digits, tmp_path):
     fitted = Recognizer(Small, epochs=3).fit(digits, into=tmp_path / "own")
     assert fitted.embed(digits).shape == (160, 16)
     with pytest.raises(UsageError, match=r"network=Small"):
-        Recognizer.from_artefact(read(tmp_path / "own"))
-    loaded = Recognizer.from_artefact(read(tmp_path / "own"), network=Small)
+        load(tmp_path / "own")
+    loaded = load(tmp_path / "own", network=Small)
     assert np.array_equal(loaded.predict(digits).probabilities, fitted.predict(digits).probabilities)
 
 
@@ -165,7 +165,7 @@ def test_several_labels_a_picture(tmp_path):
     report = fitted.evaluate(images[100:])
     assert report.scores["macro_f1"].value > 0.9
     assert not any(caption.startswith("Confusion") for caption in report.figures)
-    back = Recognizer.from_artefact(read(tmp_path / "colours"), network=Small)
+    back = load(tmp_path / "colours", network=Small)
     assert np.array_equal(back.predict(images).labels, fitted.predict(images).labels)
 
 

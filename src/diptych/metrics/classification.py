@@ -59,9 +59,7 @@ def macro_f1(truth: Tensor, guess: Tensor, classes: int = 0) -> float:
     """
     if truth.ndim == 2:
         return float(per_label(truth, guess).f1.mean())
-    confusion = confusion_matrix(
-        truth, guess, classes or int(torch.stack((truth.max(), guess.max())).max()) + 1
-    )
+    confusion = confusion_matrix(truth, guess, classes or int(torch.stack((truth.max(), guess.max())).max()) + 1)
     occurs = (confusion.sum(0) + confusion.sum(1)) > 0
     return float(per_class(confusion).f1[occurs].mean())
 

@@ -30,12 +30,14 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval (low, high) of ``score(rows)`` over ``rounds`` resamples of n rows (Efron 1979).
 
-    ``score`` gets (n,) int64 row numbers drawn with replacement; the same seed gives the same interval.
+    ``score`` gets (n,) int64 row numbers drawn with replacement; the same seed gives the same interval. The mean
+    excess of the resamples over the score itself is taken off both ends: scores that noise inflates, such as the
+    calibration error, are inflated by resampling once more, and would lie under their own interval.
     """
     draw = torch.Generator().manual_seed(seed)
-    scores = torch.tensor(
-        [score(torch.randint(n, (n,), generator=draw)) for _ in range(rounds)], dtype=torch.float64
-    )
+    scores = torch.tensor([score(torch.randint(n, (n,), generator=draw)) for _ in range(rounds)], dtype=torch.float64)
+    excess = scores.mean() - score(torch.arange(n))
     tail = (1 - level) / 2
-    low, high = scores.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    ends = scores.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)) - excess
+    low, high = ends.tolist()
     return low, high

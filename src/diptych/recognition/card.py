@@ -18,7 +18,7 @@ def card(facts: Mapping[str, Any], report: Report) -> str:
         f"| {name.replace('_', ' ')} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
         for name, score in report.scores.items()
     )
-    findings = "\n".join(f"- {finding}" for finding in [*report.findings, *told["notes"]]) or "- Nothing to note."
+    findings = "\n".join(f"- {finding}" for finding in report.findings) or "- Nothing to note."
     return f"""# Recognizer of {len(classes)} classes
 
 Network `{facts["network"]}` at {facts["size"]} px, trained with Diptych on {told["pictures"]} pictures. {several}
@@ -31,9 +31,8 @@ Classes: {listed}.
 |---|---|---|---|
 {scores}
 
-These pictures also set the confidence (temperature {facts["calibration"]["temperature"]:.3g}), and they come from
-the same source as the training pictures: on pictures from elsewhere expect less, and measure it with
-`diptych evaluate`.
+These pictures also set the confidence (temperature {facts["calibration"]["temperature"]:.3g}), and they come from the
+same source as the training pictures: on pictures from elsewhere expect less, and measure it with `diptych evaluate`.
 
 ## What to know
 

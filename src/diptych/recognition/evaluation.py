@@ -1,5 +1,6 @@
 """How good a recognizer is on pictures it has not seen: scores with intervals, each class, the worst errors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,12 +50,16 @@ def _scores(truth: Tensor, told: Tensor) -> dict[str, Score]:
     def gap(rows: Tensor) -> float:
         return scores.expected_calibration_error(sure[rows], correct[rows])
 
-    every = torch.arange(n)
     return {
         "accuracy": Score(right, *wilson(round(right * n), n), n),
-        "macro_f1": Score(f1(every), *bootstrap(f1, n), n),
-        "calibration_error": Score(gap(every), *bootstrap(gap, n), n),
+        "macro_f1": _resampled(f1, n),
+        "calibration_error": _resampled(gap, n),
     }
+
+
+def _resampled(score: Callable[[Tensor], float], n: int) -> Score:
+    low, high = bootstrap(score, n)
+    return Score(score(torch.arange(n)), max(0.0, low), min(1.0, high), n)
 
 
 def _guess(truth: Tensor, told: Tensor) -> Tensor:

@@ -115,8 +115,9 @@ def _recipe(chosen: Choices, pictures: int, reserve: float, seed: int) -> Recipe
 
 def _scoring_seconds(network: nn.Module, sample: Tensor, pictures: int) -> float:
     """About how long scoring so many pictures will take, from a trial on a few."""
-    few = to_float(sample[:32])
-    network.eval()
+    where = machine.device()
+    few = to_float(sample[:32].to(where))
+    network.to(where).eval()
     seconds = []
     with torch.inference_mode():
         for _ in range(2):  # the first warms up
