@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from diptych import __version__
 from diptych.errors import ArtefactError
 from diptych.files import write_bytes, write_text
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Artefact", "facts", "read", "write", "write_bytes", "write_text"]
 
 FORMAT = 1
-_VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
+_VERSIONED = ("diptych", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
 class Page(Protocol):
@@ -214,5 +213,4 @@ def _strict(value: Any) -> Any:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version  # slow to import, and needed only when something is saved
 
-    known = {"diptych": __version__, "python": platform.python_version()}
-    return {**known, **{name: version(name) for name in _VERSIONED}}
+    return {"python": platform.python_version(), **{name: version(name) for name in _VERSIONED}}

@@ -1,8 +1,12 @@
 """What ``diptych demo`` does: digits in, a recognizer and three synthesizers out, each judged."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from diptych.cli import console
 from diptych.cli.sample import pixels_of
@@ -62,6 +66,18 @@ def tries(folder: Path) -> list[str]:
     ]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Pictures of 8 px give threads more waiting than work, and the more so beside other programs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def run(folder: Path) -> Shown:
     """Do all of it in ``folder``, or what is left of it."""
     digits = Images.open("digits")

@@ -4,7 +4,6 @@ from base64 import b64encode
 from html import escape
 from typing import Any
 
-from diptych import __version__
 from diptych.report.report import Report, Score, Table, number
 from diptych.report.style import STYLE
 from diptych.report.text import cell, fact, numeric, words
@@ -27,7 +26,7 @@ def page(report: Report) -> str:
 {_body(report)}
 {"".join(_part(part, i) for i, part in enumerate(report.parts, 1))}
 </main>
-<footer>Diptych {__version__}. Ranges are 95 % intervals; n counts the pictures that a score rests on.</footer>
+<footer>Made with Diptych. Ranges are 95 % intervals; n counts the pictures that a score rests on.</footer>
 </body>
 </html>
 """
