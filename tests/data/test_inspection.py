@@ -43,8 +43,8 @@ def test_what_would_spoil_training_is_found(troubled):
     assert "1 class of fewer than 20 readable pictures: cat (8)" in told
     assert "dog has 4.8 times as many pictures as cat" in told
     assert "1 pair of copies with different labels" in told
-    assert "2 pairs of pictures are the same file" in told
-    assert "1 pair of pictures are the same picture but for its encoding" in told
+    assert "2 pictures are the same file as another" in told
+    assert "1 picture is another picture but for size or encoding" in told
     assert "small.png (5 x 5)" in told
     assert (troubled.facts["exact_copies"], troubled.facts["near_duplicates"]) == (2, 1)
     assert troubled.facts["unreadable"] == 2

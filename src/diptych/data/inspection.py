@@ -145,12 +145,12 @@ def _about_copies(images: "Images", exact: Pairs, near: Pairs) -> list[str]:
                 f"{_count(len(leaks), 'pair')} of copies across {side[a]} and {side[b]}, such as {images.paths[a]} "
                 f"and {images.paths[b]}: scores will look too good. Remove one of each."
             )
-    for pairs, word in ((exact, "the same file"), (near, "the same picture but for its encoding")):
+    for pairs, word in ((exact, "the same file as another"), (near, "another picture but for size or encoding")):
         if len(pairs):
             a, b = pairs[0].tolist()
             told.append(
-                f"{_count(len(pairs), 'pair')} of pictures are {word}, such as {images.paths[a]} and "
-                f"{images.paths[b]}. A split keeps each pair on one side; removing one of them costs nothing."
+                f"{_count(len(pairs), 'picture is', 'pictures are')} {word}, such as {images.paths[b]} and "
+                f"{images.paths[a]}. A split keeps them on one side; removing one of them costs nothing."
             )
     return told
 

@@ -121,3 +121,10 @@ def test_a_path_of_that_name_wins(tmp_path, scene, monkeypatch):
     scene(0).save(tmp_path / "digits" / "one" / "a.png")
     monkeypatch.chdir(tmp_path)
     assert Images.open("digits").classes == ("one",)
+
+
+def test_cifar10_without_a_place_or_a_network_says_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"could not be downloaded .* or give a Parquet file"):
+        Images.open("cifar10")

@@ -44,7 +44,7 @@ def test_strays_and_hidden_files_are_left_out_and_reported(class_folders, caplog
         images = Images.open(class_folders)
     assert len(images) == 12
     assert [error.path for error in images.skipped] == [f"{class_folders}/cat/notes.txt", f"{class_folders}/cat/x"]
-    assert "2 files were left out" in caplog.text
+    assert "left out 2 of what is there" in caplog.text
     assert "2 hidden" in caplog.text
 
 

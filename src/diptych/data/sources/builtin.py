@@ -14,9 +14,9 @@ def cifar10(part: str = "train") -> Source:
     from torchvision.datasets import CIFAR10
 
     folder = cache_folder() / "cifar10"
-    folder.mkdir(parents=True, exist_ok=True)
     log.info("CIFAR-10 is kept in %s; it is downloaded on first use (170 MB).", folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         held = CIFAR10(str(folder), train=part == "train", download=True)
     except Exception as error:  # torchvision raises whatever the network or the disk did
         raise DataError(

@@ -101,7 +101,7 @@ def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: 
         log.info("%s: %d hidden files or folders were ignored.", where, found.hidden)
     if skipped:
         names = several([f"{error.path} ({error.reason})" for error in skipped])
-        log.warning("%s: %d files were left out: %s.", where, len(skipped), names)
+        log.warning("%s: left out %d of what is there: %s.", where, len(skipped), names)
     level = 2 if split else 1
     folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
     empty = in_order({shown(name) for name in folders} - set(classes)) if classes else []

@@ -52,7 +52,7 @@ def open_metadata(files: Files, tables: Sequence[str]) -> Source:
                 missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))
     where = several([files.path(table) for table in tables])
     if missing:
-        log.warning("%s: %d files were left out: %s.", where, len(missing), several([str(e) for e in missing]))
+        log.warning("%s: left out %d of what it names: %s.", where, len(missing), several([str(e) for e in missing]))
     if not present:
         raise DataError(f"None of the files named in {where} is there.")
     return _source(files, present, tuple(missing))

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from diptych.data import labels
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ({"10", "9", "1"}, ("1", "9", "10")),
+        ({"b", "a", "10"}, ("10", "a", "b")),
+        ({"-1", "2"}, ("-1", "2")),
+        (set(), ()),
+    ],
+)
+def test_order_of_classes(names, wanted):
+    assert labels.in_order(names) == wanted
+
+
+def test_names_outside_the_known_classes_come_last():
+    numbers, classes = labels.from_names(["cow", None, "dog", "", "ant"], ("dog",))
+    assert classes == ("dog", "ant", "cow")
+    assert numbers.tolist() == [2, -1, 0, -1, 1]
+
+
+def test_names_and_back():
+    lists = [["b", "a"], [], ["c"]]
+    indicators, classes = labels.from_name_lists(lists)
+    assert labels.as_names(indicators, classes) == [["a", "b"], [], ["c"]]
+    assert labels.as_names(np.array([1, -1]), ("a", "b")) == [["b"], []]
+
+
+def test_renumbering_drops_what_is_not_wanted():
+    assert labels.renumber(np.array([0, 1, -1]), ("a", "b"), ("b",)).tolist() == [-1, 0, -1]
+    assert labels.renumber(np.array([[True, False]]), ("a", "b"), ("b", "a")).tolist() == [[False, True]]
