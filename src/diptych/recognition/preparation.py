@@ -58,15 +58,13 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
     training = training.relabel([name for name, count in training.counts().items() if count])
     if validate is None:
         training, validation = _held_out(training, seed)
-        notes.append(f"{len(validation)} of the pictures were held out for validation.")
+        _note(notes, f"{len(validation)} of the pictures were held out for validation.")
     else:
         check_labels(validate)
         validation = _usable(validate.relabel(training.classes), size, notes)
         if len(validation) == 0:
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
     notes = list(dict.fromkeys(notes))  # both parts may tell of the same files
-    for note in notes:
-        log.info("%s", note)
     return Prepared(training, validation, tuple(notes))
 
 
@@ -160,7 +158,7 @@ def _parts(images: Images, notes: list[str]) -> dict[str, Images]:
     if told is None or not (told == "train").any():
         return {"train": images}
     if (told == "test").any():
-        notes.append(f"The set's own test part ({int((told == 'test').sum())} pictures) was left unread.")
+        _note(notes, f"The set's own test part ({int((told == 'test').sum())} pictures) was left unread.")
     return {name: images[told == name] for name in ("train", "validation") if (told == name).any()}
 
 
@@ -168,7 +166,7 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
     """The pictures that have a label and can be read."""
     unlabelled = int((~_labelled(images)).sum())
     if unlabelled:
-        notes.append(f"{unlabelled} pictures without a label were left out.")
+        _note(notes, f"{unlabelled} pictures without a label were left out.")
     images = labelled(images)
     empty = [name for name, count in images.counts().items() if count == 0]
     readable = images.readable(size)
@@ -178,6 +176,12 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
     if empty:
         notes.append(f"Classes without any picture were left out: {named(empty)}.")
     return readable
+
+
+def _note(notes: list[str], note: str) -> None:
+    """Say it now and in the report; what the data layer has said already goes into the report alone."""
+    log.info("%s", note)
+    notes.append(note)
 
 
 def _held_out(images: Images, seed: int) -> tuple[Images, Images]:

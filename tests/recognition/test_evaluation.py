@@ -1,0 +1,68 @@
+import numpy as np
+import torch
+
+from diptych.data.images import Images
+from diptych.recognition import evaluation
+from diptych.recognition.prediction import Reading
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def pictures(labels) -> Images:
+    pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, 3)).astype(np.uint8)
+    return Images.from_arrays(pixels, labels, classes=CLASSES)
+
+
+def sure_of(guesses, strength=4.0):
+    return torch.nn.functional.one_hot(torch.tensor(guesses), 3) * strength
+
+
+def test_scores_and_classes():
+    truth = [0] * 8 + [1] * 2
+    report = evaluation.report("Judged", pictures(truth), sure_of([0] * 6 + [1] * 4), Reading(CLASSES, False))
+    assert report.scores["accuracy"].value == 0.8
+    assert report.scores["accuracy"].n == 10
+    rows = {row[0]: row[1:] for row in report.tables["Classes"].rows}
+    assert rows["cat"][0] == 8
+    assert rows["cat"][2].value == 0.75
+    assert rows["dog"][1] == 0.5
+    assert rows["owl"][2] is None  # none of them here: there is no recall to tell
+
+
+def test_what_is_confused_is_said():
+    report = evaluation.report(
+        "Judged", pictures([0] * 8 + [1] * 2), sure_of([0] * 6 + [1] * 4), Reading(CLASSES, False)
+    )
+    assert report.findings[0] == "cat is taken for dog in 2 of 8 pictures."
+
+
+def test_errors_are_shown_worst_first():
+    logits = sure_of([0, 0, 1, 1])
+    logits[2] *= 2
+    report = evaluation.report("Judged", pictures([0, 0, 0, 0]), logits, Reading(CLASSES, False))
+    page = report.figures["The wrong answers given with the most confidence"].decode()
+    assert page.count("<image") == 2
+    assert page.index("dog 100%") < page.index("dog 96%")
+
+
+def test_without_errors_none_are_shown():
+    report = evaluation.report("Judged", pictures([0, 1, 2]), sure_of([0, 1, 2]), Reading(CLASSES, False))
+    assert not any("wrong" in caption for caption in report.figures)
+
+
+def test_few_pictures_of_a_class_are_pointed_out():
+    report = evaluation.report("Judged", pictures([0] * 60 + [1] * 3), sure_of([0] * 63), Reading(CLASSES, False))
+    assert any("Fewer than 50 pictures of dog:" in finding for finding in report.findings)
+
+
+def test_several_labels():
+    labels = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0]])
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    images = Images.from_arrays(pixels, labels, classes=CLASSES)
+    logits = torch.tensor(labels * 2 - 1) * 3.0
+    logits[2, 1] = -3.0
+    report = evaluation.report("Judged", images, logits, Reading(CLASSES, True))
+    assert report.scores["accuracy"].value == 2 / 3
+    assert [row[1] for row in report.tables["Classes"].rows] == [2, 1, 1]
+    page = report.figures["The wrong answers given with the most confidence"].decode()
+    assert "is cat, dog" in page
