@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 done in part, 128 + n stop
 """
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer.core
 from diptych import __version__
 from diptych.cli import console, demo, evaluate, fit, inspect, predict, sample
 from diptych.cli.options import SETTINGS
-from diptych.errors import DiptychError
+from diptych.errors import DiptychError, Interrupted
 
 EPILOG = """A first look: diptych demo. \
 On your own pictures, a folder with one folder of pictures for each class: \
@@ -61,6 +62,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     debug = "--debug" in arguments or os.environ.get("DIPTYCH_DEBUG", "0") not in ("", "0")
     console.prepare(debug)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         # The parts of typer's own main(), which would turn a broken pipe and Ctrl-C into exit code 1.
         command = _program()
@@ -79,6 +81,10 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         return _told(error)
     return 0
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise Interrupted("Stopped.", number)
 
 
 def _program() -> Any:

@@ -20,11 +20,15 @@ def train(kind: str, options: dict[str, Any], data: str, output: Path | None, va
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
+    from diptych.engine.group import is_leader
+
     home, name = HOMES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
     images = Images.open(data)
     held_out = None if validate is None else Images.open(validate)
     model.fit(images, validate=held_out, into=folder)
+    if not is_leader():  # of the processes that torchrun started, one speaks
+        return 0
     left_out = console.name_left_out(images, _skipped(folder))
     told = _told(folder, kind, left_out)
     if json:
