@@ -53,8 +53,11 @@ def test_pictures_without_a_side_are_mirrored():
 
 def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
     monkeypatch.setattr(choices, "LOOKED_AT", 5)
-    assert choices.sample_rows(41).tolist() == [0, 10, 20, 30, 40]
-    assert choices.sample_rows(3).tolist() == [0, 1, 2]
+    assert choices.sample_rows(41, 8).tolist() == [0, 10, 20, 30, 40]
+    assert choices.sample_rows(3, 8).tolist() == [0, 1, 2]
+    assert len(choices.sample_rows(1000, 2000)) == 5
+    monkeypatch.setattr(choices, "LOOKED_AT_BYTES", 36_000_000)
+    assert len(choices.sample_rows(1000, 2000)) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,6 +15,14 @@ def test_every_trainable_weight_is_moved_by_one_optimiser(name):
     some = optimizers(network, networks.training(name), 0.1)
     held = [id(p) for optimizer in some for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in network.parameters() if p.requires_grad)
+
+
+def test_a_head_of_its_own_rate():
+    network = networks.build("convnet", classes=3, size=16)
+    recipe = dataclasses.replace(networks.training("convnet"), head_factor=10.0)
+    body, head = optimizers(network, recipe, 0.1)
+    assert {id(p) for g in head.param_groups for p in g["params"]} == {id(p) for p in network.head.parameters()}
+    assert head.param_groups[0]["lr"] == 10 * body.param_groups[0]["lr"]
 
 
 def test_the_loss_is_the_cross_entropy_with_smoothed_labels():

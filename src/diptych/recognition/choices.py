@@ -21,7 +21,8 @@ from diptych.recognition.networks import pretrained
 log = logging.getLogger("diptych")
 SMALL = 64  # px: up to here pictures are taken at their own size
 PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in minutes
-LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to
+LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to, at most
+LOOKED_AT_BYTES = 64_000_000  # of their pixels
 SYMMETRIC = 4.0  # see `mirrors`; chance and correlated pixels stay under it, letters and digits far above
 
 
@@ -104,21 +105,23 @@ def choose(
     return Choices(network, size, batch, lr, epochs, minutes, recipe, augment)
 
 
-def sample_rows(n: int) -> NDArray[np.int64]:
-    """Up to 5,000 rows, evenly spread over ``n``."""
-    return np.unique(np.linspace(0, n - 1, LOOKED_AT).astype(np.int64))
+def sample_rows(n: int, size: int) -> NDArray[np.int64]:
+    """Rows evenly spread over ``n``: up to 5,000, fewer of large pictures."""
+    most = min(LOOKED_AT, max(1, LOOKED_AT_BYTES // (3 * size * size)))
+    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
 
 
 def mirrors(sample: Tensor, images: Images) -> bool:
-    """Whether pictures of each class look as likely when mirrored, so that mirroring them teaches nothing false.
+    """Whether pictures, all and of each class, look as likely mirrored, so that mirroring teaches nothing false.
 
     If they do, a picture minus its mirror image is as likely as the negative of that, so that these differences
     cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where the two sides differ, as in writing, it
     grows with n instead.
     """
-    labels = preparation.truth(images[sample_rows(len(images))])
-    groups = [torch.ones(len(sample), dtype=torch.bool)] if images.multi_label else []
-    groups = groups or [labels == label for label in range(len(images.classes))]
+    labels = preparation.truth(images[sample_rows(len(images), sample.shape[-1])])
+    groups = [torch.ones(len(sample), dtype=torch.bool)]
+    if not images.multi_label:
+        groups += [labels == label for label in range(len(images.classes))]
     for rows in groups:
         pictures = to_float(sample[rows])
         difference = pictures - pictures.flip(3)

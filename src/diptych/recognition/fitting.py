@@ -58,7 +58,7 @@ def fit(
     network_name, size = choices.network_and_size(parameters, side)
     prepared = preparation.prepare(images, validate, size, parameters["seed"])
     training = prepared.training
-    sample = training[choices.sample_rows(len(training))].pixels(size)
+    sample = training[choices.sample_rows(len(training), size)].pixels(size)
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
     task = Classification(network, chosen.training, chosen.lr, multi_label=training.multi_label)

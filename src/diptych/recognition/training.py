@@ -1,6 +1,6 @@
 """The recognizer in training: its loss, and its optimisers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,10 +8,6 @@ from torch.optim import AdamW, Optimizer
 
 from diptych.engine.optim import Muon, adamw, filters, sgd
 from diptych.recognition.networks import Network, Training
-
-# Beside Muon, the head and the biases learn by AdamW, whose step does not depend on the loss's scale: SpeedNet's
-# logits are scaled by 1/width, which would ask of SGD rates in the hundreds.
-HEAD_LR, BIAS_LR = 0.8, 0.08  # as shares of Muon's rate
 
 
 class Classification:
@@ -54,16 +50,32 @@ class Classification:
 def optimizers(network: Network, recipe: Training, lr: float) -> list[Optimizer]:
     """The optimisers of a recipe, over all that is trainable in the network."""
     trainable = [p for p in network.parameters() if p.requires_grad]
-    if recipe.optimizer == "adamw":
-        return [adamw(trainable, lr, recipe.decay)]
-    if recipe.optimizer == "sgd":
-        return [sgd(trainable, lr, recipe.decay)]
-    head = {id(p) for p in network.head.parameters()}
+    if recipe.optimizer == "muon":
+        return _muon(network, recipe, lr, trainable)
+    make: Callable[[list[nn.Parameter], float, float], Optimizer] = sgd if recipe.optimizer == "sgd" else adamw
+    if recipe.head_factor == 1:
+        return [make(trainable, lr, recipe.decay)]
+    head, body = _parted(trainable, network.head)
+    return [make(body, lr, recipe.decay), make(head, lr * recipe.head_factor, recipe.decay)]
+
+
+def _muon(network: Network, recipe: Training, lr: float, trainable: list[nn.Parameter]) -> list[Optimizer]:
+    """Muon for filter banks; the rest by AdamW.
+
+    AdamW's step does not depend on the loss's scale: SpeedNet's logits are scaled by 1/width, which would ask of
+    SGD rates in the hundreds.
+    """
     banks = filters(network)
+    head, body = _parted(trainable, network.head)
     held = {id(p) for p in banks}
-    rest = [p for p in trainable if id(p) not in held and id(p) not in head]
     groups = [
-        {"params": [p for p in network.head.parameters() if p.requires_grad], "lr": lr * HEAD_LR},
-        {"params": rest, "lr": lr * BIAS_LR},
+        {"params": head, "lr": lr * recipe.head_factor},
+        {"params": [p for p in body if id(p) not in held], "lr": lr * recipe.bias_factor},
     ]
     return [Muon(banks, lr, unit_norm=True), AdamW(groups, lr=lr, weight_decay=recipe.decay, fused=True)]
+
+
+def _parted(trainable: list[nn.Parameter], head: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(the head's, all others)."""
+    of_head = {id(p) for p in head.parameters()}
+    return [p for p in trainable if id(p) in of_head], [p for p in trainable if id(p) not in of_head]

@@ -20,6 +20,8 @@ class Training:
         "adamw", "sgd" or "muon".
     lr
         Learning rate at the peak of the schedule.
+    head_factor, bias_factor
+        The rates of the head, and beside Muon of biases, as multiples of ``lr``.
     warmup
         Share of the run in which the learning rate rises to its peak; it then falls to 0 linearly.
     shown
@@ -39,6 +41,8 @@ class Training:
     augment: Callable[[int], Augment] = field(repr=False)
     warmup: float = 0.2
     label_smoothing: float = 0.1
+    head_factor: float = 1.0
+    bias_factor: float = 1.0
     half_life_epochs: float = 1.0
 
     def default_epochs(self, pictures: int) -> int:

@@ -20,6 +20,7 @@ TRAINING = Training(
     batch=32,
     optimizer="adamw",
     lr=1e-4,
+    head_factor=10.0,  # it begins at nothing, the backbone near its goal
     decay=0.05,
     shown=20_000,
     epochs=(3, 20),
