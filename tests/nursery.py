@@ -1,0 +1,29 @@
+"""Runs ``diptych`` commands in processes that start at once: imports everything, then forks one child a command.
+
+A command is a JSON list on standard input; the answer is the child's process number, and when it has ended, its exit
+status. A child may be killed at any moment without harm to the next.
+"""
+
+import json
+import os
+import sys
+
+import torch.distributed.run  # noqa: F401 - imported here so that no child pays for it
+import torchvision  # noqa: F401
+
+import diptych.cli.app
+import diptych.recognition.recognizer
+import diptych.synthesis.flow
+import diptych.synthesis.gan
+import diptych.synthesis.vae
+
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        os._exit(diptych.cli.app.run(json.loads(line)))
+    print(pid, flush=True)
+    _, status = os.waitpid(pid, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)

@@ -1,0 +1,81 @@
+"""Killed at random moments and run again with the same command, every kind of model ends bit for bit the same."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KILLS = 10
+COMMANDS = {
+    "recognizer": ["--network", "convnet", "--epochs", "15"],
+    "gan": ["--epochs", "6"],
+    "vae": ["--epochs", "8"],
+    "flow": ["--epochs", "4"],
+}
+
+
+class Nursery:
+    """Starts commands in processes of their own, see nursery.py."""
+
+    def __init__(self) -> None:
+        program = [sys.executable, str(Path(__file__).with_name("nursery.py"))]
+        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def start(self, command: list[str]) -> int:
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def ended(self) -> int:
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_killed_ten_times_the_final_weights_are_those_of_the_uninterrupted_run(kind, nursery, tmp_path):
+    def command(folder: Path) -> list[str]:
+        return ["fit", kind, "digits", "-o", str(folder), *COMMANDS[kind]]
+
+    def run(folder: Path) -> float:
+        start = time.monotonic()
+        nursery.start(command(folder))
+        assert nursery.ended() == 0
+        return time.monotonic() - start
+
+    run(tmp_path / "first")  # the machine's trial is run and remembered
+    seconds = run(tmp_path / "whole")
+    wanted = (tmp_path / "whole" / "weights.safetensors").read_bytes()
+    moments = random.Random(kind)
+    kills, rounds = 0, 0
+    while kills < KILLS:
+        folder = tmp_path / f"killed-{rounds}"
+        rounds += 1
+        while kills < KILLS and not (folder / "model.json").exists():
+            pid = nursery.start(command(folder))
+            time.sleep(moments.uniform(0, 0.7 * seconds))
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, signal.SIGKILL)
+            kills += nursery.ended() == -signal.SIGKILL
+        run(folder)
+        assert (folder / "weights.safetensors").read_bytes() == wanted
+        history = [json.loads(line)["seen_pictures"] for line in (folder / "history.jsonl").read_text().splitlines()]
+        assert history == sorted(set(history))
+        assert len(history) == 20
