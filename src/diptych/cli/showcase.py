@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from diptych.cli import console
@@ -52,17 +53,21 @@ class Shown:
         lines = [f"The recognizer reads {self.accuracy} of {self.accuracy.n} digits that it had not seen."]
         lines.append(f"Of what each synthesizer makes, {READ_AS}:")
         lines += [f"  {TITLES[kind]:<5} {score}" for kind, score in self.agreements.items()]
-        lines += [f"Look at {self.folder}/report.html", "Try next:", *(f"  {line}" for line in tries(self.folder))]
+        lines += [
+            f"Look at {self.folder}/report.html",
+            "Try next:",
+            *(f"  {command}" for _, command in tries(self.folder)),
+        ]
         return "\n".join(lines)
 
 
-def tries(folder: Path) -> list[str]:
-    """Commands worth trying after the demo."""
+def tries(folder: Path) -> list[tuple[str, str]]:
+    """What to try after the demo, and the command that does it."""
     return [
-        f"diptych sample {folder}/flow -n 64 --label 7 -o sevens",
-        f"diptych predict {folder}/recognizer sevens",
-        "diptych inspect PHOTOS          # a folder with one folder of pictures for each class",
-        "diptych fit recognizer PHOTOS --minutes 10",
+        ("make 64 sevens", f"diptych sample {folder}/flow -n 64 --label 7 -o sevens"),
+        ("let the recognizer read them", f"diptych predict {folder}/recognizer sevens"),
+        ("look at your own pictures, in one folder for each class", "diptych inspect PHOTOS"),
+        ("train on them", "diptych fit recognizer PHOTOS --minutes 10"),
     ]
 
 
@@ -97,7 +102,7 @@ def run(folder: Path) -> Shown:
         judged[kind] = agreement(synthesizer, recognizer, per_class=JUDGED)
         write_bytes(folder / f"{kind}.png", _sheet(judged[kind]))
     shown = Shown(folder, tested.scores["accuracy"], {kind: found.total for kind, found in judged.items()})
-    _report(shown, inspection, tested, judged).save(folder / "report.html")
+    _report(shown, inspection, tested, judged, test).save(folder / "report.html")
     return shown
 
 
@@ -109,7 +114,13 @@ def _sheet(found: Agreement) -> bytes:
     return figures.grid(by_class.swapaxes(0, 1).reshape(-1, *pixels.shape[1:]), columns=classes)
 
 
-def _report(shown: Shown, inspection: Report, tested: Report, judged: dict[str, Agreement]) -> Report:
+def _real(digits: Images) -> bytes:
+    """The same for real ones."""
+    rows = [np.flatnonzero(digits.labels == label)[:SHOWN] for label in range(len(digits.classes))]
+    return figures.grid(pixels_of(digits[np.stack(rows, axis=1).ravel()]), columns=len(rows))
+
+
+def _report(shown: Shown, inspection: Report, tested: Report, judged: dict[str, Agreement], test: Images) -> Report:
     page = Report("Diptych: a recognizer and three synthesizers of handwritten digits")
     page.scores["recognizer_accuracy"] = shown.accuracy
     page.scores |= {f"{TITLES[kind]} {READ_AS}": score for kind, score in shown.agreements.items()}
@@ -119,8 +130,9 @@ def _report(shown: Shown, inspection: Report, tested: Report, judged: dict[str, 
         f"Asked for each digit {JUDGED} times, the {TITLES[best]} obeys best. The recognizer is the judge, so these "
         "scores say whether a sample is legible, not whether the samples are varied.",
     ]
-    page.findings += [f"Try next: {line}" for line in tries(shown.folder)]
-    page.figures = {
+    page.tables["Try next"] = Table(["to", "run"], [list(pair) for pair in tries(shown.folder)])
+    page.figures = {"Real digits that no model was trained on": _real(test)}
+    page.figures |= {
         f"{TITLES[kind]}: samples, a column for each digit asked for": _sheet(found) for kind, found in judged.items()
     }
     page.parts = [tested, *(_part(shown.folder, kind, found) for kind, found in judged.items()), inspection]

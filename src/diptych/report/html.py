@@ -49,7 +49,7 @@ def _body(report: Report) -> str:
         for block in (
             _scores(report.scores),
             _findings(report.findings),
-            "".join(_figure(caption, data) for caption, data in report.figures.items()),
+            _figures(report.figures),
             "".join(_table(caption, table) for caption, table in report.tables.items()),
             _facts(report.facts),
         )
@@ -69,6 +69,11 @@ def _scores(scores: dict[str, Score]) -> str:
 def _findings(findings: list[str]) -> str:
     items = "".join(f"<li>{_safe(finding)}</li>" for finding in findings)
     return f'<ul class="findings">{items}</ul>' if items else ""
+
+
+def _figures(figures: dict[str, bytes]) -> str:
+    shown = "".join(_figure(caption, data) for caption, data in figures.items())
+    return f'<div class="figures">{shown}</div>' if shown else ""
 
 
 def _figure(caption: str, data: bytes) -> str:

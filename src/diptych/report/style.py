@@ -27,10 +27,11 @@ nav a:hover { text-decoration: underline; }
 .findings { margin: 0 0 1.6rem; padding: 0; list-style: none; }
 .findings li { border-left: 3px solid var(--accent); padding: .1rem 0 .1rem .9rem; margin: .55rem 0;
   max-width: 46rem; }
-figure { margin: 0 0 1.8rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
+figure { margin: 0 0 1.8rem; max-width: 100%; min-width: min(16rem, 100%); }
 figure img { display: block; max-width: 100%; height: auto; border-radius: .3rem; }
 figure img.png { image-rendering: pixelated; }
-figcaption { color: var(--soft); font-size: .88rem; margin-top: .5rem; max-width: 46rem; }
+figcaption { color: var(--soft); font-size: .88rem; margin-top: .5rem; contain: inline-size; }
 .table { overflow-x: auto; margin: 0 0 1.8rem; }
 table { border-collapse: collapse; font-size: .93rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
