@@ -1,6 +1,6 @@
 import torch
 
-from diptych.synthesis.flow import flow_matching_loss, guided, on_path, velocity_on_path
+from diptych.synthesis.flow import draw_times, flow_matching_loss, guided, on_path, velocity_of, velocity_on_path
 from diptych.synthesis.samplers import even_times, heun
 
 
@@ -29,6 +29,20 @@ def test_the_true_velocity_of_a_known_pair_carries_noise_to_the_picture():
     picture, noise = torch.randn(1, 3, 4, 4), torch.randn(2, 3, 4, 4)
     end = heun(lambda x, t: (picture - x) / (1 - t), noise, even_times(8) * 0.999)
     torch.testing.assert_close(end, picture.expand(2, -1, -1, -1), atol=0.02, rtol=0)
+
+
+def test_a_network_that_knows_the_picture_gives_the_velocity_of_the_path():
+    picture, noise, times = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([0.0, 0.9])
+    velocity = velocity_of(lambda x, t, y: picture)(on_path(noise, picture, times), times, torch.zeros(2))
+    torch.testing.assert_close(velocity, velocity_on_path(noise, picture), atol=1e-4, rtol=0)
+
+
+def test_times_lie_nearer_to_noise_for_large_pictures():
+    torch.manual_seed(0)
+    small, large = (draw_times(4000, size, torch.device("cpu")) for size in (8, 64))
+    assert 0.48 < small.mean() < 0.52
+    assert large.mean() < 0.4
+    assert 0 < large.min() < large.max() < 1
 
 
 def _velocity(x, t, labels):

@@ -1,5 +1,6 @@
 """Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
 from diptych.synthesis.synthesizer import Synthesizer
 
+NEAREST_END = 0.05  # a network's error in the picture is never magnified more than 1/0.05 times
+TOWARDS_NOISE = 0.25  # for each doubling of the size above 8 px
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -39,6 +42,28 @@ def flow_matching_loss(velocity: Velocity, noise: Tensor, pictures: Tensor, time
     """E‖v(x_t, t) − (x − noise)‖², the mean over values (conditional flow matching, 2023, equation 23)."""
     told = velocity(on_path(noise, pictures, times), times, labels)
     return (told.float() - velocity_on_path(noise, pictures)).square().mean()
+
+
+def velocity_of(network: nn.Module) -> Velocity:
+    """The velocity that leads to the picture which ``network`` expects: v = (x̂(x_t, t) − x_t) / (1 − t).
+
+    The network tells pictures, which have few degrees of freedom, and not velocities, which are noisy in every
+    pixel: a small network on patches has no room to pass all that noise through (Li & He 2025, "Back to basics").
+    """
+
+    def velocity(x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        expected: Tensor = network(x, times, labels)
+        return (expected.float() - x) / (1 - times).clamp(min=NEAREST_END)[:, None, None, None]
+
+    return velocity
+
+
+def draw_times(n: int, size: int, device: torch.device) -> Tensor:
+    """Times to learn at, (n,): logit-normal (Esser et al. 2024, section 3.1), nearer to noise for large pictures.
+
+    A large picture shows through more noise than a small one, so what is hard lies nearer to time 0.
+    """
+    return torch.sigmoid(torch.randn(n, device=device) - math.log2(size / 8) * TOWARDS_NOISE)
 
 
 def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
@@ -76,9 +101,8 @@ class _Regression:
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
         labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
-        # Most of what is hard lies in the middle of the way (Esser et al. 2024, section 3.1, logit-normal).
-        times = torch.sigmoid(torch.randn(len(images), device=images.device))
-        yield "flow", flow_matching_loss(self.network, torch.randn_like(images), images, times, labels)
+        times = draw_times(len(images), images.shape[-1], images.device)
+        yield "flow", flow_matching_loss(velocity_of(self.network), torch.randn_like(images), images, times, labels)
 
     def compilable(self) -> list[nn.Module]:
         return [self.network]
@@ -167,12 +191,18 @@ class Flow(Synthesizer):
         return self._carried(modules, latents, labels, 1.0)
 
     def _carried(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float) -> Tensor:
-        field = guided(modules["network"], labels, guidance)
-        return heun(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
+        field = guided(velocity_of(modules["network"]), labels, guidance)
+        *times, end = even_times(self.steps)
+        x = heun(field, noise.reshape(-1, 3, self.size_, self.size_), torch.stack(times))
+        # The last step goes straight to the picture expected: at time 1 no noise is left to tell the way from.
+        return x + (end - times[-1]) * field(x, times[-1])
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        field = guided(self.modules_["network"], labels, 1.0)
-        return heun(field, to_float(pixels), even_times(self.steps, reverse=True)).flatten(1)
+        times = even_times(self.steps, reverse=True)[1:]
+        # Back from where the last step began; the noise that is there is the same for every picture.
+        noise = torch.randn(1, *pixels.shape[1:], generator=torch.Generator().manual_seed(0)).to(pixels.device)
+        x = on_path(noise, to_float(pixels), times[:1].to(pixels.device))
+        return heun(guided(velocity_of(self.modules_["network"]), labels, 1.0), x, times).flatten(1)
 
     def _complete(self, prepared: Prepared) -> None:
         """Nothing is left to do."""
@@ -182,4 +212,6 @@ class Flow(Synthesizer):
         seeded = torch.Generator().manual_seed(0)
         noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
         times = torch.linspace(0.02, 0.98, len(pictures), device=pictures.device)
-        return {"held_out_loss": float(flow_matching_loss(modules["network"], noise, pictures, times, labels))}
+        return {
+            "held_out_loss": float(flow_matching_loss(velocity_of(modules["network"]), noise, pictures, times, labels))
+        }

@@ -149,6 +149,7 @@ class GAN(Synthesizer):
             "classes": len(prepared.classes),
             "latent": self.latent or (32 if small else 64),
             "width": 64 if gpu else 32,
+            "patch": 1 if prepared.size < 32 else 2,
         }
         few = len(prepared.train) < 20_000
         return Choices(
@@ -161,7 +162,7 @@ class GAN(Synthesizer):
         )
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
-        critic = {name: layout[name] for name in ("size", "classes", "width")}
+        critic = {name: layout[name] for name in ("size", "classes", "width", "patch")}
         return {"generator": Generator(**layout), "critic": Critic(**critic)}
 
     def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Game:

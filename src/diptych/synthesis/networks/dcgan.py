@@ -2,7 +2,8 @@
 
 What differs from 2015, so that it trains on a few hundred pictures: no batch normalisation on either side
 (the generator normalises each cell over its channels, so a picture never depends on its batch), and labels
-enter the critic by projection (Miyato & Koyama 2018).
+enter the critic by projection (Miyato & Koyama 2018). Large pictures are made and read in patches (space to
+depth), so that no convolution runs over every pixel.
 """
 
 import itertools
@@ -31,16 +32,16 @@ class Generator(nn.Module):
     cut off. ``classes=0`` makes it unconditional.
     """
 
-    def __init__(self, *, size: int, classes: int, latent: int = 64, width: int = 32) -> None:
+    def __init__(self, *, size: int, classes: int, latent: int = 64, width: int = 32, patch: int = 1) -> None:
         super().__init__()
-        self.latent, self.sides = latent, grids(size)[::-1]
+        self.latent, self.patch, self.sides = latent, patch, grids(size // patch)[::-1]
         widths = _widths(len(self.sides), width)[::-1]
         self.label = LabelEmbedding(classes, latent) if classes else None
         self.base = nn.Linear(latent * (2 if classes else 1), widths[0] * self.sides[0] ** 2)
         pairs = list(itertools.pairwise(widths))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
         self.refine = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
-        self.picture = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.picture = nn.Conv2d(widths[-1], 3 * patch**2, 3, padding=1)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Make pictures."""
@@ -49,17 +50,18 @@ class Generator(nn.Module):
         for up, side in zip(self.ups, self.sides[1:], strict=True):
             features = _unit(F.leaky_relu(up(features)[:, :, :side, :side], 0.2))
         features = _unit(F.leaky_relu(self.refine(features), 0.2))
-        return torch.tanh(self.picture(features))
+        return torch.tanh(F.pixel_shuffle(self.picture(features), self.patch))
 
 
 class Critic(nn.Module):
     """Pictures (B, 3, size, size) in -1..1 and labels (B,) to one logit each: above 0 is "real"."""
 
-    def __init__(self, *, size: int, classes: int, width: int = 32) -> None:
+    def __init__(self, *, size: int, classes: int, width: int = 32, patch: int = 1) -> None:
         super().__init__()
-        sides = grids(size)
+        self.patch = patch
+        sides = grids(size // patch)
         widths = _widths(len(sides), width)
-        self.first = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(3 * patch**2, widths[0], 3, padding=1)
         pairs = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
         self.features = nn.Linear(widths[-1] * sides[-1] ** 2, 4 * width)
@@ -68,7 +70,7 @@ class Critic(nn.Module):
 
     def forward(self, pictures: Tensor, labels: Tensor) -> Tensor:
         """Judge pictures."""
-        features = F.leaky_relu(self.first(pictures), 0.2)
+        features = F.leaky_relu(self.first(F.pixel_unshuffle(pictures, self.patch)), 0.2)
         for down in self.downs:
             features = F.leaky_relu(down(features), 0.2)
         inner = F.leaky_relu(self.features(features.flatten(1)), 0.2)
