@@ -40,8 +40,8 @@ same source as the training pictures: on pictures from elsewhere expect less, an
 
 ## Limits
 
-- It knows only the classes above. A picture unlike those it learned is marked `unknown`, as are about 1 % of
-  ordinary ones; that mark is a hint, not a guarantee.
+- It knows only the classes above, and names one of them whatever it is shown. The mark `unknown` (low energy) is a
+  hint: about 1 % of ordinary pictures get it, and many strange ones do not.
 - Pictures are seen whole, squashed to {facts["size"]} × {facts["size"]} px: details smaller than that are lost.
 - It repeats what its training pictures show, their gaps and habits included. Check each group of people or
   things that matters before decisions rest on it.

@@ -40,7 +40,7 @@ class Predictions:
         (N, K) float32, calibrated; a row of NaN for a picture that cannot be read.
     unknown
         (N,) bool: the picture is less like those learned than 99 % of the validation pictures are (by energy), or
-        cannot be read. About 1 % of ordinary pictures are told unknown, too.
+        cannot be read. A hint and no more: about 1 % of ordinary pictures get it, and many strange ones do not.
     errors
         Why a picture cannot be read, by row.
     """
