@@ -138,7 +138,7 @@ class Flow(Synthesizer):
 
     kind: ClassVar[str] = "flow"
     networks: ClassVar[tuple[str, ...]] = ("unet",)
-    seconds_after: ClassVar[float] = 20.0
+    seconds_after: ClassVar[float] = 24.0
 
     def __init__(
         self,
@@ -195,7 +195,8 @@ class Flow(Synthesizer):
         *times, end = even_times(self.steps)
         x = heun(field, noise.reshape(-1, 3, self.size_, self.size_), torch.stack(times))
         # The last step goes straight to the picture expected: at time 1 no noise is left to tell the way from.
-        return x + (end - times[-1]) * field(x, times[-1])
+        pictures: Tensor = x + (end - times[-1]) * field(x, times[-1])
+        return pictures
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
         times = even_times(self.steps, reverse=True)[1:]
