@@ -216,6 +216,28 @@ def test_the_mean_velocity_has_the_least_loss() -> None:
     assert all(loss(*other) > best + 1e-3 for other in ((0.8, 0.0), (1.2, 0.0), (1.0, 0.1), (1.0, -0.1)))
 
 
+class Told(nn.Module):
+    """A network that tells one picture, whatever it is shown."""
+
+    def __init__(self, pictures: Tensor) -> None:
+        super().__init__()
+        self.pictures = pictures
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        return self.pictures
+
+
+def test_the_expected_picture_gives_the_velocity() -> None:
+    noise, pictures, labels = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4), torch.zeros(5, dtype=torch.int64)
+    velocity = flow.velocity_of(Told(pictures))
+    for t in (0.0, 0.4, 0.95):
+        times = torch.full((5,), t)
+        told = velocity(flow.on_path(noise, pictures, times), times, labels)
+        torch.testing.assert_close(told, pictures - noise, atol=1e-4, rtol=1e-4)
+    nearly = velocity(pictures + 0.1, torch.ones(5), labels)  # an error of 0.1 at the very end
+    torch.testing.assert_close(nearly, torch.full_like(nearly, -0.1 / flow.NEAREST_END), atol=1e-4, rtol=1e-4)
+
+
 def test_heun_carries_noise_to_a_gaussian_with_an_error_of_second_order() -> None:
     noise = torch.linspace(-2, 2, 9).double()
     exact = MEAN + DEVIATION * noise
