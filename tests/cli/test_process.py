@@ -13,7 +13,7 @@ from tests.cli.conftest import Done
 
 def test_a_signal_saves_and_the_same_command_goes_on(colours: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    fit = [sys.executable, "-m", "diptych", "fit", "recognizer", str(colours), "-o", str(out), "--epochs", "100000"]
+    fit = [sys.executable, "-m", "diptych", "fit", "recognizer", str(colours), "-o", str(out), "--epochs", "4000"]
     notes = ""
     for number in (signal.SIGINT, signal.SIGTERM):
         with subprocess.Popen(
