@@ -35,4 +35,4 @@ def demo(
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(context_settings=SETTINGS)(demo)
+    app.command(context_settings=SETTINGS, short_help="Train all four models on built-in digits.")(demo)

@@ -118,7 +118,9 @@ def vae(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a VAE: pictures to a few numbers and back; the surest to train, the softest pictures.
+    """Train a VAE: pictures to a few numbers and back.
+
+    The surest to train; its pictures are the softest.
 
     Example: diptych fit vae photos/ -o models/pets-vae --size 64 --minutes 10
 
@@ -147,7 +149,9 @@ def flow(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a flow: noise is carried to pictures along learned paths; the best pictures, slower to sample.
+    """Train a flow: noise is carried to pictures.
+
+    The best pictures; slower to sample.
 
     Example: diptych fit flow photos/ -o models/pets-flow --size 64 --minutes 10
 
@@ -172,4 +176,4 @@ def _fit(kind: str, options: dict[str, Any], data: str, output: Path | None, val
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.add_typer(group, name="fit")
+    app.add_typer(group, name="fit", short_help="Train a recognizer, a GAN, a VAE or a flow.")

@@ -38,4 +38,4 @@ def inspect(
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(context_settings=SETTINGS)(inspect)
+    app.command(context_settings=SETTINGS, short_help="Look for what would spoil training.")(inspect)
