@@ -59,3 +59,18 @@ def test_modules_are_compiled_and_back_without_new_names():
     assert module._compiled_call_impl is not None
     machine.Machine(torch.device("cpu")).prepare([module], [module])
     assert module._compiled_call_impl is None
+
+
+def test_a_model_that_one_thread_serves_best_gets_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def step(on: machine.Machine) -> None:
+        time.sleep(0.01 * torch.get_num_threads())
+
+    many = machine.Machine(torch.device("cpu"), threads=2)
+    with many.threaded():
+        chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
+        assert chosen.threads == 1
+        with chosen.threaded():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2

@@ -101,6 +101,7 @@ class Run:
     def __iter__(self) -> Iterator[Tick]:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=self._rng_devices()))
+            stack.enter_context(self.machine.threaded())
             signals = stack.enter_context(Signals())
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
             self._checkpoint_at, self._checkpoint_cost = time.monotonic(), 0.0
@@ -256,10 +257,10 @@ class Run:
                 lambda rate: self.clock.expected(rate * world),
                 compilable=bool(self.task.compilable()),
             )
-        bf16, channels_last, compiled, rate = self.group.agree(
-            [chosen.bf16, chosen.channels_last, chosen.compile, rate]
+        bf16, channels_last, compiled, threads, rate = self.group.agree(
+            [chosen.bf16, chosen.channels_last, chosen.compile, chosen.threads, rate]
         )
-        chosen = machine.Machine(device, bool(bf16), bool(channels_last), bool(compiled))
+        chosen = machine.Machine(device, bool(bf16), bool(channels_last), bool(compiled), round(threads))
         chosen.prepare(self.modules.values(), self.task.compilable())
         every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
         self.group.average([t.data for t in every])

@@ -13,7 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,10 +34,21 @@ class Machine:
     bf16: bool = False
     channels_last: bool = False
     compile: bool = False
+    threads: int = 0  # on the CPU; 0: as many as torch takes by itself
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a model computes its losses."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    @contextmanager
+    def threaded(self) -> Iterator[None]:
+        """Within the block torch works with this machine's number of threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def place(self, tensor: Tensor) -> Tensor:
         """A batch of pictures in the memory format chosen."""
@@ -60,6 +71,7 @@ class Machine:
         parts = [describe(self.device), "bf16" if self.bf16 else "fp32"]
         parts += ["channels last"] if self.channels_last else []
         parts += ["compiled"] if self.compile else []
+        parts += [f"on {self.threads} of them"] if self.threads else []
         return ", ".join(parts)
 
 
@@ -135,8 +147,13 @@ def choose(
     for machine in eager:
         rates.measure(machine, step, batch)
     best = max(eager, key=rates.of)
+    if where.type == "cpu" and torch.get_num_threads() > 1:
+        # Small networks wait longer for each other's threads than they gain by them.
+        alone = replace(best, threads=1)
+        rates.measure(alone, step, batch)
+        best = max([best, alone], key=rates.of)
     if compilable and where.type != "mps" and expected(rates.of(best)) > WORTH_COMPILING_SECONDS:
-        compiled = Machine(where, best.bf16, best.channels_last, compile=True)
+        compiled = replace(best, compile=True)
         rates.measure(compiled, step, batch)
         best = max([best, compiled], key=rates.of)
     log.info("Machine: %s, about %.0f pictures a second", best, rates.of(best))
@@ -176,14 +193,15 @@ class _Remembered:
 
 def _rate(machine: Machine, step: Step, batch: int) -> float:
     """Pictures a second: the median step after a first one that is not counted."""
-    step(machine)
     seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds) < TRIAL_SECONDS and len(seconds) < TRIAL_STEPS):
-        start = time.perf_counter()
+    with machine.threaded():
         step(machine)
-        if machine.device.type == "cuda":
-            torch.cuda.synchronize(machine.device)
-        seconds.append(time.perf_counter() - start)
+        while len(seconds) < 3 or (sum(seconds) < TRIAL_SECONDS and len(seconds) < TRIAL_STEPS):
+            start = time.perf_counter()
+            step(machine)
+            if machine.device.type == "cuda":
+                torch.cuda.synchronize(machine.device)
+            seconds.append(time.perf_counter() - start)
     return batch / sorted(seconds)[len(seconds) // 2]
 
 
