@@ -1,8 +1,10 @@
 """What a synthesizer chooses from the data, the picture size and the machine, before it trains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from torch import nn
 
 from diptych.data.transforms import Augment
 from diptych.engine.schedule import Schedule, cosine
@@ -39,6 +41,14 @@ class Choices:
     def facts(self) -> dict[str, Any]:
         """All that a person may want to know of them; JSON-able."""
         return {"layout": dict(self.layout), "batch": self.batch, "learning_rate": self.lr, **self.more}
+
+
+def worth_compiling(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Those of the modules that run on a GPU.
+
+    On a processor, compiling a U-Net and its gradients can take minutes out of a budget of ten.
+    """
+    return [module for module in modules if next(module.parameters()).device.type == "cuda"]
 
 
 def length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:

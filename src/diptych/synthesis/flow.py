@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from diptych.data.transforms import to_float
 from diptych.engine.optim import adamw
 from diptych.errors import UsageError
-from diptych.synthesis.choices import Choices
+from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.networks.unet import UNet
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
@@ -105,7 +105,7 @@ class _Regression:
         yield "flow", flow_matching_loss(velocity_of(self.network), torch.randn_like(images), images, times, labels)
 
     def compilable(self) -> list[nn.Module]:
-        return [self.network]
+        return worth_compiling([self.network])
 
     def before_step(self, progress: float) -> None:
         """Nothing follows the progress."""

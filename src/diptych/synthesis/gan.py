@@ -12,7 +12,7 @@ from diptych.data.images import Images
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
 from diptych.synthesis.augmentation import diff_augment
-from diptych.synthesis.choices import Choices
+from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.networks.dcgan import Critic, Generator
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
@@ -84,7 +84,8 @@ class _Game:
         yield "generator", self.generator_loss(self.critic(diff_augment(made, self.augment), labels).float())
 
     def compilable(self) -> list[nn.Module]:
-        return [self.generator]  # the critic's penalty needs second derivatives, which compiled modules lack
+        # Not the critic: its penalty needs second derivatives, which compiled modules lack.
+        return worth_compiling([self.generator])
 
     def before_step(self, progress: float) -> None:
         """Nothing follows the progress."""

@@ -14,7 +14,7 @@ from diptych.data.transforms import to_float
 from diptych.engine.optim import adamw
 from diptych.errors import UsageError
 from diptych.synthesis import preparation
-from diptych.synthesis.choices import Choices
+from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.mixture import Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder
 from diptych.synthesis.preparation import GEOMETRY, Prepared
@@ -91,7 +91,7 @@ class _Autoencoder:
         yield "autoencoder", negative_elbo(nll, kl, self.weight)
 
     def compilable(self) -> list[nn.Module]:
-        return [self.encoder, self.decoder]
+        return worth_compiling([self.encoder, self.decoder])
 
     def before_step(self, progress: float) -> None:
         """The KL term comes in slowly, after the decoder has learnt to use its latents."""
