@@ -58,12 +58,12 @@ def velocity_of(network: nn.Module) -> Velocity:
     return velocity
 
 
-def draw_times(n: int, size: int, device: torch.device) -> Tensor:
-    """Times to learn at, (n,): logit-normal (Esser et al. 2024, section 3.1), nearer to noise for large pictures.
+def learning_times(normal: Tensor, size: int) -> Tensor:
+    """Standard normal draws (B,) to the times to learn at, 0..1: a logit-normal (Esser et al. 2024, section 3.1).
 
     A large picture shows through more noise than a small one, so what is hard lies nearer to time 0.
     """
-    return torch.sigmoid(torch.randn(n, device=device) - math.log2(size / 8) * TOWARDS_NOISE)
+    return torch.sigmoid(normal - math.log2(size / 8) * TOWARDS_NOISE)
 
 
 def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
@@ -101,7 +101,7 @@ class _Regression:
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
         labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
-        times = draw_times(len(images), images.shape[-1], images.device)
+        times = learning_times(torch.randn(len(images), device=images.device), images.shape[-1])
         yield "flow", flow_matching_loss(velocity_of(self.network), torch.randn_like(images), images, times, labels)
 
     def compilable(self) -> list[nn.Module]:
@@ -209,10 +209,11 @@ class Flow(Synthesizer):
         """Nothing is left to do."""
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
-        """The regression's loss, at the same noise and times each time."""
+        """The regression's loss, at times spread as in training, and the same noise each time."""
         seeded = torch.Generator().manual_seed(0)
         noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
-        times = torch.linspace(0.02, 0.98, len(pictures), device=pictures.device)
+        even = (torch.arange(len(pictures), device=pictures.device) + 0.5) / len(pictures)
+        times = learning_times(torch.special.ndtri(even), self.size_)
         return {
             "held_out_loss": float(flow_matching_loss(velocity_of(modules["network"]), noise, pictures, times, labels))
         }
