@@ -1,3 +1,4 @@
+import os
 import time
 
 import torch
@@ -25,6 +26,21 @@ def test_the_fastest_candidate_is_chosen_and_remembered(tmp_path, monkeypatch):
     assert len(calls) == tried
 
 
+def test_what_was_measured_long_ago_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    steps = []
+
+    def choose() -> None:
+        machine.choose(steps.append, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
+
+    choose()
+    once = len(steps)
+    for file in (tmp_path / "diptych" / "rates").iterdir():
+        os.utime(file, (0, 0))
+    choose()
+    assert len(steps) >= 2 * once - 8
+
+
 def test_a_candidate_that_does_not_work_is_passed_over(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
@@ -45,7 +61,7 @@ def test_compilation_is_tried_on_long_runs_only(tmp_path, monkeypatch):
     def chosen(seconds: float) -> machine.Machine:
         return machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: seconds, compilable=True)[0]
 
-    assert not chosen(10).compile
+    assert not chosen(600).compile
     assert chosen(3600).compile
 
 

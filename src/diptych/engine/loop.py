@@ -94,9 +94,10 @@ class Run:
         self.seen_pictures = 0
         self._ticks, self._steps = 0, 0  # ticks so far; steps since the last one
         self._totals: dict[str, Tensor] = {}  # losses since the last tick
+        self._continued: tuple[machine.Machine, float] | None = None  # a continued run's machine and rate
         self._restore()
         self.history = History(folder if self.group.leader else None, self.seen_pictures)
-        self.machine = self._chosen_machine()
+        self.machine = self._begin()
 
     def __iter__(self) -> Iterator[Tick]:
         with ExitStack() as stack:
@@ -221,6 +222,7 @@ class Run:
             "seen_pictures": self.seen_pictures,
             "seconds": self.clock.seconds,
             "plan": self.clock.plan.numbers(),
+            "machine": [self.group.device.type, *self.machine.numbers()],
             "ticks": self._ticks,
             "steps": self._steps,
             "totals": self._totals,
@@ -242,31 +244,38 @@ class Run:
         self.clock.plan = Plan.of(state["plan"])
         self._ticks, self._steps = state["ticks"], state["steps"]
         self._totals = {p: total.to(self.group.device) for p, total in state["totals"].items()}
+        kind, *numbers = state["machine"]
+        if kind == self.group.device.type:
+            rate = self.seen_pictures / max(state["seconds"], 1.0)
+            self._continued = machine.Machine.of(self.group.device, numbers), rate
         log.info("Continuing after %d pictures.", self.seen_pictures)
 
-    def _chosen_machine(self) -> machine.Machine:
-        """Choose the machine by trial, lay the run out in time, and make all processes start alike."""
-        world, device = self.group.world, self.group.device
+    def _begin(self) -> machine.Machine:
+        """Settle the machine, lay the run out in time, and make all processes start alike."""
+        chosen, rate = self._continued or self._chosen()
+        *numbers, rate = self.group.agree([*chosen.numbers(), rate])
+        chosen = machine.Machine.of(self.group.device, numbers)
+        chosen.prepare(self.modules.values(), self.task.compilable())
+        every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
+        self.group.average([t.data for t in every])
+        self.clock.lay_out(rate, self.seen_pictures)
+        self.clock.plan = Plan.of(self.group.agree(self.clock.plan.numbers()))
+        return chosen
+
+    def _chosen(self) -> tuple[machine.Machine, float]:
+        """The machine that a trial finds fastest, and the rate of all processes together."""
+        world = self.group.world
         trial = Trial(self.task, self.modules, self.recipe, self.feed)
         with torch.random.fork_rng(devices=self._rng_devices()):
             chosen, rate = machine.choose(
                 trial,
                 self.recipe.batch // world,
                 trial.key(),
-                device,
+                self.group.device,
                 lambda rate: self.clock.expected(rate * world),
                 compilable=bool(self.task.compilable()),
             )
-        bf16, channels_last, compiled, threads, rate = self.group.agree(
-            [chosen.bf16, chosen.channels_last, chosen.compile, chosen.threads, rate]
-        )
-        chosen = machine.Machine(device, bool(bf16), bool(channels_last), bool(compiled), round(threads))
-        chosen.prepare(self.modules.values(), self.task.compilable())
-        every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
-        self.group.average([t.data for t in every])
-        self.clock.lay_out(rate * world, self.seen_pictures)
-        self.clock.plan = Plan.of(self.group.agree(self.clock.plan.numbers()))
-        return chosen
+        return chosen, rate * world
 
     def _parameter_groups(self) -> Iterator[dict[str, Any]]:
         for some in self._optimizers.values():

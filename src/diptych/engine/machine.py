@@ -1,20 +1,23 @@
 """The machine: device, precision, memory format and compilation, chosen by a short timed trial and remembered.
 
 Which of them is fastest differs by processor, network and picture size, by a factor of three either way, so it is
-measured: a few real steps each. The rates are kept in the user's cache folder, keyed by all that they depend on;
-a second run on the same machine chooses the same, which exact resumption needs.
+measured: a few real steps each. The rates are kept in the user's cache folder for a day, keyed by all that they
+depend on: a second run on the same machine chooses the same, and a busy hour is not remembered for ever. (A run that
+is continued keeps the machine that it began on.)
 """
 
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +26,9 @@ from diptych import files
 
 log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.5, 50  # for each candidate, after its first step: whichever is over first
-WORTH_COMPILING_SECONDS = 300  # compiling costs about half a minute: tried only on runs longer than this
+# Compiling costs half a minute to minutes; it is tried only on runs longer than this. On a CPU it gains little.
+WORTH_COMPILING_SECONDS = {"cpu": 1800, "cuda": 120}
+REMEMBERED_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,16 @@ class Machine:
     @property
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def numbers(self) -> list[float]:
+        """All but the device as numbers, for a checkpoint or a message."""
+        return [self.bf16, self.channels_last, self.compile, self.threads]
+
+    @classmethod
+    def of(cls, where: torch.device, numbers: Sequence[float]) -> Self:
+        """The machine on ``where`` that :meth:`numbers` gave."""
+        bf16, channels_last, compiled, threads = numbers
+        return cls(where, bool(bf16), bool(channels_last), bool(compiled), round(threads))
 
     def __str__(self) -> str:
         parts = [describe(self.device), "bf16" if self.bf16 else "fp32"]
@@ -152,7 +167,7 @@ def choose(
         alone = replace(best, threads=1)
         rates.measure(alone, step, batch)
         best = max([best, alone], key=rates.of)
-    if compilable and where.type != "mps" and expected(rates.of(best)) > WORTH_COMPILING_SECONDS:
+    if compilable and expected(rates.of(best)) > WORTH_COMPILING_SECONDS.get(where.type, math.inf):
         compiled = replace(best, compile=True)
         rates.measure(compiled, step, batch)
         best = max([best, compiled], key=rates.of)
@@ -169,7 +184,8 @@ class _Remembered:
         self._path = cache_folder() / "rates" / f"{name}.json"
         self._rates: dict[str, float] = {}
         try:
-            self._rates = json.loads(self._path.read_text(encoding="utf-8"))
+            if time.time() - self._path.stat().st_mtime < REMEMBERED_SECONDS:
+                self._rates = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             log.debug("no rates are known yet for this network on this machine")
 
