@@ -38,8 +38,7 @@ class Nursery:
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # closes both pipes, which ends it
 
 
 @pytest.fixture(scope="module")
