@@ -46,9 +46,10 @@ def non_saturating_loss(fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
-    """E‖∇D(x)‖², the R1 penalty at real pictures (Mescheder et al. 2018, equation 9); ``pictures`` need gradients.
+    """E‖∇D(x)‖², the R1 penalty at real or R2 at made pictures (Mescheder et al. 2018, equation 9).
 
     It keeps the game converging near its end: the critic may not have slope where the pictures already are.
+    ``pictures`` need gradients.
     """
     (slope,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
     return slope.float().square().sum(dim=(1, 2, 3)).mean()
@@ -62,6 +63,7 @@ class _Game:
         self.choices = choices
         self.latent: int = choices.layout["latent"]
         self.augment, self.penalty = choices.more["augment"], choices.more["penalty"]
+        self.weight = self.penalty
         self.generator_loss = minimax_loss if loss == "minimax" else non_saturating_loss
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -78,9 +80,10 @@ class _Game:
         noise = torch.randn(len(images), self.latent, device=images.device)
         made = self.generator(noise, labels)
         real = diff_augment(images, self.augment).requires_grad_(True)
-        told = self.critic(real, labels)
-        loss = critic_loss(told.float(), self.critic(diff_augment(made.detach(), self.augment), labels).float())
-        yield "critic", loss + 0.5 * self.penalty * gradient_penalty(told, real)
+        fake = diff_augment(made.detach(), self.augment).requires_grad_(True)
+        on_real, on_fake = self.critic(real, labels), self.critic(fake, labels)
+        penalty = gradient_penalty(on_real, real) + gradient_penalty(on_fake, fake)
+        yield "critic", critic_loss(on_real.float(), on_fake.float()) + 0.5 * self.weight * penalty
         yield "generator", self.generator_loss(self.critic(diff_augment(made, self.augment), labels).float())
 
     def compilable(self) -> list[nn.Module]:
@@ -88,7 +91,8 @@ class _Game:
         return worth_compiling([self.generator])
 
     def before_step(self, progress: float) -> None:
-        """Nothing follows the progress."""
+        """The penalty falls to a tenth: strong while the pictures are far apart, weak while details form."""
+        self.weight = self.penalty * 0.1**progress
 
 
 class GAN(Synthesizer):
@@ -159,7 +163,7 @@ class GAN(Synthesizer):
             lr=self.lr or (2e-3 if small else 1e-3),
             schedule=hold_then_fall(0.5),
             # A small picture has no room for shifts, and is learnt before the critic has learnt it by heart.
-            more={"augment": 1.0 if few and not small else 0.0, "penalty": 1.0},
+            more={"augment": 1.0 if few and not small else 0.0, "penalty": 1.0 if small else 3.0},
         )
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:

@@ -28,6 +28,8 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 def enlarge(features: Tensor, side: int) -> Tensor:
     """Repeat cells until the grid is ``side`` × ``side`` (nearest neighbour)."""
+    if features.shape[-1] == side:
+        return features
     return F.interpolate(features, size=(side, side), mode="nearest")
 
 

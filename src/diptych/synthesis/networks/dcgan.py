@@ -1,9 +1,10 @@
-"""DCGAN (Radford et al. 2015) at any size, on class: a generator and a critic of strided convolutions.
+"""DCGAN (Radford et al. 2015) at any size, on class: an all-convolutional generator and critic.
 
 What differs from 2015, so that it trains on a few hundred pictures: no batch normalisation on either side
-(the generator normalises each cell over its channels, so a picture never depends on its batch), and labels
-enter the critic by projection (Miyato & Koyama 2018). Large pictures are made and read in patches (space to
-depth), so that no convolution runs over every pixel.
+(the generator normalises each cell over its channels, so a picture never depends on its batch); grids are
+enlarged and then convolved, since transposed convolutions leave a chequerboard (Odena et al. 2016); labels enter
+the critic by projection (Miyato & Koyama 2018). Large pictures are made and read in patches (space to depth), so
+that no convolution runs over every pixel.
 """
 
 import itertools
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.synthesis.networks.blocks import LabelEmbedding, grids
+from diptych.synthesis.networks.blocks import LabelEmbedding, enlarge, grids
 
 
 def _widths(levels: int, width: int) -> list[int]:
@@ -28,8 +29,9 @@ def _unit(features: Tensor) -> Tensor:
 class Generator(nn.Module):
     """Noise (B, latent) and labels (B,) to pictures (B, 3, size, size) in -1..1.
 
-    Transposed 4 × 4 convolutions of stride 2 double the grid; where a grid is odd, its last row and column are
-    cut off. ``classes=0`` makes it unconditional.
+    The code, noise and class together, makes the coarsest grid and then scales and shifts every layer: where it
+    entered only at the bottom, the generator of large pictures learnt to ignore the noise. ``classes=0`` makes it
+    unconditional.
     """
 
     def __init__(self, *, size: int, classes: int, latent: int = 64, width: int = 32, patch: int = 1) -> None:
@@ -37,19 +39,21 @@ class Generator(nn.Module):
         self.latent, self.patch, self.sides = latent, patch, grids(size // patch)[::-1]
         widths = _widths(len(self.sides), width)[::-1]
         self.label = LabelEmbedding(classes, latent) if classes else None
-        self.base = nn.Linear(latent * (2 if classes else 1), widths[0] * self.sides[0] ** 2)
-        pairs = list(itertools.pairwise(widths))
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
-        self.refine = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
+        code = latent * (2 if classes else 1)
+        self.base = nn.Linear(code, widths[0] * self.sides[0] ** 2)
+        pairs = [(widths[0], widths[0]), *itertools.pairwise(widths), (widths[-1], widths[-1])]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairs)
+        self.codes = nn.ModuleList(nn.Linear(code, 2 * b) for _, b in pairs)
         self.picture = nn.Conv2d(widths[-1], 3 * patch**2, 3, padding=1)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Make pictures."""
         code = noise if self.label is None else torch.cat([noise, _unit(self.label(labels))], dim=1)
         features = _unit(self.base(code).reshape(len(noise), -1, self.sides[0], self.sides[0]))
-        for up, side in zip(self.ups, self.sides[1:], strict=True):
-            features = _unit(F.leaky_relu(up(features)[:, :, :side, :side], 0.2))
-        features = _unit(F.leaky_relu(self.refine(features), 0.2))
+        for conv, scale_shift, side in zip(self.convs, self.codes, [*self.sides, self.sides[-1]], strict=True):
+            features = _unit(F.leaky_relu(conv(enlarge(features, side)), 0.2))
+            scale, shift = scale_shift(code)[:, :, None, None].chunk(2, dim=1)
+            features = features * (1 + scale) + shift
         return torch.tanh(F.pixel_shuffle(self.picture(features), self.patch))
 
 
