@@ -151,7 +151,7 @@ class Run:
 
     def _step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One step of every player on one batch."""
-        torch.manual_seed(_mixed(self.recipe.seed, self.seen_pictures, self.group.rank))
+        self._seed(_mixed(self.recipe.seed, self.seen_pictures, self.group.rank))
         progress = self.progress
         factor = self.recipe.schedule(progress)
         for group in self._parameter_groups():
@@ -281,6 +281,14 @@ class Run:
         for some in self._optimizers.values():
             for optimizer in some:
                 yield from optimizer.param_groups
+
+    def _seed(self, seed: int) -> None:
+        # Not torch.manual_seed, which asks after every kind of device: over a millisecond a step.
+        torch.default_generator.manual_seed(seed)
+        if self.group.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.group.device.type == "mps":
+            torch.mps.manual_seed(seed)
 
     def _set_training(self, training: bool) -> None:
         for module in self.modules.values():

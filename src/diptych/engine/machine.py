@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from diptych import files
 
 log = logging.getLogger("diptych")
-TRIAL_SECONDS, TRIAL_STEPS = 0.5, 50  # for each candidate, after its first step: whichever is over first
+TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
 # Compiling costs half a minute to minutes; it is tried only on runs longer than this. On a CPU it gains little.
 WORTH_COMPILING_SECONDS = {"cpu": 1800, "cuda": 120}
 REMEMBERED_SECONDS = 24 * 3600
