@@ -27,7 +27,7 @@ from diptych.report import Report, Table, figures
 
 log = logging.getLogger("diptych")
 SCORED_ON_THE_WAY = 1000  # validation pictures at most
-SCORING_SHARE = 0.05  # of the time at most goes into scores on the way
+SCORING_SHARE = 0.02  # of the time at most goes into scores on the way
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
 
 
