@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/diptych demo -o demo
 
 test: setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff format --check .
