@@ -27,7 +27,8 @@ def launched(folder: Path, processes: int) -> None:
     program.write_text(PROGRAM)
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    subprocess.run([*command, str(program), str(folder), root], check=True, timeout=120, capture_output=True)
+    done = subprocess.run([*command, str(program), str(folder), root], timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_processes_train_the_model_of_one(tmp_path):
