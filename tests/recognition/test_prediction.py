@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from diptych.errors import PictureError
-from diptych.recognition.prediction import Reading, spread
+from diptych.recognition.answers import spread
+from diptych.recognition.prediction import Reading
 
 LOGITS = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
 

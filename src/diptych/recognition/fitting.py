@@ -19,8 +19,9 @@ from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe, Tick
 from diptych.metrics import classification as scores
 from diptych.recognition import calibration, choices, evaluation, networks, preparation
+from diptych.recognition.answers import logits
 from diptych.recognition.choices import Choices
-from diptych.recognition.prediction import LABEL_SHOWN, Reading, logits
+from diptych.recognition.prediction import LABEL_SHOWN, Reading
 from diptych.recognition.preparation import Prepared
 from diptych.recognition.training import Classification
 from diptych.report import Report, Table, figures

@@ -14,7 +14,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
-from diptych.recognition import choices, evaluation, networks, prediction, preparation
+from diptych.recognition import answers, choices, evaluation, networks, preparation
 from diptych.recognition.card import card
 from diptych.recognition.fitting import Fitted, calibrated, fit
 from diptych.recognition.networks import Network
@@ -134,8 +134,8 @@ class Recognizer:
         network = self._fitted()
         errors = images.unreadable(self.size_)
         good = preparation.all_but(len(images), errors)
-        answers = prediction.logits(network, images[good] if errors else images, self.size_)
-        return self._reading.predictions(prediction.spread(answers, good), errors)
+        told = answers.logits(network, images[good] if errors else images, self.size_)
+        return self._reading.predictions(answers.spread(told, good), errors)
 
     def embed(self, images: Images) -> Tensor:
         """What the network sees in each picture, before it names it: (N, D) float32, each of unit length.
@@ -150,7 +150,7 @@ class Recognizer:
         if errors:
             reasons = preparation.named([str(error) for error in errors.values()])
             raise DataError(f"Pictures that cannot be read have no embedding: {reasons}. Use images.readable(size).")
-        return F.normalize(prediction.features(network, images, self.size_), dim=1)
+        return F.normalize(answers.features(network, images, self.size_), dim=1)
 
     def calibrate(self, images: Images) -> Self:
         """Set the confidence and the threshold of "unknown" from labelled pictures not trained on.
@@ -159,7 +159,7 @@ class Recognizer:
         """
         network = self._fitted()
         known = self._judgeable(images)
-        self._reading = calibrated(prediction.logits(network, known, self.size_), known)
+        self._reading = calibrated(answers.logits(network, known, self.size_), known)
         self._facts["calibration"] = self._calibration()
         return self
 
@@ -175,8 +175,8 @@ class Recognizer:
         """
         network = self._fitted()
         known = self._judgeable(images)
-        answers = prediction.logits(network, known, self.size_, title="Evaluating")
-        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, answers, self._reading)
+        told = answers.logits(network, known, self.size_, title="Evaluating")
+        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, told, self._reading)
         if len(known) < len(images):
             report.facts["pictures given"] = len(images)
         if known.skipped:
