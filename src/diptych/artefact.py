@@ -5,6 +5,7 @@
     models/pets/
       model.json            format, kind, parameters, classes, preprocessing, versions; written last
       weights.safetensors   final weights
+      memory.safetensors    of a recognizer: how it saw its training pictures
       data.json             what it was trained on
       README.md             model card
       report.html           what a person looks at
@@ -29,7 +30,7 @@ from diptych.files import write_bytes, write_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FORMAT", "Artefact", "facts", "read", "write", "write_bytes", "write_text"]
+__all__ = ["FORMAT", "Artefact", "beside", "data", "facts", "pack", "read", "write", "write_bytes", "write_text"]
 
 FORMAT = 1
 _VERSIONED = ("diptych", "torch", "torchvision", "timm", "numpy", "pillow")
@@ -59,6 +60,7 @@ def write(
     data: Mapping[str, Any] | None = None,
     card: str = "",
     report: Page | None = None,
+    beside: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Save a model into ``folder``, replacing the one that is there; returns the folder.
 
@@ -74,14 +76,20 @@ def write(
         The model card, Markdown, for ``README.md``.
     report
         The page for ``report.html``.
+    beside
+        Further files by name; of safetensors (see :func:`pack`) the checksum is added to the facts.
     """
     target = Path(folder)
-    packed = _pack(weights)
+    packed, more = pack(weights), dict(beside or {})
     written = {"format": FORMAT, **facts, "versions": _versions()}
     written["weights_sha256"] = hashlib.sha256(packed).hexdigest()
+    tensors = {name: content for name, content in more.items() if name.endswith(".safetensors")}
+    written["beside_sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in tensors.items()}
     # While model.json is away the folder is no model, so no moment pairs old facts with new weights.
     (target / "model.json").unlink(missing_ok=True)
     write_bytes(target / "weights.safetensors", packed)
+    for name, content in more.items():
+        write_bytes(target / name, content)
     if data is not None:
         write_text(target / "data.json", _json(data))
     if card:
@@ -100,26 +108,54 @@ def read(folder: str | Path, kind: str | None = None) -> Artefact:
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or is not of this ``kind``.
     """
+    told = facts(folder, kind)
+    path = Path(folder) / "weights.safetensors"
+    return Artefact(Path(folder), told, _tensors(path, told.get("weights_sha256")))
+
+
+def beside(found: Artefact, name: str) -> "dict[str, Tensor] | None":
+    """The tensors of a further file of the model; ``None`` if it was saved without one.
+
+    Raises
+    ------
+    ArtefactError
+        The file is damaged or missing.
+    """
+    checksum = found.facts.get("beside_sha256", {}).get(name)
+    return None if checksum is None else _tensors(found.folder / name, checksum)
+
+
+def data(folder: str | Path) -> dict[str, Any]:
+    """What the model in ``folder`` was trained on (its ``data.json``); empty where it does not say.
+
+    Raises
+    ------
+    ArtefactError
+        The file is damaged.
+    """
+    path = Path(folder) / "data.json"
+    return _object(path, _text(path)) if path.exists() else {}
+
+
+def _tensors(path: Path, checksum: str | None) -> "dict[str, Tensor]":
+    """The tensors of a safetensors file by name, on the CPU."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    told = facts(folder, kind)
-    path = Path(folder) / "weights.safetensors"
     try:
         packed = path.read_bytes()
     except FileNotFoundError:
         raise _damaged(path, "it is missing") from None
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
-    if told.get("weights_sha256") not in (None, hashlib.sha256(packed).hexdigest()):
+    if checksum not in (None, hashlib.sha256(packed).hexdigest()):
         raise _damaged(path, "its checksum does not match")
     try:
-        weights = load(packed)
+        held = load(packed)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    del packed
-    return Artefact(Path(folder), told, {name: torch.as_tensor(t) for name, t in weights.items()})
+    return {name: torch.as_tensor(tensor) for name, tensor in held.items()}
 
 
 def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
@@ -181,7 +217,8 @@ def _damaged(path: Path, why: str) -> ArtefactError:
     )
 
 
-def _pack(weights: "Mapping[str, Tensor]") -> bytes:
+def pack(weights: "Mapping[str, Tensor]") -> bytes:
+    """Tensors by name as the bytes of a safetensors file."""
     import torch
     from safetensors.torch import save
 

@@ -19,8 +19,9 @@ from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe, Tick
 from diptych.metrics import classification as scores
 from diptych.recognition import calibration, choices, evaluation, networks, preparation
-from diptych.recognition.answers import logits
+from diptych.recognition.answers import features, logits
 from diptych.recognition.choices import Choices
+from diptych.recognition.memory import MOST, Memory, rows_to_remember
 from diptych.recognition.prediction import LABEL_SHOWN, Reading
 from diptych.recognition.preparation import Prepared
 from diptych.recognition.training import Classification
@@ -30,6 +31,8 @@ log = logging.getLogger("diptych")
 SCORED_ON_THE_WAY = 1000  # validation pictures at most
 SCORING_SHARE = 0.02  # of the time at most goes into scores on the way
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
+MEMORY_SHARE = 0.05  # of a time budget at most goes into remembering training pictures,
+LEAST_REMEMBERED = 200  # but so many are remembered
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Fitted:
     network: networks.Network
     size: int
     reading: Reading
+    memory: Memory
     report: Report
     facts: dict[str, Any]
     data: dict[str, Any]
@@ -63,7 +67,9 @@ def fit(
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
     task = Classification(network, chosen.training, chosen.lr, multi_label=training.multi_label)
-    reserve = REPORT_SECONDS + _scoring_seconds(network, sample, len(prepared.validation))
+    each = _seconds_a_picture(network, sample)
+    kept = training[rows_to_remember(training.labels, _affordable(each, chosen.minutes))]
+    reserve = REPORT_SECONDS + each * (len(prepared.validation) + len(kept))
     run = Run(
         task,
         training,
@@ -75,8 +81,9 @@ def fit(
     )
     answers = _train(run, network, prepared.validation, size)
     machine.Machine(run.machine.device).prepare([network], [network])  # as a loaded model is: plain
+    memory = Memory.of(features(network, kept, size), kept.labels, kept.paths)
     reading = calibrated(answers, prepared.validation)
-    return _judged(run, network, chosen, prepared, answers, reading, parameters)
+    return _judged(run, network, chosen, prepared, answers, reading, memory, parameters)
 
 
 def calibrated(answers: Tensor, images: Images) -> Reading:
@@ -114,8 +121,13 @@ def _recipe(chosen: Choices, pictures: int, reserve: float, seed: int) -> Recipe
     )
 
 
-def _scoring_seconds(network: nn.Module, sample: Tensor, pictures: int) -> float:
-    """About how long scoring so many pictures will take, from a trial on a few."""
+def _affordable(each: float, minutes: float | None) -> int:
+    """How many pictures to remember, where ``each`` takes so many seconds: whatever the budget, a few."""
+    return MOST if minutes is None else min(MOST, max(LEAST_REMEMBERED, int(MEMORY_SHARE * 60 * minutes / each)))
+
+
+def _seconds_a_picture(network: nn.Module, sample: Tensor) -> float:
+    """About how long scoring a picture will take, from a trial on a few."""
     where = machine.device()
     few = to_float(sample[:32].to(where))
     network.to(where).eval()
@@ -126,7 +138,7 @@ def _scoring_seconds(network: nn.Module, sample: Tensor, pictures: int) -> float
             network(few)
             seconds.append(time.monotonic() - start)
     network.train()
-    return 1.5 * seconds[-1] * pictures / len(few)
+    return 1.5 * seconds[-1] / len(few)
 
 
 def _train(run: Run, network: networks.Network, validation: Images, size: int) -> Tensor:
@@ -161,6 +173,7 @@ def _judged(
     prepared: Prepared,
     answers: Tensor,
     reading: Reading,
+    memory: Memory,
     parameters: Mapping[str, Any],
 ) -> Fitted:
     """Report, facts and data of a run that has ended."""
@@ -187,8 +200,8 @@ def _judged(
         "training": told,
     }
     _complete(report, run.history.records, prepared, facts)
-    data = _data(prepared, parameters["seed"])
-    return Fitted(network, chosen.size, reading, report, facts, data, run.leader)
+    data = _data(prepared, memory, parameters["seed"])
+    return Fitted(network, chosen.size, reading, memory, report, facts, data, run.leader)
 
 
 def _complete(
@@ -204,7 +217,7 @@ def _complete(
     report.facts |= {"network": facts["network"], "size": facts["size"], **shown}
 
 
-def _data(prepared: Prepared, seed: int) -> dict[str, Any]:
+def _data(prepared: Prepared, memory: Memory, seed: int) -> dict[str, Any]:
     """What ``data.json`` holds."""
     training, validation = prepared.training, prepared.validation
     return {
@@ -214,6 +227,7 @@ def _data(prepared: Prepared, seed: int) -> dict[str, Any]:
             "fingerprint": validation.fingerprint(),
             "pictures": validation.paths.tolist(),
         },
+        "remembered": list(memory.paths),
         "split_seed": seed,
         "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
     }

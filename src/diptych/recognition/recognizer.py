@@ -1,7 +1,6 @@
 """``Recognizer``: tells what is in a picture, how sure it is, and when it does not know."""
 
 import logging
-import shutil
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,8 @@ from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.recognition import answers, choices, evaluation, networks, preparation
 from diptych.recognition.card import card
 from diptych.recognition.fitting import Fitted, calibrated, fit
+from diptych.recognition.memory import FILE as MEMORY
+from diptych.recognition.memory import Memory
 from diptych.recognition.networks import Network
 from diptych.recognition.prediction import Predictions, Reading
 from diptych.report import Report
@@ -24,7 +25,13 @@ from diptych.report import Report
 log = logging.getLogger("diptych")
 KIND = "recognizer"
 PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "seed")
-CARRIED = ("README.md", "data.json", "report.html", "history.jsonl")  # what a loaded model takes along when saved
+CARRIED = (
+    "README.md",
+    "data.json",
+    "report.html",
+    "history.jsonl",
+    MEMORY,
+)  # what a loaded model takes along when saved
 
 
 class Recognizer:
@@ -56,6 +63,8 @@ class Recognizer:
         The network, a :class:`diptych.recognition.networks.Network`.
     temperature_, threshold_
         The calibration: logits are divided by the one; a familiarity under the other is told "unknown".
+    memory_
+        What it remembers of its training pictures; ``None`` in a model of an earlier version.
     report_
         The report on the validation pictures; ``None`` in a loaded recognizer (its folder holds the page).
     """
@@ -64,6 +73,7 @@ class Recognizer:
     size_: int
     multi_label_: bool
     network_: Network
+    memory_: Memory | None
     report_: Report | None
 
     def __init__(
@@ -190,10 +200,10 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            self._carry(target)
-            return artefact.write(target, self._facts, weights)
-        told = card(self._facts, self.report_)
-        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=self.report_)
+            return artefact.write(target, self._facts, weights, beside=self._carried())
+        told, page = card(self._facts, self.report_), self.report_
+        beside = {} if self.memory_ is None else {MEMORY: artefact.pack(self.memory_.tensors())}
+        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
 
     @classmethod
     def from_artefact(cls, found: Artefact, network: type[nn.Module] | None = None) -> Self:
@@ -247,7 +257,7 @@ class Recognizer:
     def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
         self.network_, self.size_, self._reading = fitted.network, fitted.size, fitted.reading
         self.classes_, self.multi_label_ = fitted.reading.classes, fitted.reading.multi_label
-        self.report_, self._data = fitted.report, fitted.data
+        self.memory_, self.report_, self._data = fitted.memory, fitted.report, fitted.data
         told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
         self._facts = {**told, "calibration": self._calibration()}
 
@@ -260,13 +270,15 @@ class Recognizer:
             reading = Reading(classes, bool(facts["multi_label"]), told["temperature"], told["threshold"])
             network = networks.build(self._kind(facts["network"]), classes=len(classes), size=size, download=False)
             network.load_state_dict(found.weights)
+            memory = Memory.read(found)
         except (KeyError, TypeError, RuntimeError) as error:
             raise ArtefactError(
                 f"The model in {found.folder} is damaged or was trained with another class: "
                 f"{str(error).splitlines()[0]}. Restore it from a copy, or train again."
             ) from error
         self.network_, self.size_, self._reading = network.eval(), size, reading
-        self.classes_, self.multi_label_, self.report_ = classes, reading.multi_label, None
+        self.classes_, self.multi_label_, self.memory_ = classes, reading.multi_label, memory
+        self.report_ = None
         self._facts, self._folder = facts, found.folder
         return self
 
@@ -282,10 +294,7 @@ class Recognizer:
             f"model, so name the class: diptych.load(folder, network={own})."
         )
 
-    def _carry(self, target: Path) -> None:
-        """Take the papers of a loaded model along into another folder."""
-        target.mkdir(parents=True, exist_ok=True)
-        for name in CARRIED:
-            source = self._folder / name
-            if source.exists() and source.resolve() != (target / name).resolve():
-                shutil.copyfile(source, target / name)
+    def _carried(self) -> dict[str, bytes]:
+        """The papers of a loaded model, to be taken along into another folder."""
+        papers = {name: self._folder / name for name in CARRIED}
+        return {name: path.read_bytes() for name, path in papers.items() if path.exists()}
