@@ -1,11 +1,10 @@
-"""Near-duplicates: pictures that are the same but for resizing, re-encoding or a touch of retouching.
+"""Near-duplicates: pictures that are the same but for resizing, re-encoding, mirroring or a touch of retouching.
 
 A perceptual hash proposes pairs; the pictures' thumbnails decide. The hash alone would join plain pictures
 that merely look alike.
 
 References
 ----------
-Perceptual hash: C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010 (DCT).
 Search in Hamming space by parts: M. Norouzi, A. Punjani, D. Fleet, "Fast search in Hamming space with
 multi-index hashing", CVPR 2012.
 """
@@ -17,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import reading
+from diptych.data.looks import THUMBNAIL, Small, look, smaller
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
 
-#: Pixels a side of the thumbnails that are compared.
-THUMBNAIL = 32
 #: Hashes of 64 bits that differ in at most so many are looked at.
 _BITS = 7
 #: Parts of a hash; pigeonhole: of 8 parts, one must agree where at most 7 bits differ.
@@ -59,15 +57,30 @@ def pairs(images: "Images") -> Pairs:
     return np.stack([original[again], rows[again]], 1).astype(np.int64)
 
 
-def hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """64-bit perceptual hashes of (N, 3, 32, 32) uint8: the signs of the lowest frequencies about their median."""
-    grey = thumbnails.astype(np.float32).mean(1)
-    transform = _cosines(THUMBNAIL)[:8]
-    low = (transform @ grey @ transform.T).reshape(len(grey), 64)
-    low[:, 0] = 0.0  # the mean brightness says nothing about the content
-    bits = low > np.median(low, axis=1, keepdims=True)
-    packed: NDArray[np.uint64] = np.packbits(bits, axis=1).view(np.uint64).ravel()
-    return packed
+def across(images: "Images", side: NDArray[Any]) -> Pairs:
+    """Each picture that repeats one of another side, behind the first such: what leaks between parts or folders.
+
+    ``side``: (N,) what must be kept apart. Of a cluster on two sides, every picture is in at least one pair.
+    """
+    first = clusters(images)
+    _, number = np.unique(side, return_inverse=True)
+    rows = np.arange(len(first))
+    strangers = rows[number != number[first]]
+    stranger = dict(zip(first[strangers[::-1]].tolist(), strangers[::-1].tolist(), strict=True))  # the first of each
+    kin = [row for row in rows[(number == number[first]) & (rows != first)].tolist() if int(first[row]) in stranger]
+    found = [(int(first[row]), row) for row in strangers.tolist()]
+    found += [tuple(sorted((row, stranger[int(first[row])]))) for row in kin]
+    return np.array(sorted(found), np.int64).reshape(-1, 2)
+
+
+def mirrored(images: "Images", found: Pairs) -> NDArray[np.bool_]:
+    """(M,) whether the second of each pair looks more like the mirror image of the first."""
+    if not len(found):
+        return np.zeros(0, bool)
+    rows, place = np.unique(found, return_inverse=True)
+    small = smaller(images[rows].pixels(THUMBNAIL).numpy()).astype(np.float32)[place.reshape(found.shape)]
+    straight, turned = (np.square(small[:, 0] - other).sum((1, 2, 3)) for other in (small[:, 1], small[:, 1, ..., ::-1]))
+    return np.asarray(turned < straight)
 
 
 def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterator[Pairs]:
@@ -75,21 +88,17 @@ def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterato
     octets = codes.view(np.uint8).reshape(-1, _PARTS)
     for part in range(_PARTS):
         rank = np.lexsort((order, octets[:, part]))
-        keys = octets[rank, part]
+        keys, sorted_codes = octets[rank, part], codes[rank]
         for step in range(1, min(_NEIGHBOURS, len(codes) - 1) + 1):
             same = keys[step:] == keys[:-step]
             if not same.any():
                 break
-            first, second = rank[:-step][same], rank[step:][same]
-            near = np.bitwise_count(codes[first] ^ codes[second]) <= _BITS
-            if near.any():
-                found = np.stack([first[near], second[near]], 1)
-                yield np.sort(found, axis=1)
+            near = np.flatnonzero(same & (np.bitwise_count(sorted_codes[step:] ^ sorted_codes[:-step]) <= _BITS))
+            if len(near):
+                yield np.sort(np.stack([rank[near], rank[near + step]], 1), axis=1)
 
 
-def same_picture(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], share: NDArray[np.float32] | float = _SHARE
-) -> NDArray[np.bool_]:
+def same_picture(first: Small, second: Small, share: NDArray[np.float32] | float = _SHARE) -> NDArray[np.bool_]:
     """Whether (M, 3, 16, 16) thumbnails show the same picture.
 
     Their difference (root mean square over pixels and colours) is at most ``share`` of the contrast (standard
@@ -112,46 +121,30 @@ def exact(images: "Images") -> NDArray[np.uint64]:
 
 def _links(images: "Images") -> Pairs:
     """Pairs of near-duplicates that tie every cluster together, though not every pair of it."""
-    rows, codes, order, small = _looks(images)
-    if len(rows) < 2:
+    seen = look(images)
+    if len(seen.rows) < 2:
         return np.empty((0, 2), np.int64)
     # What looks the same to the last bit is tied to its first; the rest of the search need not see it again.
-    flat = np.ascontiguousarray(small.reshape(len(rows), -1)).view(np.dtype((np.void, small[0].size))).ravel()
-    earliest = _first_of(flat)
+    flat = np.ascontiguousarray(seen.small.reshape(len(seen.rows), -1))
+    earliest = _first_of(flat.view(np.uint64) @ _MULTIPLIERS)
+    earliest = np.where((flat == flat[earliest]).all(1), earliest, np.arange(len(flat)))
     first = np.unique(earliest)
-    same = np.stack([earliest, np.arange(len(rows))], 1)
-    proposed = np.concatenate([np.empty((0, 2), np.int64), *candidates(codes[first], order[first])])
+    same = np.stack([earliest, np.arange(len(earliest))], 1)
+    proposed = np.concatenate([np.empty((0, 2), np.int64), *candidates(seen.codes[first], seen.brightness[first])])
     proposed = first[np.unique(proposed, axis=0)]
-    tiny = images.dimensions()[rows].min(1) < _TINY
-    share = np.where(tiny[proposed].any(1), np.float32(_TINY_SHARE), np.float32(_SHARE))
+    proposed = proposed[seen.rows[proposed[:, 0]] != seen.rows[proposed[:, 1]]]
     keep = np.zeros(len(proposed), bool)
     for i in range(0, len(proposed), _BATCH):
-        one, two = proposed[i : i + _BATCH].T
-        keep[i : i + _BATCH] = same_picture(small[one], small[two], share[i : i + _BATCH])
-    found: Pairs = rows[np.concatenate([same, proposed[keep]])]
-    return found
+        some = proposed[i : i + _BATCH]
+        keep[i : i + _BATCH] = same_picture(*(seen.small[side] for side in some.T), _shares(images, seen.rows[some]))
+    return np.asarray(seen.rows[np.concatenate([same, proposed[keep]])])
 
 
-def _looks(
-    images: "Images",
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float32], NDArray[np.uint8]]:
-    """Which pictures can be read; of these the hash, the mean, and (M, 3, 16, 16) of what they look like."""
-    sources, place, resident = images._sources, images._place, images.fits_in_memory(THUMBNAIL)
-    unreadable = (reading.fill if resident else reading.check)(sources, place, THUMBNAIL, "squash")
-    rows = np.setdiff1d(np.arange(len(images)), list(unreadable)).astype(np.int64)
-    batches = [rows[i : i + _BATCH] for i in range(0, len(rows), _BATCH)]
-    if resident:
-        blocks = (reading.gather(sources, place[batch], THUMBNAIL, "squash") for batch in batches)
-    else:
-        blocks = reading.stream(sources, place, THUMBNAIL, "squash", batches)  # type: ignore[assignment]
-    codes, order = np.zeros(len(rows), np.uint64), np.zeros(len(rows), np.float32)
-    small = np.zeros((len(rows), 3, THUMBNAIL // 2, THUMBNAIL // 2), np.uint8)
-    for start, block in zip(range(0, len(rows), _BATCH), blocks, strict=True):
-        here = slice(start, start + len(block))
-        codes[here], order[here] = hashes(block), block.mean((1, 2, 3), dtype=np.float32)
-        halves = block.reshape(len(block), 3, THUMBNAIL // 2, 2, THUMBNAIL // 2, 2)
-        small[here] = np.rint(halves.mean((3, 5), dtype=np.float32))
-    return rows, codes, order, small
+def _shares(images: "Images", found: Pairs) -> NDArray[np.float32]:
+    """(M,) how much of their contrast the two of a pair may differ by."""
+    rows, place = np.unique(found, return_inverse=True)
+    tiny = images[rows].dimensions().min(1) < _TINY
+    return np.where(tiny[place.reshape(found.shape)].any(1), np.float32(_TINY_SHARE), np.float32(_SHARE))
 
 
 def _first_of(group: NDArray[Any]) -> NDArray[np.int64]:
@@ -160,17 +153,19 @@ def _first_of(group: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(first[inverse], np.int64)
 
 
-def _cosines(n: int) -> NDArray[np.float32]:
-    """The matrix of the discrete cosine transform, DCT-II, (n, n)."""
-    frequency, position = np.arange(n)[:, None], np.arange(n)[None, :]
-    return np.asarray(np.cos(np.pi * frequency * (2 * position + 1) / (2 * n)), np.float32)
+#: Of a sum that tells thumbnails apart: odd numbers without a pattern.
+_MULTIPLIERS = np.random.default_rng(0).integers(0, 1 << 63, 96, np.uint64) * np.uint64(2) + np.uint64(1)
 
 
 def _joined(n: int, found: Pairs) -> NDArray[np.int64]:
     """Connected components of pairs, each named by its first member."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_matrix((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))
-    _, component = connected_components(links, directed=False)
-    return _first_of(component)
+    first = np.arange(n)
+    one, two = found.T
+    while True:
+        low = np.minimum(first[one], first[two])
+        before = first.copy()
+        for side in (first[one], first[two], one, two):
+            np.minimum.at(first, side, low)
+        first = first[first]
+        if (first == before).all():
+            return first

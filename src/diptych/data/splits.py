@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +69,9 @@ def _divisible(images: "Images", cluster: Rows, most: float) -> Rows:
     would leave the class out of every part but one.
     """
     _, cluster = np.unique(cluster, return_inverse=True)
-    tally = _tally(images, cluster).tocoo()
-    totals = np.bincount(tally.col, tally.data)
-    large = np.unique(tally.row[(tally.data > most * totals[tally.col]) & (tally.data >= _FEW)])
+    tally = _tally(images, cluster)
+    crowds = (tally.counts > most * tally.totals()[tally.labels]) & (tally.counts >= _FEW)
+    large = np.unique(tally.clusters[crowds])
     if not len(large):
         return cluster
     inside = np.flatnonzero(np.isin(cluster, large))
@@ -83,10 +84,31 @@ def _divisible(images: "Images", cluster: Rows, most: float) -> Rows:
     return np.unique(cluster, return_inverse=True)[1]
 
 
-def _tally(images: "Images", cluster: Rows) -> Any:
-    """How many pictures of each class a cluster has: sparse (clusters, K + 1), the last for no label."""
-    from scipy.sparse import csr_matrix
+@dataclass(frozen=True)
+class _Tally:
+    """How many pictures of each label the clusters have: of cluster i, ``labels`` and ``counts`` from start i on."""
 
+    starts: Rows  # (clusters + 1,)
+    labels: Rows  # class numbers; K for no label
+    counts: Rows
+    kinds: int  # K + 1
+
+    @property
+    def clusters(self) -> Rows:
+        """Whose entry each is."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+    @property
+    def sizes(self) -> Rows:
+        """(clusters,) labels in all."""
+        return np.add.reduceat(self.counts, self.starts[:-1])
+
+    def totals(self) -> NDArray[np.float64]:
+        """(K + 1,) pictures of each label."""
+        return np.bincount(self.labels, self.counts, self.kinds)
+
+
+def _tally(images: "Images", cluster: Rows) -> _Tally:
     k = len(images.classes)
     if images.multi_label:
         rows, columns = np.nonzero(images.labels)
@@ -94,34 +116,59 @@ def _tally(images: "Images", cluster: Rows) -> Any:
         rows, columns = np.concatenate([rows, bare]), np.concatenate([columns, np.full(len(bare), k)])
     else:
         rows, columns = np.arange(len(images)), np.where(images.labels < 0, k, images.labels)
-    shape = (int(cluster.max()) + 1, k + 1)
-    return csr_matrix((np.ones(len(rows)), (cluster[rows], columns)), shape=shape)
+    entries, counts = np.unique(cluster[rows] * (k + 1) + columns, return_counts=True)
+    owner, labels = np.divmod(entries, k + 1)
+    starts = np.searchsorted(owner, np.arange(int(cluster.max()) + 2))
+    return _Tally(starts, labels, counts, k + 1)
 
 
-def _assign(tally: Any, shares: NDArray[np.float64], required: int, rng: np.random.Generator) -> Rows:
+def _assign(tally: _Tally, shares: NDArray[np.float64], required: int, rng: np.random.Generator) -> Rows:
     """(clusters,) the part of each cluster; the first ``required`` parts must each see every class."""
-    sizes = np.asarray(tally.sum(1)).ravel()
-    totals = np.append(np.asarray(tally.sum(0)).ravel(), sizes.sum())  # the last: labels of whatever class
-    targets = shares[:, None] * totals[None, :]
+    sizes, totals, owner = tally.sizes, tally.totals(), tally.clusters
+    targets = shares[:, None] * np.append(totals, totals.sum())[None, :]  # the last: labels of whatever class
     needs = targets.copy()
-    holds = np.zeros((required, tally.shape[1]), bool)
-    assigned = np.full(tally.shape[0], -1, np.int64)
-    columns = tally.tocsc()
-    for label in np.argsort(totals[:-1], kind="stable").tolist():
-        members = columns.indices[columns.indptr[label] : columns.indptr[label + 1]]
+    holds = np.zeros((required, tally.kinds), bool)
+    assigned = np.full(len(sizes), -1, np.int64)
+    for label in np.argsort(totals, kind="stable").tolist():
+        members = owner[tally.labels == label]
         members = rng.permutation(members[assigned[members] < 0])
         members = members[np.argsort(-sizes[members], kind="stable")]  # large clusters while there is room
-        for left, member in zip(range(len(members), 0, -1), members.tolist(), strict=True):
-            span = slice(tally.indptr[member], tally.indptr[member + 1])
-            held = np.append(tally.indices[span], len(totals) - 1)
+        for done, member in enumerate(members.tolist()):
+            if sizes[member] == 1:
+                parts = _dealt(needs[:, label], targets[:, label], len(members) - done, ~holds[:, label])
+                assigned[members[done:]] = parts
+                given = np.bincount(parts, minlength=len(shares))
+                needs[:, [label, -1]] -= given[:, None]
+                holds[:, label] |= given[:required] > 0
+                break
+            span = slice(tally.starts[member], tally.starts[member + 1])
+            held = np.append(tally.labels[span], tally.kinds)
             weighed = held if len(held) > 2 else held[:1]  # with one class, its own need says it all
             wanted = (needs[:, weighed] / targets[:, weighed]).sum(1)  # so that the rarest class weighs most
-            part = _part(wanted, np.flatnonzero(~holds[:, label]), left)
+            part = _part(wanted, np.flatnonzero(~holds[:, label]), len(members) - done)
             assigned[member] = part
-            needs[part, held] -= np.append(tally.data[span], sizes[member])
+            needs[part, held] -= np.append(tally.counts[span], sizes[member])
             if part < required:
                 holds[part, held[:-1]] = True
     return assigned
+
+
+def _dealt(needs: NDArray[np.float64], targets: NDArray[np.float64], count: int, empty: NDArray[np.bool_]) -> Rows:
+    """(count,) parts for as many clusters of one picture each: :func:`_part` for one after the other, at once.
+
+    ``empty``: (required,) which parts do not have this class at all yet.
+    """
+    wanted = (needs[:, None] - np.arange(count)) / targets[:, None]
+    parts = np.argsort(-wanted, axis=None, kind="stable")[:count] // count
+    lacking = set(np.flatnonzero(empty).tolist())
+    if lacking <= set(parts.tolist()):
+        return parts
+    taken = np.zeros(len(needs), np.int64)  # so few that a part would be left without any
+    for i in range(count):
+        parts[i] = _part(wanted[np.arange(len(needs)), taken], np.array(sorted(lacking), np.int64), count - i)
+        taken[parts[i]] += 1
+        lacking.discard(int(parts[i]))
+    return parts
 
 
 def _part(wanted: NDArray[np.float64], empty: Rows, left: int) -> int:
