@@ -84,9 +84,9 @@ def test_a_model_that_one_thread_serves_best_gets_one_thread(tmp_path, monkeypat
         time.sleep(0.01 * torch.get_num_threads())
 
     many = machine.Machine(torch.device("cpu"), threads=2)
-    with many.threaded():
+    with many.at_work():
         chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
         assert chosen.threads == 1
-        with chosen.threaded():
+        with chosen.at_work():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2

@@ -102,7 +102,7 @@ class Run:
     def __iter__(self) -> Iterator[Tick]:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=self._rng_devices()))
-            stack.enter_context(self.machine.threaded())
+            stack.enter_context(self.machine.at_work())
             signals = stack.enter_context(Signals())
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
             self._checkpoint_at, self._checkpoint_cost = time.monotonic(), 0.0

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych import files
+from diptych.engine import memory
 
 log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
@@ -46,12 +47,13 @@ class Machine:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     @contextmanager
-    def threaded(self) -> Iterator[None]:
-        """Within the block torch works with this machine's number of threads."""
+    def at_work(self) -> Iterator[None]:
+        """Within the block torch works with this machine's number of threads, and freed memory is kept for reuse."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads or before)
         try:
-            yield
+            with memory.kept():
+                yield
         finally:
             torch.set_num_threads(before)
 
@@ -210,7 +212,7 @@ class _Remembered:
 def _rate(machine: Machine, step: Step, batch: int) -> float:
     """Pictures a second: the median step after a first one that is not counted."""
     seconds: list[float] = []
-    with machine.threaded():
+    with machine.at_work():
         step(machine)
         while len(seconds) < 3 or (sum(seconds) < TRIAL_SECONDS and len(seconds) < TRIAL_STEPS):
             start = time.perf_counter()
