@@ -7,7 +7,7 @@ import torch
 
 from diptych.engine import memory
 
-BLOCK = 10_000_000  # floats: 40 MB, over every threshold at which the C library gives memory back
+BLOCK = 10_000_000  # floats: 40 MB, over every size from which the C library gives memory back at once
 
 
 def faults(steps: int) -> int:
@@ -26,6 +26,6 @@ def test_memory_is_taken_again_and_given_back_in_the_end():
     page = resource.getpagesize()
     assert faults(3) * page > 3 * 4 * BLOCK * 0.9
     with memory.kept():
-        faults(2)
-        assert faults(10) * page < 2 * 4 * BLOCK
+        faults(20)  # until the heap has found its shape
+        assert faults(20) * page < 20 * 4 * BLOCK * 0.2
     assert faults(1) * page > 4 * BLOCK * 0.9
