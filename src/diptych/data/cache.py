@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from diptych.data.decode import Geometry, decode, decode_square, quiet, square
 from diptych.data.machine import workers
@@ -81,6 +83,7 @@ class Decoded:
         self.errors: dict[int, PictureError] = {}
         self.sizes = np.zeros((n, 2), np.int32)  # upright width, height; 0 until decoded
         self.digests = np.zeros(n, np.uint64)  # of the file's bytes; 0 until decoded
+        self.look: Callable[[int, Image.Image], None] | None = None  # shown each picture while it is decoded
 
     def missing(self, rows: Rows, size: int, geometry: Geometry) -> Rows:
         """Those rows that are neither kept at this size nor known to be unreadable."""
@@ -113,14 +116,35 @@ class Decoded:
         with self._lock:
             return self._kept[(size, geometry)].gather(rows)
 
+    def take(self, rows: Rows, size: int, geometry: Geometry) -> tuple[Pixels, NDArray[np.bool_]]:
+        """(n, 3, size, size) pixels of these rows, kept or decoded now, and which of them could be read."""
+        with self._lock:
+            good = self.state[rows] != _BAD
+            missing = np.isin(rows, self.missing(rows, size, geometry))
+            if good.all() and not missing.any():
+                return self.gather(rows, size, geometry), good
+            out = np.zeros((len(rows), 3, size, size), np.uint8)
+            held = good & ~missing
+            if held.any():
+                out[held] = self.gather(rows[held], size, geometry)
+        for i in np.flatnonzero(missing).tolist():
+            try:
+                out[i] = self.one(int(rows[i]), size, geometry).transpose(2, 0, 1)
+            except PictureError:
+                good[i] = False
+        return out, good
+
     def one(self, row: int, size: int, geometry: Geometry) -> Pixels:
         """Decode one row to (size, size, 3), and learn its size, digest or error. Raises PictureError."""
+        look = None if self.look is None else partial(self.look, row)
         try:
             content = self._source.read(row)
             if isinstance(content, np.ndarray):
                 pixels, dimensions = square(content, size, geometry), (content.shape[1], content.shape[0])
+                if look is not None:
+                    look(Image.fromarray(content))
             else:
-                pixels, dimensions = decode_square(content, size, geometry, self._source.rows.paths[row])
+                pixels, dimensions = decode_square(content, size, geometry, self._source.rows.paths[row], look)
         except PictureError as error:
             self.errors[row] = error
             self.state[row] = _BAD

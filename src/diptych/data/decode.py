@@ -20,7 +20,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -108,9 +108,16 @@ def decode(data: bytes | memoryview, path: str = "") -> Pixels:
 
 
 def decode_square(
-    data: bytes | memoryview, size: int, geometry: Geometry = "squash", path: str = ""
+    data: bytes | memoryview,
+    size: int,
+    geometry: Geometry = "squash",
+    path: str = "",
+    look: Callable[[Image.Image], None] | None = None,
 ) -> tuple[Pixels, tuple[int, int]]:
     """Decode one picture as a square of ``size`` pixels a side; see :func:`square` for the geometry.
+
+    ``look`` is shown the whole picture in RGB before it is resized, at its own size or reduced, though not under
+    twice ``size``.
 
     Returns
     -------
@@ -125,7 +132,10 @@ def decode_square(
         picture.load()
         # Of a side that 8 does not divide, the last pixel of a draft is part padding: the extent leaves it out.
         extent = drafted[1][2:] if drafted else picture.size
-        resized = _resized(_rgb(picture), size, geometry, extent)
+        rgb = _rgb(picture)
+        if look is not None:
+            look(rgb)
+        resized = _resized(rgb, size, geometry, extent)
         return _pixels(_turned(resized, _orientation(picture))), dimensions
 
 
@@ -254,12 +264,19 @@ def _resized(picture: Image.Image, size: int, geometry: Geometry, extent: tuple[
     if (width, height) == picture.size == (size, size):
         return picture
     if geometry == "squash":
-        return picture.resize((size, size), FILTER, (0, 0, width, height))
+        return _shrunk(picture, size, (0, 0, width, height))
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     if extent == picture.size:
         left, top = int(left), int(top)  # whole pixels, so that a crop alone changes none
-    return picture.resize((size, size), FILTER, (left, top, left + side, top + side))
+    return _shrunk(picture, size, (left, top, left + side, top + side))
+
+
+def _shrunk(picture: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
+    """Resize a box across, then down. Pillow 13 would choose the order, by the shape, and so change the pixels."""
+    left, top, right, bottom = box
+    across = picture.resize((size, picture.height), FILTER, (left, 0, right, picture.height))
+    return across.resize((size, size), FILTER, (0, top, size, bottom))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
