@@ -150,6 +150,19 @@ def test_a_time_budget_is_kept_and_the_run_ends_annealed(slow):
     assert task.progress_seen[-1] > 0.8
 
 
+def test_a_rehearsal_of_what_follows_leaves_time_for_it():
+    task = tiny.Tiny()
+    task.before_step = lambda progress: time.sleep(0.01)
+    started = time.monotonic()
+    run = Run(task, tiny.images(), size=8, recipe=Recipe(batch=16, minutes=5 / 60), settings={}, started=started)
+    for tick in run:
+        if tick.progress > 0.4 and not run.rehearsed:
+            with run.rehearsal():
+                time.sleep(0.8)
+    # 5 s less 1.1 × 0.8 s and the second for writing, with room for a step taken late.
+    assert 2.0 < time.monotonic() - started < 3.8
+
+
 def test_signals_are_left_alone_outside_the_main_thread():
     seen = []
     thread = threading.Thread(target=lambda: seen.append(trained()[1][-1].done))

@@ -24,6 +24,7 @@ class Clock:
     def __init__(self, recipe: Recipe, started: float) -> None:
         self.recipe = recipe
         self._started = started
+        self.reserve_seconds = recipe.reserve_seconds
         self.seconds_before = 0.0  # used by earlier stretches of a resumed run
         self.plan = fixed(recipe.pictures or recipe.batch)
         self._rate = 0.0
@@ -40,7 +41,7 @@ class Clock:
         if self.recipe.minutes is None:
             return math.inf
         budget = 60 * self.recipe.minutes
-        return budget - min(self.recipe.reserve_seconds, budget / 2) - self.seconds
+        return budget - min(self.reserve_seconds, budget / 2) - self.seconds
 
     def expected(self, rate: float) -> float:
         """Seconds that the whole run will take at ``rate`` pictures a second."""

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ log = logging.getLogger("diptych")
 TICKS = 20  # a run: enough for a curve, few enough that scoring costs little
 CHECKPOINT_SHARE = 1 / 30  # of the time at most goes into writing checkpoints
 CHECKPOINT_SECONDS = 1.0  # at least this long between two
+REHEARSAL_MARGIN, WRITING_SECONDS = 1.1, 1.0  # see `Run.rehearsal`
 
 
 class Run:
@@ -92,6 +93,7 @@ class Run:
             group["peak_lr"] = group["lr"]
         self._average = Average(self.modules.values(), recipe.half_life)
         self.seen_pictures = 0
+        self.rehearsed = False  # whether what follows the training has been, see :meth:`rehearsal`
         self._ticks, self._steps = 0, 0  # ticks so far; steps since the last one
         self._totals: dict[str, Tensor] = {}  # losses since the last tick
         self._continued: tuple[machine.Machine, float] | None = None  # a continued run's machine and rate
@@ -130,6 +132,17 @@ class Run:
     def leader(self) -> bool:
         """Whether this process is the one that writes files."""
         return self.group.leader
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Around a rehearsal of what follows the training: a time budget then keeps what that takes.
+
+        What it takes differs by machine and by what else runs there, so that no constant will do.
+        """
+        start = time.monotonic()
+        yield
+        self.clock.reserve_seconds = REHEARSAL_MARGIN * (time.monotonic() - start) + WRITING_SECONDS
+        self.rehearsed = True
 
     def _stretch(self, batches: Iterator[tuple[Tensor, Tensor, Tensor]], signals: Signals, bar: Bar) -> None:
         """Train until the next tick is due."""

@@ -12,6 +12,7 @@ from diptych.engine.task import Recipe
 
 USUAL_EPOCHS, USUAL_MINUTES = 40, 10.0
 FEWEST_SHOWN, MOST_SHOWN = 30_000, 1_000_000  # pictures, where no length is asked for
+RESERVE_SECONDS = 10.0  # kept from a time budget for what follows training, until a rehearsal has measured it
 LONGEST_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
 
 
@@ -62,9 +63,7 @@ def length(minutes: float | None, epochs: float | None, pictures: int, size: int
     return {"minutes": USUAL_MINUTES}
 
 
-def recipe(
-    choices: Choices, run_length: Mapping[str, Any], mirrored: bool, reserve_seconds: float, seed: int
-) -> Recipe:
+def recipe(choices: Choices, run_length: Mapping[str, Any], mirrored: bool, seed: int) -> Recipe:
     """The engine's recipe for these choices."""
     return Recipe(
         batch=choices.batch,
@@ -73,6 +72,6 @@ def recipe(
         half_life=LONGEST_HALF_LIFE,
         clip=choices.clip,
         seed=seed,
-        reserve_seconds=reserve_seconds,
+        reserve_seconds=RESERVE_SECONDS,
         **run_length,
     )

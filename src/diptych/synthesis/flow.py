@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from diptych.data.transforms import to_float
-from diptych.engine.optim import adamw
+from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.networks.unet import UNet
@@ -138,7 +137,6 @@ class Flow(Synthesizer):
 
     kind: ClassVar[str] = "flow"
     networks: ClassVar[tuple[str, ...]] = ("unet",)
-    seconds_after: ClassVar[float] = 24.0
 
     def __init__(
         self,

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
 
 from diptych.data.images import Images
+from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
 from diptych.synthesis.augmentation import diff_augment
@@ -74,7 +74,7 @@ class _Game:
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         # Without momentum: either player would still be moving against the opponent of some steps ago.
-        return {p: [Adam(some, lr=self.choices.lr, betas=(0.0, 0.99))] for p, some in self.players().items()}
+        return {p: [adamw(some, self.choices.lr, 0.0, (0.0, 0.99))] for p, some in self.players().items()}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         noise = torch.randn(len(images), self.latent, device=images.device)

@@ -52,7 +52,6 @@ class Model(ABC):
     kind: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
     needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
-    seconds_after: ClassVar[float] = 8.0  # what follows the training takes at 64 px on a small machine
     classes_: tuple[str, ...]
     shares_: list[float]
     size_: int
@@ -103,10 +102,6 @@ class Model(ABC):
 
     def _latent_length(self) -> int:
         return int(np.prod(self._noise_shape()))
-
-    def _reserve_seconds(self) -> float:
-        """Kept from a time budget for what follows the training."""
-        return 2 + self.seconds_after * (self.size_ / 64) ** 2
 
     @abstractmethod
     def _complete(self, prepared: Prepared) -> None:

@@ -37,22 +37,16 @@ class Showing:
         if self.folder is None or time.monotonic() < self._next:
             return
         start = time.monotonic()
-        self._save(self.draw(), seen_pictures)
+        self.save(self.draw(), seen_pictures)
         end = time.monotonic()
         self._next = end + (end - start) / TIME_SHARE
-
-    def last(self, seen_pictures: int) -> bytes:
-        """The grid of the finished model as a PNG, saved like the others."""
-        png = self.draw()
-        if self.folder is not None:
-            self._save(png, seen_pictures)
-        return png
 
     def draw(self) -> bytes:
         """The grid as a PNG."""
         pixels = self.model._pictures(self._seeds, self._labels)
         return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS)
 
-    def _save(self, png: bytes, seen_pictures: int) -> None:
+    def save(self, png: bytes, seen_pictures: int) -> None:
+        """Keep a grid in the folder, if there is one."""
         if self.folder is not None:
             write_bytes(self.folder / "samples" / f"{seen_pictures:09d}.png", png)

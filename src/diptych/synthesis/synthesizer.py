@@ -27,6 +27,7 @@ from diptych.synthesis.showing import Showing
 
 log = logging.getLogger("diptych")
 LARGEST_SEED = 2**62
+REHEARSED_AT = 0.4  # of the run: late enough for the weights' average, early enough to plan by
 
 
 class Synthesizer(Model):
@@ -169,7 +170,7 @@ class Synthesizer(Model):
             prepared.train,
             size=prepared.size,
             geometry=GEOMETRY,
-            recipe=recipe(choices, run_length, mirrored, self._reserve_seconds(), self.seed),
+            recipe=recipe(choices, run_length, mirrored, self.seed),
             folder=folder,
             settings=settings,
             started=started,
@@ -178,19 +179,28 @@ class Synthesizer(Model):
         showing = Showing(self, folder if run.leader else None)
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
+            self.scores_ = {**tick.losses, **tick.scores}
             if not tick.done:
                 showing.show(tick.seen_pictures)
-            self.scores_ = {**tick.losses, **tick.scores}
-        # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.
-        states = {name: module.state_dict() for name, module in run.modules.items()}
-        self._load(states)
-        self._complete(prepared)
+            if not tick.done and run_length.get("minutes") and not run.rehearsed and tick.progress > REHEARSED_AT:
+                with run.rehearsal():
+                    self._finish(run, prepared, facts, showing)
+                self.modules_ = dict(run.modules)
         facts["machine"] = str(run.machine)
-        grid = showing.last(run.seen_pictures)
-        self._papers = papers_of(self.kind, prepared, facts, self.scores_, run.history.records, grid)
+        grid = self._finish(run, prepared, facts, showing)
+        showing.save(grid, run.seen_pictures)
         if folder is not None and run.leader:
             self.save(folder)
             checkpoint.remove(folder)
+
+    def _finish(self, run: Run, prepared: Prepared, facts: dict[str, Any], showing: Showing) -> bytes:
+        """All that follows the training but writing it down; the last grid as a PNG."""
+        # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.
+        self._load({name: module.state_dict() for name, module in run.modules.items()})
+        self._complete(prepared)
+        grid = showing.draw()
+        self._papers = papers_of(self.kind, prepared, facts, self.scores_, run.history.records, grid)
+        return grid
 
     def _describe(self, prepared: Prepared, choices: Choices, settings: dict[str, Any]) -> None:
         self.classes_, self.shares_, self.size_ = prepared.classes, prepared.shares, prepared.size

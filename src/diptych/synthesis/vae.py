@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
 
 from diptych.data.transforms import to_float
-from diptych.engine.optim import adamw
+from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis import preparation
 from diptych.synthesis.choices import Choices, worth_compiling
