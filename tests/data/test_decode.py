@@ -217,3 +217,10 @@ def test_signatures(scene):
     assert looks_like_a_picture(encoded(scene(0), "WEBP")[:16])
     assert not looks_like_a_picture(b"file_name,label\n")
     assert not looks_like_a_picture(b"")
+
+
+def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:
+    tall = np.random.default_rng(0).integers(0, 2, (300, 40, 3)).astype(np.uint8) * 255
+    picture = Image.fromarray(tall)
+    expected = picture.resize((32, 300), Image.Resampling.BICUBIC).resize((32, 32), Image.Resampling.BICUBIC)
+    assert np.array_equal(square(picture, 32), np.asarray(expected))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diptych.data.images import Images
 from diptych.errors import DataError, PictureError
@@ -187,3 +188,19 @@ def test_an_empty_selection(arrays):
     assert none.counts() == {"cat": 0, "dog": 0}
     assert [len(part) for part in none.split(0.5, 0.5)] == [0, 0]
     assert repr(arrays) == "<Images: 10 pictures, 2 classes>"
+
+
+def test_pictures_are_tried_once_in_order_and_not_kept(tmp_path):
+    for i in range(20):
+        Image.new("RGB", (12, 10), (i, 2 * i, 0)).save(tmp_path / f"{i:02d}.png")
+    (tmp_path / "05.png").write_text("no picture")
+    images = Images.of_files(sorted(tmp_path.iterdir()))
+    batches = list(images.tried(8, batch=3))
+    assert [len(pixels) for pixels, _ in batches] == [3] * 6 + [2]
+    good = np.concatenate([mask for _, mask in batches])
+    assert np.flatnonzero(~good).tolist() == [5] == list(images.known_errors())
+    assert np.concatenate([pixels for pixels, _ in batches])[good, 0, 0, 0].tolist() == [*range(5), *range(6, 20)]
+    kept = images.readable(8)  # decodes and keeps
+    held = np.concatenate([pixels for pixels, _ in (images + kept).tried(8, batch=4)])
+    assert np.array_equal(held[20:], kept.pixels(8).numpy())
+    assert (held[5] == 0).all()

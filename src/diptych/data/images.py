@@ -156,15 +156,9 @@ class Images:
             rows = np.asarray(rows)
             rows = rows if rows.size else rows.astype(np.int64)  # [] has no type of its own
         chosen = np.atleast_1d(np.arange(len(self))[rows]).astype(np.int64)
-        about = {
-            "classes": self.classes,
-            "skipped": self.skipped,
-            "labels": self.labels[chosen],
-            "origins": self.origins[chosen],
-            "paths": self.paths[chosen],
-            "groups": {name: column[chosen] for name, column in self.groups.items()},
-        }
-        return Images(self._sources, self._place[chosen], about)
+        some = {name: getattr(self, name)[chosen] for name in ("labels", "origins", "paths")}
+        groups = {name: column[chosen] for name, column in self.groups.items()}
+        return Images(self._sources, self._place[chosen], {**self._about(), **some, "groups": groups})
 
     def __add__(self, other: "Images") -> "Images":
         """Both sets, one behind the other; classes are matched by name, and new ones come last."""
@@ -187,9 +181,8 @@ class Images:
                 f"The pictures have classes that are unknown here: {several(unknown, 8)}. "
                 f"Known are: {several(wanted, 8) or 'none'}. Rename or leave out the folders that do not match."
             )
-        about = {**self._about(), "classes": wanted}
-        about["labels"] = labelling.renumber(self.labels, self.classes, wanted)
-        return Images(self._sources, self._place, about)
+        labels = labelling.renumber(self.labels, self.classes, wanted)
+        return Images(self._sources, self._place, {**self._about(), "classes": wanted, "labels": labels})
 
     def counts(self) -> dict[str, int]:
         """Pictures of each class, also of those that have none."""
@@ -279,6 +272,15 @@ class Images:
 
         for block in reading.stream(self._sources, self._place, size, geometry, batches):
             yield torch.from_numpy(block)
+
+    def tried(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[reading.Batch]:
+        """Decode every picture once, in order, ahead of its use and in bounded memory; nothing is kept.
+
+        Yields
+        ------
+        (B, 3, size, size) uint8, as :meth:`pixels` has them, and (B,) bool: which of them could be read.
+        """
+        return reading.tried(self._sources, self._place, size, geometry, batch)
 
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""

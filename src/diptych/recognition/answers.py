@@ -1,29 +1,37 @@
-"""Answers of a network, picture after picture, in bounded memory and independent of the batch size."""
+"""Answers of a network, picture after picture: decoding goes on beside, memory is bounded, batches do not matter."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.data.cache import in_turn
 from diptych.data.images import Images
+from diptych.data.reading import Batch
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.progress import Bar
 from diptych.recognition.networks import Network
+from diptych.recognition.networks.own import Own
 
-BATCH = 256
+ON_GPU = 256  # pictures a batch
+ON_CPU = (4, 256)  # the fewest and the most
+PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's cache still holds
+MOST_THREADS = 16
 
 
 def logits(network: Network, images: Images, size: int, title: str = "Predicting") -> Tensor:
-    """(N, K) float32 on the CPU, of readable pictures."""
-    return _gathered(network, network, images, size, title)
+    """(N, K) float32 on the CPU; NaN for a picture that cannot be read."""
+    return gathered(network, network, images, size, title)
 
 
 def features(network: Network, images: Images, size: int) -> Tensor:
-    """(N, D) float32 on the CPU, of readable pictures: what the network's head sees."""
-    return _gathered(network, network.features, images, size, "Embedding")
+    """(N, D) float32 on the CPU: what the network's head sees; NaN for a picture that cannot be read."""
+    return gathered(network, network.features, images, size, "Embedding")
 
 
 def spread(answers: Tensor, rows: NDArray[np.bool_]) -> Tensor:
@@ -33,26 +41,65 @@ def spread(answers: Tensor, rows: NDArray[np.bool_]) -> Tensor:
     return whole
 
 
-def _gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Images, size: int, title: str) -> Tensor:
-    """Every batch's answer in float32: half precision would make it depend on the machine and the batch."""
+def gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Images, size: int, title: str) -> Tensor:
+    """The network's answer (D numbers) to every picture, (N, D) float32 on the CPU.
+
+    Each picture is decoded once; what is not kept in memory is forgotten again. Half precision would make answers
+    depend on the machine, so there is none.
+
+    Parameters
+    ----------
+    answer
+        From pictures (B, 3, S, S) in [-1, 1], on the network's device, to (B, D): a part of the network. Several
+        threads call it at a time, unless the network is a person's own.
+
+    Returns
+    -------
+    (N, D); NaN for a picture that cannot be read, of which ``images.known_errors()`` tells why.
+    """
     where = machine.device()
     network.to(where).eval()
-    answers: list[Tensor] = []
-    with torch.inference_mode(), Bar(title, len(images)) as bar:
-        for pixels in _batches(images, size):
-            answers.append(answer(to_float(pixels.to(where))).float().cpu())
-            bar.advance(len(pixels))
-        if not answers:  # the width is known to the network alone
-            answers.append(answer(torch.zeros(1, 3, size, size, device=where)).float().cpu()[:0])
+    parts: list[Tensor] = []
+
+    def work(batch: Batch) -> Tensor:
+        pixels, good = batch
+        with torch.inference_mode():
+            pictures = to_float(torch.from_numpy(pixels).to(where))
+            told = answer(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
+            return told if good.all() else told.masked_fill(torch.from_numpy(~good)[:, None], torch.nan)
+
+    with Bar(title, len(images)) as bar, _threads(network, where) as (executor, count):
+        for told in in_turn(executor, work, images.tried(size, batch=_batch(where, size)), ahead=2 * count):
+            parts.append(told)
+            bar.advance(len(told))
+    if not parts:  # the width is known to the network alone
+        parts.append(work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0])
     # Cloned, since tensors of inference mode cannot take part in anything differentiated later.
-    return torch.cat(answers).clone()
+    return torch.cat(parts).clone()
 
 
-def _batches(images: Images, size: int) -> Iterator[Tensor]:
-    """(B, 3, size, size) uint8 in order: from memory where the pictures are kept, streamed else."""
-    if images.fits_in_memory(size):
-        pixels = images.pixels(size)
-        yield from (pixels[i : i + BATCH] for i in range(0, len(pixels), BATCH))
-    else:
-        rows = np.arange(len(images))
-        yield from images.stream(size, "squash", (rows[i : i + BATCH] for i in range(0, len(rows), BATCH)))
+def _batch(where: torch.device, size: int) -> int:
+    """Pictures a batch: a power of two."""
+    if where.type != "cpu":
+        return ON_GPU
+    least, most = ON_CPU
+    fitting = 1 << max(0, (PIXELS_ON_CPU // size**2).bit_length() - 1)
+    return min(most, max(least, fitting))
+
+
+@contextmanager
+def _threads(network: Network, where: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """Threads that run the network side by side, and how many they are.
+
+    On a CPU each takes a batch of its own on one core: they never wait for each other, and the sums are in the same
+    order on every machine. A person's own network is not asked to bear that.
+    """
+    cores = torch.get_num_threads()
+    count = min(cores, MOST_THREADS) if where.type == "cpu" and not isinstance(network, Own) else 1
+    each = max(1, cores // count)
+    executor = ThreadPoolExecutor(count, "diptych-answer", torch.set_num_threads, (each,))
+    try:
+        yield executor, count
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(cores)  # each thread has its own number, but for what threads to come begin with
