@@ -25,6 +25,18 @@ def wilson(hits: int, n: int, z: float = NORMAL_95) -> tuple[float, float]:
     return low, high
 
 
+def difference(hits: int, n: int, other_hits: int, other_n: int, z: float = NORMAL_95) -> tuple[float, float]:
+    """Interval (low, high) of the difference of two shares, ``hits / n - other_hits / other_n``.
+
+    From the shares' own Wilson intervals (l, u) and (l', u'): d - √((p - l)² + (u' - p')²) to
+    d + √((u - p)² + (p' - l')²) (Newcombe 1998, method 10).
+    """
+    share, other = hits / n, other_hits / other_n
+    (low, high), (other_low, other_high) = wilson(hits, n, z), wilson(other_hits, other_n, z)
+    gap = share - other
+    return gap - math.hypot(share - low, other_high - other), gap + math.hypot(high - share, other - other_low)
+
+
 def bootstrap(
     score: Callable[[Tensor], float], n: int, *, rounds: int = 200, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:

@@ -60,10 +60,9 @@ def captioned(pictures: Iterable[np.ndarray], captions: Sequence[str], columns: 
     columns = max(1, min(columns, len(captions)))
     rows = math.ceil(len(captions) / columns)
     parts = []
-    for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+    for i, (pixels, caption) in enumerate(zip(pictures, captions, strict=True)):
         left, top = i % columns * wide, i // columns * high
-        zoom = max(1, math.ceil(TILE_PIXELS / max(picture.shape[:2])))
-        data = b64encode(png(picture.repeat(zoom, 0).repeat(zoom, 1))).decode()
+        data = b64encode(png(enlarged(pixels))).decode()
         parts.append(
             f'<image x="{left}" y="{top}" width="{tile}" height="{tile}" style="image-rendering:pixelated" '
             f'href="data:image/png;base64,{data}"/>'
@@ -137,6 +136,20 @@ def png(pixels: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def picture(pixels: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 as PNG or JPEG, whichever is shorter: drawings stay exact, photographs stay small."""
+    image, photograph, drawing = Image.fromarray(np.ascontiguousarray(pixels)), io.BytesIO(), io.BytesIO()
+    image.save(photograph, "JPEG", quality=85)
+    image.save(drawing, "PNG")
+    return min(drawing.getvalue(), photograph.getvalue(), key=len)
+
+
+def enlarged(pixels: np.ndarray, least: int = TILE_PIXELS) -> np.ndarray:
+    """(H, W, C) by a whole factor, every pixel a square, so that its longer side has ``least`` or more."""
+    zoom = max(1, math.ceil(least / max(pixels.shape[:2])))
+    return pixels.repeat(zoom, 0).repeat(zoom, 1)
 
 
 def _series(history: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[tuple[int, float]]]:

@@ -4,7 +4,7 @@ from base64 import b64encode
 from html import escape
 from typing import Any
 
-from diptych.report.report import Report, Score, Table, number
+from diptych.report.report import Card, Report, Score, Table, number
 from diptych.report.style import STYLE
 from diptych.report.text import cell, fact, numeric, words
 
@@ -24,7 +24,7 @@ def page(report: Report) -> str:
 <main>
 <header><h1>{_safe(report.title)}</h1>{_contents(report)}</header>
 {_body(report)}
-{"".join(_part(part, i) for i, part in enumerate(report.parts, 1))}
+{"".join(_part(part, str(i)) for i, part in enumerate(report.parts, 1))}
 </main>
 <footer>Made with Diptych. Ranges are 95 % intervals; n counts the pictures that a score rests on.</footer>
 </body>
@@ -39,8 +39,13 @@ def _contents(report: Report) -> str:
     return f"<nav>{''.join(links)}</nav>"
 
 
-def _part(report: Report, i: int) -> str:
-    return f'<section class="part" id="part-{i}"><h2>{_safe(report.title)}</h2>{_body(report)}</section>\n'
+def _part(report: Report, place: str) -> str:
+    """A section; ``place`` is its number, "2.1" that of a section within it."""
+    level = 2 + place.count(".")
+    return (
+        f'<section class="part" id="part-{place}"><h{level}>{_safe(report.title)}</h{level}>{_body(report)}'
+        f"{''.join(_part(part, f'{place}.{i}') for i, part in enumerate(report.parts, 1))}</section>\n"
+    )
 
 
 def _body(report: Report) -> str:
@@ -50,6 +55,7 @@ def _body(report: Report) -> str:
             _scores(report.scores),
             _findings(report.findings),
             _figures(report.figures),
+            "".join(_cards(caption, cards) for caption, cards in report.cards.items()),
             "".join(_table(caption, table) for caption, table in report.tables.items()),
             _facts(report.facts),
         )
@@ -77,12 +83,38 @@ def _figures(figures: dict[str, bytes]) -> str:
 
 
 def _figure(caption: str, data: bytes) -> str:
-    kind = "png" if data.startswith(b"\x89PNG") else "svg+xml"
-    source = f"data:image/{kind};base64,{b64encode(data).decode()}"
     return (
-        f'<figure><img class="{kind[:3]}" alt="{_safe(caption)}" src="{source}">'
+        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(caption)}" src="{_source(data)}">'
         f"<figcaption>{_safe(caption)}</figcaption></figure>\n"
     )
+
+
+def _cards(caption: str, cards: list[Card]) -> str:
+    items = "".join(_card(card) for card in cards)
+    return f'<h3 class="caption">{_safe(caption)}</h3><ul class="cards">{items}</ul>\n' if cards else ""
+
+
+def _card(card: Card) -> str:
+    pictures = "".join(
+        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(shows)}" src="{_source(data)}">'
+        f"<figcaption>{_safe(shows)}</figcaption></figure>"
+        for shows, data in card.pictures.items()
+    )
+    told = "".join(
+        f"<dt>{_safe(words(name))}</dt><dd>{_safe(cell(value))}</dd>"
+        for name, value in card.facts.items()
+        if value is not None
+    )
+    return f'<li><div class="row">{pictures}</div><b>{_safe(card.title)}</b><dl class="facts">{told}</dl></li>\n'
+
+
+def _source(data: bytes) -> str:
+    return f"data:image/{_kind(data)};base64,{b64encode(data).decode()}"
+
+
+def _kind(data: bytes) -> str:
+    starts = {b"\x89PNG": "png", b"\xff\xd8": "jpeg"}
+    return next((kind for start, kind in starts.items() if data.startswith(start)), "svg+xml")
 
 
 def _table(caption: str, table: Table) -> str:
@@ -99,8 +131,16 @@ def _table(caption: str, table: Table) -> str:
 def _cell(value: Any, right: bool) -> str:
     tag = '<td class="n">' if right else "<td>"
     if isinstance(value, Score):
-        return f"{tag}{number(value.value)} <small>{_safe(value.interval)}</small></td>"
+        return f"{tag}{number(value.value)} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
     return f"{tag}{_safe(cell(value))}</td>"
+
+
+def _bar(score: Score) -> str:
+    """A share and its interval drawn on a line from 0 to 1; nothing of other scores."""
+    if score.low is None or score.high is None or not 0 <= score.low <= score.value <= score.high <= 1:
+        return ""
+    ends = f"--low:{score.low:.3f};--high:{score.high:.3f};--value:{score.value:.3f}"
+    return f'<span class="bar" style="{ends}" aria-hidden="true"></span> '
 
 
 def _facts(facts: dict[str, Any]) -> str:

@@ -48,9 +48,32 @@ class Table:
         return {"columns": self.columns, "rows": plain(self.rows)}
 
 
+@dataclass(frozen=True)
+class Card:
+    """Pictures that belong together, and what there is to say of them.
+
+    Attributes
+    ----------
+    title
+        In a few words.
+    pictures
+        PNG or JPEG, by what each of them shows.
+    facts
+        JSON-able.
+    """
+
+    title: str
+    pictures: dict[str, bytes]
+    facts: dict[str, Any]
+
+    def json(self) -> dict[str, Any]:
+        """``{"title", ...facts}``."""
+        return {"title": self.title, **plain(self.facts)}
+
+
 @dataclass
 class Report:
-    """Scores with intervals, findings, tables and figures.
+    """Scores with intervals, findings, tables, figures and cards.
 
     Attributes
     ----------
@@ -61,7 +84,9 @@ class Report:
     findings
         Sentences: what a person should know or do.
     tables, figures
-        By caption; a figure is a PNG or an SVG.
+        By caption; a figure is a PNG, a JPEG or an SVG.
+    cards
+        By caption; cards of one caption tell the same facts.
     facts
         Settings and counts, JSON-able.
     parts
@@ -73,6 +98,7 @@ class Report:
     findings: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)
+    cards: dict[str, list[Card]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parts: "list[Report]" = field(default_factory=list)
 
@@ -82,7 +108,7 @@ class Report:
         return text(self)
 
     def json(self) -> dict[str, Any]:
-        """All but the figures; NaN and infinity become ``None``."""
+        """All but the pictures; NaN and infinity become ``None``."""
         told = {
             "title": self.title,
             "scores": {name: score.json() for name, score in self.scores.items()},
@@ -90,7 +116,11 @@ class Report:
             "tables": {name: table.json() for name, table in self.tables.items()},
             "facts": plain(self.facts),
         }
-        return {**told, "parts": [part.json() for part in self.parts]} if self.parts else told
+        if self.cards:
+            told["cards"] = {caption: [card.json() for card in cards] for caption, cards in self.cards.items()}
+        if self.parts:
+            told["parts"] = [part.json() for part in self.parts]
+        return told
 
     def html(self) -> str:
         """One page that needs nothing from outside; the same report gives the same bytes."""
@@ -118,7 +148,7 @@ def number(value: float) -> str:
 
 def plain(value: Any) -> Any:
     """``value`` as strict JSON can hold it: numpy unpacked, paths as text, NaN and infinity as ``None``."""
-    if isinstance(value, Score | Table):
+    if isinstance(value, Score | Table | Card):
         return value.json()
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -32,6 +32,24 @@ figure { margin: 0 0 1.8rem; max-width: 100%; min-width: min(16rem, 100%); }
 figure img { display: block; max-width: 100%; height: auto; border-radius: .3rem; }
 figure img.png { image-rendering: pixelated; }
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .5rem; contain: inline-size; }
+h3 { font-size: 1.1rem; margin: 0 0 .8em; }
+.caption { font-size: 1rem; font-weight: 600; }
+.part .part { border-top: 0; margin-top: 1.6rem; padding-top: 0; }
+.cards { list-style: none; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr));
+  gap: .9rem; margin: 0 0 1.8rem; padding: 0; }
+.cards li { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .8rem; min-width: 0; }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem; margin-bottom: .6rem; }
+.row figure { margin: 0; min-width: 0; }
+.row img { width: 100%; aspect-ratio: 1; object-fit: cover; }
+.row figcaption { font-size: .75rem; line-height: 1.3; margin-top: .25rem; }
+.cards .facts { grid-template-columns: max-content 1fr; gap: 0 .8rem; margin: .2rem 0 0; font-size: .82rem; }
+.bar { display: inline-block; position: relative; width: 4.5rem; height: .55rem; margin: 0 .2rem;
+  vertical-align: middle; border-bottom: 1px solid var(--line); }
+.bar::before, .bar::after { content: ""; position: absolute; background: var(--accent); }
+.bar::before { left: calc(var(--low) * 100%); width: max(1px, calc((var(--high) - var(--low)) * 100%)); top: .2rem;
+  height: .15rem; opacity: .45; }
+.bar::after { left: calc(var(--value) * (100% - 3px)); width: 3px; top: 0; height: .55rem; }
 .table { overflow-x: auto; margin: 0 0 1.8rem; }
 table { border-collapse: collapse; font-size: .93rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import east_asian_width
 
-from diptych.report.report import Report, Score, Table, number
+from diptych.report.report import Card, Report, Score, Table, number
 
 WIDTH = 96
 
 
 def text(report: Report) -> str:
-    """The whole report but its figures."""
+    """The whole report but its pictures."""
     return "\n".join(_lines(report, "=")) + "\n"
 
 
@@ -51,7 +51,7 @@ def _lines(report: Report, rule: str) -> list[str]:
         lines.append("")
         for finding in report.findings:
             lines += textwrap.wrap(finding, WIDTH, initial_indent="- ", subsequent_indent="  ")
-    for caption, table in report.tables.items():
+    for caption, table in (report.tables | _listed(report.cards)).items():
         lines += ["", caption, *_table(table)]
     if report.facts:
         lines += ["", *_columns([[words(k), fact(v)] for k, v in report.facts.items()])]
@@ -63,6 +63,17 @@ def _lines(report: Report, rule: str) -> list[str]:
 def words(name: str) -> str:
     """A key as words."""
     return name.replace("_", " ")
+
+
+def _listed(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
+    """What the cards say, a row for each."""
+    return {
+        caption: Table(
+            ["", *(words(name) for name in some[0].facts)], [[card.title, *card.facts.values()] for card in some]
+        )
+        for caption, some in cards.items()
+        if some
+    }
 
 
 def _table(table: Table) -> list[str]:

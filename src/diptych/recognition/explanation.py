@@ -1,0 +1,229 @@
+"""Why this label: which places of a picture speak for it, as a map of heat.
+
+The answer is taken apart at the layers that keep place, be they maps of a convolutional network or the tokens of a
+transformer: what a place contributes is the gradient of the label's odds times the layer's answer there, summed over
+the channels (HiResCAM: Draelos & Carin 2020, arXiv:2011.08891). A deep layer tells which region matters, an earlier
+one tells where exactly, and the heat is both: their geometric mean. Averaging over noisy copies of the picture
+(SmoothGrad: Smilkov et al. 2017, arXiv:1706.03825) takes out what hangs on single pixels.
+
+Guided backpropagation is not used: its maps hardly change when the weights are made random, so they tell of the
+picture and not of the network (Adebayo et al. 2018, "Sanity checks for saliency maps").
+
+A network without such a layer (one that flattens the picture first) is asked again with one patch after another
+covered (Zeiler & Fergus 2014), which takes captum.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from diptych.data.images import Images
+from diptych.data.transforms import to_float
+from diptych.engine import machine
+from diptych.errors import UsageError
+from diptych.progress import Bar
+from diptych.recognition.networks import Network
+
+COPIES = 4  # noisy copies of a picture
+NOISE = 0.2  # their deviation, of pixels in [-1, 1]
+BATCH = 16  # pictures at a time: a gradient needs the answers of all layers
+REGION = 3  # cells a side, at least, of the layer that tells the region,
+DETAIL = 12  # and of the one that tells the place in it
+EXTRA_TOKENS = 8  # at most, in front of those of the picture's patches: the class's, and registers
+COVERED = 4  # a covering patch has a quarter of the picture's side, and moves by half of its own
+
+
+def heat(
+    network: Network, images: Images, size: int, labels: Tensor | None, *, multi_label: bool, copies: int = COPIES
+) -> Tensor:
+    """The heat of readable pictures, (N, size, size) float32 in 0..1; see :meth:`Recognizer.explain`.
+
+    Parameters
+    ----------
+    labels
+        (N,) what to explain of each; ``None`` means the label that it is given.
+    copies
+        Noisy copies to average over; 1 asks about the picture itself, as it is.
+
+    Raises
+    ------
+    UsageError
+        The network keeps no place, and captum is not installed.
+    """
+    where = machine.device()
+    network.to(where).eval()
+    places = layers(network, size, multi_label=multi_label)
+    maps = [torch.empty(0, size, size)]
+    with Bar("Explaining", len(images)) as bar:
+        for start in range(0, len(images), BATCH):
+            pictures = to_float(images[start : start + BATCH].pixels(size).to(where))
+            asked = _told(network, pictures) if labels is None else labels[start : start + BATCH].to(where)
+            question = Question(network, asked, multi_label)
+            found = _taken_apart(question, places, pictures, copies) if places else _covered(question, pictures)
+            maps.append(_scaled(found).cpu())
+            bar.advance(len(pictures))
+    return torch.cat(maps)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What speaks for these labels, (B,) int64, in as many pictures."""
+
+    network: Network
+    labels: Tensor
+    multi_label: bool
+
+    def odds(self, pictures: Tensor) -> Tensor:
+        """Of each label log p/(1 - p), (B,): unlike p it does not level off where p is near 1."""
+        logits = self.network(pictures).float()
+        told = logits.gather(1, self.labels[:, None])[:, 0]
+        if self.multi_label:
+            return told
+        return told - logits.scatter(1, self.labels[:, None], -math.inf).logsumexp(1)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a layer's answer contributes to the odds, (B, side, side), and how many values a token has (0: a map)."""
+
+    layer: nn.Module
+    cells: Tensor
+    width: int
+    matters: bool
+
+    @property
+    def side(self) -> int:
+        """Cells a side."""
+        return self.cells.shape[-1]
+
+
+def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]:
+    """The deepest layer that tells regions apart and the deepest that tells places, or the one that does both.
+
+    A layer keeps place if its answer is a map or a row of tokens that the odds depend on; the tokens of a transformer
+    which no later attention reads do not count. Found by showing the network some noise, always the same. Empty
+    where no layer keeps place.
+    """
+    noise = _noise(1, size).to(machine.device())
+    question = Question(network, torch.zeros(1, dtype=torch.long, device=noise.device), multi_label)
+    found = [part for part in contributions(question, noise, list(network.modules())[1:]) if part.matters]
+    tokens = [part for part in found if part.width]
+    # In a transformer's block other rows are as long as that of its tokens: theirs is as wide as the last one.
+    found = [part for part in tokens if part.width == tokens[-1].width] or found
+    if not found:
+        return []
+    widest = max(part.side for part in found)
+    chosen = [[part.layer for part in found if part.side >= min(least, widest)][-1] for least in (REGION, DETAIL)]
+    return list(dict.fromkeys(chosen))
+
+
+def contributions(question: Question, pictures: Tensor, watched: Sequence[nn.Module]) -> list[Part]:
+    """Gradient times answer, summed over channels, of those layers that are called once and keep place; in order.
+
+    Source: Draelos & Carin 2020, equation 3.
+    """
+    with torch.enable_grad(), _seen(watched) as answers:
+        odds = question.odds(pictures.clone().requires_grad_()).sum()
+        calls = Counter(layer for layer, _ in answers)
+        once = [(layer, answer) for layer, answer in answers if calls[layer] == 1 and answer.requires_grad]
+        placed = [(layer, answer) for layer, answer in once if _map(answer, pictures.shape[-1]) is not None]
+        if not placed:
+            return []
+        gradients = torch.autograd.grad(odds, [answer for _, answer in placed], allow_unused=True)
+    parts = []
+    for (layer, answer), gradient in zip(placed, gradients, strict=True):
+        slope = torch.zeros_like(answer) if gradient is None else gradient
+        there, steep = (_map(values, pictures.shape[-1]) for values in (answer.detach(), slope))
+        assert there is not None
+        assert steep is not None
+        width = answer.shape[-1] if answer.ndim == 3 else 0
+        parts.append(Part(layer, (there * steep).sum(1), width, bool(steep.any())))
+    return parts
+
+
+def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tensor, copies: int) -> Tensor:
+    """The geometric mean of what the layers tell, each enlarged to the picture; (B, S, S)."""
+    size = pictures.shape[-1]
+    noise = NOISE * _noise(copies, size).to(pictures.device) if copies > 1 else torch.zeros_like(pictures[:1])
+    sums: dict[nn.Module, Tensor] = {}
+    for one in noise:  # the same for every picture, so that none depends on which others are asked about
+        for part in contributions(question, pictures + one, places):
+            sums[part.layer] = sums.get(part.layer, torch.zeros(())) + part.cells
+    grown = [F.interpolate(cells[:, None], size=(size, size), mode="bilinear") for cells in sums.values()]
+    product = torch.stack([_scaled(cells[:, 0]) for cells in grown]).prod(0)
+    return product ** (1 / len(grown))
+
+
+def _covered(question: Question, pictures: Tensor) -> Tensor:
+    """How much the odds fall where a patch of the picture's mean colour covers it; (B, S, S)."""
+    try:
+        from captum.attr import Occlusion
+    except ImportError as error:
+        raise UsageError(
+            "This network keeps no track of where things are, so that patch after patch of the picture has to be "
+            "covered to explain it. That takes captum: pip install 'diptych[explain]'"
+        ) from error
+    patch = max(1, pictures.shape[-1] // COVERED)
+    step = max(1, patch // 2)
+    with torch.no_grad():
+        found: Tensor = Occlusion(question.odds).attribute(
+            pictures,
+            sliding_window_shapes=(3, patch, patch),
+            strides=(3, step, step),
+            baselines=pictures.mean((2, 3), keepdim=True).expand_as(pictures),
+        )
+    return found.sum(1)
+
+
+def _told(network: Network, pictures: Tensor) -> Tensor:
+    with torch.no_grad():
+        labels: Tensor = network(pictures).argmax(1)
+    return labels
+
+
+def _map(values: Tensor, size: int) -> Tensor | None:
+    """A layer's values as (B, C, side, side), its own copy of them not made; ``None`` where they keep no place."""
+    if values.ndim == 3:  # tokens, those of the patches last
+        side = math.isqrt(values.shape[1])
+        extra = values.shape[1] - side * side
+        if side < 2 or size % side or extra > EXTRA_TOKENS:
+            return None
+        return values[:, extra:].transpose(1, 2).unflatten(2, (side, side))
+    if values.ndim != 4:
+        return None
+    if values.shape[1] == values.shape[2] != values.shape[3]:
+        values = values.permute(0, 3, 1, 2)  # some transformers keep the channels last
+    return values if 1 < values.shape[2] == values.shape[3] <= size else None
+
+
+def _scaled(cells: Tensor) -> Tensor:
+    """What speaks for the label, so that the most is 1: (B, h, w); all 0 where nothing does."""
+    cells = cells.clamp(min=0)
+    return cells / cells.amax((1, 2), keepdim=True).clamp(min=torch.finfo(cells.dtype).tiny)
+
+
+def _noise(copies: int, size: int) -> Tensor:
+    return torch.randn(copies, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@contextmanager
+def _seen(watched: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, Tensor]]]:
+    """What these modules answer meanwhile, in the order in which they are done."""
+    answers: list[tuple[nn.Module, Tensor]] = []
+
+    def note(module: nn.Module, _: object, answer: object) -> None:
+        if isinstance(answer, Tensor):
+            answers.append((module, answer))
+
+    hooks = [module.register_forward_hook(note) for module in watched]
+    try:
+        yield answers
+    finally:
+        for hook in hooks:
+            hook.remove()
