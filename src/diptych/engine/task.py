@@ -1,13 +1,13 @@
 """What the loop trains (``Task``), how (``Recipe``), and what it shows on the way (``Tick``)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from diptych.data.transforms import Augment
+from diptych.engine.optim import Optimizer
 from diptych.engine.schedule import Schedule, cosine
 
 
@@ -20,7 +20,7 @@ class Task(Protocol):
     def players(self) -> Mapping[str, list[nn.Parameter]]:
         """The trainable parameters of each player."""
 
-    def optimizers(self) -> Mapping[str, list[Optimizer]]:
+    def optimizers(self) -> Mapping[str, Sequence[Optimizer]]:
         """The optimisers of each player; each group's ``lr`` is its peak, which the schedule multiplies."""
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import AdamW, Optimizer
 
-from diptych.engine.optim import Muon, adamw, filters, sgd
+from diptych.engine.optim import AdamW, Muon, Optimizer, adamw, filters, sgd
 from diptych.recognition.networks import Network, Training
 
 
@@ -72,7 +71,7 @@ def _muon(network: Network, recipe: Training, lr: float, trainable: list[nn.Para
         {"params": head, "lr": lr * recipe.head_factor},
         {"params": [p for p in body if id(p) not in held], "lr": lr * recipe.bias_factor},
     ]
-    return [Muon(banks, lr, unit_norm=True), AdamW(groups, lr=lr, weight_decay=recipe.decay, fused=True)]
+    return [Muon(banks, lr, unit_norm=True), AdamW(groups, lr=lr, weight_decay=recipe.decay)]
 
 
 def _parted(trainable: list[nn.Parameter], head: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
