@@ -43,18 +43,29 @@ def test_several_labels():
     assert calibration.temperature(honest * 3, labels) == pytest.approx(3, rel=0.08)
 
 
-def test_familiarity_is_the_negative_energy():
-    logits = torch.tensor([[1.0, 2.0, 3.0]])
-    assert calibration.familiarity(logits, multi_label=False).item() == pytest.approx(3.4076, abs=1e-4)
-    several = torch.log1p(logits.exp()).sum().item()
-    assert calibration.familiarity(logits, multi_label=True).item() == pytest.approx(several, abs=1e-4)
+def f1(truth, guess):
+    return 2 * (truth & guess).sum(0) / (truth.sum(0) + guess.sum(0)).clamp(min=1)
 
 
-def test_one_in_a_hundred_falls_under_the_threshold():
-    known = torch.randn(2000, generator=torch.Generator().manual_seed(2)).exp()  # few are much lower than most
-    assert calibration.familiarity_threshold(-known) == pytest.approx((-known).quantile(0.01).item(), abs=1e-5)
+def test_the_thresholds_of_labels_raise_f1():
+    draw = torch.Generator().manual_seed(3)
+    chances = torch.rand(4000, 2, generator=draw) ** torch.tensor([1.0, 6.0])  # the second is rare
+    truth = torch.rand(4000, 2, generator=draw) < chances
+    thresholds = calibration.label_thresholds(chances[:2000], truth[:2000])
+    fair, chosen = chances[2000:] >= 0.5, chances[2000:] >= thresholds
+    assert (f1(truth[2000:], chosen) > f1(truth[2000:], fair)).all()
+    assert (thresholds < 0.5).all()  # half of the best F1 that can be had: Lipton et al. 2014
+    assert thresholds.tolist() == pytest.approx((f1(truth, chances >= thresholds) / 2).tolist(), abs=0.06)
 
 
-def test_of_few_pictures_the_threshold_lies_under_the_least():
-    known = torch.linspace(0, 1, 10)
-    assert -0.5 < calibration.familiarity_threshold(known) < 0
+def test_of_few_examples_no_wild_threshold_is_made():
+    chances = torch.linspace(0.01, 0.99, 50)[:, None]
+    truth = torch.zeros(50, 1, dtype=torch.bool)
+    assert calibration.label_thresholds(chances, truth).item() == 0.5
+    truth[48] = True  # alone it would call for a threshold of 0.96
+    assert 0.25 < calibration.label_thresholds(chances, truth).item() < 0.6
+
+
+def test_of_thresholds_that_serve_alike_the_even_one_is_taken():
+    chances = torch.tensor([0.02, 0.05, 0.93, 0.97] * 10)[:, None]
+    assert calibration.label_thresholds(chances, chances > 0.5).item() == 0.5

@@ -21,7 +21,7 @@ def drawn(n: int, seed: int = 0):
 
 def test_the_nearest_are_the_most_alike_first():
     held, asked = drawn(300), drawn(2000, seed=1)
-    memory = Memory.of(held * 7, np.arange(300) % 3, np.array([f"{i}.png" for i in range(300)]))
+    memory = Memory.of(held * 7, torch.zeros(300, 3), np.arange(300) % 3, np.array([f"{i}.png" for i in range(300)]))
     similarities, rows = memory.nearest(asked, 5)
     direct = asked @ held.T
     assert similarities.shape == rows.shape == (2000, 5)
@@ -31,7 +31,7 @@ def test_the_nearest_are_the_most_alike_first():
 
 
 def test_more_neighbours_than_there_are():
-    memory = Memory.of(drawn(3), np.zeros(3, np.int64), np.array(["a", "b", "c"]))
+    memory = Memory.of(drawn(3), torch.zeros(3, 3), np.zeros(3, np.int64), np.array(["a", "b", "c"]))
     assert memory.nearest(drawn(2), 10)[1].shape == (2, 3)
     assert memory.nearest(drawn(0), 10)[1].shape == (0, 3)
 

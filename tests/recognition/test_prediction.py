@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import torch
 
 from diptych.errors import PictureError
 from diptych.recognition.answers import spread
 from diptych.recognition.prediction import Reading
+from diptych.recognition.unknown import Scale
 
 LOGITS = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
 
@@ -24,10 +27,42 @@ def test_several_labels_a_picture():
     assert np.allclose(told.confidence, least_sure)
 
 
+def test_labels_are_told_from_their_own_thresholds():
+    logits = torch.tensor([[0.9, 0.2], [0.2, 0.2], [0.7, 0.9]]).logit()
+    told = Reading(("a", "b"), True, label_thresholds=(0.8, 0.1)).predictions(logits, {})
+    assert told.names == ["a, b", "b", "b"]
+    assert np.allclose(told.confidence, [0.2, 0.2, 0.3])  # of the decision that was made
+
+
+def test_sets_hold_what_may_be_and_always_what_is_told():
+    logits = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.35, 0.45], [0.98, 0.01, 0.01]]).log()
+    told = Reading(("a", "b", "c"), False, cutoff=0.29).predictions(logits, {})
+    assert told.sets.tolist() == [[True, True, False], [False, True, True], [True, False, False]]
+    sure = Reading(("a", "b", "c"), False, cutoff=0.7).predictions(logits, {})
+    assert (sure.sets.argmax(1) == sure.labels).all()
+    assert (sure.sets.sum(1) == 1).all()
+    assert Reading(("a", "b", "c"), False).predictions(logits, {}).sets is None
+
+
+def test_sets_of_several_labels():
+    logits = torch.tensor([[0.9, 0.4, 0.1], [0.1, 0.1, 0.1]]).logit()
+    told = Reading(("a", "b", "c"), True, cutoff=0.3).predictions(logits, {})
+    assert told.sets.tolist() == [[True, True, False], [False, False, False]]
+
+
+def test_what_is_stored_is_read_alike():
+    several = Reading(
+        ("a", "b"), True, 1.7, -2.0, 80, 0.15, (0.4, 0.5), Scale((1.0, 2.0, 3.0), (0.1, 0.2, 0.3), -9.0, 80)
+    )
+    assert Reading.restored(("a", "b"), True, json.loads(json.dumps(several.json()))) == several
+    assert Reading.restored(("a", "b"), False, {"temperature": 2.0, "threshold": 1.0}).cutoff is None
+
+
 def test_rows_that_cannot_be_read_stay_in_their_place():
     error = PictureError("the file is empty", "x.png")
     whole = spread(LOGITS, np.array([True, False, True]))
-    told = Reading(("a", "b"), False).predictions(whole, {1: error})
+    told = Reading(("a", "b"), False, cutoff=0.0).predictions(whole, {1: error})
+    assert told.sets.tolist() == [[True, True], [False, False], [True, True]]
     assert told.names == ["a", "", "b"]
     assert told.labels.tolist() == [0, -1, 1]
     assert told.unknown.tolist() == [False, True, False]

@@ -134,7 +134,8 @@ def test_the_folder_tells_what_happened(fitted, folder):
     assert len(data["validation"]["pictures"]) == 12
     assert all(path.startswith("digits#") for path in data["validation"]["pictures"])
     facts = json.loads((folder / "model.json").read_text())
-    assert facts["calibration"] == {"temperature": fitted.temperature_, "threshold": fitted.threshold_}
+    assert facts["calibration"]["temperature"] == fitted.temperature_
+    assert facts["calibration"]["familiarity"]["threshold"] == fitted.threshold_
     assert facts["scores"]["accuracy"]["n"] == 12
     card = (folder / "README.md").read_text()
     assert "12 pictures that were not trained on" in card

@@ -1,12 +1,13 @@
-"""Making a recognizer's confidence mean what it says, and noticing pictures unlike any that it knows."""
+"""Making a recognizer's confidence mean what it says, and telling labels where that serves best."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 COOLEST, HOTTEST = 0.02, 50.0
-UNKNOWN_SHARE = 0.01  # of the validation pictures is told "unknown": what that word costs on known ones
-NORMAL_99 = 2.3263  # the normal distribution's 1st percentile lies so many deviations under its mean
+EVEN = 0.5  # the threshold where nothing else is known
+LOWEST, HIGHEST = 0.1, 0.9  # a threshold may be
+PRIOR_EXAMPLES = 10  # of a label, that its calibrated probabilities count as much as
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
@@ -49,24 +50,35 @@ def label_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return (logits / temperature).sigmoid()
 
 
-def familiarity(logits: Tensor, *, multi_label: bool) -> Tensor:
-    """How much a picture is like those that were learned, (N,): the negative energy of its logits.
+def label_thresholds(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """From which probability on each label is told, where a picture may have several: (K,) in 0.1..0.9.
 
-    log Σ exp(logit) (Liu et al. 2020, "Energy-based out-of-distribution detection", equation 4); with several
-    labels Σ log(1 + exp(logit)) (Wang et al. 2021).
+    Parameters
+    ----------
+    probabilities, truth
+        (N, K) calibrated, and bool, of pictures that were not trained on.
+
+    Each maximises its label's F1. Of few examples any threshold might look best; so to the n examples come as many
+    pictures of which the probabilities themselves are the truth as ten examples would be: without any evidence, the
+    threshold is the half of the best F1 to be expected (Lipton et al. 2014, "Optimal thresholding of classifiers to
+    maximize F1 measure"). Of thresholds that do equally well, the nearest to 0.5 is taken; without an example, 0.5.
     """
-    return F.softplus(logits).sum(1) if multi_label else logits.logsumexp(1)
+    columns = zip(probabilities.double().T, truth.T, strict=True)
+    return torch.tensor([_best_threshold(chances, has) for chances, has in columns])
 
 
-def familiarity_threshold(familiarity: Tensor) -> float:
-    """Below this a picture is told "unknown": the 1st percentile over pictures held out from training.
-
-    Of less than a hundred pictures that is their minimum, which too many others would fall under; so the 1st
-    percentile of a normal distribution with their mean and deviation counts, too, and the lower one holds.
-    """
-    known = familiarity.double()
-    normal = known.mean() - NORMAL_99 * known.std(correction=0)
-    return float(torch.minimum(known.quantile(UNKNOWN_SHARE), normal))
+def _best_threshold(chances: Tensor, has: Tensor) -> float:
+    examples = int(has.sum())
+    if examples == 0:
+        return EVEN
+    chances, order = chances.sort(descending=True)
+    believed = (examples * has[order].double() + PRIOR_EXAMPLES * chances) / (examples + PRIOR_EXAMPLES)
+    f1 = 2 * believed.cumsum(0) / (torch.arange(1, len(chances) + 1) + believed.sum())  # of telling the first i + 1
+    last = torch.cat((chances.diff() < 0, torch.ones(1, dtype=torch.bool)))  # equal chances are told together
+    best = int(f1.where(last, 0).argmax())
+    told, left = float(chances[best]), float(chances[best + 1]) if best + 1 < len(chances) else 0.0
+    between = EVEN if left < EVEN <= told else (left + told) / 2
+    return min(HIGHEST, max(LOWEST, between))
 
 
 def _misfit(logits: Tensor, labels: Tensor, doubt: float) -> Tensor:

@@ -18,13 +18,16 @@ from diptych.engine.loop import Run
 from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe, Tick
 from diptych.metrics import classification as scores
-from diptych.recognition import calibration, choices, evaluation, networks, preparation
-from diptych.recognition.answers import features, logits
+from diptych.recognition import choices, evaluation, networks, preparation
+from diptych.recognition.calibration import EVEN
 from diptych.recognition.choices import Choices
 from diptych.recognition.memory import MOST, Memory, rows_to_remember
-from diptych.recognition.prediction import LABEL_SHOWN, Reading
+from diptych.recognition.observed import Observed, observe
+from diptych.recognition.prediction import Reading
 from diptych.recognition.preparation import Prepared
 from diptych.recognition.training import Classification
+from diptych.recognition.trust import calibrated
+from diptych.recognition.worst import FORWARD_PASSES, Witness
 from diptych.report import Report, Table, figures
 
 log = logging.getLogger("diptych")
@@ -69,7 +72,7 @@ def fit(
     task = Classification(network, chosen.training, chosen.lr, multi_label=training.multi_label)
     each = _seconds_a_picture(network, sample)
     kept = training[rows_to_remember(training.labels, _affordable(each, chosen.minutes))]
-    reserve = REPORT_SECONDS + each * (len(prepared.validation) + len(kept))
+    reserve = REPORT_SECONDS + each * (len(prepared.validation) + len(kept) + FORWARD_PASSES)
     run = Run(
         task,
         training,
@@ -79,23 +82,12 @@ def fit(
         settings=settings,
         started=started,
     )
-    answers = _train(run, network, prepared.validation, size)
+    seen = _train(run, network, prepared.validation, size)
     machine.Machine(run.machine.device).prepare([network], [network])  # as a loaded model is: plain
-    memory = Memory.of(features(network, kept, size), kept.labels, kept.paths)
-    reading = calibrated(answers, prepared.validation)
-    return _judged(run, network, chosen, prepared, answers, reading, memory, parameters)
-
-
-def calibrated(answers: Tensor, images: Images) -> Reading:
-    """How to read a network's logits (N, K), from its answers to labelled pictures it was not trained on."""
-    truth = preparation.truth(images)
-    known = calibration.familiarity(answers, multi_label=images.multi_label)
-    return Reading(
-        images.classes,
-        images.multi_label,
-        calibration.temperature(answers, truth),
-        calibration.familiarity_threshold(known),
-    )
+    learned = observe(network, kept, size, title="Remembering")
+    memory = Memory.of(learned.features, learned.slopes, kept.labels, kept.paths)
+    reading = calibrated(seen, prepared.validation, memory)
+    return _judged(run, network, chosen, prepared, seen.logits, reading, memory, parameters)
 
 
 def _fresh(chosen: Choices, classes: int, sample: Tensor, seed: int) -> networks.Network:
@@ -141,27 +133,26 @@ def _seconds_a_picture(network: nn.Module, sample: Tensor) -> float:
     return 1.5 * seconds[-1] / len(few)
 
 
-def _train(run: Run, network: networks.Network, validation: Images, size: int) -> Tensor:
-    """Iterate over the run, scoring on the way; the final logits of all validation pictures."""
+def _train(run: Run, network: networks.Network, validation: Images, size: int) -> Observed:
+    """Iterate over the run, scoring on the way; what is finally seen of all validation pictures."""
     rows = np.unique(np.linspace(0, len(validation) - 1, SCORED_ON_THE_WAY).astype(np.int64))
     some = validation[rows]
     spent = 0.0
-    answers = torch.empty(0)
     for tick in run:
         if not tick.done and spent > SCORING_SHARE * tick.seconds:
             continue
         start = time.monotonic()
         asked = validation if tick.done else some
-        answers = logits(network, asked, size, title="Scoring")
-        _score(tick, answers, asked)
+        seen = observe(network, asked, size, title="Scoring")
+        _score(tick, seen.logits, asked)
         spent += time.monotonic() - start
-    return answers
+    return seen
 
 
 def _score(tick: Tick, answers: Tensor, images: Images) -> None:
     truth = preparation.truth(images)
     if images.multi_label:
-        tick.scores["macro F1"] = scores.macro_f1(truth, answers.sigmoid() >= LABEL_SHOWN)
+        tick.scores["macro F1"] = scores.macro_f1(truth, answers.sigmoid() >= EVEN)
     else:
         tick.scores["accuracy"] = scores.accuracy(truth, answers.argmax(1))
 
@@ -178,7 +169,9 @@ def _judged(
 ) -> Fitted:
     """Report, facts and data of a run that has ended."""
     training, validation = prepared.training, prepared.validation
-    report = evaluation.report(f"Recognizer of {len(reading.classes)} classes", validation, answers, reading)
+    witness = Witness(network, chosen.size, memory)
+    title = f"Recognizer of {len(reading.classes)} classes"
+    report = evaluation.report(title, validation, answers, reading, witness)
     told = {
         "pictures": len(training),
         "validation_pictures": len(validation),

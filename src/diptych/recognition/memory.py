@@ -26,6 +26,8 @@ class Memory:
     ----------
     embeddings
         (M, D) float16, each of unit length: :meth:`Recognizer.embed` of the pictures.
+    slopes
+        (M, 3) float32: how fine the pictures' detail is (see :func:`diptych.recognition.observed.slopes`).
     labels
         (M,) int64 class numbers, or (M, K) bool where a picture may have several.
     paths
@@ -33,14 +35,15 @@ class Memory:
     """
 
     embeddings: Tensor
+    slopes: Tensor
     labels: NDArray[Any]
     paths: tuple[str, ...]
 
     @classmethod
-    def of(cls, features: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "Memory":
-        """Remember (M, D) features of as many pictures."""
+    def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "Memory":
+        """Remember (M, D) features and (M, 3) slopes of as many pictures."""
         embeddings = F.normalize(features.float(), dim=1).half()
-        return cls(embeddings, np.array(labels), tuple(paths.tolist()))
+        return cls(embeddings, slopes.float(), np.array(labels), tuple(paths.tolist()))
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -66,7 +69,7 @@ class Memory:
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored beside the weights."""
-        return {"embeddings": self.embeddings, "labels": torch.from_numpy(self.labels)}
+        return {"embeddings": self.embeddings, "slopes": self.slopes, "labels": torch.from_numpy(self.labels)}
 
     @classmethod
     def read(cls, found: Artefact) -> "Memory | None":
@@ -81,13 +84,13 @@ class Memory:
         if tensors is None:
             return None
         paths = artefact.data(found.folder).get("remembered", [])
-        embeddings, labels = tensors["embeddings"], tensors["labels"].numpy()
-        if not len(embeddings) == len(labels) == len(paths):
+        embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
+        if not len(embeddings) == len(slopes) == len(labels) == len(paths):
             raise ArtefactError(
                 f"The model in {found.folder} is damaged: {FILE} and data.json tell of different pictures. "
                 "Restore the folder from a copy, or train again."
             )
-        return cls(embeddings, labels, tuple(paths))
+        return cls(embeddings, slopes, labels, tuple(paths))
 
 
 def rows_to_remember(labels: NDArray[Any], most: int = MOST) -> NDArray[np.int64]:

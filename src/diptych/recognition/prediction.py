@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.errors import PictureError
-from diptych.recognition.calibration import familiarity, label_probabilities, probabilities
-
-LABEL_SHOWN = 0.5  # a label of several is told from this probability on
+from diptych.recognition import conformal, unknown
+from diptych.recognition.calibration import EVEN, label_probabilities, probabilities
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,21 @@ class Predictions:
         Names of the K classes.
     labels
         (N,) int64 class numbers, -1 for a picture that cannot be read; or (N, K) bool where a picture may have
-        several labels (those of probability 0.5 or more).
+        several labels (those that reach their thresholds).
     names
         The class's name; several are joined by ", "; "" for a picture that cannot be read.
     confidence
-        (N,) float32 in 0..1: the probability of the label told; of several labels, that of the least sure
-        decision. NaN for a picture that cannot be read.
+        (N,) float32 in 0..1: the probability that the label told is right; of several labels, that of the least
+        sure decision. NaN for a picture that cannot be read.
     probabilities
         (N, K) float32, calibrated; a row of NaN for a picture that cannot be read.
     unknown
-        (N,) bool: the picture is less like those learned than 99 % of the validation pictures are (by energy), or
-        cannot be read. A hint and no more: about 1 % of ordinary pictures get it, and many strange ones do not.
+        (N,) bool: the picture is less familiar than 98 % of known pictures are, or cannot be read. A hint: about 2 %
+        of ordinary pictures get it, and not every strange one does.
+    sets
+        (N, K) bool: the labels that it may be; of 90 % of pictures like those calibrated on, the true one is among
+        them (of several labels: 90 % of them, on average). The label told always is. All false for a picture that
+        cannot be read; ``None`` from a model that was calibrated before there were sets.
     errors
         Why a picture cannot be read, by row.
     """
@@ -45,6 +49,7 @@ class Predictions:
     confidence: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     unknown: NDArray[np.bool_]
+    sets: NDArray[np.bool_] | None = None
     errors: Mapping[int, PictureError] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -53,29 +58,116 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Reading:
-    """How logits are read: the calibration of one recognizer."""
+    """How a network's answers are read: the calibration of one recognizer.
+
+    Attributes
+    ----------
+    temperature
+        What logits are divided by.
+    threshold
+        A negative energy under this is told "unknown", where nothing but the logits is there to go by.
+    pictures
+        How many the calibration rests on.
+    cutoff
+        The probability from which on a label is in a picture's set; ``None``: not known.
+    label_thresholds
+        (K,) the probability from which on each label is told, where a picture may have several; empty: 0.5.
+    scale
+        How familiar known pictures are; ``None``: not known.
+    """
 
     classes: tuple[str, ...]
     multi_label: bool
     temperature: float = 1.0
     threshold: float = -float("inf")
+    pictures: int = 0
+    cutoff: float | None = None
+    label_thresholds: tuple[float, ...] = ()
+    scale: unknown.Scale | None = None
 
-    def predictions(self, logits: Tensor, errors: Mapping[int, PictureError]) -> Predictions:
-        """Read (N, K) logits, of which the rows in ``errors`` are NaN."""
+    def predictions(
+        self, logits: Tensor, errors: Mapping[int, PictureError], familiarity: Tensor | None = None
+    ) -> Predictions:
+        """Read (N, K) logits, of which the rows in ``errors`` are NaN.
+
+        ``familiarity`` is (N,) by :attr:`scale`; without it the energy of the logits alone tells what is unknown.
+        """
         good = ~logits.isnan().any(1)
         chances = self.probabilities(logits)
-        told, sure = (chances >= LABEL_SHOWN), torch.maximum(chances, 1 - chances).amin(1)
-        labels: Tensor = told
+        told = self.told(chances)
         if self.multi_label:
+            labels, sure = told, chances.where(told, 1 - chances).amin(1)
             names = [", ".join(self.classes[i] for i in row.nonzero().flatten()) for row in told]
         else:
-            sure, labels = chances.max(1)
-            labels = labels.where(good, -1)
+            labels, sure = told.where(good, -1), chances.amax(1)
             names = [self.classes[i] if i >= 0 else "" for i in labels.tolist()]
-        unknown = ~(familiarity(logits, multi_label=self.multi_label) >= self.threshold)
-        return Predictions(self.classes, labels.numpy(), names, sure.numpy(), chances.numpy(), unknown.numpy(), errors)
+        return Predictions(
+            self.classes,
+            labels.numpy(),
+            names,
+            sure.numpy(),
+            chances.numpy(),
+            self._unknown(logits, familiarity).numpy(),
+            self.sets(chances),
+            errors,
+        )
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(N, K) calibrated probabilities."""
         read = label_probabilities if self.multi_label else probabilities
         return read(logits, self.temperature)
+
+    def told(self, chances: Tensor) -> Tensor:
+        """The labels told from (N, K) probabilities: (N,) class numbers, or (N, K) bool."""
+        if not self.multi_label:
+            return chances.argmax(1)
+        return chances >= (torch.tensor(self.label_thresholds) if self.label_thresholds else EVEN)
+
+    def sets(self, chances: Tensor) -> NDArray[np.bool_] | None:
+        """(N, K) bool: the conformal sets of (N, K) probabilities, and the labels told."""
+        if self.cutoff is None:
+            return None
+        held = torch.from_numpy(conformal.sets(chances.numpy(), self.cutoff))
+        told = self.told(chances)
+        if not self.multi_label:
+            told = torch.nn.functional.one_hot(told, len(self.classes)).bool()
+        return ((held | told) & ~chances.isnan()).numpy()
+
+    def json(self) -> dict[str, Any]:
+        """As ``model.json`` holds it."""
+        return {
+            "temperature": self.temperature,
+            "threshold": self.threshold,
+            "pictures": self.pictures,
+            "set_target": conformal.TARGET,
+            "set_cutoff": self.cutoff,
+            "label_thresholds": list(self.label_thresholds),
+            "familiarity": self.scale and self.scale.json(),
+        }
+
+    @classmethod
+    def restored(cls, classes: tuple[str, ...], multi_label: bool, told: Mapping[str, Any]) -> "Reading":
+        """The reading that ``model.json`` holds; what it does not tell is not known.
+
+        Raises
+        ------
+        KeyError, TypeError
+            It is damaged.
+        """
+        scale = told.get("familiarity")
+        return cls(
+            classes,
+            multi_label,
+            told["temperature"],
+            told["threshold"],
+            told.get("pictures", 0),
+            told.get("set_cutoff"),
+            tuple(told.get("label_thresholds", ())),
+            None if scale is None else unknown.Scale.restored(scale),
+        )
+
+    def _unknown(self, logits: Tensor, familiarity: Tensor | None) -> Tensor:
+        """(N,) bool; true of NaN."""
+        if familiarity is None or self.scale is None:
+            return ~(unknown.energy(logits, multi_label=self.multi_label) >= self.threshold)
+        return ~(familiarity >= self.scale.threshold)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,13 +14,17 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
-from diptych.recognition import answers, choices, evaluation, networks, preparation
+from diptych.recognition import answers, choices, evaluation, explanation, networks, preparation, unknown
 from diptych.recognition.card import card
-from diptych.recognition.fitting import Fitted, calibrated, fit
+from diptych.recognition.fitting import Fitted, fit
 from diptych.recognition.memory import FILE as MEMORY
 from diptych.recognition.memory import Memory
+from diptych.recognition.neighbours import Neighbours, neighbours
 from diptych.recognition.networks import Network
+from diptych.recognition.observed import Observed, observe
 from diptych.recognition.prediction import Predictions, Reading
+from diptych.recognition.trust import calibrated
+from diptych.recognition.worst import Witness
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
@@ -144,8 +149,8 @@ class Recognizer:
         network = self._fitted()
         errors = images.unreadable(self.size_)
         good = preparation.all_but(len(images), errors)
-        told = answers.logits(network, images[good] if errors else images, self.size_)
-        return self._reading.predictions(answers.spread(told, good), errors)
+        seen = observe(network, images[good] if errors else images, self.size_).spread(good)
+        return self._reading.predictions(seen.logits, errors, self._familiarity(seen))
 
     def embed(self, images: Images) -> Tensor:
         """What the network sees in each picture, before it names it: (N, D) float32, each of unit length.
@@ -156,21 +161,53 @@ class Recognizer:
             A picture cannot be read.
         """
         network = self._fitted()
-        errors = images.unreadable(self.size_)
-        if errors:
-            reasons = preparation.named([str(error) for error in errors.values()])
-            raise DataError(f"Pictures that cannot be read have no embedding: {reasons}. Use images.readable(size).")
+        preparation.check_readable(images, self.size_)
         return F.normalize(answers.features(network, images, self.size_), dim=1)
 
-    def calibrate(self, images: Images) -> Self:
-        """Set the confidence and the threshold of "unknown" from labelled pictures not trained on.
+    def explain(self, images: Images, label: str | int | None = None) -> Tensor:
+        """Which places of each picture speak for a label: (N, size_, size_) float32 in 0..1.
 
-        ``fit`` has done so from its validation pictures; do it again where pictures come from elsewhere.
+        A map covers the whole picture, squashed to the square that the network sees. Its strongest place is 1; all of
+        it is 0 where nothing speaks for the label. See :mod:`diptych.recognition.explanation`.
+
+        Parameters
+        ----------
+        label
+            A class's name or number; ``None``: the most likely of each picture.
+
+        Raises
+        ------
+        DataError
+            A picture cannot be read.
+        UsageError
+            There is no such class; or the network keeps no track of places, and captum is not installed.
+        """
+        network = self._fitted()
+        preparation.check_readable(images, self.size_)
+        asked = None if label is None else torch.full((len(images),), explanation.number_of(label, self.classes_))
+        return explanation.heat(network, images, self.size_, asked, multi_label=self.multi_label_)
+
+    def neighbours(self, images: Images, k: int = 3) -> Neighbours:
+        """The training pictures most like each picture, among up to 10,000 that are remembered.
+
+        Raises
+        ------
+        DataError
+            A picture cannot be read, or an earlier version made this recognizer, which remembers nothing.
+        """
+        self._fitted()
+        return neighbours(self.memory_, self.embed(images), self.classes_, k)
+
+    def calibrate(self, images: Images) -> Self:
+        """Set all that is told of confidence from labelled pictures not trained on.
+
+        That is the temperature, the sets, the labels' thresholds and what is "unknown". ``fit`` has done so from its
+        validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
         known = self._judgeable(images)
-        self._reading = calibrated(answers.logits(network, known, self.size_), known)
-        self._facts["calibration"] = self._calibration()
+        self._reading = calibrated(observe(network, known, self.size_, title="Calibrating"), known, self.memory_)
+        self._facts["calibration"] = self._reading.json()
         return self
 
     def evaluate(self, images: Images) -> Report:
@@ -186,7 +223,8 @@ class Recognizer:
         network = self._fitted()
         known = self._judgeable(images)
         told = answers.logits(network, known, self.size_, title="Evaluating")
-        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, told, self._reading)
+        witness = Witness(network, self.size_, self.memory_)
+        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, told, self._reading, witness)
         if len(known) < len(images):
             report.facts["pictures given"] = len(images)
         if known.skipped:
@@ -221,9 +259,10 @@ class Recognizer:
 
     @property
     def threshold_(self) -> float:
-        """The familiarity under which a picture is told "unknown"."""
+        """The familiarity (in an old model the negative energy) under which a picture is told "unknown"."""
         self._fitted()
-        return self._reading.threshold
+        scale = self._reading.scale
+        return self._reading.threshold if scale is None else scale.threshold
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PARAMETERS}
@@ -251,23 +290,26 @@ class Recognizer:
             raise DataError("None of these pictures can be read. Name a set that holds some.")
         return known
 
-    def _calibration(self) -> dict[str, float]:
-        return {"temperature": self._reading.temperature, "threshold": self._reading.threshold}
+    def _familiarity(self, seen: Observed) -> Tensor | None:
+        """(N,) how familiar pictures are; ``None`` where nothing but the energy can tell."""
+        scale, memory = self._reading.scale, self.memory_
+        if scale is None or memory is None:
+            return None
+        return scale.familiarity(unknown.signs(seen, memory, multi_label=self.multi_label_))
 
     def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
         self.network_, self.size_, self._reading = fitted.network, fitted.size, fitted.reading
         self.classes_, self.multi_label_ = fitted.reading.classes, fitted.reading.multi_label
         self.memory_, self.report_, self._data = fitted.memory, fitted.report, fitted.data
         told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
-        self._facts = {**told, "calibration": self._calibration()}
+        self._facts = {**told, "calibration": self._reading.json()}
 
     def _adopt(self, found: Artefact) -> Self:
         """Become the recognizer that an artefact holds."""
         facts = found.facts
         try:
             classes, size = tuple(facts["classes"]), int(facts["size"])
-            told = facts["calibration"]
-            reading = Reading(classes, bool(facts["multi_label"]), told["temperature"], told["threshold"])
+            reading = Reading.restored(classes, bool(facts["multi_label"]), facts["calibration"])
             network = networks.build(self._kind(facts["network"]), classes=len(classes), size=size, download=False)
             network.load_state_dict(found.weights)
             memory = Memory.read(found)

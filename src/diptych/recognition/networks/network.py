@@ -70,6 +70,12 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features in one pass."""
+        seen = self.features(images)
+        logits: Tensor = self.head(seen)
+        return logits, seen
+
     def adapt(self, images: Tensor) -> None:
         """Look at some training pictures, (B, 3, S, S) in [-1, 1], once before the first step."""
 

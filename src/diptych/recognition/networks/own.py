@@ -23,15 +23,19 @@ class Own(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """What goes into the last linear layer, (B, D)."""
+        return self.both(images)[1]
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features in one pass."""
         if self._last is None:
-            return self.forward(images)
+            logits = self.forward(images)
+            return logits, logits
         seen: list[Tensor] = []
         hook = self._last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            self.module(images)
+            return self.forward(images), seen[-1].flatten(1)
         finally:
             hook.remove()
-        return seen[-1].flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
