@@ -1,7 +1,5 @@
 """``diptych predict``: say what is on pictures."""
 
-import glob
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,14 +8,11 @@ import typer
 from diptych.cli import console
 from diptych.cli.models import loaded
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
-from diptych.errors import DataError
+from diptych.cli.paths import Bad, sets
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
     from diptych.recognition.recognizer import Recognizer
-
-CHUNK = 1024  # pictures decoded, told and printed at a time: memory stays bounded and rows come early
-_SETS = (".parquet", ".npz", ".tar", ".tar.gz", ".tgz", ".zip")
 
 
 def predict(
@@ -48,7 +43,7 @@ def predict(
     rows = Rows(as_json=json, file=output, csv_file=csv)
     recognizer = loaded(model, "recognizer")
     good = bad = 0
-    for some in _sets(paths):
+    for some in sets(paths):
         answers = [{"path": some.path, "error": some.reason}] if isinstance(some, Bad) else _told(recognizer, some)
         rows.add(answers)
         failed = sum("error" in answer for answer in answers)
@@ -57,62 +52,6 @@ def predict(
     if bad:
         console.log.warning("%d of %d pictures could not be read.", bad, good + bad)
         raise typer.Exit(4 if good else 3)
-
-
-class Bad:
-    """A path that holds no pictures, and why."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        self.path, self.reason = path, reason
-
-
-def _sets(paths: list[str]) -> Iterator["Images | Bad"]:
-    """The pictures of all paths, in the order given, in chunks."""
-    from diptych.data.images import Images
-
-    files: list[str] = []
-    for path in paths:
-        names = _files(path)
-        if names:
-            files += names
-            while len(files) >= CHUNK:
-                yield Images.of_files(files[:CHUNK])
-                files = files[CHUNK:]
-            continue
-        if files:
-            yield Images.of_files(files)
-            files = []
-        yield from _opened(path)
-    if files:
-        yield Images.of_files(files)
-
-
-def _files(path: str) -> list[str]:
-    """The single pictures that a path stands for; none where it is a data set, a pattern or a URL."""
-    from diptych.data.sources.builtin import BUILT_IN
-    from diptych.data.sources.files import LocalFiles, is_url
-    from diptych.data.sources.folder import pictures_in
-
-    local = Path(path)
-    if local.is_dir():
-        place = LocalFiles(local)
-        names, _ = pictures_in(place, place.walk())
-        return [str(local / name) for name in names]
-    if path.lower().endswith(_SETS) or is_url(path):
-        return []
-    return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
-
-
-def _opened(path: str) -> Iterator["Images | Bad"]:
-    from diptych.data.images import Images
-
-    try:
-        images = Images.open(path)
-    except DataError as error:
-        yield Bad(path, str(error))
-        return
-    for start in range(0, len(images), CHUNK):
-        yield images[start : start + CHUNK]
 
 
 def _told(recognizer: "Recognizer", images: "Images") -> list[dict[str, Any]]:

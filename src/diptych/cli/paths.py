@@ -1,0 +1,70 @@
+"""The pictures that a verb's arguments name, in the order given and in bounded memory."""
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diptych.errors import DataError
+
+if TYPE_CHECKING:
+    from diptych.data.images import Images
+
+CHUNK = 1024  # pictures decoded, told and printed at a time: memory stays bounded and rows come early
+_SETS = (".parquet", ".npz", ".tar", ".tar.gz", ".tgz", ".zip")
+
+
+class Bad:
+    """A path that holds no pictures, and why."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+def sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Bad"]:
+    """The pictures of all paths, in the order given, so many at a time."""
+    from diptych.data.images import Images
+
+    files: list[str] = []
+    for path in paths:
+        names = _files(path)
+        if names:
+            files += names
+            while len(files) >= chunk:
+                yield Images.of_files(files[:chunk])
+                files = files[chunk:]
+            continue
+        if files:
+            yield Images.of_files(files)
+            files = []
+        yield from _opened(path, chunk)
+    if files:
+        yield Images.of_files(files)
+
+
+def _files(path: str) -> list[str]:
+    """The single pictures that a path stands for; none where it is a data set, a pattern or a URL."""
+    from diptych.data.sources.builtin import BUILT_IN
+    from diptych.data.sources.files import LocalFiles, is_url
+    from diptych.data.sources.folder import pictures_in
+
+    local = Path(path)
+    if local.is_dir():
+        place = LocalFiles(local)
+        names, _ = pictures_in(place, place.walk())
+        return [str(local / name) for name in names]
+    if path.lower().endswith(_SETS) or is_url(path):
+        return []
+    return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
+
+
+def _opened(path: str, chunk: int) -> Iterator["Images | Bad"]:
+    from diptych.data.images import Images
+
+    try:
+        images = Images.open(path)
+    except DataError as error:
+        yield Bad(path, str(error))
+        return
+    for start in range(0, len(images), chunk):
+        yield images[start : start + chunk]
