@@ -4,6 +4,7 @@ No wrapper around the model: gradients are averaged after ``backward``, so that 
 players stay correct. Process 0 decides (time, signals) and writes; the others follow.
 """
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 
@@ -27,6 +28,8 @@ class Group:
         self.device = device
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # Else its threads are torn down with the interpreter, in whatever order that goes.
+            atexit.register(dist.destroy_process_group)
 
     @property
     def leader(self) -> bool:
