@@ -36,6 +36,7 @@ BATCH = 16  # pictures at a time: a gradient needs the answers of all layers
 REGION = 3  # cells a side, at least, of the layer that tells the region,
 DETAIL = 12  # and of the one that tells the place in it
 EXTRA_TOKENS = 8  # at most, in front of those of the picture's patches: the class's, and registers
+SHOWN = 20  # class names that a message lists
 COVERED = 4  # a covering patch has a quarter of the picture's side, and moves by half of its own
 
 
@@ -71,6 +72,22 @@ def heat(
     return torch.cat(maps)
 
 
+def number_of(label: str | int, classes: Sequence[str]) -> int:
+    """The number of a class, given by name or number.
+
+    Raises
+    ------
+    UsageError
+        There is no such class.
+    """
+    if isinstance(label, str) and label in classes:
+        return classes.index(label)
+    if isinstance(label, int) and 0 <= label < len(classes):
+        return label
+    names = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else "")
+    raise UsageError(f"There is no class {label!r} here. Choose from: {names}.")
+
+
 @dataclass(frozen=True)
 class Question:
     """What speaks for these labels, (B,) int64, in as many pictures."""
@@ -90,11 +107,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Part:
-    """What a layer's answer contributes to the odds, (B, side, side), and how many values a token has (0: a map)."""
+    """What a layer's answer contributes to the odds, (B, side, side); whether it is tokens, and matters at all."""
 
     layer: nn.Module
     cells: Tensor
-    width: int
+    tokens: bool
     matters: bool
 
     @property
@@ -113,9 +130,8 @@ def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]
     noise = _noise(1, size).to(machine.device())
     question = Question(network, torch.zeros(1, dtype=torch.long, device=noise.device), multi_label)
     found = [part for part in contributions(question, noise, list(network.modules())[1:]) if part.matters]
-    tokens = [part for part in found if part.width]
-    # In a transformer's block other rows are as long as that of its tokens: theirs is as wide as the last one.
-    found = [part for part in tokens if part.width == tokens[-1].width] or found
+    # In a transformer the answers of linear layers are queries, keys and hidden values, and not yet tokens.
+    found = [part for part in found if part.tokens and not isinstance(part.layer, nn.Linear)] or found
     if not found:
         return []
     widest = max(part.side for part in found)
@@ -142,8 +158,7 @@ def contributions(question: Question, pictures: Tensor, watched: Sequence[nn.Mod
         there, steep = (_map(values, pictures.shape[-1]) for values in (answer.detach(), slope))
         assert there is not None
         assert steep is not None
-        width = answer.shape[-1] if answer.ndim == 3 else 0
-        parts.append(Part(layer, (there * steep).sum(1), width, bool(steep.any())))
+        parts.append(Part(layer, (there * steep).sum(1), answer.ndim == 3, bool(steep.any())))
     return parts
 
 

@@ -80,6 +80,14 @@ def check_labels(images: Images) -> None:
         )
 
 
+def check_readable(images: Images, size: int) -> None:
+    """Raise DataError, with the reasons, unless every picture can be decoded at this size."""
+    errors = images.unreadable(size)
+    if errors:
+        reasons = named([str(error) for error in errors.values()])
+        raise DataError(f"Pictures that cannot be read have no answer here: {reasons}. Use images.readable(size).")
+
+
 def check_amount(images: Images) -> None:
     """Raise DataError unless there is enough to learn from."""
     counts = {name: count for name, count in images.counts().items() if count}
