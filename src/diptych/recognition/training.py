@@ -8,6 +8,8 @@ from torch.nn import functional as F
 from diptych.engine.optim import AdamW, Muon, Optimizer, adamw, filters, sgd
 from diptych.recognition.networks import Network, Training
 
+Maker = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
+
 
 class Classification:
     """A network that learns labels: the engine's task with the one player "network"."""
@@ -51,11 +53,21 @@ def optimizers(network: Network, recipe: Training, lr: float) -> list[Optimizer]
     trainable = [p for p in network.parameters() if p.requires_grad]
     if recipe.optimizer == "muon":
         return _muon(network, recipe, lr, trainable)
-    make: Callable[[list[nn.Parameter], float, float], Optimizer] = sgd if recipe.optimizer == "sgd" else adamw
+    make: Maker = sgd if recipe.optimizer == "sgd" else adamw
+    if recipe.layer_decay < 1:
+        return _layered(network, recipe, lr, make)
     if recipe.head_factor == 1:
         return [make(trainable, lr, recipe.decay)]
     head, body = _parted(trainable, network.head)
     return [make(body, lr, recipe.decay), make(head, lr * recipe.head_factor, recipe.decay)]
+
+
+def _layered(network: Network, recipe: Training, lr: float, make: Maker) -> list[Optimizer]:
+    """One a layer, each slower than the layer after it (Clark et al. 2020, ELECTRA, section 3.1)."""
+    head = [p for p in network.head.parameters() if p.requires_grad]
+    rates = [lr * recipe.layer_decay**depth for depth in range(len(network.layers()))]
+    layers = zip(reversed(network.layers()), rates, strict=True)
+    return [make(head, lr * recipe.head_factor, recipe.decay), *(make(p, rate, recipe.decay) for p, rate in layers)]
 
 
 def _muon(network: Network, recipe: Training, lr: float, trainable: list[nn.Parameter]) -> list[Optimizer]:

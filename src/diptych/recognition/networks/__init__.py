@@ -1,7 +1,8 @@
 """The networks, by name: one family, one file, each beside the recipe that trains it best."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -30,30 +31,39 @@ OWN_TRAINING = Training(
 )
 
 
-def build(network: str | type[nn.Module], *, classes: int, size: int, download: bool = True) -> Network:
+def build(
+    network: str | type[nn.Module],
+    *,
+    classes: int,
+    size: int,
+    download: bool = True,
+    told: Mapping[str, Any] | None = None,
+) -> Network:
     """Make a network with fresh weights (a backbone of timm: with its pretrained ones).
 
     Parameters
     ----------
     network
-        A name of ``FAMILIES``, "timm:NAME", "timm:NAME@FILE", or a person's own ``nn.Module`` class.
+        A name of ``FAMILIES``, "timm:NAME", "timm:NAME@PATH", or a person's own ``nn.Module`` class.
     size
         The side of the square pictures, in px.
     download
-        ``False`` makes a timm backbone without its weights: a saved model brings its own.
+        ``False`` makes a timm backbone without its weights: a saved model brings its own,
+    told
+        and what it tells of its backbone (:attr:`Pretrained.told`).
 
     Raises
     ------
     UsageError
         There is no such network, or it cannot be made at this size.
     """
-    check(network)
+    if download:
+        check(network)
     if size < SMALLEST:
         raise UsageError(f"A picture size of {size} px is too small. Use {SMALLEST} px or more (--size).")
     if isinstance(network, str):
         if network.startswith(pretrained.PREFIX):
-            name, file = pretrained.parse(network)
-            return pretrained.Pretrained(name, classes, size, weights=file if download else None, download=download)
+            return pretrained.build(network, classes=classes, size=size, download=download, told=told)
         return FAMILIES[network][0](classes, size)
     return Own(network, classes, size)
 

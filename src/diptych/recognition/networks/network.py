@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
@@ -22,6 +24,8 @@ class Training:
         Learning rate at the peak of the schedule.
     head_factor, bias_factor
         The rates of the head, and beside Muon of biases, as multiples of ``lr``.
+    layer_decay
+        The rate of each layer as a multiple of that of the layer after it: the first layers move the least.
     warmup
         Share of the run in which the learning rate rises to its peak; it then falls to 0 linearly.
     shown
@@ -43,6 +47,7 @@ class Training:
     label_smoothing: float = 0.1
     head_factor: float = 1.0
     bias_factor: float = 1.0
+    layer_decay: float = 1.0
     half_life_epochs: float = 1.0
 
     def default_epochs(self, pictures: int) -> int:
@@ -57,9 +62,21 @@ class Training:
 
 
 class Network(nn.Module):
-    """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes)."""
+    """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes).
+
+    Attributes
+    ----------
+    offset
+        (classes,) what is added to the logits for good, see :mod:`diptych.recognition.imbalance`; ``None`` adds
+        nothing.
+    """
 
     head: nn.Module
+    offset: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("offset", None)
 
     def features(self, images: Tensor) -> Tensor:
         """What the network sees in the pictures, (B, D): the layer before the head."""
@@ -67,20 +84,33 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
+        return self.both(images)[0]
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
         seen = self.features(images)
-        logits: Tensor = self.head(seen)
-        return logits, seen
+        return self.shifted(self.head(seen)), seen
+
+    def shifted(self, logits: Tensor) -> Tensor:
+        """Logits with the offset added."""
+        return logits if self.offset is None else logits + self.offset
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The trainable parameters before the head, in groups from the first layer to the last."""
+        of_head = {id(p) for p in self.head.parameters()}
+        return [[p for p in self.parameters() if p.requires_grad and id(p) not in of_head]]
 
     def adapt(self, images: Tensor) -> None:
         """Look at some training pictures, (B, 3, S, S) in [-1, 1], once before the first step."""
 
     def before_step(self, progress: float) -> None:
         """Follow the run's progress, 0..1."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        held = state_dict.get(f"{prefix}offset")
+        if held is not None:  # a place for it, which a network without an offset has not
+            self.offset = torch.zeros_like(held)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def augmentation(size: int) -> Augment:

@@ -39,8 +39,7 @@ class Own(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        logits: Tensor = self.module(images)
-        return logits
+        return self.shifted(self.module(images))
 
     @property
     def _last(self) -> nn.Linear | None:

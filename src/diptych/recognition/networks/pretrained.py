@@ -1,10 +1,12 @@
-"""Backbones from timm with pretrained weights, from the hub or from a local file.
+"""Backbones from timm with pretrained weights: from a file, a folder, the hub's cache or the hub.
 
-``timm:NAME`` takes the weights that timm names, from its hub (network) or its cache; ``timm:NAME@FILE`` takes
-them from a safetensors file, with no network. The backbone's own preprocessing becomes part of the network, so
-that it is saved with the weights and can never be forgotten.
+``timm:NAME@FILE`` and ``timm:NAME@FOLDER`` take the weights from there, with no network; ``timm:NAME`` takes those
+that timm names, from the hub's cache or else from its hub. What the backbone was taught with (mean, deviation, size
+and so on) becomes part of the network and of what is saved, so that it can never be forgotten.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,23 @@ from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
 from diptych.errors import UsageError
+from diptych.recognition.networks import weights as found
 from diptych.recognition.networks.network import Network, Training
+from diptych.recognition.networks.weights import PREFIX, Weights
 
-PREFIX = "timm:"
+TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
+TAUGHT_SIZE = 224  # px, where nothing is told
 TRAINING = Training(
     batch=32,
     optimizer="adamw",
-    lr=1e-4,
-    head_factor=10.0,  # it begins at nothing, the backbone near its goal
+    lr=2e-4,
+    head_factor=2.0,
+    layer_decay=0.75,  # what the first layers see serves any pictures: they move the least
     decay=0.05,
     shown=20_000,
     epochs=(3, 20),
-    augment=lambda size: Augment(flip="random", crop=0.5),
+    augment=lambda size: Augment(flip="random", crop=0.6),
+    warmup=0.1,
 )
 
 
@@ -36,23 +43,38 @@ class Pretrained(Network):
     name
         timm's name of the backbone, with or without the tag of its weights ("resnet18.a1_in1k").
     weights
-        A safetensors file; ``None`` means timm's own weights; with ``download=False`` none are looked for (a
-        saved model brings its own).
+        Where its weights are; ``None`` leaves them to be loaded: a saved model brings its own.
+    told
+        :attr:`told` of the model that was saved; ``None`` takes what timm tells of the backbone.
+
+    Attributes
+    ----------
+    told
+        What else than the weights makes this backbone, as JSON can hold it: its name, its arguments, and how the
+        pictures looked that it was taught with.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, name: str, classes: int, size: int, *, weights: Path | None = None, download: bool = True
+        self,
+        name: str,
+        classes: int,
+        size: int,
+        *,
+        weights: Weights | None = None,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.backbone = _backbone(name, size, download=download and weights is None)
+        config = weights.config if weights else {}
+        taught = _taught(name, config)
+        self.told = dict(told) if told else _told(name, config, taught, size)
+        self.backbone = _made(self.told, taught)
         if weights is not None:
-            _read(self.backbone, weights)
-        told = self.backbone.pretrained_cfg
-        self.register_buffer("mean", torch.tensor(told["mean"]).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(told["std"]).view(1, 3, 1, 1))
+            self.backbone = _filled(self.backbone, weights.file, self.told, taught)
+        self.register_buffer("mean", torch.tensor(self.told["mean"]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(self.told["std"]).view(1, 3, 1, 1))
         with torch.no_grad():
             width = self.eval().features(torch.zeros(1, 3, size, size)).shape[1]
         self.train()
@@ -65,58 +87,109 @@ class Pretrained(Network):
         seen: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
         return seen
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The trainable parameters from the first layer to the last: blocks of a transformer, stages of a CNN."""
+        from timm.models import group_parameters
+
+        named = dict(self.backbone.named_parameters())
+        if not hasattr(self.backbone, "group_matcher"):
+            return [[p for p in named.values() if p.requires_grad]]
+        depths = group_parameters(self.backbone, self.backbone.group_matcher(coarse=True), reverse=True)
+        layers: list[list[nn.Parameter]] = [[] for _ in range(max(depths.values()) + 1)]
+        for name, depth in depths.items():
+            if named[name].requires_grad:
+                layers[depth].append(named[name])
+        return [layer for layer in layers if layer]
+
 
 def parse(network: str) -> tuple[str, Path | None]:
-    """The backbone's name and the weights' file (or ``None``) of a "timm:NAME[@FILE]"."""
-    name, _, file = network.removeprefix(PREFIX).partition("@")
-    return name, Path(file) if file else None
+    """The backbone's name and the weights' file or folder (or ``None``) of a "timm:NAME[@PATH]"."""
+    name, _, path = network.removeprefix(PREFIX).partition("@")
+    return name, Path(path) if path else None
 
 
 def check(network: str) -> None:
-    """Raise UsageError, with the cure, unless timm knows the backbone and the file (if any) is there."""
-    import timm
-
-    name, file = parse(network)
-    if not timm.is_model(name.split(".")[0]):
+    """Raise UsageError, with the cure, unless timm knows the backbone and its weights (if a path is named) are there."""
+    name, path = parse(network)
+    if not found.is_known(name):
         import difflib
+
+        import timm
 
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         meant = f" Did you mean {', '.join(PREFIX + n for n in near)}?" if near else ""
         raise UsageError(f"timm has no backbone {name!r}.{meant} List them with: timm.list_models()")
-    if file is not None and (file.suffix != ".safetensors" or not file.is_file()):
-        raise UsageError(
-            f"{file} is not a safetensors file. Name one, as in timm:{name}@weights.safetensors; a .pth or .bin "
-            "file can run code when it is opened, so convert it first with safetensors.torch.save_file."
-        )
+    if path is not None:
+        found.located(name, path)
+
+
+def build(
+    network: str, *, classes: int, size: int, download: bool = True, told: Mapping[str, Any] | None = None
+) -> Pretrained:
+    """The network that a "timm:NAME[@PATH]" names, with its weights unless ``download`` is false."""
+    name, path = parse(network)
+    if not download:
+        return Pretrained(name, classes, size, told=told)
+    weights = found.fetched(name) if path is None else found.located(name, path)
+    return Pretrained(name, classes, size, weights=weights)
 
 
 def default_size(network: str) -> int:
     """The picture size, in px, that the backbone was taught at."""
+    name, path = parse(network)
+    weights = found.cached(name) if path is None else found.located(name, path)
+    return int(_taught(name, weights.config if weights else {})["input_size"][-1])
+
+
+def _taught(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """timm's facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
     import timm
+    from timm.models import PretrainedCfg
 
-    told = timm.get_pretrained_cfg(parse(network)[0])
-    return int(told.input_size[-1]) if told else 224
+    known = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(found.architecture(name)) or PretrainedCfg()
+    told = config.get("pretrained_cfg", {})
+    names = {f.name for f in dataclasses.fields(PretrainedCfg)}
+    facts: dict[str, Any] = known.to_dict(remove_source=True)
+    return {**facts, **{k: v for k, v in told.items() if k in names}}
 
 
-def _backbone(name: str, size: int, *, download: bool) -> Any:
-    import timm
-
-    told = timm.get_pretrained_cfg(name)
+def _told(name: str, config: Mapping[str, Any], taught: Mapping[str, Any], size: int) -> dict[str, Any]:
+    arguments = {k: v for k, v in config.get("model_args", {}).items() if k not in ("num_classes", "img_size")}
     # Transformers keep a table of positions, which has to be made for the picture size.
-    sized = {"img_size": size} if told and told.fixed_input_size else {}
-    try:
-        return timm.create_model(name, pretrained=download, num_classes=0, **sized)
-    except Exception as error:  # the hub's client raises what its HTTP library does
-        if not download:
-            raise UsageError(f"timm cannot make {name!r} at {size} px: {error}. Try another size.") from error
-        raise UsageError(
-            f"The weights of {PREFIX}{name} could not be had ({_first_line(error)}). With a network timm fetches "
-            f"them from its hub; without one, name a file: {PREFIX}{name}@/path/to/model.safetensors"
-        ) from error
+    if taught.get("fixed_input_size") or "img_size" in config.get("model_args", {}):
+        arguments["img_size"] = size
+    seen = {fact: taught[fact] for fact in TAUGHT}
+    return {"name": name, "arguments": arguments, "size": int(taught["input_size"][-1]), **seen}
 
 
-def _read(backbone: nn.Module, path: Path) -> None:
-    """Load a backbone's weights; the file may hold a classifier's head besides, which is left out."""
+def _made(told: Mapping[str, Any], taught: Mapping[str, Any], file: Path | None = None) -> Any:
+    """The backbone, without weights of use or with those that timm itself makes fit from ``file``."""
+    import timm
+
+    # Weights that fit exactly are loaded by us; timm's own loading knows how to convert others.
+    source = {"file": str(file), "custom_load": False} if file else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # so that what stays as it began can be told, see _converted
+        try:
+            return timm.create_model(
+                found.architecture(told["name"]),
+                pretrained=file is not None,
+                pretrained_cfg={**taught, **source},
+                num_classes=0,
+                **told["arguments"],
+            )
+        except Exception as error:  # timm raises whatever its architectures do
+            if file is not None:
+                raise _unfit(file, told["name"], _first_line(error)) from error
+            side = told["arguments"].get("img_size")
+            at = f" at {side} px" if side else ""
+            raise UsageError(
+                f"timm cannot make {told['name']!r}{at}: {_first_line(error)}. Try another size."
+            ) from error
+
+
+def _filled(blank: nn.Module, path: Path, told: Mapping[str, Any], taught: Mapping[str, Any]) -> Any:
+    """The backbone with the weights of a file, which may hold a classifier's head besides."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -124,16 +197,25 @@ def _read(backbone: nn.Module, path: Path) -> None:
         held = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"{path} cannot be read as safetensors: {_first_line(error)}") from error
-    wanted = backbone.state_dict()
-    missing = [k for k in wanted if k not in held]
-    shaped = [k for k in wanted if k in held and held[k].shape != wanted[k].shape]
-    if missing or shaped:
-        raise UsageError(
-            f"{path} does not hold the weights of this backbone: {len(missing)} of {len(wanted)} are missing and "
-            f"{len(shaped)} have another shape (the first: {(missing + shaped)[0]}). Name the file of this very "
-            "backbone and picture size."
-        )
-    backbone.load_state_dict({k: held[k] for k in wanted})
+    wanted = blank.state_dict()
+    if all(name in held and held[name].shape == tensor.shape for name, tensor in wanted.items()):
+        blank.load_state_dict({name: held[name] for name in wanted})
+        return blank
+    return _converted(blank, path, told, taught)
+
+
+def _converted(blank: nn.Module, path: Path, told: Mapping[str, Any], taught: Mapping[str, Any]) -> Any:
+    """The backbone with weights that timm makes fit: tables of positions resized, other spellings of names."""
+    backbone = _made(told, taught, path)
+    fresh = dict(blank.named_parameters())
+    left = [k for k, p in backbone.named_parameters() if p.ndim > 1 and torch.equal(p, fresh[k]) and p.std() > 0]
+    if left:
+        raise _unfit(path, told["name"], f"{len(left)} of {len(fresh)} are missing, the first {left[0]}")
+    return backbone
+
+
+def _unfit(path: Path, name: str, why: str) -> UsageError:
+    return UsageError(f"{path} does not hold the weights of {name} ({why}). Name the file of this very backbone.")
 
 
 def _first_line(error: Exception) -> str:
