@@ -44,7 +44,7 @@ def predict(
     recognizer = loaded(model, "recognizer")
     good = bad = 0
     for some in sets(paths):
-        answers = [{"path": some.path, "error": some.reason}] if isinstance(some, Bad) else _told(recognizer, some)
+        answers = [{"path": some.path, "error": some.reason}] if isinstance(some, Bad) else told(recognizer, some)
         rows.add(answers)
         failed = sum("error" in answer for answer in answers)
         good, bad = good + len(answers) - failed, bad + failed
@@ -54,25 +54,25 @@ def predict(
         raise typer.Exit(4 if good else 3)
 
 
-def _told(recognizer: "Recognizer", images: "Images") -> list[dict[str, Any]]:
+def told(recognizer: "Recognizer", images: "Images") -> list[dict[str, Any]]:
     """A row for each picture, in order: an answer, or why there is none."""
-    told = recognizer.predict(images)
+    answers = recognizer.predict(images)
     rows: list[dict[str, Any]] = []
     for i, path in enumerate(images.paths.tolist()):
-        if i in told.errors:
-            rows.append({"path": path, "error": told.errors[i].reason})
+        if i in answers.errors:
+            rows.append({"path": path, "error": answers.errors[i].reason})
             continue
-        label: str | list[str] = told.names[i]
-        if told.labels.ndim == 2:
-            label = [name for name, has in zip(told.classes, told.labels[i], strict=True) if has]
-        chances = [round(chance, 6) for chance in told.probabilities[i].tolist()]
+        label: str | list[str] = answers.names[i]
+        if answers.labels.ndim == 2:
+            label = [name for name, has in zip(answers.classes, answers.labels[i], strict=True) if has]
+        chances = [round(chance, 6) for chance in answers.probabilities[i].tolist()]
         rows.append(
             {
                 "path": path,
                 "label": label,
-                "confidence": round(float(told.confidence[i]), 6),
-                "probabilities": dict(zip(told.classes, chances, strict=True)),
-                "unknown": bool(told.unknown[i]),
+                "confidence": round(float(answers.confidence[i]), 6),
+                "probabilities": dict(zip(answers.classes, chances, strict=True)),
+                "unknown": bool(answers.unknown[i]),
             }
         )
     return rows
