@@ -45,7 +45,7 @@ def test_what_would_spoil_training_is_found(troubled):
     assert "1 pair of copies with different labels" in told
     assert "2 pictures are the same file as another" in told
     assert "1 picture is another picture but for size or encoding" in told
-    assert "small.png (5 x 5)" in told
+    assert "small.png (5 x 5 pixels)" in told
     assert (troubled.facts["exact_copies"], troubled.facts["near_duplicates"]) == (2, 1)
     assert troubled.facts["unreadable"] == 2
     assert len(troubled.tables["Files left out"].rows) == 2

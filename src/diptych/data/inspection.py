@@ -1,224 +1,177 @@
-"""A first look at a set of pictures: what is there, and what would spoil training."""
+"""A look at a set of pictures before training: what is there, and what would spoil it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import duplicates
+from diptych.data import duplicates, oddities, outliers
+from diptych.data.joining import grouped
 from diptych.data.labels import as_names
-from diptych.data.sources.base import several
-from diptych.report import Report, Table
+from diptych.data.problems import COPIES, KINDS, Candidate, Problem
+from diptych.errors import UsageError
+from diptych.report import Report
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
 
-#: A class of fewer pictures than this is hard to learn and harder to judge.
-FEW_A_CLASS = 20
-#: The largest class may have this many times the pictures of the smallest before it is worth a word.
-IMBALANCE = 3.0
-#: Pictures with a side of fewer pixels hold little to see.
-SMALL_SIDE = 16
-_ROWS, _GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 50, 12, 8, 64
+#: Which copy is kept where they lie in several parts of a set: a test that is torn open judges nothing any more.
+_KEPT_FIRST = {"test": 0, "validation": 1}
+MISSING = (
+    "Dark, bright, blurred and empty pictures were not looked for: that needs cleanvision. Install it with "
+    "pip install 'diptych[doctor]'."
+)
+_LEAKS = {"split": "parts of the set", "folder": "folders"}
 
-Pairs = NDArray[np.int64]
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that was found about a set of pictures.
+
+    Attributes
+    ----------
+    images
+        The pictures.
+    problems
+        What was found, the gravest kind first.
+    leaks
+        Copies on both sides of something that should keep apart: (M, 2) row numbers by "split" or "folder".
+    notes
+        Sentences about what was left out, and how to have it done.
+    """
+
+    images: "Images"
+    problems: tuple[Problem, ...]
+    leaks: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def of(self, kind: str) -> list[Problem]:
+        """The problems of one kind."""
+        return [problem for problem in self.problems if problem.kind == kind]
+
+    def doubting(self, candidates: Sequence[Candidate]) -> "Inspection":
+        """The same with labels that may be wrong."""
+        more = [candidate.problem() for candidate in candidates]
+        return replace(self, problems=_in_order([*self.problems, *more]))
+
+    def noting(self, *notes: str) -> "Inspection":
+        """The same with further sentences."""
+        return replace(self, notes=self.notes + notes)
+
+    def seen_by(self, rows: NDArray[np.int64], embedding: outliers.Space) -> "Inspection":
+        """The same with the outliers of a recognizer's (M, D) embedding in place of those of plain statistics."""
+        rest = [problem for problem in self.problems if problem.kind != "outlier"]
+        return replace(self, problems=_in_order([*rest, *outliers.outliers(rows, embedding)]))
+
+    def report(self) -> Report:
+        """Facts for programs, findings as sentences with their cures, tables, and thumbnails."""
+        from diptych.data.inspected import report
+
+        return report(self)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every problem as JSON can hold it."""
+        paths = self.images.paths
+        return [
+            {
+                "path": str(paths[problem.row]),
+                "kind": problem.kind,
+                "action": problem.action,
+                "reason": problem.reason,
+                "other": None if problem.other is None else str(paths[problem.other]),
+                "suggested": problem.suggested,
+                "score": problem.score,
+            }
+            for problem in self.problems
+        ]
+
+
+def examine(images: "Images") -> Inspection:
+    """Decode every picture once; look for what cannot be read, copies, odd pictures and outliers."""
+    notes = []
+    measures = None
+    if oddities.available():
+        measures = oddities.measured(images)
+        with oddities.watching(images, measures):
+            duplicates.clusters(images)
+    else:
+        notes.append(MISSING)
+    leaks = {name: duplicates.across(images, images.groups[name]) for name in _LEAKS if name in images.groups}
+    problems = [
+        *(Problem(row, "unreadable", error.reason) for row, error in _unreadable(images).items()),
+        *_copies(images),
+        *oddities.odd(images, measures),
+        *outliers.outliers(*outliers.statistics(images)),
+    ]
+    return Inspection(images, _in_order(problems), leaks, tuple(notes))
 
 
 def inspect(images: "Images") -> Report:
-    """Count, measure and decode every picture, and look for copies.
+    """Count, measure and decode every picture, and look for copies, oddities and outliers; see :func:`examine`."""
+    return examine(images).report()
 
-    Returns
-    -------
-    A report: ``facts`` for programs, ``findings`` as sentences with their cures, tables, and thumbnails.
+
+def together(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
+    """Several sets as one, with their names in the group "folder"; a single one as it is.
+
+    Raises
+    ------
+    UsageError
+        If two have the same name.
     """
-    pairs = duplicates.pairs(images)  # decodes everything, so that all below knows what cannot be read
-    sizes = images.dimensions()
-    good = sizes[:, 0] > 0
-    unreadable = _unreadable(images)
-    exact = _exact(images, pairs)
-    near = pairs[~exact]
-    report = Report(f"Inspection of {len(images):,} pictures")
-    report.facts = _facts(images, sizes[good], len(unreadable), pairs[exact], near)
-    report.findings = [
-        *_about_reading(images, unreadable),
-        *_about_classes(images, good),
-        *_about_copies(images, pairs[exact], near),
-        *_about_sizes(images, sizes),
-    ]
-    report.tables = _tables(images, sizes[good], unreadable, pairs[exact], near)
-    report.figures = _figures(images, good)
-    if not report.findings:
-        report.findings = ["Nothing was found that would spoil training."]
-    return report
+    if len(sets) == 1:
+        return sets[0]
+    if len(set(names)) < len(names):
+        raise UsageError(f"The same folder is named twice: {', '.join(names)}. Name each once.")
+    folder = np.repeat(np.array(names), [len(images) for images in sets])
+    joined = reduce(lambda first, second: first + second, sets)
+    return grouped(joined, folder=folder)
 
 
-def _unreadable(images: "Images") -> list[tuple[str, str]]:
-    """Path and reason of everything that was left out or cannot be decoded."""
-    from diptych.data.reading import errors
-
-    known = {str(error): error for error in [*errors(images._sources, images._place).values(), *images.skipped]}
-    return [(error.path, error.reason) for error in known.values()]
+def _unreadable(images: "Images") -> dict[int, Any]:
+    return images.unreadable(duplicates.THUMBNAIL)
 
 
-def _exact(images: "Images", pairs: Pairs) -> NDArray[np.bool_]:
+def _copies(images: "Images") -> list[Problem]:
+    """Every picture that repeats another, beside the one to keep: of the test part, else the first."""
+    pairs = _keeping(images, duplicates.pairs(images))
     digests = duplicates.exact(images)
-    return np.asarray(digests[pairs[:, 0]] == digests[pairs[:, 1]])
-
-
-def _facts(images: "Images", sizes: NDArray[Any], unreadable: int, exact: Pairs, near: Pairs) -> dict[str, Any]:
-    counts = images.counts()
-    shorter = sizes.min(1) if len(sizes) else np.zeros(1, np.int64)
-    labelled = images.labels.any(1) if images.multi_label else images.labels >= 0
-    return {
-        "pictures": len(images),
-        "classes": len(images.classes),
-        "counts": counts,
-        "unlabelled": int((~labelled).sum()),
-        "unreadable": unreadable,
-        "exact_copies": len(exact),
-        "near_duplicates": len(near),
-        "imbalance": _imbalance(counts),
-        "shorter_side": {
-            "smallest": int(shorter.min()),
-            "median": float(np.median(shorter)),
-            "largest": int(shorter.max()),
-        },
-    }
-
-
-def _imbalance(counts: dict[str, int]) -> float | None:
-    """Pictures of the largest class over those of the smallest; None without classes or with an empty one."""
-    return max(counts.values()) / min(counts.values()) if counts and min(counts.values()) else None
-
-
-def _about_reading(images: "Images", unreadable: Sequence[tuple[str, str]]) -> list[str]:
-    if not unreadable:
-        return []
-    told = several([f"{path} ({reason})" for path, reason in unreadable])
-    return [f"{_count(len(unreadable), 'file')} cannot be used and will be left out: {told}. Replace or remove them."]
-
-
-def _about_classes(images: "Images", good: NDArray[np.bool_]) -> list[str]:
-    counts = images[good].counts()
-    if not counts:
-        return ["No picture has a label. A recognizer needs classes: sort the pictures into one folder for each."]
-    told = []
-    if len(counts) == 1:
-        name = next(iter(counts))
-        told.append(
-            f"There is only one class, {name}. A recognizer needs at least two: add a folder of other pictures."
-        )
-    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_A_CLASS]
-    if few:
-        told.append(
-            f"{_count(len(few), 'class', 'classes')} of fewer than {FEW_A_CLASS} readable pictures: {several(few)}. "
-            "Scores will be uncertain; add pictures if you can."
-        )
-    ratio = _imbalance(counts)
-    if ratio is not None and ratio > IMBALANCE:
-        most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
-        told.append(
-            f"{most} has {ratio:.1f} times as many pictures as {least}. Add pictures of {least}, and judge by "
-            "macro F1 rather than accuracy."
-        )
-    return told
-
-
-def _about_copies(images: "Images", exact: Pairs, near: Pairs) -> list[str]:
-    told = []
-    both = np.concatenate([exact, near])
+    mirrored = duplicates.mirrored(images, pairs)
     labels = as_names(images.labels, images.classes)
-    clash = [(a, b) for a, b in both.tolist() if labels[a] and labels[b] and labels[a] != labels[b]]
-    if clash:
-        a, b = clash[0]
-        told.append(
-            f"{_count(len(clash), 'pair')} of copies with different labels, such as {images.paths[a]} "
-            f"({', '.join(labels[a])}) and {images.paths[b]} ({', '.join(labels[b])}). Correct the wrong one."
-        )
-    if "split" in images.groups:
-        side = images.groups["split"]
-        leaks = [(a, b) for a, b in both.tolist() if side[a] != side[b]]
-        if leaks:
-            a, b = leaks[0]
-            told.append(
-                f"{_count(len(leaks), 'pair')} of copies across {side[a]} and {side[b]}, such as {images.paths[a]} "
-                f"and {images.paths[b]}: scores will look too good. Remove one of each."
-            )
-    for pairs, word in ((exact, "the same file as another"), (near, "another picture but for size or encoding")):
-        if len(pairs):
-            a, b = pairs[0].tolist()
-            told.append(
-                f"{_count(len(pairs), 'picture is', 'pictures are')} {word}, such as {images.paths[b]} and "
-                f"{images.paths[a]}. A split keeps them on one side; removing one of them costs nothing."
-            )
-    return told
+    found = []
+    for (kept, row), turned in zip(pairs.tolist(), mirrored.tolist(), strict=True):
+        kind = "exact copy" if digests[kept] == digests[row] else "mirrored copy" if turned else "near-duplicate"
+        if labels[kept] and labels[row] and labels[kept] != labels[row]:
+            for one, other in ((kept, row), (row, kept)):
+                reason = f"labelled {', '.join(labels[one])}, but its {kind} is labelled {', '.join(labels[other])}"
+                found.append(Problem(one, "copies with different labels", reason, other))
+        else:
+            found.append(Problem(row, kind, f"{_AS[kind]} {images.paths[kept]}", kept))
+    return found
 
 
-def _about_sizes(images: "Images", sizes: NDArray[np.int64]) -> list[str]:
-    small = np.flatnonzero((sizes[:, 0] > 0) & (sizes.min(1) < SMALL_SIDE))
-    if not len(small) or len(small) == len(sizes):
-        return []  # where every picture is tiny, that is how the set was made
-    told = several([f"{images.paths[i]} ({sizes[i, 0]} x {sizes[i, 1]})" for i in small])
-    return [
-        f"{_count(len(small), 'picture')} under {SMALL_SIDE} pixels on a side: {told}. Little can be seen in them; "
-        "consider removing them."
-    ]
+_AS = dict(zip(COPIES, ("the same file as", "the same picture as", "the mirror image of"), strict=True))
 
 
-def _tables(
-    images: "Images", sizes: NDArray[Any], unreadable: Sequence[tuple[str, str]], exact: Pairs, near: Pairs
-) -> dict[str, Table]:
-    counts = images.counts()
-    tables = {}
-    if counts:
-        rows = [[name, count, f"{count / max(len(images), 1):.1%}"] for name, count in counts.items()]
-        tables["Pictures of each class"] = Table(["class", "pictures", "share"], rows)
-    if len(sizes):
-        measured = {"smallest": sizes.min(0), "median": np.median(sizes, 0), "largest": sizes.max(0)}
-        rows = [[name, *(int(value) for value in pair)] for name, pair in measured.items()]
-        tables["Size in pixels"] = Table(["", "width", "height"], rows)
-    if unreadable:
-        tables[_capped("Files left out", len(unreadable))] = Table(
-            ["file", "reason"], [list(row) for row in unreadable[:_ROWS]]
-        )
-    for title, pairs in (("Exact copies", exact), ("Near-duplicates", near)):
-        if len(pairs):
-            rows = [[str(images.paths[a]), str(images.paths[b])] for a, b in pairs[:_ROWS].tolist()]
-            tables[_capped(title, len(pairs))] = Table(["picture", "and"], rows)
-    return tables
+def _keeping(images: "Images", pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Turn pairs around where the second is in a part that is kept first."""
+    part = images.groups.get("split")
+    if part is None or not len(pairs):
+        return pairs
+    rank = np.array([_KEPT_FIRST.get(name, 2) for name in part.tolist()])
+    first = duplicates.clusters(images)
+    best = {int(first[row]): row for row in np.lexsort((np.arange(len(first)), rank))[::-1].tolist()}
+    rows = [row for row in np.unique(pairs).tolist() if best[int(first[row])] != row]
+    return np.array([(best[int(first[row])], row) for row in rows], np.int64).reshape(-1, 2)
 
 
-def _figures(images: "Images", good: NDArray[np.bool_]) -> dict[str, bytes]:
-    """Draw the counts, and the first pictures of each class."""
-    from diptych.report.figures import bars, grid
+def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    rank = {kind: i for i, kind in enumerate(KINDS)}
 
-    figures = {}
-    if len(images.classes) > 1:
-        figures["Pictures of each class"] = bars(images.counts())
-    rows = [("Pictures", np.flatnonzero(good))] if not images.classes else _by_class(images, good)
-    for name, members in rows[:_GRID_CLASSES]:
-        if len(members):
-            shown = images[members[:_GRID_COLUMNS]]
-            pictures = np.stack([_thumbnail(shown, i) for i in range(len(shown))])
-            figures[name] = grid(pictures, columns=_GRID_COLUMNS)
-    return figures
+    def key(problem: Problem) -> tuple[int, float, int]:
+        return rank[problem.kind], problem.score if problem.score is not None else 0.0, problem.row
 
-
-def _by_class(images: "Images", good: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.int64]]]:
-    has = images.labels.T if images.multi_label else images.labels == np.arange(len(images.classes))[:, None]
-    return [(name, np.flatnonzero(row & good)) for name, row in zip(images.classes, has, strict=True)]
-
-
-def _thumbnail(images: "Images", i: int) -> NDArray[np.uint8]:
-    from diptych.data.decode import square
-
-    return square(images.picture(i), _GRID_PIXELS, "crop")
-
-
-def _capped(title: str, count: int) -> str:
-    return title if count <= _ROWS else f"{title} (the first {_ROWS} of {count:,})"
-
-
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+    return tuple(sorted(problems, key=key))

@@ -1,5 +1,6 @@
-"""One set of pictures behind another."""
+"""One set of pictures behind another, or with more known about it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,18 @@ def join(first: Images, second: Images) -> Images:
             sources.append(source)
     moved = Place(np.array(numbers, np.int64)[second._place.source], second._place.row)
     return Images(sources, first._place + moved, about)
+
+
+def grouped(images: Images, **columns: NDArray[Any]) -> Images:
+    """The same pictures with further columns (N,), or other values in those they have."""
+    about = {**images._about(), "groups": {**images.groups, **columns}}
+    return Images(images._sources, images._place, about)
+
+
+def relabelled(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> Images:
+    """The same pictures with other labels, (N,) numbers or (N, K) bool, of other classes."""
+    about = {**images._about(), "labels": labels, "classes": tuple(classes)}
+    return Images(images._sources, images._place, about)
 
 
 def _indicators(labels: NDArray[Any], k: int) -> NDArray[Any]:

@@ -1,0 +1,87 @@
+"""What the data doctor finds: a problem is a kind, a picture, and a reason in words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["exclude", "review"]
+
+#: Every kind of problem, the gravest first, and what is proposed. Whatever can be a matter of taste, or of which of
+#: two labels is right, is for a person to review.
+KINDS: dict[str, Action] = {
+    "unreadable": "exclude",
+    "copies with different labels": "review",
+    "exact copy": "exclude",
+    "near-duplicate": "exclude",
+    "mirrored copy": "exclude",
+    "tiny": "exclude",
+    "doubtful label": "review",
+    "low information": "review",
+    "dark": "review",
+    "bright": "review",
+    "blurred": "review",
+    "odd shape": "review",
+    "odd size": "review",
+    "greyscale": "review",
+    "outlier": "review",
+}
+COPIES = ("exact copy", "near-duplicate", "mirrored copy")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing found about one picture.
+
+    Attributes
+    ----------
+    row
+        The picture's number in the set.
+    kind
+        One of :data:`KINDS`.
+    reason
+        In words for a person.
+    other
+        The number of the picture that it repeats; ``None`` where there is none.
+    suggested
+        The label that it looks like, of a doubtful one.
+    score
+        How sure it is in the terms of its kind, the lower the graver; ``None`` where there is no more or less.
+    """
+
+    row: int
+    kind: str
+    reason: str
+    other: int | None = None
+    suggested: str | None = None
+    score: float | None = None
+
+    @property
+    def action(self) -> Action:
+        """What is proposed."""
+        return KINDS[self.kind]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A label that may be wrong: for review, never to be changed unseen.
+
+    Attributes
+    ----------
+    row
+        The picture's number in the set.
+    given, suggested
+        The label that it has, and the one that a recognizer not trained on it would give.
+    score
+        The probability, in 0..1, that the recognizer gives to the label it has: the lower, the more doubtful.
+    """
+
+    row: int
+    given: str
+    suggested: str
+    score: float
+
+    def problem(self) -> Problem:
+        """The same as a problem among others."""
+        reason = f"labelled {self.given or 'nothing'}, looks like {self.suggested or 'nothing'}"
+        return Problem(
+            self.row, "doubtful label", f"{reason} ({self.given} {self.score:.0%})", None, self.suggested, self.score
+        )
