@@ -23,6 +23,12 @@ Validate = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="Pictures to validate on.  [default: some of DATA is held out]"),
 ]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Which pictures of DATA to take, with which labels and splits: diptych inspect writes it."
+    ),
+]
 Latent = Annotated[int | None, typer.Option(min=1, help="Numbers that a picture is made from.  [default: chosen]")]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -53,6 +59,7 @@ def recognizer(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -65,7 +72,7 @@ def recognizer(
     resumes.
     """
     options = {"network": network, "size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr}
-    _fit("recognizer", {**options, "seed": seed}, data, output, validate, json)
+    _fit("recognizer", {**options, "seed": seed}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -82,6 +89,7 @@ def gan(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -94,7 +102,7 @@ def gan(
     """
     own = {"network": network, "loss": loss, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("gan", {**own, **options}, data, output, validate, json)
+    _fit("gan", {**own, **options}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -114,6 +122,7 @@ def vae(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -128,7 +137,7 @@ def vae(
     """
     own = {"network": network, "beta": beta, "prior": prior, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("vae", {**own, **options}, data, output, validate, json)
+    _fit("vae", {**own, **options}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -145,6 +154,7 @@ def flow(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -159,10 +169,18 @@ def flow(
     """
     own = {"network": network, "guidance": guidance, "steps": steps}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("flow", {**own, **options}, data, output, validate, json)
+    _fit("flow", {**own, **options}, data, output, validate, manifest, json)
 
 
-def _fit(kind: str, options: dict[str, Any], data: str, output: Path | None, validate: str | None, json: bool) -> None:
+def _fit(
+    kind: str,
+    options: dict[str, Any],
+    data: str,
+    output: Path | None,
+    validate: str | None,
+    manifest: Path | None,
+    json: bool,
+) -> None:
     from diptych.cli.training import train
 
     # What a person leaves out is the model's to choose; 10 epochs are 10, not 10.0.
@@ -171,7 +189,7 @@ def _fit(kind: str, options: dict[str, Any], data: str, output: Path | None, val
         for name, value in options.items()
         if value is not None
     }
-    raise typer.Exit(train(kind, given, data, output, validate, json))
+    raise typer.Exit(train(kind, given, data, output, validate, manifest, json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,7 +13,15 @@ from diptych.report import Score
 from diptych.report.report import number
 
 
-def train(kind: str, options: dict[str, Any], data: str, output: Path | None, validate: str | None, json: bool) -> int:
+def train(
+    kind: str,
+    options: dict[str, Any],
+    data: str,
+    output: Path | None,
+    validate: str | None,
+    manifest: Path | None,
+    json: bool,
+) -> int:
     """Fit, print where the model is and how good; returns the exit code."""
     from diptych.data.images import Images
 
@@ -25,6 +33,10 @@ def train(kind: str, options: dict[str, Any], data: str, output: Path | None, va
     home, name = HOMES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
     images = Images.open(data)
+    if manifest is not None:
+        from diptych.data.manifest import apply
+
+        images = apply(images, manifest)
     held_out = None if validate is None else Images.open(validate)
     model.fit(images, validate=held_out, into=folder)
     if not is_leader():  # of the processes that torchrun started, one speaks

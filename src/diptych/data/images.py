@@ -318,7 +318,8 @@ class Images:
         """SHA-256 over classes, labels, parts and what tells the pictures apart: the same data, the same string."""
         digest = sha256("\0".join(self.classes).encode("utf-8", "surrogateescape"))
         digest.update(np.ascontiguousarray(self.labels).tobytes())
-        digest.update("\0".join(self.groups["split"].astype(np.str_)).encode() if "split" in self.groups else b"")
+        if "split" in self.groups:
+            digest.update("\0".join(self.groups["split"].astype(np.str_)).encode("utf-8", "surrogateescape"))
         for source, row in self._place.pairs():
             digest.update(self._sources[source].identity(row))
         return digest.hexdigest()
