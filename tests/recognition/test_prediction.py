@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from diptych.errors import PictureError
-from diptych.recognition.answers import spread
 from diptych.recognition.prediction import Reading
 from diptych.recognition.unknown import Scale
 
@@ -60,7 +59,7 @@ def test_what_is_stored_is_read_alike():
 
 def test_rows_that_cannot_be_read_stay_in_their_place():
     error = PictureError("the file is empty", "x.png")
-    whole = spread(LOGITS, np.array([True, False, True]))
+    whole = torch.stack((LOGITS[0], torch.full((2,), torch.nan), LOGITS[1]))
     told = Reading(("a", "b"), False, cutoff=0.0).predictions(whole, {1: error})
     assert told.sets.tolist() == [[True, True], [False, False], [True, True]]
     assert told.names == ["a", "", "b"]

@@ -61,7 +61,9 @@ def test_each_sign_alone_can_tell(scale, memory, features, detail):
 
 
 def test_pictures_that_cannot_be_read_have_no_familiarity(scale, memory):
-    whole = seen(near(TRAINED)).spread(np.arange(101) > 0)
+    held = seen(near(TRAINED))
+    parts = (held.logits, held.features, held.slopes)
+    whole = Observed(*(torch.cat((torch.full_like(part[:1], torch.nan), part)) for part in parts))
     familiarity = scale.familiarity(unknown.signs(whole, memory, multi_label=False))
     assert familiarity.isnan().tolist() == [True] + [False] * 100
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.cache import in_turn
@@ -22,6 +21,8 @@ ON_GPU = 256  # pictures a batch
 ON_CPU = (4, 256)  # the fewest and the most
 PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's cache still holds
 MOST_THREADS = 16
+CHUNK = 1024  # pictures whose answers come at a time
+Answer = Callable[[Tensor], Tensor]
 
 
 def logits(network: Network, images: Images, size: int, title: str = "Predicting") -> Tensor:
@@ -34,15 +35,13 @@ def features(network: Network, images: Images, size: int) -> Tensor:
     return gathered(network, network.features, images, size, "Embedding")
 
 
-def spread(answers: Tensor, rows: NDArray[np.bool_]) -> Tensor:
-    """Put the answers (n, D) of readable pictures where ``rows`` (N,) is true; the others get NaN."""
-    whole = torch.full((len(rows), *answers.shape[1:]), torch.nan)
-    whole[torch.from_numpy(rows)] = answers
-    return whole
+def gathered(network: Network, answer: Answer, images: Images, size: int, title: str) -> Tensor:
+    """The network's answer to every picture, (N, D) float32 on the CPU; see :func:`in_chunks`."""
+    return torch.cat(list(in_chunks(network, answer, images, size, title)))
 
 
-def gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Images, size: int, title: str) -> Tensor:
-    """The network's answer (D numbers) to every picture, (N, D) float32 on the CPU.
+def in_chunks(network: Network, answer: Answer, images: Images, size: int, title: str) -> Iterator[Tensor]:
+    """The network's answer to every picture, about a thousand pictures at a time, in order.
 
     Each picture is decoded once; what is not kept in memory is forgotten again. Half precision would make answers
     depend on the machine, so there is none.
@@ -53,13 +52,13 @@ def gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Image
         From pictures (B, 3, S, S) in [-1, 1], on the network's device, to (B, D): a part of the network. Several
         threads call it at a time, unless the network is a person's own.
 
-    Returns
-    -------
-    (N, D); NaN for a picture that cannot be read, of which ``images.known_errors()`` tells why.
+    Yields
+    ------
+    (n, D) float32 on the CPU, at least once; NaN for a picture that cannot be read, of which
+    ``images.known_errors()`` tells why.
     """
     where = machine.device()
     network.to(where).eval()
-    parts: list[Tensor] = []
 
     def work(batch: Batch) -> Tensor:
         pixels, good = batch
@@ -68,13 +67,23 @@ def gathered(network: Network, answer: Callable[[Tensor], Tensor], images: Image
             told = answer(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
             return told if good.all() else told.masked_fill(torch.from_numpy(~good)[:, None], torch.nan)
 
+    if len(images) == 0:  # the width is known to the network alone
+        yield work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0].clone()
+        return
+    parts: list[Tensor] = []
     with Bar(title, len(images)) as bar, _threads(network, where) as (executor, count):
         for told in in_turn(executor, work, images.tried(size, batch=_batch(where, size)), ahead=2 * count):
-            parts.append(told)
             bar.advance(len(told))
-    if not parts:  # the width is known to the network alone
-        parts.append(work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0])
-    # Cloned, since tensors of inference mode cannot take part in anything differentiated later.
+            parts.append(told)
+            if sum(map(len, parts)) >= CHUNK:
+                yield _together(parts)
+                parts = []
+    if parts:
+        yield _together(parts)
+
+
+def _together(parts: list[Tensor]) -> Tensor:
+    """One tensor; cloned, since tensors of inference mode cannot take part in anything differentiated later."""
     return torch.cat(parts).clone()
 
 

@@ -1,15 +1,14 @@
 """All that is seen of pictures in one pass: a network's logits and features, and how fine their detail is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.data.images import Images
-from diptych.recognition.answers import gathered, spread
+from diptych.recognition.answers import in_chunks
 from diptych.recognition.networks import Network
 
 OCTAVES = 4  # of detail: differences over 1, 2, 4 and 8 px
@@ -32,13 +31,15 @@ class Observed:
     features: Tensor
     slopes: Tensor
 
-    def spread(self, rows: NDArray[np.bool_]) -> "Observed":
-        """Put the N pictures' where ``rows`` is true; the others get NaN."""
-        return Observed(*(spread(part, rows) for part in (self.logits, self.features, self.slopes)))
-
 
 def observe(network: Network, images: Images, size: int, title: str = "Predicting") -> Observed:
-    """What is seen of readable pictures."""
+    """What is seen of pictures."""
+    parts = list(observe_in_turn(network, images, size, title))
+    return Observed(*(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "features", "slopes")))
+
+
+def observe_in_turn(network: Network, images: Images, size: int, title: str = "Predicting") -> Iterator[Observed]:
+    """The same, about a thousand pictures at a time, in order and in bounded memory."""
     widths: list[int] = []
 
     def look(pictures: Tensor) -> Tensor:
@@ -46,8 +47,8 @@ def observe(network: Network, images: Images, size: int, title: str = "Predictin
         widths[:] = [part.shape[1] for part in parts]
         return torch.cat(parts, 1)
 
-    whole = gathered(network, look, images, size, title)
-    return Observed(*whole.split(widths, 1))
+    for some in in_chunks(network, look, images, size, title):
+        yield Observed(*some.split(widths, 1))
 
 
 def slopes(images: Tensor) -> Tensor:

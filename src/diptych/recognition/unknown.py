@@ -122,12 +122,17 @@ def _nearness(features: Tensor, memory: Memory) -> Tensor:
     return similarities.mean(1) * features.norm(dim=1)
 
 
-def _detail(observed: Observed, memory: Memory) -> Tensor:
-    """Minus the cube root of the squared distance, which is near to normal (Wilson & Hilferty 1931)."""
+def usual_detail(memory: Memory) -> tuple[Tensor, Tensor]:
+    """Mean (3,) and covariance (3, 3) of the slopes of what was learned, float64."""
     learned = memory.slopes.double()
     centre = learned.mean(0)
     aside = learned - centre
-    covariance = aside.T @ aside / len(learned) + RIDGE * torch.eye(learned.shape[1], dtype=torch.float64)
+    return centre, aside.T @ aside / len(learned) + RIDGE * torch.eye(learned.shape[1], dtype=torch.float64)
+
+
+def _detail(observed: Observed, memory: Memory) -> Tensor:
+    """Minus the cube root of the squared distance, which is near to normal (Wilson & Hilferty 1931)."""
+    centre, covariance = usual_detail(memory)
     off = observed.slopes.double() - centre
     squared = (off @ torch.linalg.inv(covariance) * off).sum(1)
     return -squared.clamp(min=0).pow(1 / 3).float()
