@@ -42,6 +42,11 @@ def grouped(images: Images, **columns: NDArray[Any]) -> Images:
     return Images(images._sources, images._place, about)
 
 
+def ungrouped(images: Images) -> Images:
+    """The same pictures without what else is known about them, such as the part of a split that they are in."""
+    return Images(images._sources, images._place, {**images._about(), "groups": {}})
+
+
 def relabelled(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> Images:
     """The same pictures with other labels, (N,) numbers or (N, K) bool, of other classes."""
     about = {**images._about(), "labels": labels, "classes": tuple(classes)}
