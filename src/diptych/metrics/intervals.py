@@ -9,7 +9,7 @@ from torch import Tensor
 NORMAL_95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
-def wilson(hits: int, n: int, z: float = NORMAL_95) -> tuple[float, float]:
+def wilson(hits: float, n: float, z: float = NORMAL_95) -> tuple[float, float]:
     """Interval (low, high) of a share ``hits / n``, right at small n and near 0 and 1 (Wilson 1927).
 
     (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n); (0, 1) when nothing was counted.

@@ -1,6 +1,5 @@
 """How good a recognizer is on pictures it has not seen: scores with intervals, each class, the worst errors."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,10 +7,11 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.metrics import classification as scores
-from diptych.metrics.intervals import bootstrap, wilson
-from diptych.recognition import preparation
+from diptych.metrics.intervals import wilson
+from diptych.recognition import preparation, trust
 from diptych.recognition.failing import where_it_fails
 from diptych.recognition.prediction import Reading
+from diptych.recognition.trust import resampled
 from diptych.recognition.worst import Witness, worst
 from diptych.report import Report, Score, Table, figures
 
@@ -37,6 +37,7 @@ def report(title: str, images: Images, logits: Tensor, reading: Reading, witness
             matrix.numpy(), reading.classes
         )
         made.findings = _confused(matrix, reading.classes) + made.findings
+    trust.add_to(made, sure, right, reading)
     cards = worst(images, truth, guess, sure, reading.classes, witness)
     if cards:
         made.cards["The wrong answers given with the most confidence"] = cards
@@ -65,13 +66,8 @@ def _scores(truth: Tensor, guess: Tensor, sure: Tensor, classes: int) -> dict[st
 
     found = {"accuracy": Score(right, *wilson(round(right * n), n), n)}
     if truth.ndim == 1:
-        found["balanced_accuracy"] = _resampled(balanced, n)
-    return {**found, "macro_f1": _resampled(f1, n), "calibration_error": _resampled(gap, n)}
-
-
-def _resampled(score: Callable[[Tensor], float], n: int) -> Score:
-    low, high = bootstrap(score, n)
-    return Score(score(torch.arange(n)), max(0.0, low), min(1.0, high), n)
+        found["balanced_accuracy"] = resampled(balanced, n)
+    return {**found, "macro_f1": resampled(f1, n), "calibration_error": resampled(gap, n)}
 
 
 def confidence(truth: Tensor, told: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,20 @@
 """What makes an answer one to act on: its calibration, and how well that holds, measured and told."""
 
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
 from diptych.data.images import Images
+from diptych.metrics.intervals import bootstrap, wilson
+from diptych.metrics.selection import area_under_risk_coverage, risk_coverage
 from diptych.recognition import calibration, conformal, preparation, unknown
 from diptych.recognition.memory import Memory
 from diptych.recognition.observed import Observed
 from diptych.recognition.prediction import Reading
+from diptych.report import Report, Score, Table
+from diptych.report import calibration as figures
+from diptych.report.report import number
 
 
 def calibrated(observed: Observed, images: Images, memory: Memory | None) -> Reading:
@@ -29,3 +39,99 @@ def calibrated(observed: Observed, images: Images, memory: Memory | None) -> Rea
         tuple(calibration.label_thresholds(chances, truth).tolist()) if several else (),
         None if memory is None else unknown.Scale.of(unknown.signs(observed, memory, multi_label=several)),
     )
+
+
+def add_to(report: Report, sure: Tensor, right: Tensor, reading: Reading) -> None:
+    """Add how far confidence can be relied upon: reliability, risk over coverage, and what was promised.
+
+    Parameters
+    ----------
+    sure, right
+        How sure each answer was, and whether it was right: (N,), or (N, K) of several labels.
+    """
+    report.figures["Reliability: how often answers of a confidence are right"] = figures.reliability(
+        sure.flatten().numpy(), right.flatten().numpy()
+    )
+    if right.ndim == 2:  # a picture is as sure as its least sure label, and right where all are
+        sure, right = sure.amin(1), right.all(1)
+    report.scores["aurc"] = resampled(lambda rows: area_under_risk_coverage(sure[rows], right[rows]), len(sure))
+    curve = risk_coverage(sure, right)
+    report.figures["Risk and coverage: the share wrong among the surest answers"] = figures.risk_coverage(
+        *(values.numpy() for values in curve)
+    )
+    if reading.cutoff is not None:
+        report.tables["What its confidence promises"] = Table(["what", "value"], promises(reading))
+    if reading.label_thresholds:
+        rows = [[name, value] for name, value in zip(reading.classes, reading.label_thresholds, strict=True)]
+        report.tables["A label is told from this probability on"] = Table(["label", "probability"], rows)
+
+
+def promises(reading: Reading) -> list[list[str]]:
+    """What the calibration promises of pictures like those that it rests on, in words and figures."""
+    n, k = reading.pictures, unknown.flagged(reading.pictures)
+    low, high = conformal.coverage_range(n)
+    told = f"{number(low)} to {number(high)}, more where the likeliest label alone is right more often"
+    several = f"on average, by a calibration on {n} pictures"
+    return [
+        ["confidence: logits are divided by", f"{reading.temperature:.3g}"],
+        ["label sets: of the true labels they hold", f"{conformal.TARGET:.0%} or more"],
+        ["label sets: range by the count of pictures", several if reading.multi_label else told],
+        ["label sets: labels from the probability", number(reading.cutoff or 0.0)],
+        ["known pictures told unknown", _flagged(n, k)],
+    ]
+
+
+def add_measured(report: Report, images: Images, logits: Tensor, reading: Reading) -> None:
+    """Add what of the promises holds on labelled pictures that the calibration did not see, from their logits."""
+    truth, told = preparation.truth(images), reading.sets(reading.probabilities(logits))
+    if told is None:
+        return
+    sets, n = torch.from_numpy(told), len(truth)
+    if truth.ndim == 2:
+        owned = truth.any(1).nonzero().flatten()
+        kept = ((sets & truth).sum(1) / truth.sum(1).clamp(min=1))[owned].double()
+        coverage = resampled(lambda rows: float(kept[rows].mean()), len(owned)) if len(owned) else None
+    else:
+        hits = int(sets[torch.arange(n), truth].sum())
+        coverage = Score(hits / n, *wilson(hits, n), n)
+    sizes = sets.sum(1).double()
+    if coverage is not None:
+        report.scores["coverage"] = coverage
+        _warn(report, coverage)
+    report.scores["set_size"] = resampled(lambda rows: float(sizes[rows].mean()), n, most=float("inf"))
+
+
+def add_seen_before(report: Report, images: Images, memory: Memory | None) -> None:
+    """Say so if pictures that are judged on were trained on."""
+    known = set(memory.paths if memory else ()).intersection(images.paths.tolist())
+    if known:
+        report.findings.insert(
+            0,
+            f"{len(known)} or more of these {len(images)} pictures were trained on, by their paths: the scores look "
+            "too good. Judge on others.",
+        )
+
+
+def resampled(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:
+    """A score over n rows with its bootstrap interval, within 0..most."""
+    low, high = bootstrap(score, n)
+    return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n)
+
+
+def _flagged(n: int, k: int) -> str:
+    """The share of known pictures that falls under the k-th lowest of n: Beta(k, n + 1 − k) over draws of them."""
+    from scipy.stats import beta
+
+    if k == 0:
+        return f"under {beta.ppf(0.95, 1, n):.1%}, as far as {n} pictures can tell"
+    low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
+    return f"{k / (n + 1):.1%} ({low:.1%} to {high:.1%})"
+
+
+def _warn(report: Report, coverage: Score) -> None:
+    if coverage.high is not None and coverage.high < conformal.TARGET:
+        report.findings.append(
+            f"The label sets hold the truth less often than promised, {number(coverage.value)} instead of "
+            f"{conformal.TARGET}: these pictures are unlike those of the calibration. Call calibrate(images) with "
+            "some of them."
+        )

@@ -77,7 +77,7 @@ def captioned(pictures: Iterable[np.ndarray], captions: Sequence[str], columns: 
 def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     """Losses and scores over pictures seen, from the records of ``history.jsonl`` -> SVG."""
     panels = [p for p in (_series(history, "losses"), _series(history, "scores")) if p]
-    with _figure(width=4.6 * max(len(panels), 1), height=3.0, panels=max(len(panels), 1)) as (figure, axes):
+    with sheet(width=4.6 * max(len(panels), 1), height=3.0, panels=max(len(panels), 1)) as (figure, axes):
         for axis, panel, name in zip(axes, panels, ("loss", "score"), strict=False):
             for colour, (label, points) in zip(COLOURS * len(panel), panel.items(), strict=False):
                 axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=_short(label, 30))
@@ -85,7 +85,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
             axis.xaxis.set_major_formatter(_thousands)
             if len(panel) > 1 or name == "score":
                 axis.legend()
-        return _svg(figure)
+        return svg(figure)
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
@@ -97,7 +97,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
     k = len(classes)
     side = min(10.0, max(3.2, 1.6 + 0.42 * min(k, NAMED_CLASSES)))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    with _figure(width=side, height=side, panels=1) as (figure, (axis,)):
+    with sheet(width=side, height=side, panels=1) as (figure, (axis,)):
         axis.imshow(shares, cmap="BuGn", vmin=0, vmax=1, interpolation="nearest")
         axis.grid(False)
         axis.set(xlabel="told", ylabel="true")
@@ -110,7 +110,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
             for row, column in zip(*np.nonzero(counts), strict=True):
                 ink = "#ffffff" if shares[row, column] > 0.55 else "#33383d"
                 axis.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=ink, fontsize=8)
-        return _svg(figure)
+        return svg(figure)
 
 
 def bars(counts: Mapping[str, float], label: str = "pictures") -> bytes:
@@ -121,14 +121,14 @@ def bars(counts: Mapping[str, float], label: str = "pictures") -> bytes:
         kept = {*ranked[: NAMED_CLASSES // 2], *ranked[-NAMED_CLASSES // 2 :]}
         shown = {name: count for name, count in shown.items() if name in kept}
     names = [_short(name, 28) for name in shown]
-    with _figure(width=6.4, height=0.9 + 0.24 * len(names), panels=1) as (figure, (axis,)):
+    with sheet(width=6.4, height=0.9 + 0.24 * len(names), panels=1) as (figure, (axis,)):
         axis.barh(range(len(names)), list(shown.values()), color=COLOURS[0], height=0.7)
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.grid(False, axis="y")
         axis.set_xlabel(label)
         axis.xaxis.set_major_formatter(_thousands)
-        return _svg(figure)
+        return svg(figure)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -163,7 +163,8 @@ def _series(history: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[tu
 
 
 @contextmanager
-def _figure(width: float, height: float, panels: int) -> "Iterator[tuple[Figure, list[Axes]]]":
+def sheet(width: float, height: float, panels: int) -> "Iterator[tuple[Figure, list[Axes]]]":
+    """A figure of so many inches and its panels, in the house's style."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -174,7 +175,8 @@ def _figure(width: float, height: float, panels: int) -> "Iterator[tuple[Figure,
         yield figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
-def _svg(figure: "Figure") -> bytes:
+def svg(figure: "Figure") -> bytes:
+    """The figure as SVG."""
     out = io.BytesIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return out.getvalue()
