@@ -90,13 +90,6 @@ class Augment:
         return torch.rand(len(turns), device=turns.device) < 0.5
 
 
-def gather_windows(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Take (B, C, H, W) at rows (B, H') and columns (B, W') of each picture -> (B, C, H', W')."""
-    channels = pixels.shape[1]
-    taken = pixels.gather(2, rows[:, None, :, None].expand(-1, channels, -1, pixels.shape[3]))
-    return taken.gather(3, columns[:, None, None, :].expand(-1, channels, rows.shape[1], -1))
-
-
 def random_crop(images: Tensor, smallest: float, mirrored: Tensor | None = None) -> Tensor:
     """Crop a random window of an area of ``smallest`` to 1 and of aspect 3/4 to 4/3, and resize it to the whole.
 
@@ -148,11 +141,12 @@ def cut_out(images: Tensor, side: int) -> Tensor:
 
 def _moved(pixels: Tensor, shift: int, mirrored: Tensor | None) -> Tensor:
     """Shift by up to ``shift`` pixels each way and mirror, in one gather."""
-    n, _, height, width = pixels.shape
+    n, channels, height, width = pixels.shape
     rows, columns = (_reflected(n, length, shift, pixels.device) for length in (height, width))
     if mirrored is not None:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    return gather_windows(pixels, rows, columns)
+    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    return pixels.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).view_as(pixels)
 
 
 def _reflected(n: int, length: int, shift: int, device: torch.device) -> Tensor:
