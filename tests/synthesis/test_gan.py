@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from diptych import GAN
 from diptych.errors import UsageError
-from diptych.synthesis.gan import critic_loss, gradient_penalty, minimax_loss, non_saturating_loss
+from diptych.synthesis.gan import critic_loss, gradient_penalty, minimax_loss, non_saturating_loss, relativistic_loss
 
 
 def test_losses_against_a_direct_loop():
@@ -16,6 +16,12 @@ def test_losses_against_a_direct_loop():
     assert critic_loss(real, fake).item() == pytest.approx(-value, rel=1e-5)
     assert minimax_loss(fake).item() == pytest.approx(sum(math.log(1 - d) for d in d_fake) / 7, rel=1e-5)
     assert non_saturating_loss(fake).item() == pytest.approx(-sum(math.log(d) for d in d_fake) / 7, rel=1e-5)
+
+
+def test_the_relativistic_loss_against_a_direct_loop():
+    real, fake = torch.randn(7), torch.randn(7)
+    pairs = [math.log(1 + math.exp(f - r)) for r, f in zip(real.tolist(), fake.tolist(), strict=True)]
+    assert relativistic_loss(real, fake).item() == pytest.approx(sum(pairs) / 7, rel=1e-5)
 
 
 def test_the_value_of_the_game_at_its_end_is_minus_log_four():
@@ -33,7 +39,7 @@ def test_minimax_saturates_where_the_other_does_not():
 
 def test_losses_stay_finite_at_extreme_logits():
     extreme = torch.tensor([-200.0, 200.0])
-    for loss in (critic_loss(extreme, extreme), minimax_loss(extreme), non_saturating_loss(extreme)):
+    for loss in (critic_loss(extreme, extreme), relativistic_loss(extreme, -extreme), minimax_loss(extreme)):
         assert loss.isfinite()
 
 

@@ -80,7 +80,7 @@ def gan(
     data: Data,
     output: Output = None,
     network: Annotated[str, typer.Option(help="dcgan.")] = "dcgan",
-    loss: Annotated[str, typer.Option(help="non-saturating or minimax.")] = "non-saturating",
+    loss: Annotated[str, typer.Option(help="relativistic, non-saturating or minimax.")] = "relativistic",
     latent: Latent = None,
     size: Size = None,
     minutes: Minutes = None,

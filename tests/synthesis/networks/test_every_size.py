@@ -12,8 +12,8 @@ LABELS = torch.tensor([0, -1])
 def _run(size: int, classes: int, patch: int) -> list[torch.Tensor]:
     """A picture through each network at this size; what comes out has the picture's shape."""
     vae = {"size": size, "classes": classes, "latent": 6, "width": 8, "patch": patch}
-    made = Generator(size=size, classes=classes, latent=6, width=4, patch=min(patch, 2))(torch.randn(2, 6), LABELS)
-    verdict = Critic(size=size, classes=classes, width=4, patch=min(patch, 2))(made, LABELS)
+    made = Generator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
+    verdict = Critic(size=size, classes=classes, width=4)(made, LABELS)
     mean, log_variance = Encoder(**vae)(made, LABELS)
     decoded = Decoder(**vae)(mean, LABELS)
     told = UNet(size=size, classes=classes, width=8, patch=patch)(made, torch.rand(2), LABELS)
