@@ -68,6 +68,13 @@ def test_the_generator_losses_and_what_their_gradients_do() -> None:
             assert logit.grad.item() == pytest.approx(slope)
 
 
+def test_the_relativistic_loss_against_a_direct_loop() -> None:
+    real, fake = torch.randn(7).double(), torch.randn(7).double()
+    pairs = [math.log(1 + math.exp(f - r)) for r, f in zip(real.tolist(), fake.tolist(), strict=True)]
+    assert gan.relativistic_loss(real, fake).item() == pytest.approx(sum(pairs) / 7)
+    assert gan.relativistic_loss(real, real).item() == pytest.approx(math.log(2))
+
+
 def test_the_penalty_of_a_linear_critic_is_its_squared_slope() -> None:
     slope = torch.randn(3, 4, 4)
     pictures = torch.randn(5, 3, 4, 4, requires_grad=True)

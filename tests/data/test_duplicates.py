@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from diptych.data import duplicates
 from diptych.data.images import Images
@@ -108,3 +108,51 @@ def test_each_repeated_picture_is_told_once_with_its_closest_kin(tmp_path, scene
     for name in ("b.jpg", "c.jpg"):
         picture.save(tmp_path / name, quality=60)
     assert duplicates.pairs(Images.open(tmp_path)).tolist() == [[0, 1], [1, 2]]
+
+
+@pytest.fixture
+def two_folders(tmp_path, scene):
+    """Sixty scenes, and in another folder copies of half of them: resized, re-encoded, mirrored, and all of it."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    for i in range(60):
+        picture = scene(i, 96, 80)
+        picture.save(tmp_path / "one" / f"{i}.png")
+        made = picture
+        if i % 4 in (0, 3):
+            made = made.resize((60, 50) if i % 8 < 4 else (180, 150))
+        if i % 4 in (1, 3):
+            made = ImageOps.mirror(made)
+        if i < 30:
+            made.save(tmp_path / "two" / f"{i}.jpg", quality=40 + 5 * (i % 11))
+        else:
+            scene(1000 + i, 96, 80).save(tmp_path / "two" / f"{i}.png")
+    first, second = Images.open(tmp_path / "one"), Images.open(tmp_path / "two")
+    return first + second, np.repeat(["one", "two"], [len(first), len(second)])
+
+
+def test_copies_across_two_folders_are_all_found_and_mirrored_ones_told(two_folders):
+    images, folder = two_folders
+    found = duplicates.across(images, folder)
+    stems = [path.rsplit("/", 1)[1].split(".")[0] for path in images.paths.tolist()]
+    assert sorted(stems[b] for _, b in found.tolist()) == sorted(str(i) for i in range(30))
+    assert all(stems[a] == stems[b] for a, b in found.tolist())
+    turned = [int(stems[b]) % 4 in (1, 3) for _, b in found.tolist()]
+    assert duplicates.mirrored(images, found).tolist() == turned
+
+
+def test_every_member_of_a_cluster_on_two_sides_is_told(tmp_path, scene):
+    for i in range(4):
+        scene(0, 96, 80).save(tmp_path / f"{i}.jpg", quality=50 + 10 * i)
+    images = Images.open(tmp_path)
+    assert duplicates.across(images, np.array(["a", "a", "b", "b"])).tolist() == [[0, 2], [0, 3], [1, 2]]
+    assert len(duplicates.across(images, np.array(["a"] * 4))) == 0
+
+
+def test_mirrored_copies_stay_on_one_side_of_a_split(tmp_path, scene):
+    for i in range(20):
+        scene(i, 96, 80).save(tmp_path / f"{i}.png")
+        ImageOps.mirror(scene(i, 96, 80)).save(tmp_path / f"{i}m.png")
+    first, second = Images.open(tmp_path).split(0.5, 0.5)
+    stems = [{path.rsplit("/", 1)[1].split(".")[0].rstrip("m") for path in part.paths} for part in (first, second)]
+    assert not stems[0] & stems[1]

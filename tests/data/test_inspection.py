@@ -3,15 +3,25 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from diptych.data.images import Images
+from diptych.data.inspection import examine, together
+from diptych.data.problems import Candidate
+from diptych.errors import UsageError
+
+
+def sharp(picture, seed):
+    """The picture with some detail."""
+    noise = np.random.default_rng(seed).normal(0, 25, (picture.height, picture.width, 1))
+    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
 
 
 def test_a_healthy_set_has_no_findings(tmp_path, scene):
     for k, name in enumerate(("cat", "dog")):
         (tmp_path / name).mkdir()
         for i in range(20):
-            scene(100 * k + i).save(tmp_path / name / f"{i}.png")
+            sharp(scene(100 * k + i), i).save(tmp_path / name / f"{i}.png")
     report = Images.open(tmp_path).inspect()
     assert report.findings == ["Nothing was found that would spoil training."]
     assert report.facts["counts"] == {"cat": 20, "dog": 20}
@@ -77,3 +87,49 @@ def test_several_labels_a_picture():
     report = Images.from_arrays(pixels, rng.random((40, 3)) < 0.8, classes=list("abc")).inspect()
     assert report.facts["classes"] == 3
     assert {"a", "b", "c"} <= set(report.figures)
+
+
+def test_copies_across_two_folders(tmp_path, scene):
+    for name in ("one", "two"):
+        (tmp_path / name / "a").mkdir(parents=True)
+    for i in range(6):
+        scene(i).save(tmp_path / "one" / "a" / f"{i}.png")
+    ImageOps.mirror(scene(2, 96, 80)).save(tmp_path / "two" / "a" / "again.jpg", quality=70)
+    scene(50).save(tmp_path / "two" / "a" / "other.png")
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    found = examine(together([Images.open(folder) for folder in folders], folders))
+    report = found.report()
+    assert report.facts["copies_across_folders"] == 1
+    assert report.facts["mirrored_copies"] == 1
+    assert [row[1].rsplit("/", 1)[1] for row in report.tables["Copies across folders"].rows] == ["again.jpg"]
+    assert f"1 pair of copies across {folders[0]} and {folders[1]}" in "\n".join(report.findings)
+    assert "Copies across folders" in report.figures
+    assert [problem.kind for problem in found.problems if problem.other is not None] == ["mirrored copy"]
+    with pytest.raises(UsageError, match="named twice"):
+        together([Images.open(folders[0])] * 2, [folders[0]] * 2)
+
+
+def test_copies_with_different_labels_are_for_review(class_folders):
+    shutil.copy(class_folders / "cat" / "1.png", class_folders / "dog" / "wrong.png")
+    found = examine(Images.open(class_folders))
+    clash = found.of("copies with different labels")
+    assert sorted(found.images.paths[problem.row].rsplit("/", 1)[1] for problem in clash) == ["1.png", "wrong.png"]
+    assert {problem.action for problem in clash} == {"review"}
+    assert "labelled dog, but its exact copy is labelled cat" in [problem.reason for problem in clash]
+
+
+def test_doubtful_labels_are_shown_for_review_with_the_most_doubtful_first(class_folders):
+    found = examine(Images.open(class_folders)).doubting(
+        [Candidate(3, "cat", "dog", 0.2), Candidate(8, "dog", "cat", 0.01)]
+    )
+    report = found.report()
+    assert [row[1:] for row in report.tables["Doubtful labels"].rows] == [["dog", "cat", 0.01], ["cat", "dog", 0.2]]
+    assert "2 labels may be wrong" in "\n".join(report.findings)
+    assert "Labels that may be wrong" in report.figures
+    doubtful = [told for told in found.listed() if told["kind"] == "doubtful label"]
+    assert doubtful[0] == {
+        "path": str(found.images.paths[8]), "kind": "doubtful label", "action": "review", "other": None,
+        "reason": "labelled dog, looks like cat (dog 1%)", "suggested": "cat", "score": 0.01,
+    }  # fmt: skip
+    json.dumps(report.json())
+    report.html()

@@ -18,12 +18,6 @@ def test_losses_against_a_direct_loop():
     assert non_saturating_loss(fake).item() == pytest.approx(-sum(math.log(d) for d in d_fake) / 7, rel=1e-5)
 
 
-def test_the_relativistic_loss_against_a_direct_loop():
-    real, fake = torch.randn(7), torch.randn(7)
-    pairs = [math.log(1 + math.exp(f - r)) for r, f in zip(real.tolist(), fake.tolist(), strict=True)]
-    assert relativistic_loss(real, fake).item() == pytest.approx(sum(pairs) / 7, rel=1e-5)
-
-
 def test_the_value_of_the_game_at_its_end_is_minus_log_four():
     cannot_tell = torch.zeros(5)
     assert -critic_loss(cannot_tell, cannot_tell).item() == pytest.approx(-math.log(4))
