@@ -16,13 +16,14 @@ from diptych.data.transforms import Augment, to_float
 from diptych.engine import machine
 from diptych.errors import UsageError
 from diptych.recognition import networks, preparation
-from diptych.recognition.networks import pretrained
+from diptych.recognition.networks import pretrained, weights
 
 log = logging.getLogger("diptych")
 SMALL = 64  # px: up to here pictures are taken at their own size
 PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in minutes
 LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to, at most
 LOOKED_AT_BYTES = 64_000_000  # of their pixels
+BALANCE = ("auto", "none")
 SYMMETRIC = 4.0  # see `mirrors`; chance and correlated pixels stay under it, letters and digits far above
 
 
@@ -59,6 +60,8 @@ def check(parameters: Mapping[str, Any]) -> None:
     """
     if parameters["network"] != "auto":
         networks.check(parameters["network"])
+    if parameters["balance"] not in BALANCE:
+        raise UsageError(f"balance is one of {', '.join(BALANCE)}, not {parameters['balance']!r}.")
     if parameters["minutes"] is not None and parameters["epochs"] is not None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
     for name in ("minutes", "epochs", "batch", "lr"):
@@ -70,20 +73,47 @@ def check(parameters: Mapping[str, Any]) -> None:
         raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")
 
 
-def network_and_size(parameters: Mapping[str, Any], median_side: int) -> tuple[str | type[nn.Module], int]:
-    """The network and the picture size, from the parameters and the median of the pictures' shorter sides."""
+def network_and_size(
+    parameters: Mapping[str, Any], median_side: int
+) -> tuple[str | type[nn.Module], int, tuple[str, ...]]:
+    """The network and the picture size, from the parameters and the median of the pictures' shorter sides.
+
+    Also what there is to note in the report. Nothing here uses the network.
+    """
     network, size = parameters["network"], parameters["size"]
+    notes: tuple[str, ...] = ()
     if network == "auto":
-        network = "speednet"
-        hint = "" if median_side <= SMALL else "; with few photographs a pretrained backbone (timm:NAME) does better"
-        log.info("Network: speednet, trained from scratch%s.", hint)
+        network, notes = _automatic(median_side)
     if size is None and isinstance(network, str) and network.startswith(pretrained.PREFIX):
         size = pretrained.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL else PHOTOGRAPH_SIZE[machine.device().type]
         size = max(networks.SMALLEST, size)
         log.info("Size: %d px (the median of the pictures' shorter sides is %d px).", size, median_side)
-    return network, size
+    return network, size, notes
+
+
+def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
+    """The network that suits pictures of this side, and what there is to note of it.
+
+    Small pictures are learned from scratch; for photographs a pretrained backbone is taken if its weights are at hand.
+    """
+    if median_side <= SMALL:
+        log.info("Network: speednet, trained from scratch.")
+        return "speednet", ()
+    found = weights.at_hand()
+    if found:
+        best = weights.best(found, machine.device().type)
+        note = f"Network: {best.name}, pretrained, with the weights in {best.file}."
+        log.info("%s", note)
+        return best.network, (note,)
+    note = (
+        "No pretrained weights are at hand, so the network (speednet) was trained from scratch. Photographs are told "
+        f"far better with them: name a file or folder in {weights.VARIABLE} or as --network timm:NAME@PATH, or let "
+        "timm fetch them with --network timm:NAME (this needs a network)."
+    )
+    log.info("%s", note)
+    return "speednet", (note,)
 
 
 def choose(

@@ -1,41 +1,38 @@
-"""One training run of a recognizer: network, loop, scores on the way, calibration and report at the end."""
+"""From a person's pictures to a judged recognizer: preparation, training, cures, calibration, report."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import machine
-from diptych.engine.loop import Run
-from diptych.engine.schedule import triangle
-from diptych.engine.task import Recipe, Tick
-from diptych.metrics import classification as scores
-from diptych.recognition import choices, evaluation, networks, preparation
-from diptych.recognition.calibration import EVEN
+from diptych.engine.machine import Machine
+from diptych.recognition import choices, evaluation, finetuning, imbalance, learning, networks, preparation
+from diptych.recognition.budget import Budget
 from diptych.recognition.choices import Choices
+from diptych.recognition.learning import Job, Learned
 from diptych.recognition.memory import MOST, Memory, rows_to_remember
+from diptych.recognition.networks.pretrained import Pretrained
 from diptych.recognition.observed import Observed, observe
 from diptych.recognition.prediction import Reading
 from diptych.recognition.preparation import Prepared
-from diptych.recognition.training import Classification
 from diptych.recognition.trust import calibrated
 from diptych.recognition.worst import FORWARD_PASSES, Witness
 from diptych.report import Report, Table, figures
 
 log = logging.getLogger("diptych")
-SCORED_ON_THE_WAY = 1000  # validation pictures at most
-SCORING_SHARE = 0.02  # of the time at most goes into scores on the way
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
 MEMORY_SHARE = 0.05  # of a time budget at most goes into remembering training pictures,
 LEAST_REMEMBERED = 200  # but so many are remembered
+VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # at most, for one look at the validation pictures,
+LEAST_JUDGED = 200  # but at so many
 
 
 @dataclass(frozen=True)
@@ -63,31 +60,34 @@ def fit(
     """Train, or continue, and judge on the validation pictures; see :meth:`Recognizer.fit`."""
     preparation.check_labels(images)
     side = preparation.picture_size(images)
-    network_name, size = choices.network_and_size(parameters, side)
+    network_name, size, notes = choices.network_and_size(parameters, side)
     prepared = preparation.prepare(images, validate, size, parameters["seed"])
     training = prepared.training
     sample = training[choices.sample_rows(len(training), size)].pixels(size)
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
-    task = Classification(network, chosen.training, chosen.lr, multi_label=training.multi_label)
-    each = _seconds_a_picture(network, sample)
-    kept = training[rows_to_remember(training.labels, _affordable(each, chosen.minutes))]
-    reserve = REPORT_SECONDS + each * (len(prepared.validation) + len(kept) + FORWARD_PASSES)
-    run = Run(
-        task,
+    budget = Budget.measured(network, sample, chosen.minutes, started)
+    prepared = _affordable(prepared, budget, notes)
+    kept = training[rows_to_remember(training.labels, budget.pictures(MEMORY_SHARE, LEAST_REMEMBERED, MOST))]
+    job = Job(
+        network,
+        chosen,
         training,
-        size=size,
-        recipe=_recipe(chosen, len(training), reserve, parameters["seed"]),
-        folder=folder,
-        settings=settings,
-        started=started,
+        prepared.validation,
+        imbalance.shares(training) if parameters["balance"] == "auto" and imbalance.is_uneven(training) else None,
+        folder,
+        {**settings, "network": networks.name_of(network_name)},
+        budget,
+        REPORT_SECONDS + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES),
+        parameters["seed"],
     )
-    seen = _train(run, network, prepared.validation, size)
-    machine.Machine(run.machine.device).prepare([network], [network])  # as a loaded model is: plain
-    learned = observe(network, kept, size, title="Remembering")
-    memory = Memory.of(learned.features, learned.slopes, kept.labels, kept.paths)
-    reading = calibrated(seen, prepared.validation, memory)
-    return _judged(run, network, chosen, prepared, seen.logits, reading, memory, parameters)
+    learned = (finetuning if isinstance(network, Pretrained) else learning).learn(job)
+    Machine(machine.device()).prepare([network], [network])  # as a loaded model is: plain
+    remembered = observe(network, kept, size, title="Remembering")
+    memory = Memory.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
+    learned = _cured(job, learned, remembered, kept)
+    reading = calibrated(learned.seen, prepared.validation, memory)
+    return _judged(job, learned, prepared, reading, memory)
 
 
 def _fresh(chosen: Choices, classes: int, sample: Tensor, seed: int) -> networks.Network:
@@ -99,87 +99,47 @@ def _fresh(chosen: Choices, classes: int, sample: Tensor, seed: int) -> networks
     return network
 
 
-def _recipe(chosen: Choices, pictures: int, reserve: float, seed: int) -> Recipe:
-    length = None if chosen.epochs is None else max(chosen.batch, round(chosen.epochs * pictures))
-    return Recipe(
-        batch=chosen.batch,
-        pictures=length,
-        minutes=chosen.minutes,
-        schedule=triangle(chosen.training.warmup),
-        augment=chosen.augment,
-        half_life=round(chosen.training.half_life_epochs * pictures) or None,
-        seed=seed,
-        reserve_seconds=reserve,
-    )
+def _affordable(prepared: Prepared, budget: Budget, notes: Sequence[str]) -> Prepared:
+    """As many validation pictures as the time budget can judge, and what there is to note."""
+    images = prepared.validation
+    share = min(VALIDATION_SHARE, VALIDATION_SECONDS / budget.seconds)
+    most = budget.pictures(share, LEAST_JUDGED, len(images))
+    if most >= len(images):
+        return replace(prepared, notes=(*notes, *prepared.notes))
+    note = f"The time allows to judge on {most} of the {len(images)} validation pictures."
+    log.info("%s", note)
+    order = np.arange(len(images)) if images.multi_label else np.argsort(images.labels, kind="stable")
+    rows = np.sort(order[np.linspace(0, len(images) - 1, most).round().astype(np.int64)])
+    return replace(prepared, validation=images[rows], notes=(*notes, *prepared.notes, note))
 
 
-def _affordable(each: float, minutes: float | None) -> int:
-    """How many pictures to remember, where ``each`` takes so many seconds: whatever the budget, a few."""
-    return MOST if minutes is None else min(MOST, max(LEAST_REMEMBERED, int(MEMORY_SHARE * 60 * minutes / each)))
+def _cured(job: Job, learned: Learned, remembered: Observed, kept: Images) -> Learned:
+    """Make up for uneven classes, if they are to count the same."""
+    if job.shares is None:
+        return learned
+    hurry = job.budget.minutes is not None
+    network, validation = job.network, job.validation
+    seen, cure = imbalance.cured(network, learned.seen, validation, remembered, kept, job.shares, hurry=hurry)
+    note = cure.note(job.shares)
+    log.info("%s", note)
+    tables = {**learned.tables, "Against uneven classes": cure.table()}
+    return replace(learned, seen=seen, notes=[*learned.notes, note], tables=tables)
 
 
-def _seconds_a_picture(network: nn.Module, sample: Tensor) -> float:
-    """About how long scoring a picture will take, from a trial on a few."""
-    where = machine.device()
-    few = to_float(sample[:32].to(where))
-    network.to(where).eval()
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(2):  # the first warms up
-            start = time.monotonic()
-            network(few)
-            seconds.append(time.monotonic() - start)
-    network.train()
-    return 1.5 * seconds[-1] / len(few)
-
-
-def _train(run: Run, network: networks.Network, validation: Images, size: int) -> Observed:
-    """Iterate over the run, scoring on the way; what is finally seen of all validation pictures."""
-    rows = np.unique(np.linspace(0, len(validation) - 1, SCORED_ON_THE_WAY).astype(np.int64))
-    some = validation[rows]
-    spent = 0.0
-    for tick in run:
-        if not tick.done and spent > SCORING_SHARE * tick.seconds:
-            continue
-        start = time.monotonic()
-        asked = validation if tick.done else some
-        seen = observe(network, asked, size, title="Scoring")
-        _score(tick, seen.logits, asked)
-        spent += time.monotonic() - start
-    return seen
-
-
-def _score(tick: Tick, answers: Tensor, images: Images) -> None:
-    truth = preparation.truth(images)
-    if images.multi_label:
-        tick.scores["macro F1"] = scores.macro_f1(truth, answers.sigmoid() >= EVEN)
-    else:
-        tick.scores["accuracy"] = scores.accuracy(truth, answers.argmax(1))
-
-
-def _judged(
-    run: Run,
-    network: networks.Network,
-    chosen: Choices,
-    prepared: Prepared,
-    answers: Tensor,
-    reading: Reading,
-    memory: Memory,
-    parameters: Mapping[str, Any],
-) -> Fitted:
+def _judged(job: Job, learned: Learned, prepared: Prepared, reading: Reading, memory: Memory) -> Fitted:
     """Report, facts and data of a run that has ended."""
-    training, validation = prepared.training, prepared.validation
+    training, validation, network, chosen = prepared.training, prepared.validation, job.network, job.chosen
     witness = Witness(network, chosen.size, memory)
     title = f"Recognizer of {len(reading.classes)} classes"
-    report = evaluation.report(title, validation, answers, reading, witness)
+    report = evaluation.report(title, validation, learned.seen.logits, reading, witness)
     told = {
         "pictures": len(training),
         "validation_pictures": len(validation),
-        "seen_pictures": run.seen_pictures,
-        "seconds": round(run.clock.seconds, 1),
-        "machine": str(run.machine),
+        "seen_pictures": learned.seen_pictures,
+        "seconds": round(learned.seconds, 1),
+        "machine": learned.machine,
         **chosen.facts(),
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *learned.notes],
     }
     facts = {
         "network": networks.name_of(chosen.network),
@@ -188,21 +148,21 @@ def _judged(
         "size": chosen.size,
         "geometry": "squash",
         "scores": {name: score.json() for name, score in report.scores.items()},
-        "seen_pictures": run.seen_pictures,
+        "seen_pictures": learned.seen_pictures,
         "seconds": told["seconds"],
         "training": told,
+        **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
     }
-    _complete(report, run.history.records, prepared, facts)
-    data = _data(prepared, memory, parameters["seed"])
-    return Fitted(network, chosen.size, reading, memory, report, facts, data, run.leader)
+    _complete(report, learned, prepared, facts)
+    data = _data(prepared, memory, job.seed)
+    return Fitted(network, chosen.size, reading, memory, report, facts, data, learned.leader)
 
 
-def _complete(
-    report: Report, history: Sequence[Mapping[str, Any]], prepared: Prepared, facts: Mapping[str, Any]
-) -> None:
-    """Add what a training run's report shows besides the scores: curves, data, settings."""
-    report.figures = {"Loss and score over the run": figures.curves(history), **report.figures}
-    report.findings += prepared.notes
+def _complete(report: Report, learned: Learned, prepared: Prepared, facts: Mapping[str, Any]) -> None:
+    """Add what a training run's report shows besides the scores: curves, what was tried, data, settings."""
+    report.figures = {"Loss and score over the run": figures.curves(learned.history), **report.figures}
+    report.findings += facts["training"]["notes"]
+    report.tables |= learned.tables
     training, validation = prepared.training.counts(), prepared.validation.counts()
     rows = [[name, training[name], validation[name]] for name in training]
     report.tables["Pictures of each class"] = Table(["class", "training", "validation"], list(rows))

@@ -29,7 +29,7 @@ from diptych.report import Report
 
 log = logging.getLogger("diptych")
 KIND = "recognizer"
-PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "seed")
+PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "balance", "seed")
 CARRIED = (
     "README.md",
     "data.json",
@@ -45,8 +45,11 @@ class Recognizer:
     Parameters
     ----------
     network
-        "auto", "convnet", "alexnet", "speednet", "timm:NAME" (pretrained), "timm:NAME@FILE.safetensors", or a class
-        of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
+        "auto": from scratch for small pictures; for photographs a pretrained backbone if its weights are at hand (in
+        what the environment's ``DIPTYCH_WEIGHTS`` names, or in the hub's cache), else from scratch. Or "convnet",
+        "alexnet", "speednet", "timm:NAME" (pretrained; fetched if need be), "timm:NAME@PATH" (with the weights in a
+        safetensors file or a folder), or a class of ``torch.nn.Module``, called as ``cls(classes, size)`` or
+        ``cls(classes)``.
     size
         Pixels a side that the network sees; ``None`` follows the pictures, the network and the machine.
     minutes
@@ -55,6 +58,9 @@ class Recognizer:
         Length of the training; ``None`` (and no ``minutes``) follows the number of pictures.
     batch, lr
         Pictures a step and the peak learning rate; ``None`` means what suits the network.
+    balance
+        "auto": where the classes are uneven, each is made to count the same, see
+        :mod:`diptych.recognition.imbalance`; "none": answers go by how frequent the classes were.
     seed
         Of the start, the split, the order and the augmentation.
 
@@ -90,6 +96,7 @@ class Recognizer:
         epochs: float | None = None,
         batch: int | None = None,
         lr: float | None = None,
+        balance: str = "auto",
         seed: int = 0,
     ) -> None:
         self.network = network
@@ -98,6 +105,7 @@ class Recognizer:
         self.epochs = epochs
         self.batch = batch
         self.lr = lr
+        self.balance = balance
         self.seed = seed
 
     def __repr__(self) -> str:
@@ -269,7 +277,7 @@ class Recognizer:
 
     def _stored_parameters(self) -> dict[str, Any]:
         network = self.network
-        return {**self._parameters(), "network": network if network == "auto" else networks.name_of(network)}
+        return {**self._parameters(), "network": network if isinstance(network, str) else networks.name_of(network)}
 
     def _settings(self, images: Images, validate: Images | None) -> dict[str, Any]:
         """What makes a run this run and no other."""
@@ -310,7 +318,8 @@ class Recognizer:
         try:
             classes, size = tuple(facts["classes"]), int(facts["size"])
             reading = Reading.restored(classes, bool(facts["multi_label"]), facts["calibration"])
-            network = networks.build(self._kind(facts["network"]), classes=len(classes), size=size, download=False)
+            kind, told = self._kind(facts["network"]), facts.get("backbone")
+            network = networks.build(kind, classes=len(classes), size=size, download=False, told=told)
             network.load_state_dict(found.weights)
             memory = Memory.read(found)
         except (KeyError, TypeError, RuntimeError) as error:

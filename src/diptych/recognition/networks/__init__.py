@@ -91,5 +91,5 @@ def training(network: str | type[nn.Module]) -> Training:
 
 
 def name_of(network: str | type[nn.Module]) -> str:
-    """The network as artefacts and reports name it; a person's own class as "own:NAME"."""
-    return network if isinstance(network, str) else OWN_PREFIX + network.__qualname__
+    """The network as artefacts and reports name it, without a path; a person's own class as "own:NAME"."""
+    return network.partition("@")[0] if isinstance(network, str) else OWN_PREFIX + network.__qualname__

@@ -66,12 +66,15 @@ class Network(nn.Module):
 
     Attributes
     ----------
+    gain
+        What the head multiplies its linear map by.
     offset
         (classes,) what is added to the logits for good, see :mod:`diptych.recognition.imbalance`; ``None`` adds
         nothing.
     """
 
     head: nn.Module
+    gain: float = 1.0
     offset: Tensor | None
 
     def __init__(self) -> None:
@@ -94,6 +97,16 @@ class Network(nn.Module):
     def shifted(self, logits: Tensor) -> Tensor:
         """Logits with the offset added."""
         return logits if self.offset is None else logits + self.offset
+
+    @torch.no_grad()
+    def set_head(self, weight: Tensor, bias: Tensor) -> None:
+        """Answer ``features · weightᵀ + bias`` from now on; weight (classes, D), bias (classes,)."""
+        assert isinstance(self.head, nn.Linear)
+        self.head.weight.copy_(weight / self.gain)
+        if self.head.bias is None:
+            self.offset = bias.to(self.head.weight.device)
+        else:
+            self.head.bias.copy_(bias / self.gain)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """The trainable parameters before the head, in groups from the first layer to the last."""

@@ -109,7 +109,7 @@ def parse(network: str) -> tuple[str, Path | None]:
 
 
 def check(network: str) -> None:
-    """Raise UsageError, with the cure, unless timm knows the backbone and its weights (if a path is named) are there."""
+    """Raise UsageError, with the cure, unless timm knows the backbone, and its weights are in the path (if any)."""
     name, path = parse(network)
     if not found.is_known(name):
         import difflib
@@ -142,7 +142,7 @@ def default_size(network: str) -> int:
 
 
 def _taught(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """timm's facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
+    """Facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
     import timm
     from timm.models import PretrainedCfg
 

@@ -51,6 +51,7 @@ class SpeedNet(Network):
             side = max(1, side // 2)
         self.groups = nn.Sequential(*groups)
         self.head = Head(widths[-1], classes)
+        self.gain = 1 / widths[-1]
 
     def features(self, images: Tensor) -> Tensor:
         """The largest answer of each filter anywhere in the picture, (B, 256)."""

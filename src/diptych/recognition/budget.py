@@ -1,0 +1,72 @@
+"""What a time budget affords, counted in pictures that a network looks at."""
+
+import time
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from diptych.data.transforms import to_float
+from diptych.engine import machine
+
+FEW, MORE = 8, 32  # pictures in the trial; more where those few are seen in a moment
+MOMENT = 0.2  # seconds
+MARGIN = 1.5  # reading pictures and gathering answers come on top
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A time budget, or none.
+
+    Attributes
+    ----------
+    minutes
+        The budget; ``None`` means that nothing hurries.
+    started
+        ``time.monotonic()`` at which it began.
+    each
+        About the seconds that a picture takes the network to look at.
+    """
+
+    minutes: float | None
+    started: float
+    each: float
+
+    @classmethod
+    def measured(cls, network: nn.Module, sample: Tensor, minutes: float | None, started: float) -> Self:
+        """With the network's pace from a trial on a few pictures, (n, 3, S, S) uint8."""
+        where = machine.device()
+        network.to(where).eval()
+        few = to_float(sample[:FEW].to(where))
+        _seconds(network, few)  # warms up
+        spent = _seconds(network, few)
+        if spent < MOMENT:
+            few = to_float(sample[:MORE].to(where))
+            _seconds(network, few)
+            spent = _seconds(network, few)
+        network.train()
+        return cls(minutes, started, MARGIN * spent / len(few))
+
+    def pictures(self, share: float, least: int, most: int) -> int:
+        """How many can be looked at in this share of the budget: at least so many, at most so many."""
+        if self.minutes is None:
+            return most
+        return min(most, max(least, int(share * 60 * self.minutes / self.each)))
+
+    @property
+    def seconds(self) -> float:
+        """The whole budget."""
+        return float("inf") if self.minutes is None else 60 * self.minutes
+
+    @property
+    def left(self) -> float:
+        """What is left of it, in seconds; may be less than nothing."""
+        return self.started + self.seconds - time.monotonic()
+
+
+def _seconds(network: nn.Module, pictures: Tensor) -> float:
+    start = time.monotonic()
+    with torch.inference_mode():
+        network(pictures).sum().item()  # waits for a GPU
+    return time.monotonic() - start
