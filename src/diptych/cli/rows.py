@@ -13,8 +13,9 @@ from diptych.cli import console
 from diptych.errors import UsageError
 from diptych.files import write_text
 
-Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown"} or {"path", "error"}
-COLUMNS = ("path", "label", "confidence", "unknown", "error")
+Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
+COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")
+ALTERNATIVES = 3  # named in a table
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
 
 
@@ -74,10 +75,10 @@ def _as_table(stream: TextIO) -> Write:
     width = max(20, min(60, shutil.get_terminal_size().columns - 34))
 
     def write(row: Row) -> None:
-        path, label, confidence, unknown, error = (_flat(v) for v in _cells(row))
+        path, label, confidence, unknown, error, _ = (_flat(v) for v in _cells(row))
         path = path if len(path) <= width else "…" + path[1 - width :]
-        doubt = "  (unlike the training pictures)" if unknown else ""
-        print(f"{path:<{width}}  {error or f'{label:<20}  {confidence}{doubt}'}".rstrip(), file=stream)
+        told = error or f"{label:<20}  {confidence}{_or_else(row)}"
+        print(f"{path:<{width}}  {told}{'  (unlike the training pictures)' if unknown else ''}".rstrip(), file=stream)
 
     return write
 
@@ -92,10 +93,23 @@ _WRITERS: dict[str, Callable[[TextIO], Write]] = {
 
 def _cells(row: Row) -> list[str]:
     if "error" in row:
-        return [row["path"], "", "", "", row["error"]]
+        return [row["path"], "", "", "", row["error"], ""]
+    names, may_be = ";".join(_told(row)), ";".join(row.get("set", ()))
+    return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", "", may_be]
+
+
+def _told(row: Row) -> list[str]:
     label = row["label"]
-    names = label if isinstance(label, str) else ";".join(label or ())
-    return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", ""]
+    return [label] if isinstance(label, str) else list(label or ())
+
+
+def _or_else(row: Row) -> str:
+    """What else it may be, in words: the labels of the set that are not told."""
+    more = [name for name in row.get("set", ()) if name not in _told(row)]
+    named = ", ".join(more[:ALTERNATIVES]) + (
+        f" and {len(more) - ALTERNATIVES} more" if len(more) > ALTERNATIVES else ""
+    )
+    return _flat(f"  (or {named})") if more else ""
 
 
 def _flat(text: str) -> str:

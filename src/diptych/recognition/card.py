@@ -1,11 +1,15 @@
 """The model card: what a recognizer is, how good, and where it ends, as Markdown."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from diptych.recognition.prediction import Reading
+from diptych.recognition.trust import coverage_promised, share_told_unknown
 from diptych.report import Report
 
 NAMED = 60  # classes listed by name
+CONFIDENCE = "## What its confidence means"
 
 
 def card(facts: Mapping[str, Any], report: Report) -> str:
@@ -31,17 +35,17 @@ Classes: {listed}.
 |---|---|---|---|
 {scores}
 
-These pictures also set the confidence (temperature {facts["calibration"]["temperature"]:.3g}), and they come from the
-same source as the training pictures: on pictures from elsewhere expect less, and measure it with `diptych evaluate`.
+They come from the same source as the training pictures: on pictures from elsewhere expect less, and measure it with
+`diptych evaluate`.
 
+{confidence(facts)}
 ## What to know
 
 {findings}
 
 ## Limits
 
-- It knows only the classes above, and names one of them whatever it is shown. The mark `unknown` (low energy) is a
-  hint: about 1 % of ordinary pictures get it, and many strange ones do not.
+- It knows only the classes above, and names one of them whatever it is shown. The mark `unknown` is a hint.
 - Pictures are seen whole, squashed to {facts["size"]} × {facts["size"]} px: details smaller than that are lost.
 - It repeats what its training pictures show, their gaps and habits included. Check each group of people or
   things that matters before decisions rest on it.
@@ -58,3 +62,36 @@ print(recognizer.predict(diptych.Images.open("new/")).names)
 Or on the command line: `diptych predict FOLDER new/*.jpg`. `report.html` shows the curves, the confusions and the
 worst errors; `data.json` lists the pictures that were held out.
 """
+
+
+def confidence(facts: Mapping[str, Any]) -> str:
+    """The section on confidence, sets and the unknown, with their measured values."""
+    told = facts["calibration"]
+    reading = Reading.restored(tuple(facts["classes"]), facts["multi_label"], told)
+    return f"""{CONFIDENCE}
+
+All three rest on {reading.pictures} pictures that were not trained on.
+
+- `confidence` is the probability that the answer is right: of the answers of 0.8, about 80 % are (the calibration
+  error is the mean gap). The logits are divided by a temperature of {reading.temperature:.3g}.
+- `set` names the labels that the picture may show, those from a probability of {reading.cutoff or 0.0:.3f} on and the
+  one told. {coverage_promised(reading)}
+- `unknown` marks pictures less familiar than known ones are, by the energy of the answer, the nearness to training
+  pictures and the fineness of detail. Of known pictures it marks {share_told_unknown(reading)}; how many
+  strange ones, `diptych evaluate --unknown` measures.
+{_thresholds(reading)}"""
+
+
+def renewed(text: str, facts: Mapping[str, Any]) -> str:
+    """A card whose recognizer was calibrated again."""
+    section = confidence(facts)
+    return re.sub(rf"^{CONFIDENCE}\n.*?(?=^## |\Z)", lambda _: section + "\n", text, flags=re.M | re.S)
+
+
+def _thresholds(reading: Reading) -> str:
+    if not reading.label_thresholds:
+        return ""
+    pairs = list(zip(reading.classes, reading.label_thresholds, strict=True))
+    more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
+    named = ", ".join(f"{name} {value:.2f}" for name, value in pairs[:NAMED])
+    return f"- Each label is told from a probability of its own on: {named}{more}.\n"

@@ -36,10 +36,11 @@ def cutoff_of_several(probabilities: Floats, truth: NDArray[np.bool_], target: f
     """The same where a picture may have several labels: on average so large a share of its labels is in the set.
 
     The highest λ at which (n R(λ) + 1)/(n + 1) ≤ 1 − target, where R is the mean share of a picture's labels whose
-    probability is under λ. Pictures without labels miss none.
+    probability is under λ. Pictures without labels have none to miss, and are left out.
     """
-    n = len(truth)
-    weights = truth / np.maximum(truth.sum(1, keepdims=True), 1)
+    owned = truth.any(1)
+    probabilities, truth = probabilities[owned], truth[owned]
+    n, weights = len(truth), truth / truth.sum(1, keepdims=True)
     order = np.argsort(probabilities, axis=None, kind="stable")
     ordered, lost = probabilities.ravel()[order], np.cumsum(weights.ravel()[order])  # lost by a λ just above each
     allowed = (1 - target) * (n + 1) - 1

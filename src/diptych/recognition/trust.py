@@ -60,25 +60,40 @@ def add_to(report: Report, sure: Tensor, right: Tensor, reading: Reading) -> Non
         *(values.numpy() for values in curve)
     )
     if reading.cutoff is not None:
-        report.tables["What its confidence promises"] = Table(["what", "value"], promises(reading))
+        report.findings += [
+            f"A picture's set of labels: {coverage_promised(reading)}",
+            f"Unknown: of known pictures, {share_told_unknown(reading)} are told so.",
+        ]
+        report.facts |= {"temperature": reading.temperature, "labels are in the set from": reading.cutoff}
     if reading.label_thresholds:
         rows = [[name, value] for name, value in zip(reading.classes, reading.label_thresholds, strict=True)]
         report.tables["A label is told from this probability on"] = Table(["label", "probability"], rows)
 
 
-def promises(reading: Reading) -> list[list[str]]:
-    """What the calibration promises of pictures like those that it rests on, in words and figures."""
-    n, k = reading.pictures, unknown.flagged(reading.pictures)
+def coverage_promised(reading: Reading) -> str:
+    """How often the truth is in the sets, in a sentence."""
+    n, of = reading.pictures, f"{conformal.TARGET:.0%}"
+    if reading.multi_label:
+        return f"On average it holds {of} or more of the labels that a picture has, as set on {n} pictures."
     low, high = conformal.coverage_range(n)
-    told = f"{number(low)} to {number(high)}, more where the likeliest label alone is right more often"
-    several = f"on average, by a calibration on {n} pictures"
-    return [
-        ["confidence: logits are divided by", f"{reading.temperature:.3g}"],
-        ["label sets: of the true labels they hold", f"{conformal.TARGET:.0%} or more"],
-        ["label sets: range by the count of pictures", several if reading.multi_label else told],
-        ["label sets: labels from the probability", number(reading.cutoff or 0.0)],
-        ["known pictures told unknown", _flagged(n, k)],
-    ]
+    return (
+        f"It holds the true label of {of} of pictures like those that set it; by their count of {n}, of {low:.1%} to "
+        f"{high:.1%}, and of more where the likeliest label alone is right more often."
+    )
+
+
+def share_told_unknown(reading: Reading) -> str:
+    """The share of known pictures that is told unknown, with its 95 % interval over draws of the pictures.
+
+    As many as fall under the k-th lowest of n: Beta(k, n + 1 − k).
+    """
+    from scipy.stats import beta
+
+    n, k = reading.pictures, unknown.flagged(reading.pictures)
+    if k == 0:
+        return f"{unknown.SHARE:.0%}, as far as {n} pictures can tell"
+    low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
+    return f"{k / (n + 1):.1%} ({low:.1%} to {high:.1%})"
 
 
 def add_measured(report: Report, images: Images, logits: Tensor, reading: Reading) -> None:
@@ -116,16 +131,6 @@ def resampled(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Sc
     """A score over n rows with its bootstrap interval, within 0..most."""
     low, high = bootstrap(score, n)
     return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n)
-
-
-def _flagged(n: int, k: int) -> str:
-    """The share of known pictures that falls under the k-th lowest of n: Beta(k, n + 1 − k) over draws of them."""
-    from scipy.stats import beta
-
-    if k == 0:
-        return f"under {beta.ppf(0.95, 1, n):.1%}, as far as {n} pictures can tell"
-    low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
-    return f"{k / (n + 1):.1%} ({low:.1%} to {high:.1%})"
 
 
 def _warn(report: Report, coverage: Score) -> None:
