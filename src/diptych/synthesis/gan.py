@@ -209,5 +209,9 @@ class GAN(Synthesizer):
         """Nothing is left to do."""
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
-        logits = modules["critic"](pictures, labels)
-        return {"held_out_taken_for_real": float((logits > 0).float().mean())}
+        """How often the critic ranks a picture that it never saw over a made one; ½ if it cannot tell."""
+        seeded = torch.Generator().manual_seed(0)
+        noise = torch.randn(len(pictures), *self._noise_shape(), generator=seeded).to(pictures.device)
+        made = self._decode(modules, noise, labels)
+        on_real, on_made = modules["critic"](pictures, labels), modules["critic"](made, labels)
+        return {"held_out_ranked_over_made": float((on_real[:, None] > on_made).float().mean())}
