@@ -25,7 +25,6 @@ from diptych.data.labels import as_names
 from diptych.data.problems import Candidate
 from diptych.errors import DataError, UsageError
 from diptych.recognition import preparation
-from diptych.recognition.prediction import LABEL_SHOWN
 from diptych.recognition.recognizer import Recognizer
 
 log = logging.getLogger("diptych")
@@ -35,6 +34,7 @@ FOLDS = 3
 UNSEEN_WEIGHT = 0.5
 RESERVE_SHARE = 0.03  # of the time is left for the answers at the end
 LEAST_A_FOLD = 10  # pictures
+LABEL_SHOWN = 0.5  # a label of several is told from this probability on
 
 Chances = NDArray[np.float64]  # (N, K)
 
