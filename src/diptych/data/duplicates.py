@@ -79,7 +79,9 @@ def mirrored(images: "Images", found: Pairs) -> NDArray[np.bool_]:
         return np.zeros(0, bool)
     rows, place = np.unique(found, return_inverse=True)
     small = smaller(images[rows].pixels(THUMBNAIL).numpy()).astype(np.float32)[place.reshape(found.shape)]
-    straight, turned = (np.square(small[:, 0] - other).sum((1, 2, 3)) for other in (small[:, 1], small[:, 1, ..., ::-1]))
+    straight, turned = (
+        np.square(small[:, 0] - other).sum((1, 2, 3)) for other in (small[:, 1], small[:, 1, ..., ::-1])
+    )
     return np.asarray(turned < straight)
 
 

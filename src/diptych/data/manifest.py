@@ -212,10 +212,12 @@ def _matched(named: Sequence[str], paths: Sequence[str]) -> dict[int, int]:
 
 def _inside(paths: Sequence[str]) -> Callable[[str], str]:
     """Strip the folder that all paths share."""
-    shared = os.path.commonprefix([os.path.dirname(path) + "/" for path in paths]).rpartition("/")[0]  # noqa: PTH120
+    folders = [path.split("/")[:-1] for path in paths]
+    first, last = min(folders), max(folders)  # what these two share, all do
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
     def inside(path: str) -> str:
-        return path[len(shared) :].lstrip("/")
+        return "/".join(path.split("/")[shared:])
 
     return inside
 

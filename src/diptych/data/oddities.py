@@ -176,5 +176,3 @@ def _grey(images: "Images", good: NDArray[np.bool_]) -> list[Problem]:
 def measured(images: "Images") -> Measures:
     """Room for the measures of every picture, none taken yet."""
     return np.full((len(images), len(COLUMNS)), np.nan)
-
-

@@ -96,7 +96,7 @@ def _tile(picture: Pixels) -> Pixels:
 
 
 def _tail(path: str) -> str:
-    return path if len(path) <= _ROOM else f"…{path[1 - _ROOM:]}"
+    return path if len(path) <= _ROOM else f"…{path[1 - _ROOM :]}"
 
 
 def _by_class(images: "Images", good: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.int64]]]:

@@ -1,0 +1,75 @@
+"""``diptych inspect``, and ``diptych fit`` with the manifest that it writes."""
+
+import csv
+import shutil
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from tests.cli.conftest import Done, Terminal, folder, picture
+
+
+def test_copies_across_two_folders_are_printed_listed_and_drawn(
+    diptych: Terminal, colours: Path, tmp_path: Path
+) -> None:
+    other = folder(tmp_path / "other", {"blue": 3})
+    with Image.open(colours / "red" / "004.png") as one:
+        ImageOps.mirror(one).save(other / "blue" / "copy.png")
+    told, twice = diptych.several(
+        ["inspect", colours, other, "--json", "-o", tmp_path / "page.html"], ["inspect", colours, colours]
+    )
+    assert told.code == 0
+    assert told.json["facts"]["copies_across_folders"] == 1
+    [clash, _] = [one for one in told.json["problems"] if one["kind"] == "copies with different labels"]
+    assert {Path(clash["path"]).name, Path(clash["other"]).name} == {"004.png", "copy.png"}
+    assert "Copies across folders" in (tmp_path / "page.html").read_text()
+    assert any("--minutes 10" in finding for finding in told.json["findings"])
+    assert twice.code == 2
+    assert "named twice" in twice.err
+
+
+def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(colours, tmp_path / "photos"))
+    shutil.copy(photos / "red" / "000.png", photos / "red" / "copy.png")
+    manifest = tmp_path / "photos.csv"
+    [written] = diptych.several(["inspect", photos, "--manifest", manifest])
+    assert written.code == 0
+    rows = list(csv.DictReader(manifest.open()))
+    assert [Path(row["path"]).name for row in rows if row["action"] == "exclude"] == ["copy.png"]
+    rows[0]["label"] = "green"
+    with manifest.open("w", newline="") as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+    fit = ["--epochs", 1, "--json", "--manifest"]
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(f"path,action\n{rows[0]['path']},drop\n")
+    recognizer, gan, refused = diptych.several(
+        ["fit", "recognizer", photos, "--network", "convnet", "-o", tmp_path / "model", *fit, manifest],
+        ["fit", "gan", photos, "--size", 16, "-o", tmp_path / "gan", *fit, manifest],
+        ["fit", "recognizer", photos, "-o", tmp_path / "none", *fit, wrong],
+    )
+    assert (recognizer.code, gan.code, refused.code) == (0, 0, 3)
+    assert "excludes 1 pictures" in recognizer.err
+    held_out = [row for row in rows if row["split"] == "validation"]
+    assert recognizer.json["scores"]["accuracy"]["n"] == len(held_out)
+    assert "line 2" in refused.err
+    assert "drop" in refused.err
+    assert len(list((photos / "red").iterdir())) == 25
+
+
+def test_a_model_is_asked_about_labels(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path) -> None:
+    photos = folder(tmp_path / "photos", {"green": 12, "red": 12})
+    picture("green", 99).save(photos / "red" / "wrong.png")
+    model = fitted[0] / "recognizer"
+    asked, both, wrong_kind = diptych.several(
+        ["inspect", photos, "--model", model, "--json"],
+        ["inspect", photos, "--model", model, "--minutes", 1],
+        ["inspect", photos, "--model", fitted[0] / "gan"],
+    )
+    assert asked.code == 0
+    [first, *_] = [one for one in asked.json["problems"] if one["kind"] == "doubtful label"]
+    assert Path(first["path"]).name == "wrong.png"
+    assert (first["suggested"], first["action"]) == ("green", "review")
+    assert (both.code, wrong_kind.code) == (2, 2)
+    assert "is no recognizer" in wrong_kind.err
