@@ -112,7 +112,7 @@ def explained(recognizer: "Recognizer", images: "Images", label: str | None, pla
     from diptych.recognition.neighbours import picture_at
     from diptych.report.reasons import LEAST, Like, sheet
 
-    rows = told(recognizer, images)
+    rows = [row for some in told(recognizer, images) for row in some]
     good = np.flatnonzero(["error" not in row for row in rows])
     readable = images[good]
     maps = recognizer.explain(readable, label)

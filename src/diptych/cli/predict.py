@@ -1,5 +1,6 @@
 """``diptych predict``: say what is on pictures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,14 @@ from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.cli.paths import Bad, sets
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from diptych.data.images import Images
+    from diptych.recognition.predictions import Predictions
     from diptych.recognition.recognizer import Recognizer
+
+Row = dict[str, Any]
 
 
 def predict(
@@ -44,38 +51,43 @@ def predict(
     recognizer = loaded(model, "recognizer")
     good = bad = 0
     for some in sets(paths):
-        answers = [{"path": some.path, "error": some.reason}] if isinstance(some, Bad) else told(recognizer, some)
-        rows.add(answers)
-        failed = sum("error" in answer for answer in answers)
-        good, bad = good + len(answers) - failed, bad + failed
+        known = iter([[{"path": some.path, "error": some.reason}]]) if isinstance(some, Bad) else told(recognizer, some)
+        for answers in known:
+            rows.add(answers)
+            failed = sum("error" in answer for answer in answers)
+            good, bad = good + len(answers) - failed, bad + failed
     rows.close()
     if bad:
         console.log.warning("%d of %d pictures could not be read.", bad, good + bad)
         raise typer.Exit(4 if good else 3)
 
 
-def told(recognizer: "Recognizer", images: "Images") -> list[dict[str, Any]]:
-    """A row for each picture, in order: an answer, or why there is none."""
-    answers = recognizer.predict(images)
-    rows: list[dict[str, Any]] = []
-    for i, path in enumerate(images.paths.tolist()):
-        if i in answers.errors:
-            rows.append({"path": path, "error": answers.errors[i].reason})
-            continue
-        label: str | list[str] = answers.names[i]
-        if answers.labels.ndim == 2:
-            label = [name for name, has in zip(answers.classes, answers.labels[i], strict=True) if has]
-        chances = [round(chance, 6) for chance in answers.probabilities[i].tolist()]
-        rows.append(
-            {
-                "path": path,
-                "label": label,
-                "confidence": round(float(answers.confidence[i]), 6),
-                "probabilities": dict(zip(answers.classes, chances, strict=True)),
-                "unknown": bool(answers.unknown[i]),
-            }
-        )
-    return rows
+def told(recognizer: "Recognizer", images: "Images") -> Iterator[list[Row]]:
+    """A row for each picture, in order, some at a time: an answer, or why there is none."""
+    start = 0
+    for answers in recognizer.stream(images):
+        paths = images.paths[start : start + len(answers)].tolist()
+        yield [_row(answers, i, path) for i, path in enumerate(paths)]
+        start += len(answers)
+
+
+def _row(answers: "Predictions", i: int, path: str) -> Row:
+    if i in answers.errors:
+        return {"path": path, "error": answers.errors[i].reason}
+    several = answers.labels.ndim == 2
+    chances = [round(chance, 6) for chance in answers.probabilities[i].tolist()]
+    row = {
+        "path": path,
+        "label": _names(answers, answers.labels[i]) if several else answers.names[i],
+        "confidence": round(float(answers.confidence[i]), 6),
+        "probabilities": dict(zip(answers.classes, chances, strict=True)),
+        "unknown": bool(answers.unknown[i]),
+    }
+    return row if answers.sets is None else {**row, "set": _names(answers, answers.sets[i])}
+
+
+def _names(answers: "Predictions", has: "NDArray[np.bool_]") -> list[str]:
+    return [answers.classes[k] for k in has.nonzero()[0].tolist()]
 
 
 def add_to(app: typer.Typer) -> None:

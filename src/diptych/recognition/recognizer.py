@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,30 +14,36 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
-from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
-from diptych.recognition import answers, choices, evaluation, explanation, networks, preparation, unknown
-from diptych.recognition.card import card
+from diptych.errors import ArtefactError, DataError, NotFittedError, PictureError, UsageError
+from diptych.recognition import (
+    answers,
+    choices,
+    evaluation,
+    explanation,
+    networks,
+    preparation,
+    quick,
+    strangers,
+    trust,
+)
+from diptych.recognition.card import card, renewed
 from diptych.recognition.fitting import Fitted, fit
 from diptych.recognition.memory import FILE as MEMORY
 from diptych.recognition.memory import Memory
 from diptych.recognition.neighbours import Neighbours, neighbours
 from diptych.recognition.networks import Network
-from diptych.recognition.observed import Observed, observe
-from diptych.recognition.prediction import Predictions, Reading
-from diptych.recognition.trust import calibrated
+from diptych.recognition.observed import Observed, observe, observe_in_turn
+from diptych.recognition.prediction import Reading
+from diptych.recognition.predictions import Predictions
+from diptych.recognition.unknown import signs
 from diptych.recognition.worst import Witness
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
 KIND = "recognizer"
 PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "balance", "seed")
-CARRIED = (
-    "README.md",
-    "data.json",
-    "report.html",
-    "history.jsonl",
-    MEMORY,
-)  # what a loaded model takes along when saved
+# What a loaded model takes along when it is saved.
+CARRIED = ("README.md", "data.json", "report.html", "history.jsonl", MEMORY)
 
 
 class Recognizer:
@@ -154,11 +161,16 @@ class Recognizer:
 
         Answers are computed in float32 and do not depend on which pictures are asked about together.
         """
-        network = self._fitted()
-        errors = images.unreadable(self.size_)
-        good = preparation.all_but(len(images), errors)
-        seen = observe(network, images[good] if errors else images, self.size_).spread(good)
-        return self._reading.predictions(seen.logits, errors, self._familiarity(seen))
+        both = quick.both(self._fitted(), self.size_, len(images))
+        return self._told(observe(self.network_, images, self.size_, both=both), images.known_errors())
+
+    def stream(self, images: Images) -> Iterator[Predictions]:
+        """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
+        both, start = quick.both(self._fitted(), self.size_, len(images)), 0
+        for seen in observe_in_turn(self.network_, images, self.size_, both=both):
+            some = images[start : start + len(seen.logits)]
+            yield self._told(seen, some.known_errors())
+            start += len(some)
 
     def embed(self, images: Images) -> Tensor:
         """What the network sees in each picture, before it names it: (N, D) float32, each of unit length.
@@ -214,14 +226,19 @@ class Recognizer:
         """
         network = self._fitted()
         known = self._judgeable(images)
-        self._reading = calibrated(observe(network, known, self.size_, title="Calibrating"), known, self.memory_)
+        self._reading = trust.calibrated(observe(network, known, self.size_, title="Calibrating"), known, self.memory_)
         self._facts["calibration"] = self._reading.json()
         return self
 
-    def evaluate(self, images: Images) -> Report:
+    def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
         """Judge on labelled pictures not trained on; classes are matched by name.
 
         A set in parts (train, validation, test) is judged on "test" alone.
+
+        Parameters
+        ----------
+        unknown
+            Pictures of something else, labelled or not; with them, how well they are told "unknown" is judged, too.
 
         Raises
         ------
@@ -230,14 +247,19 @@ class Recognizer:
         """
         network = self._fitted()
         known = self._judgeable(images)
-        told = answers.logits(network, known, self.size_, title="Evaluating")
+        seen = observe(network, known, self.size_, title="Evaluating")
         witness = Witness(network, self.size_, self.memory_)
-        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, told, self._reading, witness)
+        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, seen.logits, self._reading, witness)
+        trust.add_measured(report, known, seen.logits, self._reading)
+        trust.add_seen_before(report, known, self.memory_)
         if len(known) < len(images):
             report.facts["pictures given"] = len(images)
         if known.skipped:
             reasons = preparation.named([str(error) for error in known.skipped])
             report.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
+        if unknown is not None:
+            strange = observe(network, self._readable(unknown), self.size_, title="Evaluating the unknown")
+            strangers.add_to(report, seen, strange, self._reading, self.memory_)
         return report
 
     def save(self, folder: str | Path) -> Path:
@@ -293,17 +315,19 @@ class Recognizer:
         """The labelled, readable pictures, in this recognizer's order of classes."""
         part = preparation.evaluated_part(images)
         preparation.check_labels(part)
-        known = preparation.labelled(part.relabel(self.classes_)).readable(self.size_)
-        if len(known) == 0:
-            raise DataError("None of these pictures can be read. Name a set that holds some.")
-        return known
+        return self._readable(preparation.labelled(part.relabel(self.classes_)))
 
-    def _familiarity(self, seen: Observed) -> Tensor | None:
-        """(N,) how familiar pictures are; ``None`` where nothing but the energy can tell."""
-        scale, memory = self._reading.scale, self.memory_
-        if scale is None or memory is None:
-            return None
-        return scale.familiarity(unknown.signs(seen, memory, multi_label=self.multi_label_))
+    def _readable(self, images: Images) -> Images:
+        readable = images.readable(self.size_)
+        if len(readable) == 0:
+            raise DataError("None of these pictures can be read. Name a set that holds some.")
+        return readable
+
+    def _told(self, seen: Observed, errors: Mapping[int, PictureError]) -> Predictions:
+        scale, memory, familiarity = self._reading.scale, self.memory_, None
+        if scale is not None and memory is not None:  # else nothing but the energy can tell what is unknown
+            familiarity = scale.familiarity(signs(seen, memory, multi_label=self.multi_label_))
+        return self._reading.predictions(seen.logits, errors, familiarity)
 
     def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
         self.network_, self.size_, self._reading = fitted.network, fitted.size, fitted.reading
@@ -348,4 +372,7 @@ class Recognizer:
     def _carried(self) -> dict[str, bytes]:
         """The papers of a loaded model, to be taken along into another folder."""
         papers = {name: self._folder / name for name in CARRIED}
-        return {name: path.read_bytes() for name, path in papers.items() if path.exists()}
+        held = {name: path.read_bytes() for name, path in papers.items() if path.exists()}
+        if "README.md" in held:
+            held["README.md"] = renewed(held["README.md"].decode(), self._facts).encode()
+        return held
