@@ -3,11 +3,14 @@
 The answer is taken apart at the layers that keep place, be they maps of a convolutional network or the tokens of a
 transformer: what a place contributes is the gradient of the label's odds times the layer's answer there, summed over
 the channels (HiResCAM: Draelos & Carin 2020, arXiv:2011.08891). A deep layer tells which region matters, an earlier
-one tells where exactly, and the heat is both: their geometric mean. Averaging over noisy copies of the picture
-(SmoothGrad: Smilkov et al. 2017, arXiv:1706.03825) takes out what hangs on single pixels.
+one tells where exactly, and the heat is both: their geometric mean. It takes one pass forwards and one backwards.
+
+Tokens carry their own position, too, which is the same in every picture and decides nothing: of them that counts in
+which they differ from those of a plain picture of the mean colour.
 
 Guided backpropagation is not used: its maps hardly change when the weights are made random, so they tell of the
-picture and not of the network (Adebayo et al. 2018, "Sanity checks for saliency maps").
+picture and not of the network (Adebayo et al. 2018, "Sanity checks for saliency maps"). Neither are noisy copies
+(SmoothGrad): on small networks trained from scratch, which noise confuses, they pointed away from what decides.
 
 A network without such a layer (one that flattens the picture first) is asked again with one patch after another
 covered (Zeiler & Fergus 2014), which takes captum.
@@ -30,8 +33,6 @@ from diptych.errors import UsageError
 from diptych.progress import Bar
 from diptych.recognition.networks import Network
 
-COPIES = 4  # noisy copies of a picture
-NOISE = 0.2  # their deviation, of pixels in [-1, 1]
 BATCH = 16  # pictures at a time: a gradient needs the answers of all layers
 REGION = 3  # cells a side, at least, of the layer that tells the region,
 DETAIL = 12  # and of the one that tells the place in it
@@ -40,17 +41,13 @@ SHOWN = 20  # class names that a message lists
 COVERED = 4  # a covering patch has a quarter of the picture's side, and moves by half of its own
 
 
-def heat(
-    network: Network, images: Images, size: int, labels: Tensor | None, *, multi_label: bool, copies: int = COPIES
-) -> Tensor:
+def heat(network: Network, images: Images, size: int, labels: Tensor | None, *, multi_label: bool) -> Tensor:
     """The heat of readable pictures, (N, size, size) float32 in 0..1; see :meth:`Recognizer.explain`.
 
     Parameters
     ----------
     labels
         (N,) what to explain of each; ``None`` means the label that it is given.
-    copies
-        Noisy copies to average over; 1 asks about the picture itself, as it is.
 
     Raises
     ------
@@ -66,7 +63,7 @@ def heat(
             pictures = to_float(images[start : start + BATCH].pixels(size).to(where))
             asked = _told(network, pictures) if labels is None else labels[start : start + BATCH].to(where)
             question = Question(network, asked, multi_label)
-            found = _taken_apart(question, places, pictures, copies) if places else _covered(question, pictures)
+            found = _taken_apart(question, places, pictures) if places else _covered(question, pictures)
             maps.append(_scaled(found).cpu())
             bar.advance(len(pictures))
     return torch.cat(maps)
@@ -124,14 +121,17 @@ def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]
     """The deepest layer that tells regions apart and the deepest that tells places, or the one that does both.
 
     A layer keeps place if its answer is a map or a row of tokens that the odds depend on; the tokens of a transformer
-    which no later attention reads do not count. Found by showing the network some noise, always the same. Empty
-    where no layer keeps place.
+    which no later attention reads do not count. All layers of a transformer keep place alike: of it, the last and the
+    first norm count, since that is what attention reads. Found by showing the network some noise, always the same.
+    Empty where no layer keeps place.
     """
-    noise = _noise(1, size).to(machine.device())
+    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(machine.device())
     question = Question(network, torch.zeros(1, dtype=torch.long, device=noise.device), multi_label)
     found = [part for part in contributions(question, noise, list(network.modules())[1:]) if part.matters]
-    # In a transformer the answers of linear layers are queries, keys and hidden values, and not yet tokens.
-    found = [part for part in found if part.tokens and not isinstance(part.layer, nn.Linear)] or found
+    tokens = [part.layer for part in found if part.tokens]
+    if tokens:
+        read = [layer for layer in tokens if "Norm" in type(layer).__name__] or tokens
+        return list(dict.fromkeys((read[-1], read[0])))
     if not found:
         return []
     widest = max(part.side for part in found)
@@ -142,37 +142,48 @@ def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]
 def contributions(question: Question, pictures: Tensor, watched: Sequence[nn.Module]) -> list[Part]:
     """Gradient times answer, summed over channels, of those layers that are called once and keep place; in order.
 
-    Source: Draelos & Carin 2020, equation 3.
+    Source: Draelos & Carin 2020, equation 3; of tokens, times how they differ from a plain picture's.
     """
+    size = pictures.shape[-1]
     with torch.enable_grad(), _seen(watched) as answers:
         odds = question.odds(pictures.clone().requires_grad_()).sum()
-        calls = Counter(layer for layer, _ in answers)
-        once = [(layer, answer) for layer, answer in answers if calls[layer] == 1 and answer.requires_grad]
-        placed = [(layer, answer) for layer, answer in once if _map(answer, pictures.shape[-1]) is not None]
-        if not placed:
-            return []
-        gradients = torch.autograd.grad(odds, [answer for _, answer in placed], allow_unused=True)
+    calls = Counter(layer for layer, _ in answers)
+    placed = [
+        (layer, answer)
+        for layer, answer in answers
+        if calls[layer] == 1 and answer.requires_grad and _map(answer, size) is not None
+    ]
+    if not placed:
+        return []
+    gradients = torch.autograd.grad(odds, [answer for _, answer in placed], allow_unused=True)
+    plain = _plain_tokens(question, pictures, [layer for layer, answer in placed if answer.ndim == 3])
     parts = []
     for (layer, answer), gradient in zip(placed, gradients, strict=True):
         slope = torch.zeros_like(answer) if gradient is None else gradient
-        there, steep = (_map(values, pictures.shape[-1]) for values in (answer.detach(), slope))
-        assert there is not None
+        there = answer.detach() - plain[layer] if layer in plain else answer.detach()
+        product, steep = _map(there * slope, size), _map(slope, size)
+        assert product is not None
         assert steep is not None
-        parts.append(Part(layer, (there * steep).sum(1), answer.ndim == 3, bool(steep.any())))
+        parts.append(Part(layer, product.sum(1), answer.ndim == 3, bool(steep.any())))
     return parts
 
 
-def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tensor, copies: int) -> Tensor:
+def _plain_tokens(question: Question, pictures: Tensor, layers: Sequence[nn.Module]) -> dict[nn.Module, Tensor]:
+    """The tokens of these layers for plain pictures, each of the mean colour of one."""
+    if not layers:
+        return {}
+    plain = pictures.mean((2, 3), keepdim=True).expand_as(pictures).contiguous()
+    with torch.enable_grad(), _seen(layers) as answers:  # without gradients torch's own transformer skips its layers
+        question.odds(plain.requires_grad_())
+    return {layer: answer.detach() for layer, answer in answers}
+
+
+def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tensor) -> Tensor:
     """The geometric mean of what the layers tell, each enlarged to the picture; (B, S, S)."""
-    size = pictures.shape[-1]
-    noise = NOISE * _noise(copies, size).to(pictures.device) if copies > 1 else torch.zeros_like(pictures[:1])
-    sums: dict[nn.Module, Tensor] = {}
-    for one in noise:  # the same for every picture, so that none depends on which others are asked about
-        for part in contributions(question, pictures + one, places):
-            sums[part.layer] = sums.get(part.layer, torch.zeros(())) + part.cells
-    grown = [F.interpolate(cells[:, None], size=(size, size), mode="bilinear") for cells in sums.values()]
-    product = torch.stack([_scaled(cells[:, 0]) for cells in grown]).prod(0)
-    return product ** (1 / len(grown))
+    size = pictures.shape[-1:] * 2
+    parts = contributions(question, pictures, places)
+    grown = [F.interpolate(part.cells[:, None], size=size, mode="bilinear")[:, 0] for part in parts]
+    return torch.stack([_scaled(cells) for cells in grown]).prod(0) ** (1 / len(grown))
 
 
 def _covered(question: Question, pictures: Tensor) -> Tensor:
@@ -221,10 +232,6 @@ def _scaled(cells: Tensor) -> Tensor:
     """What speaks for the label, so that the most is 1: (B, h, w); all 0 where nothing does."""
     cells = cells.clamp(min=0)
     return cells / cells.amax((1, 2), keepdim=True).clamp(min=torch.finfo(cells.dtype).tiny)
-
-
-def _noise(copies: int, size: int) -> Tensor:
-    return torch.randn(copies, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
 @contextmanager

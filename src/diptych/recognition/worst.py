@@ -76,7 +76,7 @@ def _add_heat(
     cards: list[Card], shown: Images, about: Tensor, classes: tuple[str, ...], witness: Witness, *, multi_label: bool
 ) -> None:
     try:
-        maps = heat(witness.network, shown, witness.size, about, multi_label=multi_label, copies=1)
+        maps = heat(witness.network, shown, witness.size, about, multi_label=multi_label)
     except UsageError:  # such a network takes a package that is not installed; the report does without
         return
     for i, card in enumerate(cards):
