@@ -1,17 +1,21 @@
 """Making a recognizer's confidence mean what it says, and telling labels where that serves best."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 COOLEST, HOTTEST = 0.02, 50.0
+CLOSE = 1e-5  # of log T
+GOLDEN = (math.sqrt(5) - 1) / 2
 EVEN = 0.5  # the threshold where nothing else is known
 LOWEST, HIGHEST = 0.1, 0.9  # a threshold may be
 PRIOR_EXAMPLES = 10  # of a label, that its calibrated probabilities count as much as
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature T at which softmax(logits / T) fits the labels best, by LBFGS on log T.
+    """The temperature T at which softmax(logits / T) fits the labels best.
 
     Parameters
     ----------
@@ -23,21 +27,29 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     The truth counts as 1/(N + 2) uncertain (Platt 1999): where every answer is right, the likelihood alone would
     call for T = 0, that is for certainty that N pictures cannot give.
 
+    The misfit is convex in 1/T, so that it has one valley in log T, which a golden-section search closes in on.
+
     Source: Guo et al. 2017, "On calibration of modern neural networks", section 4.2.
     """
     logits = logits.double()
     doubt = 1 / (len(logits) + 2)
-    log_t = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    solver = torch.optim.LBFGS([log_t], lr=0.5, max_iter=100, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
-        solver.zero_grad()
-        value = _misfit(logits / log_t.exp(), labels, doubt)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    def misfit(log_t: float) -> float:
+        return float(_misfit(logits / math.exp(log_t), labels, doubt))
 
-    solver.step(loss)  # type: ignore[no-untyped-call]
-    return min(HOTTEST, max(COOLEST, float(log_t.detach().exp())))
+    low, high = math.log(COOLEST), math.log(HOTTEST)
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = misfit(left), misfit(right)
+    while high - low > CLOSE:
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - GOLDEN * (high - low)
+            at_left = misfit(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + GOLDEN * (high - low)
+            at_right = misfit(right)
+    return math.exp((low + high) / 2)
 
 
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
