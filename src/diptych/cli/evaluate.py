@@ -10,12 +10,17 @@ from diptych.cli.models import loaded
 from diptych.cli.options import SETTINGS, Config, Data, Json, Model, Quiet
 
 if TYPE_CHECKING:
+    from diptych.data.images import Images
     from diptych.report import Report
 
 
 def evaluate(
     model: Model,
     data: Data,
+    unknown: Annotated[
+        str | None,
+        typer.Option("--unknown", metavar="PATH", help="Pictures of something else: judge how well they are noticed."),
+    ] = None,
     json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report as one HTML page.")
@@ -27,14 +32,16 @@ def evaluate(
 
     Example: diptych evaluate models/pets test/ -o test.html
 
-    Scores with 95 % intervals are printed, over all and for each class; classes are matched by name.
+    Scores with 95 % intervals are printed, over all and for each class; classes are matched by name. The pictures of
+    --unknown (a folder, Parquet and so on) need no labels.
     """
     recognizer = loaded(model, "recognizer")
     from diptych.data.images import Images
 
     images = Images.open(data)
-    report = recognizer.evaluate(images)
-    left_out = console.name_left_out(images, map(str, images.known_errors().values()))
+    strange = None if unknown is None else Images.open(unknown)
+    report = recognizer.evaluate(images, unknown=strange)
+    left_out = sum(_name_left_out(some) for some in (images, strange) if some is not None)
     if json:
         console.emit(_told(report))
     else:
@@ -44,6 +51,10 @@ def evaluate(
         console.log.info("The report is in %s", output)
     if left_out:
         raise typer.Exit(4)
+
+
+def _name_left_out(images: "Images") -> int:
+    return console.name_left_out(images, map(str, images.known_errors().values()))
 
 
 def _told(report: "Report") -> dict[str, Any]:
@@ -56,8 +67,22 @@ def _told(report: "Report") -> dict[str, Any]:
     return {
         **{name: score.json() for name, score in report.scores.items()},
         "per_class": {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows},
+        **_of_signs(report),
         "n": report.scores["accuracy"].n,
         "findings": report.findings,
+    }
+
+
+def _of_signs(report: "Report") -> dict[str, Any]:
+    """How well each sign alone tells what is unknown, and of how many pictures."""
+    from diptych.recognition.unknown import SIGNS
+
+    table = report.tables.get("What tells the unknown")
+    if table is None:
+        return {}
+    return {
+        "unknown_auroc_by_sign": {name: score.json() for name, score in table.rows if name in SIGNS},
+        "unknown_n": report.scores["unknown_tpr"].n,
     }
 
 
