@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from diptych.metrics.intervals import bootstrap, wilson
+from diptych.metrics.intervals import bootstrap, difference, wilson
 
 
 def test_wilson_of_a_known_case():
@@ -38,3 +38,10 @@ def test_a_score_that_noise_inflates_lies_within_its_interval():
 
     low, high = bootstrap(size, 60, seed=0)
     assert low < size(torch.arange(60)) < high
+
+
+def test_the_difference_of_known_shares():
+    # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
+    assert difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert difference(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    assert difference(10, 10, 0, 20) == pytest.approx((0.6791, 1.0), abs=5e-5)

@@ -17,16 +17,39 @@ def sure_of(guesses, strength=4.0):
     return torch.nn.functional.one_hot(torch.tensor(guesses), 3) * strength
 
 
+WORST = "The wrong answers given with the most confidence"
+
+
 def test_scores_and_classes():
     truth = [0] * 8 + [1] * 2
     report = evaluation.report("Judged", pictures(truth), sure_of([0] * 6 + [1] * 4), Reading(CLASSES, False))
     assert report.scores["accuracy"].value == 0.8
     assert report.scores["accuracy"].n == 10
+    assert report.scores["balanced_accuracy"].value == (0.75 + 1) / 2
     rows = {row[0]: row[1:] for row in report.tables["Classes"].rows}
     assert rows["cat"][0] == 8
     assert rows["cat"][2].value == 0.75
-    assert rows["dog"][1] == 0.5
-    assert rows["owl"][2] is None  # none of them here: there is no recall to tell
+    assert rows["dog"][1].value == 0.5
+    assert rows["owl"] == [0, None, None, None]  # none of them here, and none told: there is nothing to tell
+
+
+def test_every_score_has_an_interval_that_holds_it():
+    draw = np.random.default_rng(0)
+    truth, guess = draw.integers(0, 3, 90), draw.integers(0, 3, 90)
+    report = evaluation.report("Judged", pictures(truth), sure_of(guess.tolist()), Reading(CLASSES, False))
+    rows = report.tables["Classes"].rows
+    told = [*report.scores.values(), *(score for row in rows for score in row[2:])]
+    assert all(0 <= score.low <= score.value <= score.high <= 1 for score in told)
+
+
+def test_f1_is_that_of_scikit_learn():
+    from sklearn.metrics import f1_score
+
+    draw = np.random.default_rng(1)
+    truth, guess = draw.integers(0, 3, 90), draw.integers(0, 3, 90)
+    report = evaluation.report("Judged", pictures(truth), sure_of(guess.tolist()), Reading(CLASSES, False))
+    found = [row[4].value for row in report.tables["Classes"].rows]
+    assert np.allclose(found, f1_score(truth, guess, average=None))
 
 
 def test_what_is_confused_is_said():
@@ -40,14 +63,13 @@ def test_errors_are_shown_worst_first():
     logits = sure_of([0, 0, 1, 1])
     logits[2] *= 2
     report = evaluation.report("Judged", pictures([0, 0, 0, 0]), logits, Reading(CLASSES, False))
-    page = report.figures["The wrong answers given with the most confidence"].decode()
-    assert page.count("<image") == 2
-    assert page.index("dog 100%") < page.index("dog 96%")
+    assert [card.title for card in report.cards[WORST]] == ["dog 100%, is cat", "dog 96%, is cat"]
+    assert [card.facts["picture"] for card in report.cards[WORST]] == ["array#2", "array#3"]
 
 
 def test_without_errors_none_are_shown():
     report = evaluation.report("Judged", pictures([0, 1, 2]), sure_of([0, 1, 2]), Reading(CLASSES, False))
-    assert not any("wrong" in caption for caption in report.figures)
+    assert not report.cards
 
 
 def test_few_pictures_of_a_class_are_pointed_out():
@@ -64,5 +86,5 @@ def test_several_labels():
     report = evaluation.report("Judged", images, logits, Reading(CLASSES, True))
     assert report.scores["accuracy"].value == 2 / 3
     assert [row[1] for row in report.tables["Classes"].rows] == [2, 1, 1]
-    page = report.figures["The wrong answers given with the most confidence"].decode()
-    assert "is cat, dog" in page
+    (card,) = report.cards[WORST]
+    assert card.title.endswith("is cat, dog")
