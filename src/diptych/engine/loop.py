@@ -282,7 +282,7 @@ class Run:
         with torch.random.fork_rng(devices=self._rng_devices()):
             chosen, rate = machine.choose(
                 trial,
-                self.recipe.batch // world,
+                trial.pictures,
                 trial.key(),
                 self.group.device,
                 lambda rate: self.clock.expected(rate * world),

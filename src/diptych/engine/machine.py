@@ -27,6 +27,8 @@ from diptych.engine import memory
 
 log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
+BEATEN = 1.25  # a step that takes so many times the best one's ends its candidate's trial
+LONG_STEP = 0.1  # seconds, from which on threads do not wait for each other for long
 # Compiling costs half a minute to minutes; it is tried only on runs longer than this. On a CPU it gains little.
 WORTH_COMPILING_SECONDS = {"cpu": 1800, "cuda": 120}
 REMEMBERED_SECONDS = 24 * 3600
@@ -125,7 +127,8 @@ def candidates(where: torch.device) -> list[Machine]:
         return [Machine(where)]
     if where.type == "cuda":
         return [Machine(where, bf16, channels_last=True) for bf16 in (True, False)]
-    return [Machine(where, bf16, last) for bf16 in (False, True) for last in (False, True)]
+    # What is fastest on new processors comes first, so that the others are soon seen to be beaten.
+    return [Machine(where, bf16, last) for last in (True, False) for bf16 in (True, False)]
 
 
 Step = Callable[[Machine], None]
@@ -146,7 +149,7 @@ def choose(
     step
         Runs one training step on a machine, changing nothing that lasts.
     batch
-        Pictures a step.
+        Pictures in such a step.
     key
         All that the rates depend on, besides the device and torch: the network's layout, the shapes.
     expected
@@ -160,19 +163,12 @@ def choose(
         The machine, and its rate in pictures a second.
     """
     rates = _Remembered(key, where)
-    eager = candidates(where)
-    for machine in eager:
-        rates.measure(machine, step, batch)
-    best = max(eager, key=rates.of)
-    if where.type == "cpu" and torch.get_num_threads() > 1:
+    best = rates.best(candidates(where), step, batch)
+    if where.type == "cpu" and torch.get_num_threads() > 1 and batch / rates.of(best) < LONG_STEP:
         # Small networks wait longer for each other's threads than they gain by them.
-        alone = replace(best, threads=1)
-        rates.measure(alone, step, batch)
-        best = max([best, alone], key=rates.of)
+        best = rates.best([best, replace(best, threads=1)], step, batch)
     if compilable and expected(rates.of(best)) > WORTH_COMPILING_SECONDS.get(where.type, math.inf):
-        compiled = replace(best, compile=True)
-        rates.measure(compiled, step, batch)
-        best = max([best, compiled], key=rates.of)
+        best = rates.best([best, replace(best, compile=True)], step, batch)
     log.info("Machine: %s, about %.0f pictures a second", best, rates.of(best))
     return best, rates.of(best)
 
@@ -194,12 +190,21 @@ class _Remembered:
     def of(self, machine: Machine) -> float:
         return self._rates[str(machine)]
 
-    def measure(self, machine: Machine, step: Step, batch: int) -> None:
-        """Measure and remember, unless it is known."""
+    def best(self, machines: Iterable[Machine], step: Step, batch: int) -> Machine:
+        """The fastest of some; each is measured and remembered, unless it is known."""
+        best: Machine | None = None
+        for machine in machines:
+            beaten = math.inf if best is None else BEATEN * batch / max(self.of(best), 1e-9)
+            self._measure(machine, step, batch, beaten)
+            best = machine if best is None or self.of(machine) > self.of(best) else best
+        assert best is not None
+        return best
+
+    def _measure(self, machine: Machine, step: Step, batch: int, beaten: float) -> None:
         if str(machine) in self._rates:
             return
         try:
-            self._rates[str(machine)] = _rate(machine, step, batch)
+            self._rates[str(machine)] = batch / _seconds(machine, step, beaten)
         except RuntimeError as error:  # a compiler that is not installed, or a kernel that is not there
             log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
             self._rates[str(machine)] = 0.0
@@ -209,8 +214,8 @@ class _Remembered:
             log.info("The cache folder cannot be written (%s); the trial will be run again.", error)
 
 
-def _rate(machine: Machine, step: Step, batch: int) -> float:
-    """Pictures a second: the median step after a first one that is not counted."""
+def _seconds(machine: Machine, step: Step, beaten: float) -> float:
+    """Seconds a step: the median after a first one that is not counted; two over ``beaten`` are enough."""
     seconds: list[float] = []
     with machine.at_work():
         step(machine)
@@ -220,7 +225,9 @@ def _rate(machine: Machine, step: Step, batch: int) -> float:
             if machine.device.type == "cuda":
                 torch.cuda.synchronize(machine.device)
             seconds.append(time.perf_counter() - start)
-    return batch / sorted(seconds)[len(seconds) // 2]
+            if len(seconds) == 2 and min(seconds) > beaten:
+                break
+    return sorted(seconds)[len(seconds) // 2]
 
 
 def cache_folder() -> Path:

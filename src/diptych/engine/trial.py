@@ -9,6 +9,8 @@ from diptych.engine.feed import Feed
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe, Task
 
+ENOUGH_ON_CPU = 128  # pictures
+
 
 def play(task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Drive the task's losses over the microbatches in lockstep.
@@ -34,16 +36,25 @@ def play(task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor
 
 
 class Trial:
-    """Times steps of a task on candidate machines, leaving its modules as they were."""
+    """Steps of a task on candidate machines, leaving its modules as they were.
+
+    Attributes
+    ----------
+    pictures
+        In each step: the batch, but on a CPU no more than tell the rate.
+    """
 
     def __init__(self, task: Task, modules: Mapping[str, nn.Module], recipe: Recipe, feed: Feed) -> None:
         self.task, self.modules, self.recipe, self.feed = task, modules, recipe, feed
-        self._batch: tuple[Tensor, Tensor, Tensor] | None = None
+        share, parts = recipe.batch // feed.group.world, recipe.accumulate
+        enough = ENOUGH_ON_CPU if feed.group.device.type == "cpu" else share
+        self.pictures = min(share, parts * -(-enough // parts))
+        self._batch: tuple[Tensor, ...] | None = None
 
     def __call__(self, on: Machine) -> None:
         """One step, without the optimiser's part."""
         if self._batch is None:
-            self._batch = next(self.feed.batches(0))
+            self._batch = tuple(part[: self.pictures] for part in next(self.feed.batches(0)))
         pixels, labels, turns = self._batch
         held = {name: _cloned(module) for name, module in self.modules.items()}
         on.prepare(self.modules.values(), self.task.compilable())
@@ -61,7 +72,7 @@ class Trial:
         """All of the model and its batch that a rate depends on."""
         shapes = {name: [tuple(p.shape) for p in m.parameters()] for name, m in self.modules.items()}
         kinds = {name: type(m).__name__ for name, m in self.modules.items()}
-        batch = (self.recipe.batch, self.recipe.accumulate, self.feed.group.world, self.feed.size)
+        batch = (self.pictures, self.recipe.accumulate, self.feed.group.world, self.feed.size)
         return repr((type(self.task).__name__, kinds, shapes, batch, self.recipe.augment))
 
 

@@ -1,0 +1,21 @@
+"""The trial's step: as short as it may be, and without a trace."""
+
+import torch
+
+from diptych.engine.feed import Feed
+from diptych.engine.group import Group
+from diptych.engine.machine import Machine
+from diptych.engine.task import Recipe
+from diptych.engine.trial import ENOUGH_ON_CPU, Trial
+from tests.engine import tiny
+
+
+def test_a_processor_is_told_by_few_pictures_and_modules_stay_as_they_were():
+    task, where = tiny.Tiny(), torch.device("cpu")
+    before = tiny.weights(task)
+    for batch, parts, pictures in ((16, 1, 16), (512, 1, ENOUGH_ON_CPU), (600, 3, 129)):
+        feed = Feed(tiny.images(), 8, "squash", batch, 0, Group(where))
+        trial = Trial(task, task.modules(), Recipe(batch=batch, pictures=batch, accumulate=parts), feed)
+        trial(Machine(where))
+        assert trial.pictures == pictures
+    assert all(torch.equal(before[name], after) for name, after in tiny.weights(task).items())
