@@ -34,7 +34,7 @@ def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: 
     manifest = tmp_path / "photos.csv"
     [written] = diptych.several(["inspect", photos, "--manifest", manifest])
     assert written.code == 0
-    rows = list(csv.DictReader(manifest.open()))
+    rows = list(csv.DictReader(manifest.read_text().splitlines()))
     assert [Path(row["path"]).name for row in rows if row["action"] == "exclude"] == ["copy.png"]
     rows[0]["label"] = "green"
     with manifest.open("w", newline="") as file:
