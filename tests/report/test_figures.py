@@ -80,3 +80,15 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 def test_nothing_to_show_is_no_error() -> None:
     for svg in (figures.curves([]), figures.bars({}), figures.captioned([], [])):
         ElementTree.fromstring(svg)
+
+
+def test_photographs_are_short_and_drawings_exact() -> None:
+    smooth = np.linspace(0, 255, 128 * 128 * 3).reshape(128, 128, 3) + np.random.default_rng(0).normal(
+        0, 8, (128, 128, 3)
+    )
+    photograph = figures.picture(smooth.clip(0, 255).astype(np.uint8))
+    assert photograph.startswith(b"\xff\xd8")
+    assert len(photograph) < len(figures.png(smooth.clip(0, 255).astype(np.uint8))) / 2
+    drawing = figures.enlarged(_pixels(1, 4)[0], 64)
+    assert drawing.shape == (64, 64, 3)
+    assert (np.asarray(Image.open(io.BytesIO(figures.picture(drawing)))) == drawing).all()

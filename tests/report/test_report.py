@@ -6,10 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.report import Report, Score, Table, figures
+from diptych.report import Card, Report, Score, Table, figures
 from diptych.report.report import number, plain
 
 HOSTILE = '<script>alert("x")</script> & \x07'
+
+
+def card(title: str) -> Card:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    return Card(
+        title, {HOSTILE: figures.picture(pixels), "heat": figures.picture(pixels[:8, :8])}, {"its_file": HOSTILE}
+    )
 
 
 @pytest.fixture
@@ -20,8 +27,9 @@ def report() -> Report:
         findings=[f"Add pictures of {HOSTILE}.", "word " * 60],
         tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
         figures={f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8))},
+        cards={f"Errors {HOSTILE}": [card(HOSTILE), card("dog")]},
         facts={"lr": 0.0015, "counts": {HOSTILE: 3}, "validate": None, "flip": True},
-        parts=[Report("Part A"), Report("Part B", findings=["deep"])],
+        parts=[Report("Part A"), Report("Part B", findings=["deep"], parts=[Report("Part C", findings=["deeper"])])],
     )
 
 
@@ -54,16 +62,37 @@ def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(report: Report
     assert not re.search(r"url\(|@import|https?://", page)
     assert "0.951" in page
     assert "0.900 to 0.970" in page
+    assert "data:image/jpeg;base64," in page
+    assert page.index("Part B</h2>") < page.index("Part C</h3>") < page.index("deeper")
+    assert "--low:0.200;--high:0.800;--value:0.500" in page
     assert "prefers-color-scheme" in page
     assert "@media print" in page
 
 
 def test_the_text_holds_all_but_the_figures(report: Report) -> None:
     text = str(report)
-    for words in ("macro f1", "0.951", "0.900 to 0.970", "n = 1,360", "0.500 (0.200 to 0.800)", "Part B", "deep"):
+    for words in (
+        "macro f1",
+        "0.951",
+        "0.900 to 0.970",
+        "n = 1,360",
+        "0.500 (0.200 to 0.800)",
+        "Part B",
+        "deep",
+        "dog",
+        "its file",
+        "Part C",
+    ):
         assert words in text
     assert re.search(r"lr +0\.0015", text)
     assert all(len(line) < 130 for line in text.splitlines())
+
+
+def test_scores_that_are_no_shares_have_no_bar() -> None:
+    page = Report(
+        "r", tables={"t": Table(["distance"], [[Score(2.5, 2.0, 3.0, 9)], [Score(0.5, None, None, 9)]])}
+    ).html()
+    assert 'class="bar"' not in page
 
 
 def test_columns_line_up_in_chinese_too() -> None:
@@ -79,6 +108,7 @@ def test_json_is_strict_and_whole(report: Report) -> None:
     assert next(iter(told["tables"].values()))["rows"][0][1]["value"] == 0.5
     assert told["facts"]["odd"] == [None, 3, [0, 1], "a", ["b"]]
     assert [part["title"] for part in told["parts"]] == ["Part A", "Part B"]
+    assert told["cards"][f"Errors {HOSTILE}"][1] == {"title": "dog", "its_file": HOSTILE}
     assert "figures" not in told
     assert "parts" not in Report("alone").json()
 
