@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diptych import interplay
     from diptych.data.images import Images
+    from diptych.exporting.export import export
     from diptych.loading import load
     from diptych.recognition.recognizer import Recognizer
     from diptych.report import Report
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from diptych.synthesis.vae import VAE
 
 __version__ = "0.1.0"
-__all__ = ["GAN", "VAE", "Flow", "Images", "Recognizer", "Report", "interplay", "load"]
+__all__ = ["GAN", "VAE", "Flow", "Images", "Recognizer", "Report", "export", "interplay", "load"]
 
 _HOMES = {
     "Images": "diptych.data.images",
@@ -27,6 +28,7 @@ _HOMES = {
     "VAE": "diptych.synthesis.vae",
     "Flow": "diptych.synthesis.flow",
     "Report": "diptych.report",
+    "export": "diptych.exporting.export",
     "load": "diptych.loading",
 }
 

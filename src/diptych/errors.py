@@ -8,6 +8,7 @@
     │   └── PictureError         3   one picture that cannot be read
     ├── ArtefactError            3   a folder that is not a model, or not this one
     ├── NotFittedError           1   a model asked for an answer before ``fit``
+    ├── ExportError              1   a file that would not answer as its model does
     ├── TrainingError            1   a run that cannot go on (the last good checkpoint is kept)
     └── Interrupted          128+n   a run stopped by signal n, after saving
 """
@@ -48,6 +49,10 @@ class ArtefactError(DiptychError):
 
 class NotFittedError(DiptychError, AttributeError):
     """A model asked for an answer before it was fitted or loaded."""
+
+
+class ExportError(DiptychError):
+    """A file that would not answer as its model does, and so was not written."""
 
 
 class TrainingError(DiptychError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import loaded
+from diptych.cli.models import answering
 from diptych.cli.options import SETTINGS, Config, Data, Json, Model, Quiet
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def evaluate(
     Scores with 95 % intervals are printed, over all and for each class; classes are matched by name. The pictures of
     --unknown (a folder, Parquet and so on) need no labels.
     """
-    recognizer = loaded(model, "recognizer")
+    recognizer = answering(model)
     from diptych.data.images import Images
 
     images = Images.open(data)

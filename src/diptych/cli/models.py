@@ -25,3 +25,18 @@ def loaded(folder: Path, *kinds: str) -> Any:
     from diptych.loading import load
 
     return load(folder)
+
+
+def answering(path: Path) -> Any:
+    """What tells of pictures: the recognizer in a folder, or the one in an .onnx file, which needs no torch.
+
+    Raises
+    ------
+    ArtefactError
+        There is none, it is damaged, or it is of another kind.
+    """
+    if path.suffix.lower() != ".onnx" or path.is_dir():
+        return loaded(path, "recognizer")
+    from diptych.exporting.portable import Portable
+
+    return Portable.open(path)

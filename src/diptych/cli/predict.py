@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import loaded
-from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.cli.models import answering
+from diptych.cli.options import SETTINGS, Config, Json, Quiet
 from diptych.cli.paths import Bad, sets
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diptych.data.images import Images
+    from diptych.exporting.portable import Portable
     from diptych.recognition.predictions import Predictions
     from diptych.recognition.recognizer import Recognizer
 
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 
 def predict(
-    model: Model,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a recognizer, or its .onnx file.")],
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="Pictures, folders of pictures (walked in sorted order), data sets."),
@@ -48,7 +49,7 @@ def predict(
     from diptych.cli.rows import Rows
 
     rows = Rows(as_json=json, file=output, csv_file=csv)
-    recognizer = loaded(model, "recognizer")
+    recognizer = answering(model)
     good = bad = 0
     for some in sets(paths):
         known = iter([[{"path": some.path, "error": some.reason}]]) if isinstance(some, Bad) else told(recognizer, some)
@@ -62,7 +63,7 @@ def predict(
         raise typer.Exit(4 if good else 3)
 
 
-def told(recognizer: "Recognizer", images: "Images") -> Iterator[list[Row]]:
+def told(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
     """A row for each picture, in order, some at a time: an answer, or why there is none."""
     start = 0
     for answers in recognizer.stream(images):

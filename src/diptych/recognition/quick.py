@@ -6,19 +6,15 @@ Both compute in float32, in another order of sums: the answers are the same but 
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from diptych.engine import machine
+from diptych.engine import machine, runtime
 from diptych.errors import UsageError
 from diptych.recognition import graphs
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.own import Own
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 log = logging.getLogger("diptych")
 MANY = 500  # pictures, from which on the trial is worth its while
@@ -57,23 +53,13 @@ def both(network: Network, size: int, pictures: int) -> Both:
 
 def session(graph: bytes) -> Both:
     """The graph of :func:`diptych.recognition.graphs.seen`, ready to be called by several threads."""
-    runner = runtime(graph)
+    runner = runtime.session(graph)
 
     def ask(pictures: Tensor) -> tuple[Tensor, Tensor]:
         logits, features = runner.run(["logits", "features"], {"seen": pictures.contiguous().numpy()})
         return torch.from_numpy(logits), torch.from_numpy(features)
 
     return ask
-
-
-def runtime(graph: bytes) -> "InferenceSession":
-    """A session of onnxruntime that uses one thread a call: those who call it side by side need no more."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _timed(ask: Both, shown: Tensor) -> tuple[tuple[Tensor, Tensor], float]:

@@ -294,6 +294,17 @@ class Recognizer:
         scale = self._reading.scale
         return self._reading.threshold if scale is None else scale.threshold
 
+    @property
+    def reading_(self) -> Reading:
+        """How the network's answers are read: all that calibration has set."""
+        self._fitted()
+        return self._reading
+
+    def validated_on(self) -> list[str]:
+        """The names of the validation pictures, as far as they are known."""
+        data = self._data if self.report_ is not None else artefact.data(self._folder)
+        return list(data.get("validation", {}).get("pictures", ()))
+
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PARAMETERS}
 
