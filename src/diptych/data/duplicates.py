@@ -138,7 +138,8 @@ def _links(images: "Images") -> Pairs:
     keep = np.zeros(len(proposed), bool)
     for i in range(0, len(proposed), _BATCH):
         some = proposed[i : i + _BATCH]
-        keep[i : i + _BATCH] = same_picture(*(seen.small[side] for side in some.T), _shares(images, seen.rows[some]))
+        one, two = seen.small[some[:, 0]], seen.small[some[:, 1]]
+        keep[i : i + _BATCH] = same_picture(one, two, _shares(images, seen.rows[some]))
     return np.asarray(seen.rows[np.concatenate([same, proposed[keep]])])
 
 

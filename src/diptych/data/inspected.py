@@ -231,9 +231,9 @@ def _tables(
     labels = as_names(images.labels, images.classes)
     add("Files left out", ["file", "reason"], unreadable, list)
     for name, pairs in found.leaks.items():
-        add(f"Copies across {name}s", ["picture", "and"], pairs, pair)
-    add("Exact copies", ["picture", "and"], exact, pair)
-    add("Near-duplicates", ["picture", "and"], near, pair)
+        add(f"Copies across {name}s", ["picture", "and"], pairs.tolist(), pair)
+    add("Exact copies", ["picture", "and"], exact.tolist(), pair)
+    add("Near-duplicates", ["picture", "and"], near.tolist(), pair)
     add(
         "Doubtful labels", ["picture", "label", "looks like", "probability of its label"], found.of("doubtful label"),
         lambda one: [str(paths[one.row]), ", ".join(labels[one.row]), one.suggested, one.score],

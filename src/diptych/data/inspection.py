@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diptych.data import duplicates, oddities, outliers
 from diptych.data.joining import grouped
 from diptych.data.labels import as_names
+from diptych.data.looks import THUMBNAIL
 from diptych.data.problems import COPIES, KINDS, Candidate, Problem
 from diptych.errors import UsageError
 from diptych.report import Report
@@ -132,7 +133,7 @@ def together(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
 
 
 def _unreadable(images: "Images") -> dict[int, Any]:
-    return images.unreadable(duplicates.THUMBNAIL)
+    return images.unreadable(THUMBNAIL)
 
 
 def _copies(images: "Images") -> list[Problem]:

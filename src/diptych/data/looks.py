@@ -122,7 +122,7 @@ def _basis() -> NDArray[np.float32]:
     frequency, position = np.arange(8)[:, None], np.arange(SMALL)[None, :]
     waves = np.cos(np.pi * frequency * (2 * position + 1) / (2 * SMALL))
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
-    return np.einsum("uy,vx->yxuv", waves, waves).reshape(SMALL * SMALL, 64).astype(np.float32)
+    return np.asarray(np.einsum("uy,vx->yxuv", waves, waves).reshape(SMALL * SMALL, 64), np.float32)
 
 
 @cache

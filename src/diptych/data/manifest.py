@@ -160,7 +160,7 @@ def _table(text: str, where: str) -> Iterable[tuple[int, dict[str, Any]]]:
         raise DataError(f'{where} needs a first line with the columns {", ".join(COLUMNS)}; "path" must be there.')
     table.fieldnames = names
     for record in table:
-        if record.get(None):  # type: ignore[call-overload]
+        if record.get(None):
             raise DataError(f"{where}, line {table.line_num}: more cells than the first line has columns.")
         if any(record.values()):
             yield table.line_num, record

@@ -105,7 +105,7 @@ class _Tally:
 
     def totals(self) -> NDArray[np.float64]:
         """(K + 1,) pictures of each label."""
-        return np.bincount(self.labels, self.counts, self.kinds)
+        return np.asarray(np.bincount(self.labels, self.counts, self.kinds), np.float64)
 
 
 def _tally(images: "Images", cluster: Rows) -> _Tally:
