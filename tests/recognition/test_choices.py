@@ -1,29 +1,57 @@
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.recognition import choices
+from diptych.recognition.networks import weights
 from diptych.recognition.recognizer import Recognizer
 
 
 def parameters(**given):
     return {name: given.get(name) for name in ("size", "minutes", "epochs", "batch", "lr")} | {
         "network": given.get("network", "auto"),
+        "balance": "auto",
         "seed": 0,
     }
 
 
+@pytest.fixture(autouse=True)
+def nothing_at_hand(tmp_path, monkeypatch):
+    """No weights on this machine."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv(weights.VARIABLE, raising=False)
+
+
 @pytest.mark.parametrize(("side", "size"), [(3, 8), (8, 8), (28, 28), (64, 64)])
 def test_small_pictures_are_taken_at_their_own_size(side, size):
-    assert choices.network_and_size(parameters(), side) == ("speednet", size)
+    assert choices.network_and_size(parameters(), side) == ("speednet", size, ())
 
 
 def test_photographs_are_taken_at_what_the_machine_can_do():
     size = choices.network_and_size(parameters(network="convnet"), 480)[1]
     assert size in choices.PHOTOGRAPH_SIZE.values()
     assert choices.network_and_size(parameters(size=40), 480)[1] == 40
+
+
+def test_photographs_without_weights_are_learned_from_scratch_and_that_is_told():
+    network, _, (note,) = choices.network_and_size(parameters(), 480)
+    assert network == "speednet"
+    assert "from scratch" in note
+    assert "DIPTYCH_WEIGHTS" in note
+
+
+def test_photographs_are_seen_by_the_weights_at_hand(tmp_path, monkeypatch):
+    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "test_vit.safetensors")
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    network, size, (note,) = choices.network_and_size(parameters(), 480)
+    assert network == f"timm:test_vit@{tmp_path / 'test_vit.safetensors'}"
+    assert size == 160
+    assert "test_vit" in note
+    assert choices.network_and_size(parameters(), 48)[0] == "speednet"
 
 
 def test_a_backbone_is_fed_what_it_was_taught_at():
@@ -63,6 +91,7 @@ def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"balance": "yes"}, "balance is one of auto, none"),
         ({"epochs": 2, "minutes": 1}, "not both"),
         ({"epochs": 0}, "epochs must be above 0"),
         ({"minutes": -1}, "minutes must be above 0"),

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from diptych.errors import TrainingError
+
 PENALTIES = tuple(10 ** (-step / 2) for step in range(11))  # 1 to 1e-5, on the mean loss; strong ones first
 PATIENCE = 2  # penalties in a row that fit the validation pictures worse than the best, before the search ends
 STEPS = 60  # of LBFGS for each penalty, at most
@@ -48,11 +50,18 @@ def fit(learn: Lesson, check: Lesson, classes: int, *, balanced: bool = False, u
         Let every class weigh the same, as if the pictures were drawn evenly over the classes.
     until
         ``time.monotonic()`` after which no further penalty is tried.
+
+    Raises
+    ------
+    TrainingError
+        The features are no numbers.
     """
+    if not all(bool(lesson.features.isfinite().all()) for lesson in (learn, check)):
+        raise TrainingError("What the network sees is no number: its weights are damaged. Take them from a good copy.")
     mean, deviation = learn.features.mean(0), learn.features.std(0, correction=0)
     scale = (deviation > FAINTEST) / deviation.clamp(min=FAINTEST)
     seen, other = (learn.features - mean) * scale, (check.features - mean) * scale
-    best, fewest, worse = None, math.inf, 0
+    best, fewest, worse = (seen.new_zeros(classes, seen.shape[1]), seen.new_zeros(classes), math.inf), math.inf, 0
     weigh, weigh_other = (_weights(lesson.labels, classes, balanced=balanced) for lesson in (learn, check))
     for weight, bias, penalty in _path(seen, learn.labels, weigh, classes):
         told = float(_loss(F.linear(other, weight, bias), check.labels, weigh_other))
@@ -62,8 +71,6 @@ def fit(learn: Lesson, check: Lesson, classes: int, *, balanced: bool = False, u
             worse += 1
         if worse == PATIENCE or time.monotonic() > until:
             break
-    if best is None:  # no penalty gives numbers: the features themselves are none
-        best = torch.zeros(classes, seen.shape[1]), torch.zeros(classes), PENALTIES[0]
     weight, bias, penalty = best
     weight = weight * scale
     return Head(weight, bias - weight @ mean, penalty)

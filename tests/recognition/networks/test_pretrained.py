@@ -9,14 +9,15 @@ from safetensors.torch import load_file, save_file
 from diptych import Images, Recognizer, load
 from diptych.errors import UsageError
 from diptych.recognition import networks
+from diptych.recognition.training import optimizers
 
 NAME = "test_efficientnet"
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
+@pytest.fixture
+def file(tmp_path):
     torch.manual_seed(5)
-    path = tmp_path_factory.mktemp("timm") / "weights.safetensors"
+    path = tmp_path / "weights.safetensors"
     save_file(timm.create_model(NAME, pretrained=False).state_dict(), path)
     return path
 
@@ -44,6 +45,7 @@ def test_a_loaded_recognizer_needs_no_file(file, tmp_path):
     pixels = draw.integers(0, 60, (24, 32, 32, 3)) + 150 * labels[:, None, None, None]
     images = Images.from_arrays(pixels.astype(np.uint8), labels, classes=("dark", "bright"))
     fitted = Recognizer(f"timm:{NAME}@{file}", size=32, epochs=1).fit(images, into=tmp_path / "model")
+    file.unlink()
     loaded = load(tmp_path / "model")
     assert np.array_equal(loaded.predict(images).probabilities, fitted.predict(images).probabilities)
 
@@ -64,8 +66,31 @@ def test_weights_of_another_backbone_are_refused(file):
         networks.build(f"timm:test_vit@{file}", classes=2, size=160)
 
 
-def test_weights_that_cannot_be_had_name_the_cure(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_transformers_positions_follow_the_picture_size(tmp_path):
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_vit", pretrained=False).state_dict(), tmp_path / "vit.safetensors")
+    network = networks.build(f"timm:test_vit@{tmp_path / 'vit.safetensors'}", classes=3, size=64)
+    assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+    again = networks.build("timm:test_vit", classes=3, size=64, download=False, told=network.told).eval()
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again(torch.zeros(1, 3, 64, 64)), network(torch.zeros(1, 3, 64, 64)))
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", NAME])
+def test_the_first_layers_move_the_least(name):
+    network = networks.build(f"timm:{name}", classes=2, size=32, download=False)
+    layers = network.layers()
+    assert len(layers) >= 5
+    assert sorted(id(p) for layer in layers for p in layer) == sorted(map(id, network.backbone.parameters()))
+    some = optimizers(network, networks.training(f"timm:{name}"), 1.0)
+    rates = {id(p): g["lr"] for o in some for g in o.param_groups for p in g["params"]}
+    of_layers = [rates[id(layer[0])] for layer in layers]
+    assert of_layers == sorted(of_layers)
+    assert of_layers[0] < 0.5 < of_layers[-1] < rates[id(network.head.weight)]
+
+
+def test_weights_that_cannot_be_had_name_the_cure(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=rf"timm:{NAME}@/path/to/model.safetensors"):
         networks.build(f"timm:{NAME}", classes=2, size=32)

@@ -71,11 +71,14 @@ class Network(nn.Module):
     offset
         (classes,) what is added to the logits for good, see :mod:`diptych.recognition.imbalance`; ``None`` adds
         nothing.
+    views
+        From which sides those who ask look at doubtful pictures, see :mod:`diptych.recognition.views`; ``None``: once.
     """
 
     head: nn.Module
     gain: float = 1.0
     offset: Tensor | None
+    views: "Views | None" = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from diptych.recognition.networks.network import Network, Training
 from diptych.recognition.networks.weights import PREFIX, Weights
 
 TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
-TAUGHT_SIZE = 224  # px, where nothing is told
+FRESH = 0x5EED_1DEA  # that new weights are drawn with: what stays so has not been loaded
 TRAINING = Training(
     batch=32,
     optimizer="adamw",
@@ -143,10 +143,9 @@ def default_size(network: str) -> int:
 
 def _taught(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
-    import timm
     from timm.models import PretrainedCfg
 
-    known = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(found.architecture(name)) or PretrainedCfg()
+    known = found.known(name) or found.known(found.architecture(name)) or PretrainedCfg()
     told = config.get("pretrained_cfg", {})
     names = {f.name for f in dataclasses.fields(PretrainedCfg)}
     facts: dict[str, Any] = known.to_dict(remove_source=True)
@@ -169,7 +168,7 @@ def _made(told: Mapping[str, Any], taught: Mapping[str, Any], file: Path | None 
     # Weights that fit exactly are loaded by us; timm's own loading knows how to convert others.
     source = {"file": str(file), "custom_load": False} if file else {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # so that what stays as it began can be told, see _converted
+        torch.manual_seed(FRESH)
         try:
             return timm.create_model(
                 found.architecture(told["name"]),

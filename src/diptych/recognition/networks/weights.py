@@ -64,6 +64,16 @@ def is_known(name: str) -> bool:
     return bool(timm.is_model(architecture(name)))
 
 
+def known(name: str) -> Any:
+    """What timm itself tells of a backbone (its ``PretrainedCfg``); ``None`` of one, or of a tag, that it has not."""
+    import timm
+
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError:  # the tag is a person's own
+        return None
+
+
 def located(name: str, path: Path) -> Weights:
     """The weights of the backbone ``name`` in a file or folder.
 
@@ -194,9 +204,7 @@ def _cached() -> list[Weights]:
 
 
 def _repository(name: str) -> str | None:
-    import timm
-
-    told = timm.get_pretrained_cfg(name)
+    told = known(name)
     return told.hf_hub_id if told else None
 
 
