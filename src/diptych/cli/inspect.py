@@ -31,7 +31,9 @@ def inspect(
     ] = None,
     manifest: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what to leave out, and splits, as CSV (or .jsonl) for fit --manifest."),
+        typer.Option(
+            metavar="FILE", help="Write what to leave out, and splits, as CSV (or .jsonl) for fit --manifest."
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Time to train recognizers that look for wrong labels.")
