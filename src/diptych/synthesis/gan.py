@@ -178,7 +178,7 @@ class GAN(Synthesizer):
             "size": prepared.size,
             "classes": len(prepared.classes),
             "latent": self.latent or (32 if small else 64),
-            "width": 64 if gpu else 32,
+            "width": 64 if gpu else 16 if small else 32,
         }
         few = len(prepared.train) < 20_000
         return Choices(

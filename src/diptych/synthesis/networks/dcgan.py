@@ -19,13 +19,14 @@ from diptych.synthesis.networks.blocks import LabelEmbedding, enlarge, grids
 
 CODE = 128  # length of what noise and class are mapped to
 LARGEST_GRID = 64  # px: larger pictures are made in patches (depth to space), and read in patches from 32 px on
-LARGEST_MODULATED = 32  # px: finer grids get few channels and plain convolutions, for they cost the most
+LARGEST_WIDE = 32  # px: finer grids get few channels, for they cost the most
 COMPARED = 4  # pictures that the critic compares with each other
 
 
 def _unit(features: Tensor) -> Tensor:
     """Scale the channels of every cell to a mean square of one (Karras et al. 2018, section 4.2)."""
-    return features * torch.rsqrt(features.float().square().mean(dim=1, keepdim=True) + 1e-4).to(features.dtype)
+    norm = torch.linalg.vector_norm(features, dim=1, keepdim=True, dtype=torch.float32)
+    return features * (features.shape[1] ** 0.5 / (norm + 1e-2)).to(features.dtype)
 
 
 class Generator(nn.Module):
@@ -40,20 +41,16 @@ class Generator(nn.Module):
         super().__init__()
         self.patch = 2 if size > LARGEST_GRID else 1
         self.sides = grids(size // self.patch)[::-1]
-        modulated = [side for side in self.sides if side <= LARGEST_MODULATED]
-        widths = [3 * width // 2, 3 * width, *[4 * width] * len(modulated)][: len(modulated)][::-1]
+        widths = _widths(self.sides, width)
         self.label = LabelEmbedding(classes, latent) if classes else None
         inputs = latent * (2 if classes else 1)
         self.code = nn.Sequential(nn.Linear(inputs, CODE), nn.LeakyReLU(0.2), nn.Linear(CODE, CODE), nn.LeakyReLU(0.2))
         self.base = nn.Linear(CODE, widths[0] * self.sides[0] ** 2)
         pairs = [(widths[0], widths[0]), *itertools.pairwise(widths)]
-        self.stages = nn.ModuleList(Stage(a, b) for a, b in pairs)
-        fine = width // 2
-        narrowed = [widths[-1], *[fine] * (len(self.sides) - len(modulated))]
-        self.fines = nn.ModuleList(Fine(a, b) for a, b in itertools.pairwise(narrowed))
-        drawn = [*widths, *narrowed[1:]]
-        last = len(drawn) - 1
-        self.pictures = nn.ModuleList(_picture(b, self.patch, last=i == last) for i, b in enumerate(drawn))
+        fine = [side > LARGEST_WIDE for side in self.sides]
+        self.stages = nn.ModuleList(Stage(a, b, fine=is_fine) for (a, b), is_fine in zip(pairs, fine, strict=True))
+        last = len(widths) - 1
+        self.pictures = nn.ModuleList(_picture(b, self.patch, last=i == last) for i, b in enumerate(widths))
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Make pictures."""
@@ -61,11 +58,8 @@ class Generator(nn.Module):
         code = self.code(torch.cat(given, dim=1))
         features = self.base(code).reshape(len(noise), -1, self.sides[0], self.sides[0])
         picture: Tensor | None = None
-        for i, (side, draw) in enumerate(zip(self.sides, self.pictures, strict=True)):
-            if i < len(self.stages):
-                features = self.stages[i](features, code, side)
-            else:
-                features = self.fines[i - len(self.stages)](features, side)
+        for side, stage, draw in zip(self.sides, self.stages, self.pictures, strict=True):
+            features = stage(features, code, side)
             drawn = draw(features)
             picture = drawn if picture is None else F.interpolate(picture, (side, side), mode="bilinear") + drawn
         assert picture is not None
@@ -73,31 +67,19 @@ class Generator(nn.Module):
 
 
 class Stage(nn.Module):
-    """Enlarge, convolve, normalise, then scale and shift by the code."""
+    """Enlarge, convolve, normalise, then scale and shift by the code; a fine one narrows before it enlarges."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, *, fine: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.narrow = nn.Conv2d(channels_in, channels, 3, padding=1) if fine else nn.Identity()
+        self.conv = nn.Conv2d(channels if fine else channels_in, channels, 3, padding=1)
         self.scale_shift = nn.Linear(CODE, 2 * channels)
 
     def forward(self, features: Tensor, code: Tensor, side: int) -> Tensor:
         """Features (B, channels_in, ·, ·) and code (B, CODE) -> (B, channels, side, side)."""
-        features = _unit(F.leaky_relu(self.conv(enlarge(features, side)), 0.2))
+        features = _unit(F.leaky_relu(self.conv(enlarge(self.narrow(features), side)), 0.2))
         scale, shift = self.scale_shift(code)[:, :, None, None].chunk(2, dim=1)
-        return features * (1 + scale) + shift
-
-
-class Fine(nn.Module):
-    """Narrow, enlarge and convolve: all that a fine grid can afford."""
-
-    def __init__(self, channels_in: int, channels: int) -> None:
-        super().__init__()
-        self.narrow = nn.Conv2d(channels_in, channels, 1)
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, features: Tensor, side: int) -> Tensor:
-        """Features (B, channels_in, ·, ·) -> (B, channels, side, side)."""
-        return F.leaky_relu(self.conv(enlarge(self.narrow(features), side)), 0.2)
+        return torch.addcmul(shift, features, 1 + scale)
 
 
 class Critic(nn.Module):
@@ -127,6 +109,13 @@ class Critic(nn.Module):
         if self.label is not None:
             verdict = verdict + (inner * self.label(labels)).sum(dim=1) / inner.shape[1] ** 0.5
         return verdict
+
+
+def _widths(sides: list[int], width: int) -> list[int]:
+    """The generator's channels, from the coarsest grid to the finest."""
+    fine = [width // 2 for side in sides if side > LARGEST_WIDE]
+    wide = len(sides) - len(fine)
+    return [*[4 * width] * (wide - 1), 2 * width, *fine]
 
 
 def _picture(channels: int, patch: int, *, last: bool) -> nn.Conv2d:
