@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -63,3 +64,38 @@ def test_the_verdict_compares_the_means(classic_cnn: ModuleType) -> None:
     ]
     assert classic_cnn.verdict(rows).startswith("Diptych takes 40% of the time, +2.00 points of accuracy. Both")
     assert classic_cnn.table(rows)[2].startswith("| Keras | 0 | 68.00% | 65.04% to 70.82% | 1000 | 200.0 |")
+
+
+@pytest.fixture
+def throughput(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("predict_throughput")
+
+
+def test_photographs_are_made_of_the_given_ones(throughput: ModuleType, tmp_path: Path) -> None:
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (60, 48), colour).save(tmp_path / f"{name}.png")
+    throughput.photographs(tmp_path, tmp_path / "made", 3)
+    made = [Image.open(path) for path in sorted((tmp_path / "made").iterdir())]
+    assert len(made) == 3
+    assert all(260 < min(picture.size) < 340 for picture in made)
+    reds = [picture.getpixel((5, 5))[0] > 100 for picture in made]
+    assert reds == [True, False, True]
+
+
+def test_answers_of_two_programs_are_compared(throughput: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("path,label,confidence\nx/1.jpg,cat,0.9000\nx/2.jpg,dog,0.5001\n")
+    one = throughput.answers(tmp_path / "one.csv")
+    assert one == {"1.jpg": ("cat", 0.9), "2.jpg": ("dog", 0.5001)}
+    found = throughput.agreement(one, {"1.jpg": ("cat", 0.8999), "2.jpg": ("cat", 0.5)})
+    assert (found["same_labels"], found["surest_different"]) == (1, 0.5001)
+    rows = [
+        {"side": side, "pair": pair, "seconds": seconds, "pictures": 1000, "peak_megabytes": 900.0}
+        for side, times in (("timm + DataLoader", (20.0, 25.0, 24.0)), ("Diptych", (10.0, 8.0, 12.0)))
+        for pair, seconds in enumerate(times)
+    ]
+    words = throughput.verdict(rows, found)
+    assert words.startswith("Medians: 41.7 and 100.0 pictures a second; Diptych is 2.40 times as fast.")
+    assert "on 1 of 2 pictures (cat 1, dog 1)" in words
+    with pytest.raises(SystemExit, match="different pictures"):
+        throughput.agreement(one, {})

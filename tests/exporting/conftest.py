@@ -1,0 +1,37 @@
+"""Small recognizers and their files."""
+
+import numpy as np
+import pytest
+
+from diptych import Images, Recognizer, export
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of 120 noisy pictures of several sizes, in two classes that differ by colour."""
+    from PIL import Image
+
+    folder, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(120):
+        name = ("red", "green")[i % 2]
+        (folder / name).mkdir(exist_ok=True)
+        pixels = draw.integers(0, 120, (*draw.integers(20, 70, 2), 3)).astype(np.uint8)
+        pixels[..., i % 2] += 60
+        Image.fromarray(pixels).save(folder / name / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(pictures, tmp_path_factory):
+    """The folder of a recognizer."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    Recognizer("convnet", size=24, epochs=8).fit(Images.open(pictures), into=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def file(model):
+    """The model's file."""
+    path = model.parent / "model.onnx"
+    export(model, path)
+    return path
