@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+import timm  # noqa: F401
 import torch.distributed.run  # noqa: F401 - imported here so that no child pays for it
 import torchvision  # noqa: F401
 

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 KILLS = 10
 COMMANDS = {
     "recognizer": ["--network", "convnet", "--epochs", "15"],
+    "recognizer, pretrained": ["--network", "timm:test_vit@{weights}", "--size", "16", "--epochs", "1"],
     "gan": ["--epochs", "6"],
     "vae": ["--epochs", "8"],
     "flow": ["--epochs", "4"],
@@ -50,8 +54,12 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_killed_ten_times_the_final_weights_are_those_of_the_uninterrupted_run(kind, nursery, tmp_path):
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "weights.safetensors")
+
     def command(folder: Path) -> list[str]:
-        return ["fit", kind, "digits", "-o", str(folder), *COMMANDS[kind]]
+        given = [word.format(weights=tmp_path / "weights.safetensors") for word in COMMANDS[kind]]
+        return ["fit", kind.partition(",")[0], "digits", "-o", str(folder), *given]
 
     def run(folder: Path) -> float:
         start = time.monotonic()
