@@ -8,6 +8,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 #: From little to much: yellow, orange, crimson. Lightness falls evenly, so that the order shows without colours, too.
 COLOURS = ((255, 224, 102), (255, 137, 26), (201, 0, 56))
 COVER = 0.75  # of the picture at most: what lies under the heat still shows
+FADE = 0.8  # how fast heat fades out towards none
 
 
 def overlay(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -16,7 +17,7 @@ def overlay(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np
     grown = Image.fromarray(np.asarray(heat, np.float32)).resize((wide, high), Image.Resampling.BILINEAR)
     warm = np.asarray(grown, np.float32).clip(0, 1)
     grey = picture.astype(np.float32) @ np.asarray(LUMA, np.float32)
-    cover = (COVER * np.sqrt(warm))[..., None]
+    cover = (COVER * warm**FADE)[..., None]
     return (grey[..., None] * (1 - cover) + _colour(warm) * cover).round().astype(np.uint8)
 
 

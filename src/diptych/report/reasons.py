@@ -46,7 +46,7 @@ def sheet(
     high, wide = picture.shape[:2]
     letters = max(14, wide // 24)  # px, also on a large photograph legible when all of it is looked at
     gap = letters
-    whole = Image.new("RGB", (2 * wide + 3 * gap, high + 3 * gap + 3 * letters + _height(likes, wide, letters)), PAPER)
+    whole = Image.new("RGB", (2 * wide + 3 * gap, high + 3 * gap + letters + _height(likes, wide, letters)), PAPER)
     draw = ImageDraw.Draw(whole)
     whole.paste(Image.fromarray(picture), (gap, gap))
     whole.paste(Image.fromarray(overlay(picture, heat)), (wide + 2 * gap, gap))
@@ -80,7 +80,7 @@ def _draw_likes(
 
 
 def _height(likes: Sequence[Like], wide: int, letters: int) -> int:
-    return _side(wide) + 3 * letters + 3 * max(11, 2 * letters // 3) if likes else 0
+    return _side(wide) + letters + 5 * max(11, 2 * letters // 3) if likes else 0
 
 
 def _side(wide: int) -> int:

@@ -43,7 +43,8 @@ h3 { font-size: 1.1rem; margin: 0 0 .8em; }
 .row figure { margin: 0; min-width: 0; }
 .row img { width: 100%; aspect-ratio: 1; object-fit: cover; }
 .row figcaption { font-size: .75rem; line-height: 1.3; margin-top: .25rem; }
-.cards .facts { grid-template-columns: max-content 1fr; gap: 0 .8rem; margin: .2rem 0 0; font-size: .82rem; }
+.cards .facts { display: block; margin: .2rem 0 0; font-size: .82rem; line-height: 1.4; }
+.cards .facts dd { margin-bottom: .3rem; }
 .bar { display: inline-block; position: relative; width: 4.5rem; height: .55rem; margin: 0 .2rem;
   vertical-align: middle; border-bottom: 1px solid var(--line); }
 .bar::before, .bar::after { content: ""; position: absolute; background: var(--accent); }
