@@ -68,7 +68,7 @@ def preparation(size: int) -> "ModelProto":
 
 def network(recognizer: "Recognizer") -> "ModelProto":
     """(n, 3, S, S) in [-1, 1] -> logits, features."""
-    return graphs.seen(recognizer.network_, recognizer.size_)
+    return graphs.seen(recognizer.network_, recognizer.size_, recognizer.network_.views)
 
 
 def reading(recognizer: "Recognizer") -> "ModelProto":

@@ -14,7 +14,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.engine.machine import Machine
-from diptych.recognition import choices, evaluation, finetuning, imbalance, learning, networks, preparation
+from diptych.recognition import choices, evaluation, finetuning, imbalance, learning, networks, preparation, views
 from diptych.recognition.budget import Budget
 from diptych.recognition.choices import Choices
 from diptych.recognition.learning import Job, Learned
@@ -33,6 +33,7 @@ MEMORY_SHARE = 0.05  # of a time budget at most goes into remembering training p
 LEAST_REMEMBERED = 200  # but so many are remembered
 VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # at most, for one look at the validation pictures,
 LEAST_JUDGED = 200  # but at so many
+VIEWS_SHARE = 0.05  # at most, for finding out whether looking again at doubtful pictures pays
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def fit(
         folder,
         {**settings, "network": networks.name_of(network_name)},
         budget,
-        REPORT_SECONDS + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES),
+        REPORT_SECONDS
+        + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES + _looks(budget, network, prepared)),
         parameters["seed"],
     )
     learned = (finetuning if isinstance(network, Pretrained) else learning).learn(job)
@@ -86,6 +88,9 @@ def fit(
     remembered = observe(network, kept, size, title="Remembering")
     memory = Memory.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
     learned = _cured(job, learned, remembered, kept)
+    looks = _looks(budget, network, prepared)
+    seen = views.settle(network, prepared.validation, learned.seen, size, chosen.augment, looks)
+    learned = replace(learned, seen=seen)
     reading = calibrated(learned.seen, prepared.validation, memory)
     return _judged(job, learned, prepared, reading, memory)
 
@@ -111,6 +116,12 @@ def _affordable(prepared: Prepared, budget: Budget, notes: Sequence[str]) -> Pre
     order = np.arange(len(images)) if images.multi_label else np.argsort(images.labels, kind="stable")
     rows = np.sort(order[np.linspace(0, len(images) - 1, most).round().astype(np.int64)])
     return replace(prepared, validation=images[rows], notes=(*notes, *prepared.notes, note))
+
+
+def _looks(budget: Budget, network: networks.Network, prepared: Prepared) -> int:
+    """How many looks from other sides may be tried; none with a pretrained backbone, which one look costs enough."""
+    most = 0 if isinstance(network, Pretrained) else views.MOST_LOOKS * len(prepared.validation)
+    return budget.pictures(VIEWS_SHARE, 0, round(most))
 
 
 def _cured(job: Job, learned: Learned, remembered: Observed, kept: Images) -> Learned:
@@ -152,6 +163,7 @@ def _judged(job: Job, learned: Learned, prepared: Prepared, reading: Reading, me
         "seconds": told["seconds"],
         "training": told,
         **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
+        **({"views": network.views.json()} if network.views else {}),
     }
     _complete(report, learned, prepared, facts)
     data = _data(prepared, memory, job.seed)

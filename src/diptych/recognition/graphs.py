@@ -17,21 +17,24 @@ from diptych.recognition.networks import Network
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from diptych.recognition.views import Views
+
 OPSET = 19  # Resize takes uint8 and widens its filter from 18 on
 IR = 10
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 
 
 class Seen(nn.Module):
-    """Pictures -> logits and features."""
+    """Pictures -> logits and features, with ``views`` of doubtful pictures from all sides."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, views: "Views | None") -> None:
         super().__init__()
-        self.network = network
+        self.network, self.views = network, views
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """(N, K) and (N, D)."""
-        return self.network.both(pictures)
+        both = self.network.both
+        return (both if self.views is None else self.views.over_all(both))(pictures)
 
 
 def available() -> bool:
@@ -39,10 +42,10 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in NEEDED)
 
 
-def seen(network: Network, size: int) -> "ModelProto":
+def seen(network: Network, size: int, views: "Views | None" = None) -> "ModelProto":
     """The network as a graph: "seen" (n, 3, size, size) in [-1, 1] -> "logits", "features"."""
     pictures = torch.rand(2, 3, size, size) * 2 - 1
-    return converted(Seen(network.cpu()), {"seen": pictures}, ["logits", "features"])
+    return converted(Seen(network.cpu(), views), {"seen": pictures}, ["logits", "features"])
 
 
 def converted(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> "ModelProto":

@@ -48,7 +48,8 @@ def observe_in_turn(
 
     ``both`` gives logits and features in place of the network's own ``both``, such as a quicker way to the same.
     """
-    ask = both or network.both
+    once = both or network.both
+    ask = once if network.views is None else network.views.over(once)
     widths: list[int] = []
 
     def look(pictures: Tensor) -> Tensor:

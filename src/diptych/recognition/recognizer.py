@@ -36,6 +36,7 @@ from diptych.recognition.observed import Observed, observe, observe_in_turn
 from diptych.recognition.prediction import Reading
 from diptych.recognition.predictions import Predictions
 from diptych.recognition.unknown import signs
+from diptych.recognition.views import Views
 from diptych.recognition.worst import Witness
 from diptych.report import Report
 
@@ -356,6 +357,7 @@ class Recognizer:
             kind, told = self._kind(facts["network"]), facts.get("backbone")
             network = networks.build(kind, classes=len(classes), size=size, download=False, told=told)
             network.load_state_dict(found.weights)
+            network.views = Views.of(facts.get("views"))
             memory = Memory.read(found)
         except (KeyError, TypeError, RuntimeError) as error:
             raise ArtefactError(

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
+
+if TYPE_CHECKING:
+    from diptych.recognition.views import Views
 
 PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
 
