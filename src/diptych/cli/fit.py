@@ -51,7 +51,10 @@ def fit(context: typer.Context) -> None:
 def recognizer(
     data: Data,
     output: Output = None,
-    network: Annotated[str, typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME[@FILE].")] = "auto",
+    network: Annotated[
+        str,
+        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (weights there)."),
+    ] = "auto",
     size: Size = None,
     minutes: Minutes = None,
     epochs: Epochs = None,
