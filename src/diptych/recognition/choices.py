@@ -84,7 +84,7 @@ def network_and_size(
     notes: tuple[str, ...] = ()
     if network == "auto":
         network, notes = _automatic(median_side)
-    if size is None and isinstance(network, str) and network.startswith(pretrained.PREFIX):
+    if size is None and isinstance(network, str) and network.startswith(weights.PREFIX):
         size = pretrained.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL else PHOTOGRAPH_SIZE[machine.device().type]

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from diptych.errors import UsageError
-from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
+from diptych.recognition.networks import alexnet, convnet, pretrained, speednet, weights
 from diptych.recognition.networks.network import Network, Training, augmentation
 from diptych.recognition.networks.own import Own
 
@@ -62,7 +62,7 @@ def build(
     if size < SMALLEST:
         raise UsageError(f"A picture size of {size} px is too small. Use {SMALLEST} px or more (--size).")
     if isinstance(network, str):
-        if network.startswith(pretrained.PREFIX):
+        if network.startswith(weights.PREFIX):
             return pretrained.build(network, classes=classes, size=size, download=download, told=told)
         return FAMILIES[network][0](classes, size)
     return Own(network, classes, size)
@@ -74,7 +74,7 @@ def check(network: str | type[nn.Module]) -> None:
         return
     if not isinstance(network, str):
         raise UsageError(f"A network is a name or a class of torch.nn.Module, not {network!r}.")
-    if network.startswith(pretrained.PREFIX):
+    if network.startswith(weights.PREFIX):
         pretrained.check(network)
     elif network not in FAMILIES:
         near = difflib.get_close_matches(network, FAMILIES, n=1)
