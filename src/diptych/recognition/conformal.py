@@ -66,10 +66,10 @@ def coverage_range(n: int, target: float = TARGET, level: float = 0.95) -> tuple
     Over draws of the n pictures, coverage follows Beta(k, n + 1 − k) (Vovk 2012, "Conditional validity of inductive
     conformal predictors", proposition 2a); with k > n every set is full and covers all.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats has it, too, and takes a second longer to import
 
     k = rank(n, target)
     if k > n:
         return 1.0, 1.0
-    low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], k, n + 1 - k)
+    low, high = betaincinv(k, n + 1 - k, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

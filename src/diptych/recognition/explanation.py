@@ -95,8 +95,8 @@ class Question:
 
     def odds(self, pictures: Tensor) -> Tensor:
         """Of each label log p/(1 - p), (B,): unlike p it does not level off where p is near 1."""
-        logits = self.network(pictures).float()
-        told = logits.gather(1, self.labels[:, None])[:, 0]
+        logits: Tensor = self.network(pictures).float()
+        told: Tensor = logits.gather(1, self.labels[:, None])[:, 0]
         if self.multi_label:
             return told
         return told - logits.scatter(1, self.labels[:, None], -math.inf).logsumexp(1)
@@ -220,7 +220,7 @@ def _map(values: Tensor, size: int) -> Tensor | None:
         extra = values.shape[1] - side * side
         if side < 2 or size % side or extra > EXTRA_TOKENS:
             return None
-        return values[:, extra:].transpose(1, 2).unflatten(2, (side, side))
+        return values[:, extra:].transpose(1, 2).reshape(len(values), -1, side, side)
     if values.ndim != 4:
         return None
     if values.shape[1] == values.shape[2] != values.shape[3]:

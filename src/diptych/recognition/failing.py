@@ -58,10 +58,10 @@ def _ranges(images: Images, size: int) -> Iterator[Some]:
     for name, values in properties(images[looked_at], size).items():
         edges = np.unique(np.quantile(values, np.arange(1, count) / count, method="nearest"))
         place = np.searchsorted(edges, values)
-        kinds = np.unique(place)
-        for i in kinds if len(kinds) > 1 else ():
-            here = values[place == i]
-            yield Some(name, _range(here.min(), here.max()), looked_at[place == i], looked_at[place != i])
+        parts = [place == i for i in np.unique(place)]
+        if len(parts) > 1:
+            for part, words in zip(parts, _words([values[part] for part in parts]), strict=True):
+                yield Some(name, words, looked_at[part], looked_at[~part])
 
 
 def _groups(images: Images) -> Iterator[Some]:
@@ -96,13 +96,10 @@ def _accuracy(right: Mask) -> Score:
     return Score(hits / n, *wilson(hits, n), n)
 
 
-def _range(low: float, high: float) -> str:
-    """A range in as many digits as it takes to tell its ends apart."""
-    if low == high:
-        return _digits(low, 2)
-    digits = max(0, 1 - math.floor(math.log10(high - low)))
-    return f"{_digits(low, digits)} to {_digits(high, digits)}"
-
-
-def _digits(value: float, digits: int) -> str:
-    return f"{value:,.{digits}f}"
+def _words(parts: list[NDArray[np.float64]]) -> list[str]:
+    """The range of each part, all in as many digits as it takes to tell the ends of the narrowest apart."""
+    ends = [(float(part.min()), float(part.max())) for part in parts]
+    narrowest = min((high - low for low, high in ends if high > low), default=1.0)
+    digits = max(0, -math.floor(math.log10(narrowest)))
+    told = [(f"{low:,.{digits}f}", f"{high:,.{digits}f}") for low, high in ends]
+    return [low if low == high else f"{low} to {high}" for low, high in told]
