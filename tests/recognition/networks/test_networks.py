@@ -33,7 +33,7 @@ def test_recipes_are_within_reason(name):
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, speednet, timm:NAME"):
+    with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, speednet-s, .*timm:NAME"):
         networks.build("convnets", classes=2, size=8)
 
 

@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from diptych.recognition import networks
+from diptych.recognition.networks import speednet
 from diptych.recognition.networks.speednet import SpeedNet, Whitening
 
 
@@ -42,3 +44,17 @@ def test_large_pictures_are_seen_through_larger_patches(size, stride, groups):
     assert network.whiten.stride == (stride, stride)
     assert len(network.groups) == groups
     assert 32 <= (size // stride) <= 48 or size < 32
+
+
+def test_variants_grow_in_parameters_and_cost():
+    sizes = [sum(p.numel() for p in networks.build(name, classes=10, size=32).parameters()) for name in speednet.COSTS]
+    assert sizes == sorted(sizes)
+    assert list(speednet.COSTS) == list(speednet.VARIANTS) == list(speednet.LEAST_EPOCHS)
+    assert networks.build("speednet-96", classes=10, size=32).groups[0].deep
+
+
+def test_more_time_affords_a_larger_variant():
+    each = 1 / 900  # as on two cores
+    chosen = [speednet.suited(45_000, 60 * minutes, each) for minutes in (0.2, 4, 40, 120)]
+    assert chosen == ["speednet-s", "speednet", "speednet-95", "speednet-96"]
+    assert speednet.suited(1800, 3600, each) == "speednet"

@@ -16,7 +16,7 @@ __all__ = ["FAMILIES", "OWN_PREFIX", "SMALLEST", "Network", "Training", "build",
 FAMILIES: dict[str, tuple[Callable[[int, int], Network], Training]] = {
     "convnet": (convnet.ConvNet, convnet.TRAINING),
     "alexnet": (alexnet.AlexNet, alexnet.TRAINING),
-    "speednet": (speednet.SpeedNet, speednet.TRAINING),
+    **speednet.VARIANTS,
 }
 OWN_PREFIX = "own:"
 SMALLEST = 8  # px: under this no network has anything left to look at

@@ -1,26 +1,51 @@
-"""SpeedNet: a small residual-free network that learns fast, after the CIFAR-10 speed records.
+"""SpeedNet: small networks that learn fast, after the CIFAR-10 speed records.
 
 A frozen whitening convolution, three groups of two 3×3 convolutions, global max pooling and a linear head; the
 filters start as the identity and are trained by Muon. After Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a
-single GPU" (arXiv:2404.00498) and the Muon version that followed. Expect 90 % on CIFAR-10 (JPEG copies) after
-8 epochs.
+single GPU" (arXiv:2404.00498) and the Muon version that followed.
+
+==============  ===========  =============  ============================  ===========================
+name            widths       convolutions   epochs on 50,000 pictures     cost of a picture (speednet)
+==============  ===========  =============  ============================  ===========================
+speednet-s      24/64/64     two a group    3: an answer within seconds   0.2
+speednet        64/256/256   two a group    8: the record for 94 %        1
+speednet-95     128/384/384  two a group    15: the record for 95 %       2.6
+speednet-96     128/384/512  three a group  40: the record for 96 %       3.9
+==============  ===========  =============  ============================  ===========================
+
+The records' percentages are those on CIFAR-10 as it was published; on JPEG copies expect 90 % of speednet. The third
+convolution of speednet-96 lies, with the second, on a residual branch.
 
 At larger pictures the whitening patch and its stride grow together, so that the first map stays near 32 to 48
 px and the cost near constant; from a map of 8 px at the end on, further groups are added.
 """
 
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.recognition.networks.network import Network, Training, augmentation
+from diptych.data.transforms import Augment
+from diptych.recognition.networks.network import PHOTOGRAPH, Network, Training, augmentation
 
-WIDTHS = (64, 256, 256)
 MAP = 48  # px: the largest first map, beyond which the stride grows
 WIDEST_END = 7
 MOST_FILTERS = 32  # eigenvectors kept of a large patch; its mirror images double them
 BIAS_TRAINS = 0.35  # of the run, while the whitening's bias is trained
 WHITENED = 5000  # pictures whose patches set the whitening
+MANY = 10_000  # training pictures, from which on `suited` knows what it says
+
+
+def _strong(size: int) -> Augment:
+    """For long runs: moved further, and a square greyed out."""
+    if size < PHOTOGRAPH:
+        return Augment(flip="alternating", shift=max(1, size // 8), cutout=3 * size // 8)
+    return augmentation(size)
+
+
 TRAINING = Training(
     batch=512,  # of those that train alike, the one that takes a third of the memory of 1536
     optimizer="muon",
@@ -32,29 +57,41 @@ TRAINING = Training(
     epochs=(8, 24),
     augment=augmentation,
 )
+TRAINING_S = dataclasses.replace(TRAINING, batch=128, shown=150_000, epochs=(3, 24))
+TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30))
+TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong)
 
 
 class SpeedNet(Network):
-    """The whitened network, for ``size`` px (8 or more) and ``classes`` classes."""
+    """The whitened network, for ``size`` px (8 or more) and ``classes`` classes.
 
-    def __init__(self, classes: int, size: int) -> None:
+    Parameters
+    ----------
+    widths
+        Filters of each group.
+    deep
+        Whether a group has a third convolution, on a residual branch with the second.
+    """
+
+    def __init__(
+        self, classes: int, size: int, *, widths: tuple[int, ...] = (64, 256, 256), deep: bool = False
+    ) -> None:
         super().__init__()
         self.whiten = Whitening(stride=-(-size // MAP))
         side = (size - self.whiten.kernel_size[0]) // self.whiten.stride[0] + 1
-        widths = list(WIDTHS)
         while side >> len(widths) > WIDEST_END:
-            widths.append(WIDTHS[-1])
+            widths = (*widths, widths[-1])
         inputs = [self.whiten.out_channels, *widths[:-1]]
         groups: list[nn.Module] = []
         for before, after in zip(inputs, widths, strict=True):
-            groups.append(Group(before, after, pool=side > 1))
+            groups.append(Group(before, after, pool=side > 1, deep=deep))
             side = max(1, side // 2)
         self.groups = nn.Sequential(*groups)
         self.head = Head(widths[-1], classes)
         self.gain = 1 / widths[-1]
 
     def features(self, images: Tensor) -> Tensor:
-        """The largest answer of each filter anywhere in the picture, (B, 256)."""
+        """The largest answer of each filter anywhere in the picture, (B, filters of the last group)."""
         seen: Tensor = self.groups(F.gelu(self.whiten(images)))
         return seen.amax((2, 3))
 
@@ -65,6 +102,36 @@ class SpeedNet(Network):
     def before_step(self, progress: float) -> None:
         """Train the whitening's bias early in the run only: later it costs time and moves nothing."""
         self.whiten.bias.requires_grad_(progress < BIAS_TRAINS)  # type: ignore[union-attr]
+
+
+VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
+    "speednet-s": (partial(SpeedNet, widths=(24, 64, 64)), TRAINING_S),
+    "speednet": (SpeedNet, TRAINING),
+    "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), TRAINING_95),
+    "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
+}
+# The time that a picture takes in training, in those that it takes "speednet"; and the epochs from which on a network
+# learns more in the same time than the one before it.
+COSTS = {"speednet-s": 0.2, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
+LEAST_EPOCHS = {"speednet-s": 0.0, "speednet": 1.0, "speednet-95": 10.0, "speednet-96": 30.0}
+
+
+def suited(pictures: int, seconds: float, each: float) -> str:
+    """The variant that learns most from so many pictures in so much time.
+
+    Parameters
+    ----------
+    pictures
+        To train on. Of fewer than 10,000 it is always "speednet": what more pays there has not been measured.
+    seconds
+        That training may take.
+    each
+        Seconds that a training step of "speednet" takes for each picture.
+    """
+    if pictures < MANY:
+        return "speednet"
+    epochs = seconds / (each * pictures)
+    return max((name for name in VARIANTS if epochs >= COSTS[name] * LEAST_EPOCHS[name]), key=COSTS.__getitem__)
 
 
 class Whitening(nn.Conv2d):
@@ -92,20 +159,27 @@ class Whitening(nn.Conv2d):
 
 
 class Group(nn.Module):
-    """Convolution, pooling, convolution, each with batch norm and GELU."""
+    """Convolution, pooling, convolution, each with batch norm and GELU; if ``deep``, one more, and a way around two."""
 
-    def __init__(self, inputs: int, outputs: int, *, pool: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, pool: bool, deep: bool = False) -> None:
         super().__init__()
         self.first = _identity(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))
         self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
         self.norm = _norm(outputs)
         self.second = _identity(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False))
         self.norm2 = _norm(outputs)
+        self.deep = deep
+        if deep:
+            self.third = _identity(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False))
+            self.norm3 = _norm(outputs)
 
     def forward(self, seen: Tensor) -> Tensor:
         """Half the map's side, if it pools; ``outputs`` wide."""
         seen = F.gelu(self.norm(self.pool(self.first(seen))))
-        return F.gelu(self.norm2(self.second(seen)))
+        further = self.norm2(self.second(seen))
+        if self.deep:
+            further = seen + self.norm3(self.third(F.gelu(further)))
+        return F.gelu(further)
 
 
 class Head(nn.Linear):
