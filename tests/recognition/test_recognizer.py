@@ -65,7 +65,7 @@ def test_a_picture_that_cannot_be_read_gets_a_row_with_the_reason(fitted, folder
     assert told.unknown[bad]
     good = fitted.predict(images[np.arange(len(images)) != bad])
     assert np.allclose(np.delete(told.probabilities, bad, 0), good.probabilities, atol=1e-6)
-    with pytest.raises(DataError, match="no embedding"):
+    with pytest.raises(DataError, match="cannot be read"):
         fitted.embed(images)
 
 
@@ -87,7 +87,8 @@ def test_embeddings_have_unit_length_and_cluster_by_class(fitted, digits):
 
 def test_evaluate_gives_scores_tables_and_figures(fitted, digits):
     report = fitted.evaluate(digits)
-    assert set(report.scores) == {"accuracy", "macro_f1", "calibration_error"}
+    scores = {"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "aurc", "coverage", "set_size"}
+    assert set(report.scores) == scores
     score = report.scores["accuracy"]
     assert score.low <= score.value <= score.high
     assert score.n == 160
@@ -121,6 +122,32 @@ def test_calibrate_changes_the_confidence_and_not_the_labels(folder, digits):
     assert (before.labels == after.labels).all()
     assert not np.array_equal(before.confidence, after.confidence)
     assert model.temperature_ > 0
+
+
+def test_calibrate_redoes_the_sets_and_the_unknown_and_the_card_follows(folder, digits, tmp_path):
+    model, old = load(folder), json.loads((folder / "model.json").read_text())["calibration"]
+    model.calibrate(digits[1::2]).save(tmp_path / "again")
+    new = json.loads((tmp_path / "again" / "model.json").read_text())["calibration"]
+    assert new["pictures"] == new["familiarity"]["n"] == 80
+    assert (new["set_cutoff"], new["familiarity"]) != (old["set_cutoff"], old["familiarity"])
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "All three rest on 80 pictures" in card
+    assert card.count("## What its confidence means") == 1
+    back = load(tmp_path / "again").predict(digits)
+    assert np.array_equal(back.sets, model.predict(digits).sets)
+    assert np.array_equal(back.unknown, model.predict(digits).unknown)
+
+
+def test_a_calibration_of_an_earlier_version_loads_and_promises_no_sets(folder, digits, tmp_path):
+    old = load(folder).save(tmp_path / "old")
+    facts = json.loads((old / "model.json").read_text())
+    facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "threshold")}
+    del facts["beside_sha256"]
+    (old / "model.json").write_text(json.dumps(facts))
+    told = load(old).predict(digits)
+    assert told.sets is None
+    assert told.unknown.mean() < 0.2  # by the energy
+    assert "coverage" not in load(old).evaluate(digits).scores
 
 
 def test_what_is_unlike_everything_learned_is_told_unknown(fitted, digits):

@@ -77,7 +77,22 @@ def test_one_in_fifty_falls_under_the_threshold():
 
 def test_of_few_pictures_the_threshold_lies_under_the_least():
     assert unknown.flagged(48) == 0
-    assert -0.5 < unknown.threshold(torch.linspace(0, 1, 10)) < 0
+    assert -0.5 < unknown.energy_threshold(torch.linspace(0, 1, 10)) < 0
+    assert unknown.threshold(torch.linspace(-2, -1, 10)) == pytest.approx(3 * np.log(0.02))
+    assert unknown.threshold(torch.linspace(-20, -1, 10)) == -20
+
+
+@pytest.mark.parametrize("n", [2, 5, 12, 40, 100])
+def test_however_few_were_calibrated_on_few_known_ones_are_told_unknown(n):
+    """Signs that agree in part, and are skewed, as real ones are; the mean over 200 such calibrations."""
+    draw, told = torch.Generator().manual_seed(n), []
+    for _ in range(200):
+        shared = torch.randn(n + 200, 1, generator=draw)
+        signs = torch.randn(n + 200, 3, generator=draw) + shared
+        signs[:, 2] = -signs[:, 2].exp()
+        scale = unknown.Scale.of(signs[:n])
+        told.append((scale.familiarity(signs[n:]) < scale.threshold).double().mean())
+    assert torch.stack(told).mean() < 0.06
 
 
 def test_pictures_all_alike_make_a_scale():

@@ -33,7 +33,7 @@ def calibrated(observed: Observed, images: Images, memory: Memory | None) -> Rea
         images.classes,
         several,
         first.temperature,
-        unknown.threshold(unknown.energy(logits, multi_label=several)),
+        unknown.energy_threshold(unknown.energy(logits, multi_label=several)),
         len(images),
         find(chances.numpy(), images.labels),
         tuple(calibration.label_thresholds(chances, truth).tolist()) if several else (),
@@ -61,7 +61,7 @@ def add_to(report: Report, sure: Tensor, right: Tensor, reading: Reading) -> Non
     )
     if reading.cutoff is not None:
         report.findings += [
-            f"A picture's set of labels: {coverage_promised(reading)}",
+            coverage_promised(reading),
             f"Unknown: of known pictures, {share_told_unknown(reading)} are told so.",
         ]
         report.facts |= {"temperature": reading.temperature, "labels are in the set from": reading.cutoff}
@@ -74,10 +74,10 @@ def coverage_promised(reading: Reading) -> str:
     """How often the truth is in the sets, in a sentence."""
     n, of = reading.pictures, f"{conformal.TARGET:.0%}"
     if reading.multi_label:
-        return f"On average it holds {of} or more of the labels that a picture has, as set on {n} pictures."
+        return f"On average the set holds {of} or more of the labels that a picture has, as set on {n} pictures."
     low, high = conformal.coverage_range(n)
     return (
-        f"It holds the true label of {of} of pictures like those that set it; by their count of {n}, of {low:.1%} to "
+        f"The set holds the true label of {of} of pictures like those that set it; by their count of {n}, of {low:.1%} to "
         f"{high:.1%}, and of more where the likeliest label alone is right more often."
     )
 

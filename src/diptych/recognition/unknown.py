@@ -17,6 +17,7 @@ Each sign becomes the probability that a known picture shows so little of it, an
 is a conformal one (Bates et al. 2023, "Testing for outliers with conformal p-values").
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class Scale:
     Attributes
     ----------
     centre, spread
-        Mean and deviation of each sign.
+        Mean and standard deviation of each sign.
     threshold
         A familiarity under this is told "unknown".
     n
@@ -57,19 +58,23 @@ class Scale:
     @classmethod
     def of(cls, signs: Tensor) -> "Scale":
         """The scale of (n, 3) signs."""
-        signs = signs.double()
-        centre, spread = signs.mean(0), signs.std(0, correction=0)
+        signs, n = signs.double(), len(signs)
+        centre = signs.mean(0)
+        spread = signs.std(0, correction=1) if n > 1 else centre.abs()
         spread = spread.clamp(min=1e-6 * (1 + float(centre.abs().max())))
-        made = cls(tuple(centre.tolist()), tuple(spread.tolist()), 0.0, len(signs))
-        return cls(made.centre, made.spread, threshold(made.familiarity(signs)), made.n)
+        made = cls(tuple(centre.tolist()), tuple(spread.tolist()), 0.0, n)
+        return cls(made.centre, made.spread, threshold(made.familiarity(signs)), n)
 
     def familiarity(self, signs: Tensor) -> Tensor:
-        """(N,) float64, 0 at most: Σ log Φ((sign − centre)/spread), over (N, 3) signs."""
-        return torch.special.log_ndtr(self.each(signs)).sum(1)
+        """(N,) float64, 0 at most, of (N, 3) signs; NaN where they are.
 
-    def each(self, signs: Tensor) -> Tensor:
-        """(N, 3) signs in deviations from what is usual; NaN where the signs are."""
-        return (signs.double() - torch.tensor(self.centre)) / torch.tensor(self.spread)
+        Σ log p, where p is the probability that a further known picture shows less of a sign: Student's t with n − 1
+        degrees of freedom, since centre and spread rest on n pictures (by Wallace's normal approximation, 1959).
+        """
+        free = max(1, self.n - 1)
+        off = (signs.double() - torch.tensor(self.centre)) / torch.tensor(self.spread) / (1 + 1 / self.n) ** 0.5
+        normal = off.sign() * (8 * free + 1) / (8 * free + 3) * (free * (off.square() / free).log1p()).sqrt()
+        return torch.special.log_ndtr(normal).sum(1)
 
     def json(self) -> dict[str, Any]:
         """As ``model.json`` holds it."""
@@ -98,18 +103,25 @@ def energy(logits: Tensor, *, multi_label: bool) -> Tensor:
     return F.softplus(logits).sum(1) if multi_label else logits.logsumexp(1)
 
 
-def threshold(familiarity: Tensor) -> float:
+def energy_threshold(energies: Tensor) -> float:
+    """Below this negative energy a picture is told "unknown" where nothing else is there to go by.
+
+    Of under 49 known pictures, it is where 2 % of a normal distribution with their mean and deviation would lie.
+    """
+    known = energies.double()
+    return threshold(known, float(known.mean() - NORMAL_TAIL * known.std(correction=0)))
+
+
+def threshold(familiarity: Tensor, of_few: float = len(SIGNS) * math.log(SHARE)) -> float:
     """Below this a picture is told "unknown": the k-th lowest familiarity of n known pictures.
 
     k = ⌊0.02 (n + 1)⌋, so that of further known pictures a share of k/(n + 1) falls under it, on average over such
-    sets of n. Under 49 pictures k is 0; then a normal distribution with their mean and deviation tells where
-    2 % would lie, if that is lower than all of them.
+    sets of n. Under 49 pictures k is 0; then it is ``of_few``, or lower than all of theirs: by default where the
+    familiarity of 2 % would lie if all signs always agreed, 3 log 0.02.
     """
     known = familiarity.double().sort().values
     k = flagged(len(known))
-    if k:
-        return float(known[k - 1])
-    return float(torch.minimum(known[0], known.mean() - NORMAL_TAIL * known.std(correction=0)))
+    return float(known[k - 1]) if k else min(float(known[0]), of_few)
 
 
 def flagged(n: int) -> int:
