@@ -45,7 +45,8 @@ class Cure:
     def note(self, shares: Tensor) -> str:
         """What the report tells of it."""
         scores = "; ".join(f"{name} {number(balanced)}" for name, (balanced, _) in self.tried.items())
-        found = f"The classes are uneven (1 to {float(shares.max() / shares.min()):.0f}); balanced accuracy: {scores}."
+        ratio = float(shares.max() / shares.min())
+        found = f"The classes are uneven (1 to {ratio:.0f}). Balanced accuracy on validation: {scores}."
         if self.name == AS_TRAINED:
             return f"{found} No cure did better than to leave the answers as they are."
         return (
