@@ -99,3 +99,16 @@ def test_answers_of_two_programs_are_compared(throughput: ModuleType, tmp_path: 
     assert "on 1 of 2 pictures (cat 1, dog 1)" in words
     with pytest.raises(SystemExit, match="different pictures"):
         throughput.agreement(one, {})
+
+
+def test_the_cure_of_uneven_classes_is_judged_run_by_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    imbalance = importlib.import_module("imbalance")
+    base = {"frequent": 0.9, "rare": 0.7, "chosen": "", "seconds": 9.6}
+    rows = [
+        {**base, "seed": seed, "arm": arm, "balanced_accuracy": score}
+        for seed, scores in enumerate(((0.80, 0.92), (0.86, 0.90)))
+        for arm, score in zip(("plain", "cured"), scores, strict=True)
+    ]
+    assert imbalance.table(rows)[2] == "| plain | 0 | 80.0% | 90.0% | 70.0% |  | 10 |"
+    assert imbalance.verdict(rows).endswith("+8.0 points on average, +4.0 at least (not 5 points every time).")
