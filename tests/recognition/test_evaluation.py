@@ -2,8 +2,9 @@ import numpy as np
 import torch
 
 from diptych.data.images import Images
-from diptych.recognition import evaluation
+from diptych.recognition import evaluation, networks
 from diptych.recognition.prediction import Reading
+from diptych.recognition.worst import Witness
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -88,3 +89,12 @@ def test_several_labels():
     assert [row[1] for row in report.tables["Classes"].rows] == [2, 1, 1]
     (card,) = report.cards[WORST]
     assert card.title.endswith("is cat, dog")
+
+
+def test_that_nothing_fails_more_than_by_chance_is_said_too():
+    witness = Witness(networks.build("convnet", classes=3, size=8).eval(), 8, None)
+    truth = [0, 1] * 60
+    report = evaluation.report("Judged", pictures(truth), sure_of(truth), Reading(CLASSES, False), witness)
+    (part,) = report.parts
+    assert part.findings == [evaluation.ALIKE]
+    assert part.tables["By what the pictures are like"].rows

@@ -16,6 +16,7 @@ from diptych.recognition.worst import Witness, worst
 from diptych.report import Report, Score, Table, figures
 
 FEW = 50  # pictures of a class, under which its figures are told to be rough
+ALIKE = "None of the kinds of pictures compared here fails more than the others by more than chance explains."
 CONFUSED = 3  # pairs of classes named
 CONFUSED_SHARE = 0.05  # of a class's pictures taken for another, from which the pair is named
 
@@ -45,7 +46,7 @@ def report(title: str, images: Images, logits: Tensor, reading: Reading, witness
         failing = where_it_fails(images, (right.all(1) if right.ndim == 2 else right).numpy(), witness.size)
         if failing.tables:
             made.parts.append(failing)
-            made.findings, failing.findings = failing.findings + made.findings, []
+            made.findings, failing.findings = failing.findings + made.findings, [] if failing.findings else [ALIKE]
     made.facts["pictures"] = len(images)
     return made
 

@@ -102,4 +102,4 @@ def _words(parts: list[NDArray[np.float64]]) -> list[str]:
     narrowest = min((high - low for low, high in ends if high > low), default=1.0)
     digits = max(0, -math.floor(math.log10(narrowest)))
     told = [(f"{low:,.{digits}f}", f"{high:,.{digits}f}") for low, high in ends]
-    return [low if low == high else f"{low} to {high}" for low, high in told]
+    return [low if low == high else f"{low}–{high}" for low, high in told]

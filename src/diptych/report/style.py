@@ -67,7 +67,8 @@ summary { cursor: pointer; color: var(--soft); font-size: .88rem; }
 .facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 footer { max-width: 64rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2rem) 2.5rem; color: var(--soft);
   font-size: .82rem; }
-@media (max-width: 40rem) { figure { overflow-x: auto; } figure img.svg { max-width: none; } }
+@media (max-width: 40rem) { figure { overflow-x: auto; } figure img.svg { max-width: none; }
+  .bar { width: 2.5rem; } }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --accent: #000; }
   body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } nav { display: none; }
   figure, .score, tr, .findings li { break-inside: avoid; } h2 { break-after: avoid; }
