@@ -77,8 +77,8 @@ def coverage_promised(reading: Reading) -> str:
         return f"On average the set holds {of} or more of the labels that a picture has, as set on {n} pictures."
     low, high = conformal.coverage_range(n)
     return (
-        f"The set holds the true label of {of} of pictures like those that set it; by their count of {n}, of {low:.1%} to "
-        f"{high:.1%}, and of more where the likeliest label alone is right more often."
+        f"The set holds the true label of {of} of pictures like those that set it; by their count of {n}, of "
+        f"{low:.1%} to {high:.1%}, and of more where the likeliest label alone is right more often."
     )
 
 
