@@ -158,8 +158,7 @@ def test_backbones_keep_place():
         pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
         heat = explanation.heat(network, Images.from_arrays(pixels), size, None, multi_label=False)
         assert places
-        assert heat.shape == (2, size, size)
-        assert heat.amax() == 1
+        assert (heat.amax((1, 2)) == 1).all()
 
 
 def test_an_unknown_class_is_named_with_those_there_are(taught):

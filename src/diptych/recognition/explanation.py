@@ -183,7 +183,10 @@ def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tens
     size = pictures.shape[-1:] * 2
     parts = contributions(question, pictures, places)
     grown = [F.interpolate(part.cells[:, None], size=size, mode="bilinear")[:, 0] for part in parts]
-    return torch.stack([_scaled(cells) for cells in grown]).prod(0) ** (1 / len(grown))
+    told = torch.stack([_scaled(cells) for cells in grown])
+    both = told.prod(0) ** (1 / len(told))
+    # Where the layers agree on no place, or one finds none, either alone is better than an empty map.
+    return both.where(both.amax((1, 2), keepdim=True) > 0, told.mean(0))
 
 
 def _covered(question: Question, pictures: Tensor) -> Tensor:
