@@ -1,0 +1,168 @@
+"""Photographs from scratch in equal minutes: Diptych beside fastai's resnet18, without pretrained weights, in one run.
+
+A fifth of the pictures is set aside as the test, near-duplicates on one side; both programs get the others as a folder
+of class folders and the same minutes, each in a fresh process, one after the other. Each side's test accuracy is read
+once, from the saved model, in another process.
+
+    python benchmarks/photographs_from_scratch.py folder --minutes 10
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import measure
+from classic_cnn import training_seconds
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "photographs_from_scratch"
+TEST_SHARE = 0.2
+Row = dict[str, Any]
+
+
+def split(folder: Path, target: Path, seed: int) -> tuple[Path, Path]:
+    """Folders of class folders for training and for the test, made in a process of its own; see :func:`lay_out`."""
+    program = [sys.executable, str(Path(__file__)), str(folder), "--lay-out", str(target), "--seed", str(seed)]
+    measure.run(program, {})
+    return target / "train", target / "test"
+
+
+def lay_out(folder: Path, target: Path, seed: int) -> None:
+    """Copy the pictures of ``folder`` into ``target``/train and ``target``/test."""
+    from diptych import Images  # not in the process that measures: torch comes with it
+
+    parts = Images.open(folder).split(1 - TEST_SHARE, TEST_SHARE, seed=seed)
+    for name, part in zip(("train", "test"), parts, strict=True):
+        for path, label in zip(part.paths, part.labels, strict=True):
+            place = target / name / part.classes[label]
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / path if not Path(path).is_absolute() else path, place)
+
+
+def fastai_side(train: Path, test: Path, folder: Path, minutes: float, seed: int) -> Row:
+    """Train and test fastai's resnet18."""
+    program, saved = [sys.executable, str(HERE / "fastai_resnet.py")], str(folder / "model.pkl")
+    dials = ["--minutes", str(minutes), "--seed", str(seed)]
+    fit = measure.run([*program, "fit", str(train), saved, *dials], {})
+    told = json.loads(fit.stdout.splitlines()[-1])
+    tested = json.loads(measure.run([*program, "evaluate", str(test), saved], {}).stdout.splitlines()[-1])
+    name = f"fastai resnet18, {told['epochs']} epochs"
+    return _row(name, seed, fit, told["training_seconds"], tested["hits"], tested["n"])
+
+
+def diptych_side(train: Path, test: Path, folder: Path, minutes: float, seed: int) -> Row:
+    """Train and test through the command line, as a person does."""
+    program = [sys.executable, "-m", "diptych"]
+    environment = {"XDG_CACHE_HOME": str(folder / "cache")}  # the machine's trial is part of the time
+    model = folder / "model"
+    dials = ["--network", "speednet", "--minutes", str(minutes), "--seed", str(seed)]
+    fit = measure.run([*program, "fit", "recognizer", str(train), *dials, "-o", str(model), "--json"], environment)
+    tested = json.loads(measure.run([*program, "evaluate", str(model), str(test), "--json"], environment).stdout)
+    accuracy = tested["accuracy"]
+    hits = round(accuracy["value"] * accuracy["n"])
+    return _row("Diptych speednet", seed, fit, training_seconds(model), hits, accuracy["n"])
+
+
+def _row(program: str, seed: int, fit: measure.Measured, training: float, hits: int, n: int) -> Row:
+    return {
+        "program": program,
+        "seed": seed,
+        "hits": hits,
+        "n": n,
+        "seconds": fit.seconds,
+        "training_seconds": training,
+        "peak_megabytes": fit.peak_bytes / measure.MEGABYTE,
+    }
+
+
+def measured(folder: Path, minutes: float, pairs: int) -> list[Row]:
+    """One row a run; seed and split change from pair to pair."""
+    rows = []
+    for seed in range(pairs):
+        with tempfile.TemporaryDirectory(prefix="photographs-") as place:
+            train, test = split(folder, Path(place) / "pictures", seed)
+            for side in (fastai_side, diptych_side) if seed % 2 == 0 else (diptych_side, fastai_side):
+                row = side(train, test, Path(place), minutes, seed)
+                print(f"{row['program']}: {row['hits'] / row['n']:.2%} in {row['seconds']:.1f} s", file=sys.stderr)
+                rows.append(row)
+    return rows
+
+
+def table(rows: list[Row]) -> list[str]:
+    """The runs as a Markdown table."""
+    from diptych.metrics.intervals import wilson  # torch comes with it: not before every run has been measured
+
+    columns = [
+        "program",
+        "seed",
+        "test accuracy",
+        "95 % interval",
+        "n",
+        "seconds in all",
+        "of which training",
+        "peak MB",
+    ]
+    lines = [columns, ["---"] * len(columns)]
+    for row in rows:
+        low, high = wilson(row["hits"], row["n"])
+        cells = [row["program"], str(row["seed"]), f"{row['hits'] / row['n']:.2%}", f"{low:.2%} to {high:.2%}"]
+        cells += [str(row["n"]), *(f"{row[name]:.1f}" for name in ("seconds", "training_seconds"))]
+        lines.append([*cells, f"{row['peak_megabytes']:.0f}"])
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def verdict(rows: list[Row]) -> str:
+    """Who is ahead, and by how much."""
+    ours, theirs = (
+        sum(row["hits"] for row in side) / sum(row["n"] for row in side)
+        for side in (
+            [row for row in rows if row["program"].startswith("Diptych")],
+            [row for row in rows if not row["program"].startswith("Diptych")],
+        )
+    )
+    return f"In equal minutes Diptych comes to {ours:.2%}, fastai to {theirs:.2%}: {100 * (ours - theirs):+.2f} points."
+
+
+def page(rows: list[Row], machine: dict[str, str], command: str) -> str:
+    """The results as a Markdown page."""
+    about = (
+        "The same pictures for training and for the test, the same minutes, no pretrained weights, each run in a fresh "
+        "process. Seconds in all: from the start of the process to its end with the model saved. Both keep 15 % of "
+        "the training pictures back to validate on."
+    )
+    told = [f"- {name}: {value}" for name, value in machine.items()]
+    head = ["# Photographs from scratch", "", f"    {command}", "", about, ""]
+    return "\n".join([*head, *table(rows), "", verdict(rows), "", *told, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a folder of class folders")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--pairs", type=int, default=1, help="how often both sides are run, with seeds 0, 1, …")
+    parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
+    parser.add_argument("--lay-out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.lay_out:
+        lay_out(asked.data, asked.lay_out, asked.seed)
+        return
+    rows = measured(asked.data, asked.minutes, asked.pairs)
+    machine = measure.hardware("torch", "torchvision", "fastai", "numpy")
+    command = shlex.join(["python", "benchmarks/photographs_from_scratch.py", asked.data.name])
+    command += f" --minutes {asked.minutes:g} --pairs {asked.pairs}"
+    text = page(rows, machine, command)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    kept = {"command": command, "machine": machine, "runs": rows}
+    asked.out.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
