@@ -63,7 +63,8 @@ class Memory:
         (N, k) float32 cosine similarities in -1..1, and (N, k) int64 rows of this memory.
         """
         held, k = self.embeddings.float(), min(k, len(self))
-        found = [(some.float() @ held.T).topk(k, 1) for some in embeddings.split(AT_A_TIME)]
+        parts = (embeddings[start : start + AT_A_TIME] for start in range(0, max(1, len(embeddings)), AT_A_TIME))
+        found = [(some.float() @ held.T).topk(k, 1) for some in parts]
         similarities = [values.clamp(-1, 1) for values, _ in found]
         return torch.cat(similarities), torch.cat([rows for _, rows in found])
 

@@ -58,7 +58,7 @@ def observe_in_turn(
         return torch.cat(parts, 1)
 
     for some in in_chunks(network, look, images, size, title):
-        yield Observed(*some.split(widths, 1))
+        yield Observed(*torch.split(some, widths, 1))
 
 
 def slopes(images: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class Scale:
         free = max(1, self.n - 1)
         off = (signs.double() - torch.tensor(self.centre)) / torch.tensor(self.spread) / (1 + 1 / self.n) ** 0.5
         normal = off.sign() * (8 * free + 1) / (8 * free + 3) * (free * (off.square() / free).log1p()).sqrt()
-        return torch.special.log_ndtr(normal).sum(1)
+        chance: Tensor = torch.special.log_ndtr(normal).sum(1)
+        return chance
 
     def json(self) -> dict[str, Any]:
         """As ``model.json`` holds it."""
@@ -131,7 +132,8 @@ def flagged(n: int) -> int:
 
 def _nearness(features: Tensor, memory: Memory) -> Tensor:
     similarities, _ = memory.nearest(F.normalize(features, dim=1), NEIGHBOURS)
-    return similarities.mean(1) * features.norm(dim=1)
+    near: Tensor = similarities.mean(1) * torch.linalg.vector_norm(features, dim=1)
+    return near
 
 
 def usual_detail(memory: Memory) -> tuple[Tensor, Tensor]:
@@ -147,4 +149,5 @@ def _detail(observed: Observed, memory: Memory) -> Tensor:
     centre, covariance = usual_detail(memory)
     off = observed.slopes.double() - centre
     squared = (off @ torch.linalg.inv(covariance) * off).sum(1)
-    return -squared.clamp(min=0).pow(1 / 3).float()
+    alike: Tensor = -squared.clamp(min=0).pow(1 / 3)
+    return alike.float()

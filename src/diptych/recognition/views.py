@@ -89,7 +89,7 @@ class Views:
             rows = (margins(logits, several=self.several) < self.threshold).nonzero().flatten()
             if len(rows):
                 told = both(self.looks(pictures[rows]))[0]
-                logits = logits.index_copy(0, rows, told.unflatten(0, (self.count, -1)).mean(0))
+                logits = logits.index_copy(0, rows, torch.unflatten(told, 0, (self.count, -1)).mean(0))
             return logits, features
 
         return ask
@@ -99,7 +99,7 @@ class Views:
 
         def ask(pictures: Tensor) -> tuple[Tensor, Tensor]:
             told, seen = both(self.looks(pictures))
-            told, seen = told.unflatten(0, (self.count, -1)), seen.unflatten(0, (self.count, -1))
+            told, seen = (torch.unflatten(some, 0, (self.count, -1)) for some in (told, seen))
             doubtful = margins(told[0], several=self.several) < self.threshold
             return torch.where(doubtful[:, None], told.mean(0), told[0]), seen[0]
 

@@ -26,7 +26,8 @@ COMPARED = 4  # pictures that the critic compares with each other
 def _unit(features: Tensor) -> Tensor:
     """Scale the channels of every cell to a mean square of one (Karras et al. 2018, section 4.2)."""
     norm = torch.linalg.vector_norm(features, dim=1, keepdim=True, dtype=torch.float32)
-    return features * (features.shape[1] ** 0.5 / (norm + 1e-2)).to(features.dtype)
+    scaled: Tensor = features * (features.shape[1] ** 0.5 / (norm + 1e-2)).to(features.dtype)
+    return scaled
 
 
 class Generator(nn.Module):
