@@ -20,7 +20,7 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     the errors are spread evenly, so that their order does not matter.
     """
     n = len(confidence)
-    _, place, counts = torch.unique(-confidence.double(), return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
+    _, place, counts = torch.unique(-confidence.double(), return_inverse=True, return_counts=True)
     wrong = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, place, (~right.bool()).double())
     rate = (wrong / counts).repeat_interleave(counts)
     kept = torch.arange(1, n + 1, dtype=torch.float64)
