@@ -126,7 +126,7 @@ def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
 def _bytes(whole: "ModelProto") -> bytes:
     if whole.ByteSize() > LARGEST_BYTES:
         raise UsageError("This network is too large for one ONNX file (2 GB). Choose a smaller one, or try --int8.")
-    return whole.SerializeToString()
+    return bytes(whole.SerializeToString())
 
 
 def _written(whole: "ModelProto", target: Path, facts: dict[str, Any], found: Parity) -> Portable:

@@ -32,9 +32,9 @@ def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> tup
     if check is not None:
         images = check if isinstance(check, Images) else Images.open(check)
         return _some(images), "of the pictures given", True
-    images = _found(recognizer.validated_on() + list(recognizer.memory_.paths if recognizer.memory_ else ()))
-    if images is not None and len(images) >= ENOUGH:
-        return images, "of the pictures that the model was fitted and validated on", True
+    found = _found(recognizer.validated_on() + list(recognizer.memory_.paths if recognizer.memory_ else ()))
+    if found is not None and len(found) >= ENOUGH:
+        return found, "of the pictures that the model was fitted and validated on", True
     return made(recognizer.size_), "made pictures, since no real ones were at hand", False
 
 
