@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -112,3 +113,63 @@ def test_the_cure_of_uneven_classes_is_judged_run_by_run(monkeypatch: pytest.Mon
     ]
     assert imbalance.table(rows)[2] == "| plain | 0 | 80.0% | 90.0% | 70.0% |  | 10 |"
     assert imbalance.verdict(rows).endswith("+8.0 points on average, +4.0 at least (not 5 points every time).")
+
+
+@pytest.fixture
+def cifar10(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("cifar10_recognition")
+
+
+@pytest.fixture
+def photographs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("photographs_from_scratch")
+
+
+def _row(part: str, program: str, hits: int, seconds: float) -> dict[str, object]:
+    same = {"n": 1000, "validation": None, "training_seconds": seconds / 2, "peak_megabytes": 900.0}
+    return {"part": part, "program": program, "hits": hits, "seconds": seconds, **same}
+
+
+def test_parts_left_out_keep_their_rows_and_each_has_a_sentence(cifar10: ModuleType) -> None:
+    old = [_row("quick", "Keras, 10 epochs", 670, 136.0), _row("92", "Diptych", 900, 2000.0)]
+    new = [_row("quick", "Keras, 10 epochs", 671, 160.0), _row("quick", "Diptych a", 690, 16.0)]
+    rows = cifar10.together(old, new)
+    assert [row["hits"] for row in rows] == [671, 690, 900]
+    quick, last = cifar10.verdicts(rows)
+    assert quick.endswith(
+        "It came to 69.00% after 16 s; Keras, 10 epochs to 67.10% after 160 s, so that Diptych takes 1/10.0 of the "
+        "time (of training alone 1/10.0)."
+    )
+    assert last.endswith("It came to 90.00% after 2000 s.")
+    assert cifar10.table(rows)[2].startswith("| quick | Keras, 10 epochs |  | 67.10% |")
+
+
+def test_a_rehearsal_cuts_the_length_alone(cifar10: ModuleType) -> None:
+    assert cifar10.shared(cifar10.PARTS["86"].dials, 0.1) == ["--network", "speednet", "--minutes", "0.38"]
+
+
+def test_a_peer_is_given_the_files_and_its_last_line_is_read(cifar10: ModuleType, tmp_path: Path) -> None:
+    peer = tmp_path / "peer.py"
+    peer.write_text("import sys; print('begun'); print('{\"hits\": %d, \"n\": 9}' % len(sys.argv[1:]))")
+    row = cifar10.peer_row(f"{sys.executable} {peer}", tmp_path / "a", tmp_path / "b")
+    assert (row["hits"], row["n"], row["training_seconds"]) == (2, 9, None)
+
+
+def test_photographs_are_split_once_and_every_one_is_there(photographs: ModuleType, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = draw.integers(0, 256, (24, 20, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "all" / name / f"{i}.png")
+    photographs.lay_out(tmp_path / "all", tmp_path / "parts", 0)
+    found = [path.relative_to(tmp_path / "parts") for path in sorted((tmp_path / "parts").rglob("*.png"))]
+    assert len(found) == len({path.parts[1:] for path in found}) == 40
+    assert sum(path.parts[0] == "test" for path in found) == 8
+
+
+def test_whoever_is_ahead_is_said_so(photographs: ModuleType) -> None:
+    rows = [{"program": "fastai resnet18", "hits": 78, "n": 100}, {"program": "Diptych speednet", "hits": 89, "n": 100}]
+    assert photographs.verdict(rows) == "In equal minutes Diptych comes to 89.00%, fastai to 78.00%: +11.00 points."
