@@ -3,6 +3,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from diptych.metrics import selection
+from diptych.metrics.intervals import bootstrap
 
 
 def drawn(n: int, shift: float, seed: int):
@@ -42,3 +43,12 @@ def test_where_nothing_is_confused_the_interval_is_that_of_as_many_pictures():
     assert high == 1
     assert 0.6 < low < 0.8  # Wilson's of 10 in 10
     assert selection.auroc_interval(torch.ones(1), torch.zeros(1))[0] < 0.5
+
+
+def test_the_interval_of_the_area_is_that_of_resampling_the_score_itself():
+    torch.manual_seed(0)
+    confidence = torch.rand(400)
+    right = torch.rand(400) < confidence
+    score = selection.area_under_risk_coverage
+    expected = bootstrap(lambda rows: score(confidence[rows], right[rows]), 400)
+    assert selection.aurc_interval(confidence, right) == pytest.approx(expected, abs=2e-3)

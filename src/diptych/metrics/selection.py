@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from diptych.metrics.intervals import wilson
+from diptych.metrics.intervals import bootstrap, wilson
 
 
 def risk_coverage(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,9 +20,9 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     the errors are spread evenly, so that their order does not matter.
     """
     n = len(confidence)
-    _, place, counts = torch.unique(-confidence.double(), return_inverse=True, return_counts=True)
-    wrong = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, place, (~right.bool()).double())
-    rate = (wrong / counts).repeat_interleave(counts)
+    place = torch.unique(-confidence.double(), return_inverse=True)[1]
+    counts = place.bincount()
+    rate = (place.bincount(weights=(~right.bool()).double()) / counts).repeat_interleave(counts)
     kept = torch.arange(1, n + 1, dtype=torch.float64)
     return kept / n, rate.cumsum(0) / kept
 
@@ -30,6 +30,16 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 def area_under_risk_coverage(confidence: Tensor, right: Tensor) -> float:
     """AURC: the mean risk over all coverages (Geifman & El-Yaniv 2017), 0..1, the lower the better."""
     return float(risk_coverage(confidence, right)[1].mean())
+
+
+def aurc_interval(confidence: Tensor, right: Tensor) -> tuple[float, float]:
+    """The 95 % interval of :func:`area_under_risk_coverage`, by :func:`bootstrap`.
+
+    Sorted once: a resample of rows that are in order is sorted by their numbers.
+    """
+    wrong = (~right.bool()).double()[(-confidence.double()).argsort(stable=True)]
+    kept = torch.arange(1, len(wrong) + 1, dtype=torch.float64)
+    return bootstrap(lambda rows: float((wrong[rows.sort().values].cumsum(0) / kept).mean()), len(wrong))
 
 
 def auroc(known: Tensor, unknown: Tensor) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.metrics.intervals import bootstrap, wilson
-from diptych.metrics.selection import area_under_risk_coverage, risk_coverage
+from diptych.metrics.selection import area_under_risk_coverage, aurc_interval, risk_coverage
 from diptych.recognition import calibration, conformal, preparation, unknown
 from diptych.recognition.memory import Memory
 from diptych.recognition.observed import Observed
@@ -54,7 +54,8 @@ def add_to(report: Report, sure: Tensor, right: Tensor, reading: Reading) -> Non
     )
     if right.ndim == 2:  # a picture is as sure as its least sure label, and right where all are
         sure, right = sure.amin(1), right.all(1)
-    report.scores["aurc"] = resampled(lambda rows: area_under_risk_coverage(sure[rows], right[rows]), len(sure))
+    low, high = aurc_interval(sure, right)
+    report.scores["aurc"] = Score(area_under_risk_coverage(sure, right), max(0.0, low), min(1.0, high), len(sure))
     curve = risk_coverage(sure, right)
     report.figures["Risk and coverage: the share wrong among the surest answers"] = figures.risk_coverage(
         *(values.numpy() for values in curve)
