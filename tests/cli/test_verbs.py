@@ -64,7 +64,7 @@ def test_predict_and_evaluate(
         str(path) for path in (one, bad, flat / "1.png", flat / "2.png", gone, one)
     ]
     good = rows.lines[0]
-    assert good.keys() == {"path", "label", "confidence", "probabilities", "unknown"}
+    assert good.keys() == {"path", "label", "confidence", "probabilities", "unknown", "set"}
     assert good["probabilities"].keys() == {"red", "green"}
     assert sum(good["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert good["label"] == max(good["probabilities"], key=good["probabilities"].get)

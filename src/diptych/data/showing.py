@@ -40,14 +40,16 @@ def figures(found: Inspection) -> dict[str, bytes]:
     images, made = found.images, {}
     if len(images.classes) > 1:
         made["Pictures of each class"] = bars(images.counts())
+    errors = images.known_errors()
     for kind in KINDS:
-        problems = found.of(kind)
-        if problems and kind != "unreadable":
+        problems = [problem for problem in found.of(kind) if problem.row not in errors]
+        if problems:
             made[_TITLES.get(kind, kind.capitalize())] = _drawn(images, kind, problems)
     if any(len(pairs) for pairs in found.leaks.values()):
         for name, pairs in found.leaks.items():
             made[f"Copies across {name}s"] = _side_by_side(images, pairs.tolist(), images.groups[name])
     good = images.dimensions()[:, 0] > 0
+    good[list(errors)] = False  # a header may be whole where the rest is not
     rows = [("Pictures", np.flatnonzero(good))] if not images.classes else _by_class(images, good)
     for name, members in rows[:_GRID_CLASSES]:
         if len(members):
