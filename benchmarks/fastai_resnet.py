@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fastai.callback import progress, schedule  # noqa: F401 - they give the learner its bar and its one-cycle
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import get_image_files
 from fastai.learner import Learner, load_learner
@@ -65,7 +66,7 @@ def epoch_seconds(folder: Path, seed: int) -> float:
 
 
 def fit(folder: Path, saved: Path, minutes: float, seed: int, started: float) -> dict[str, Any]:
-    """Train for as many epochs as the time holds and save; the first epoch of a learner is not repeated."""
+    """Train for as many epochs as the time holds, and save."""
     set_seed(seed)
     each = epoch_seconds(folder, seed) * (1 + HELD_OUT / 3)  # the held-out pictures are looked at, not learned
     left = 60 * minutes - (time.perf_counter() - started) - LAST_SECONDS
