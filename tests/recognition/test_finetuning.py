@@ -91,7 +91,9 @@ def test_several_labels_are_probed_too(files):
 
 def asked(files, training, **given):
     network = networks.build(f"timm:test_vit@{files}", classes=3, size=32)
-    return probe.probe(network, training, pictures(24, 1), 32, **{"until": float("inf"), "folder": None, **given})
+    return probe.probe(
+        network, training, pictures(24, 1), 32, **{"each": 0.01, "until": float("inf"), "folder": None, **given}
+    )
 
 
 def test_without_time_the_probe_sees_every_class_at_least(files):

@@ -65,10 +65,18 @@ def learn(job: Job) -> Learned:
 
 def _probed(job: Job) -> Probe:
     """Find the probe, and give the network its last layer."""
-    until = math.inf
-    if job.budget.minutes is not None:
-        until = job.budget.started + min(PROBE_SECONDS, PROBE_SHARE * job.budget.seconds)
-    found = probe(job.network, job.training, job.validation, job.chosen.size, until=until, folder=job.folder)
+    until, budget = math.inf, job.budget
+    if budget.minutes is not None:
+        until = budget.started + min(PROBE_SECONDS, PROBE_SHARE * budget.seconds)
+    found = probe(
+        job.network,
+        job.training,
+        job.validation,
+        job.chosen.size,
+        each=budget.each,
+        until=until,
+        folder=job.folder,
+    )
     job.network.set_head(found.head.weight, found.head.bias)
     return found
 

@@ -30,9 +30,9 @@ from diptych.report import Report, Table, figures
 log = logging.getLogger("diptych")
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
 MEMORY_SHARE = 0.05  # of a time budget at most goes into remembering training pictures,
-LEAST_REMEMBERED = 200  # but so many are remembered
+LEAST_REMEMBERED = 100  # but so many are remembered
 VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # at most, for one look at the validation pictures,
-LEAST_JUDGED = 200  # but at so many
+LEAST_JUDGED = 100  # but at so many
 VIEWS_SHARE = 0.05  # at most, for finding out whether looking again at doubtful pictures pays
 
 

@@ -26,7 +26,8 @@ from diptych.recognition.observed import Observed, observe
 log = logging.getLogger("diptych")
 AT_A_TIME = 64  # pictures looked at between two looks at the clock
 TRIED = {"cpu": 8, "mps": 64, "cuda": 64}  # pictures in the machine's trial
-WORTH_A_TRIAL = 500  # pictures; fewer are seen before a trial would be over
+WORTH_A_TRIAL = 640  # pictures; a trial costs a quarter of these
+FITTING_SECONDS = 5.0  # for the last layer, of a time budget
 FILE = "probe.safetensors"  # in the run's checkpoint folder
 
 
@@ -40,12 +41,21 @@ class Probe:
 
 
 def probe(
-    network: Network, training: Images, validation: Images, size: int, *, until: float, folder: Path | None
+    network: Network,
+    training: Images,
+    validation: Images,
+    size: int,
+    *,
+    each: float,
+    until: float,
+    folder: Path | None,
 ) -> Probe:
     """Fit a last layer to what the network sees, the network itself left as it is.
 
     Parameters
     ----------
+    each
+        About the seconds that the network takes to look at a picture.
     until
         ``time.monotonic()`` after which no further picture is looked at; those seen until then are spread evenly over
         the classes.
@@ -57,11 +67,12 @@ def probe(
     if group.agree([held is not None])[0] and held is not None:
         return held
     seen = observe(network, validation, size, title="Probing")
-    features, rows = _features(network, training, size, until, group)
+    features, rows = _features(network, training, size, each, until, group)
     where = group.device
     learn = Lesson(features.to(where), label_tensor(training)[rows].to(where))
     check = Lesson(seen.features.to(where), label_tensor(validation).to(where))
-    head = fit(learn, check, len(training.classes), until=max(until, time.monotonic()))
+    enough = max(until, time.monotonic()) + FITTING_SECONDS  # for ever, if nothing hurries
+    head = fit(learn, check, len(training.classes), until=enough)
     head = Head(head.weight.cpu(), head.bias.cpu(), head.penalty)
     made = Probe(head, replace(seen, logits=head.logits(seen.features)), len(rows))
     if folder and group.leader:
@@ -82,11 +93,13 @@ def evenly(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _features(
-    network: Network, images: Images, size: int, until: float, group: Group
+    network: Network, images: Images, size: int, each: float, until: float, group: Group
 ) -> tuple[Tensor, NDArray[np.int64]]:
     """(n, D) features, and the rows they are of: as many as the time allows, at least one round."""
     rows = evenly(images.labels)
-    on = _machine(network, images, size, group)
+    affordable = min(len(rows), (until - time.monotonic()) / each)
+    worth = group.agree([affordable > WORTH_A_TRIAL])[0]
+    on = _machine(network, images, size, group) if worth else Machine(group.device)
     on.prepare([network], [])
     network.eval()
     told: list[Tensor] = []
@@ -109,9 +122,7 @@ def _look(network: Network, on: Machine, pixels: Tensor) -> Tensor:
 def _machine(network: Network, images: Images, size: int, group: Group) -> Machine:
     """The machine on which the network looks at pictures fastest."""
     where = group.device
-    few = images[: TRIED[where.type]].pixels(size) if len(images) > WORTH_A_TRIAL else None
-    if few is None:
-        return Machine(where)
+    few = images[: TRIED[where.type]].pixels(size)
 
     def step(on: Machine) -> None:
         on.prepare([network], [])
