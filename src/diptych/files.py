@@ -5,10 +5,11 @@ import secrets
 from pathlib import Path
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
     """Write ``data`` so that ``path`` holds, at every moment and after a power cut, the old bytes or the new.
 
-    Folders that are missing are made.
+    Folders that are missing are made. Unless ``synced``, the disk is not waited for: a kill does no harm then, and
+    a power cut may.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{secrets.token_hex(6)}.draft")
@@ -16,12 +17,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         with draft.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from diptych.data.images import Images
 from tests.cli.conftest import Done, Terminal, folder
 
 SCORE = {"value", "low", "high", "n"}
@@ -99,10 +98,13 @@ def test_predict_and_evaluate(
 
 def test_sample(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path) -> None:
     model = fitted[0] / "gan"
-    varied, one, fewer, unknown, recognizer = diptych.several(
+    varied, one, more, another, later, table, unknown, recognizer = diptych.several(
         ["sample", model, "-n", 12, "--seed", 3, "-o", tmp_path / "varied", "--json"],
+        ["sample", model, "-n", 3, "--label", "red", "-o", tmp_path / "one"],
         ["sample", model, "-n", 5, "--label", "red", "-o", tmp_path / "one"],
-        ["sample", model, "-n", 2, "--label", "red", "--seed", 3, "-o", tmp_path / "one"],
+        ["sample", model, "-n", 5, "--label", "red", "--seed", 3, "-o", tmp_path / "one"],
+        ["sample", model, "-n", 2, "--label", "red", "--seed", 3, "-o", tmp_path / "later"],
+        ["sample", model, "-n", 12, "--seed", 3, "-o", tmp_path / "made.parquet", "--json"],
         ["sample", model, "--label", "blue", "-o", tmp_path / "none"],
         ["sample", fitted[0] / "recognizer", "-o", tmp_path / "none"],
     )
@@ -111,14 +113,19 @@ def test_sample(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Pa
     files = sorted((tmp_path / "varied").glob("*/*.png"), key=lambda path: path.name)
     assert [path.name for path in files] == [f"{i:06d}.png" for i in range(12)]
     assert {path.parent.name for path in files} == {"red", "green"}
-    assert (one.code, fewer.code) == (0, 0)
+    assert (one.code, more.code, another.code, later.code) == (0, 0, 2, 0)
     assert str(tmp_path / "one") in one.out
-    assert {path.name for path in (tmp_path / "one").iterdir()} == {*(f"{i:06d}.png" for i in range(5)), "grid.png"}
-    assert "3 other pictures" in fewer.err
+    names = {path.name for path in (tmp_path / "one").glob("*.png")}
+    assert names == {*(f"{i:06d}.png" for i in range(5)), "grid.png"}
+    assert "3 of the 5 pictures were there" in more.err
+    assert "seed 0 there, 3 here" in another.err
     # Seed 3 begins where the fourth picture of seed 0 was.
-    assert np.array_equal(
-        np.asarray(Image.open(tmp_path / "one" / "000000.png")), np.asarray(Image.open(tmp_path / "one" / "000003.png"))
-    )
+    fourth = (tmp_path / "one" / "000003.png").read_bytes()
+    assert (tmp_path / "later" / "000000.png").read_bytes() == fourth
+    assert (table.json["pictures"], Path(table.json["grid"]).exists()) == (12, True)
+    folder, file = (Images.open(tmp_path / name) for name in ("varied", "made.parquet"))
+    assert (folder.pixels(16) == file.pixels(16)).all()
+    assert set(folder.origins) == set(file.origins) == {"synthetic"}
     assert unknown.code == 2
     assert "red" in unknown.err
     assert recognizer.code == 3

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from diptych.engine import checkpoint, machine
 from diptych.engine.loop import Run
 from diptych.errors import UsageError
 from diptych.progress import Bar
-from diptych.synthesis import preparation
+from diptych.synthesis import preparation, series
 from diptych.synthesis.choices import Choices, length, recipe
 from diptych.synthesis.model import Label, Model
 from diptych.synthesis.papers import papers_of
@@ -85,7 +85,7 @@ class Synthesizer(Model):
         self._train(prepared, choices, settings, folder, started)
         return self
 
-    def sample(self, n: int, *, label: Label | None = None, seed: int = 0) -> Images:
+    def sample(self, n: int, *, label: Label | None = None, seed: int = 0, into: str | Path | None = None) -> Images:
         """Make ``n`` pictures; picture i depends on ``seed + i`` and its label only, to the bit.
 
         Parameters
@@ -93,22 +93,33 @@ class Synthesizer(Model):
         label
             A class by name, or by its number in ``classes_``. None: drawn for each picture, by its seed, as
             often as the class was among the training pictures.
+        into
+            A folder that they are written to as they are made, in bounded memory for any number of them; or an
+            .npz or .parquet file. The same call continues one that was killed, and a larger ``n`` adds to it.
+            None: they are kept in memory.
 
         Returns
         -------
         Images
             Of origin "synthetic", labelled if the model is conditional.
+
+        Raises
+        ------
+        UsageError
+            There is no such class, or the folder holds something else.
         """
-        self._fitted()
-        if n < 1 or not 0 <= seed < LARGEST_SEED:
-            raise UsageError(
-                f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
-            )
-        seeds = list(range(seed, seed + n))
-        labels = self._labels(seeds, label)
+        self._check_request(n, seed)
+        if into is not None:
+            return series.into(self, n, label, seed, Path(into))
         with Bar("Sampling", n) as bar:
-            pixels = self._pictures(seeds, labels, bar)
-        return self._images(pixels, labels, [f"{self.kind}#{s}" for s in seeds])
+            return self._made(range(seed, seed + n), label, bar)
+
+    def stream(self, n: int, *, label: Label | None = None, seed: int = 0) -> Iterator[Images]:
+        """The pictures of :meth:`sample` some hundreds at a time, in order: constant memory for any number of them."""
+        self._check_request(n, seed)
+        with Bar("Sampling", n) as bar:
+            for start in range(seed, seed + n, series.BLOCK):
+                yield self._made(range(start, min(start + series.BLOCK, seed + n)), label, bar)
 
     def encode(self, images: Images) -> Tensor:
         """The latents (N, D) of pictures, of which :meth:`decode` makes them again, nearly.
@@ -227,6 +238,17 @@ class Synthesizer(Model):
                 raise UsageError(f"{name} must be above 0, not {value}.")
         if self.size is not None:
             preparation.checked_size(self.size)
+
+    def _made(self, seeds: range, label: Label | None, bar: Bar) -> Images:
+        labels = self._labels(seeds, label)
+        return self._images(self._pictures(seeds, labels, bar), labels, [f"{self.kind}#{s}" for s in seeds])
+
+    def _check_request(self, n: int, seed: int) -> None:
+        self._fitted()
+        if n < 1 or not 0 <= seed < LARGEST_SEED:
+            raise UsageError(
+                f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
+            )
 
     def _held_out_scores(self, prepared: Prepared) -> dict[str, float]:
         if prepared.held is None:
