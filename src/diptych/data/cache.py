@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -28,13 +28,16 @@ Pixels = NDArray[np.uint8]
 CHUNK = 64
 #: Sizes that are kept at a time: the one that is trained on and the thumbnails that find near-duplicates.
 _KEPT_SIZES = 2
+#: Bytes of a file up to which decoding is mostly Python: of two threads each would wait for the other.
+_TINY = 4096
+_WEIGHED = 32  # files that tell whether most are tiny
 _UNKNOWN, _GOOD, _BAD = 0, 1, 2
 
 
 @contextmanager
-def pool() -> Iterator[ThreadPoolExecutor]:
+def pool(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """A thread pool that drops what has not begun when its user leaves early (Ctrl-C, an error)."""
-    executor = ThreadPoolExecutor(workers(), thread_name_prefix="diptych-decode")
+    executor = ThreadPoolExecutor(threads or workers(), thread_name_prefix="diptych-decode")
     try:
         yield executor
     finally:
@@ -185,9 +188,18 @@ class Decoded:
                     out[i] = pixels.transpose(2, 0, 1)
             return len(chunk)
 
-        with quiet(), pool() as executor:
+        with quiet(), pool(1 if self._tiny(rows) else None) as executor:
             for done in in_turn(executor, work, iter(range(0, len(rows), CHUNK)), ahead=4 * workers()):
                 advance(done)
+
+    def _tiny(self, rows: Rows) -> bool:
+        """Whether most of these pictures are so small that one thread decodes them sooner than two."""
+        tried, bytes_each = rows[:: max(1, len(rows) // _WEIGHED)], []
+        for row in tried.tolist():
+            with suppress(PictureError):
+                content = self._source.read(row)
+                bytes_each.append(content.nbytes if isinstance(content, np.ndarray) else len(content))
+        return bool(bytes_each) and float(np.median(bytes_each)) <= _TINY
 
 
 def in_turn(

@@ -69,7 +69,7 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
             for name in wanted:
                 schema.field(name)
         images = _pictures(files, names, image, schemas)
-        tables = [_read(files, name, lambda file: pq().read_table(file, columns=wanted)) for name in names]
+        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=wanted)) for name in names]
         labels, classes = _labels(tables, label)
         groups = {name: _column(tables, name) for name in wanted if name != label}
     except (KeyError, pa.ArrowException) as error:
@@ -122,7 +122,7 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
     if any(schema.field(column).type != kind for schema in schemas):
         raise KeyError(column)
     if sum(files.size(name) for name in names) <= free_bytes() // 4:
-        tables = [_read(files, name, lambda file: pq().read_table(file, columns=[column])) for name in names]
+        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=[column])) for name in names]
         return pa.chunked_array([chunk for table in tables for chunk in table[column].chunks], kind)
     schema = pa.schema([pa.field(column, kind)])
     with tempfile.TemporaryDirectory() as folder:  # the mapping keeps the file's contents when its name is gone
