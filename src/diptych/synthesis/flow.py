@@ -155,6 +155,12 @@ class Flow(Synthesizer):
         self.guidance = guidance
         self.steps = steps
 
+    @property
+    def calls(self) -> int:
+        """How often the network is run for one picture that is sampled; twice a call where its class is pushed to."""
+        self._fitted()
+        return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
+
     def _check(self) -> None:
         super()._check()
         if self.steps < 1 or self.guidance < 0:

@@ -66,6 +66,11 @@ class Model(ABC):
         told = {k: v for k, v in self._parameters().items() if v != usual[k].default}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in told.items())})"
 
+    @property
+    def calls(self) -> int:
+        """How often a network is run for one picture that is sampled."""
+        return 1
+
     # What a method supplies.
 
     @abstractmethod
