@@ -18,7 +18,7 @@ def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Te
 
     Notes
     -----
-    Of independent ones it is not 0 but about (bins − 1)·(values − 1) / 2N, since N pictures never fill the table evenly.
+    Of independent ones it is not 0 but about (bins − 1)·(values − 1) / 2N: N pictures never fill the table evenly.
     """
     cut = [torch.unique(_binned(column, bins), return_inverse=True)[1] for column in latents.double().T]
     told = [torch.unique(column, return_inverse=True)[1] for column in factors.T]
