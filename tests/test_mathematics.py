@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from diptych.recognition.networks import convnet
 from diptych.recognition.networks.convnet import ConvNet
-from diptych.recognition.networks.pooling import MaxPool
 from diptych.recognition.training import Classification
 
 
@@ -63,7 +62,7 @@ def test_the_classic_network_has_122570_parameters() -> None:
 
 
 def test_max_pooling_takes_the_window_at_i_s_plus_u() -> None:
-    layer = first(ConvNet(10, 32), MaxPool)
+    layer = first(ConvNet(10, 32), nn.MaxPool2d)
     features = torch.randn(2, 3, 13, 13)
     torch.testing.assert_close(layer(features), pooled(features, k=2, s=2))
     rising = torch.arange(13.0).expand(1, 1, 13, 13)  # the largest of window j is its last column, j·s + k - 1

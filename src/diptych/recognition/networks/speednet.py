@@ -30,7 +30,6 @@ from torch.nn import functional as F
 
 from diptych.data.transforms import Augment
 from diptych.recognition.networks.network import PHOTOGRAPH, Network, Training, augmentation
-from diptych.recognition.networks.pooling import MaxPool
 
 MAP = 48  # px: the largest first map, beyond which the stride grows
 WIDEST_END = 7
@@ -165,7 +164,7 @@ class Group(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, pool: bool, deep: bool = False) -> None:
         super().__init__()
         self.first = _identity(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))
-        self.pool = MaxPool() if pool else nn.Identity()
+        self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
         self.norm = _norm(outputs)
         self.second = _identity(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False))
         self.norm2 = _norm(outputs)
