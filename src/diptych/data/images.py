@@ -15,7 +15,7 @@ from diptych.data import machine, reading
 from diptych.data.decode import Geometry
 from diptych.data.sources import Source, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
-from diptych.data.sources.base import several
+from diptych.data.sources.base import ORIGINS, several
 from diptych.data.sources.files import LocalFiles
 from diptych.errors import DataError, PictureError
 
@@ -39,7 +39,7 @@ class Images:
     groups
         Further columns about the pictures, (N,) each, by name.
     origins
-        (N,) "real" or "synthetic".
+        (N,) "real", "synthetic" (made by a model), or "composite" (part real and part made).
     paths
         (N,) a name for each picture: its path, "pets.parquet#17", "digits#3", "array#5". Safe to print.
     skipped
@@ -126,7 +126,7 @@ class Images:
         groups
             Columns (N,) by name.
         origins
-            "real", "synthetic", or one of them for each picture. None: real.
+            "real", "synthetic", "composite", or one of them for each picture. None: real.
         paths
             A name for each picture. None: "array#0", "array#1", …
 
@@ -332,8 +332,8 @@ class Images:
 def _of(source: Source) -> Images:
     rows, n = source.rows, len(source)
     origins = np.full(n, "real") if rows.origins is None else np.asarray(rows.origins, dtype=np.str_)
-    if not set(np.unique(origins).tolist()) <= {"real", "synthetic"}:
-        raise DataError('The origin of a picture is "real" or "synthetic".')
+    if not set(np.unique(origins).tolist()) <= set(ORIGINS):
+        raise DataError('The origin of a picture is "real", "synthetic" or "composite".')
     about = {
         "classes": rows.classes,
         "labels": rows.labels,

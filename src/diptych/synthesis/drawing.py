@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+LARGEST_SEED = 2**62
 Draw = Callable[[Tensor, Tensor], Tensor]
 
 

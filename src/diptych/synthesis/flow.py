@@ -1,16 +1,20 @@
 """Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych.data.transforms import to_float
+from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis.editing.carrying import ahead, filled, noise_of, part_of_the_way
+from diptych.synthesis.editing.latents import orthonormal, principal
 from diptych.synthesis.networks.unet import UNet
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
@@ -196,18 +200,44 @@ class Flow(Synthesizer):
 
     def _carried(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float) -> Tensor:
         field = guided(velocity_of(modules["network"]), labels, guidance)
-        *times, end = even_times(self.steps)
-        x = heun(field, noise.reshape(-1, 3, self.size_, self.size_), torch.stack(times))
-        # The last step goes straight to the picture expected: at time 1 no noise is left to tell the way from.
-        pictures: Tensor = x + (end - times[-1]) * field(x, times[-1])
-        return pictures
+        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        times = even_times(self.steps, reverse=True)[1:]
+        return self._back(pixels, labels, even_times(self.steps, reverse=True)).flatten(1)
+
+    def _back(self, pixels: Tensor, labels: Tensor, times: Tensor) -> Tensor:
+        """Pictures carried back from time 1 to where the times end."""
+        times = times[1:]
         # Back from where the last step began; the noise that is there is the same for every picture.
         noise = torch.randn(1, *pixels.shape[1:], generator=torch.Generator().manual_seed(0)).to(pixels.device)
         x = on_path(noise, to_float(pixels), times[:1].to(pixels.device))
-        return heun(guided(velocity_of(self.modules_["network"]), labels, 1.0), x, times).flatten(1)
+        return heun(guided(velocity_of(self.modules_["network"]), labels, 1.0), x, times)
+
+    def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
+        field = guided(velocity_of(self.modules_["network"]), labels, self.guidance)
+        noise = noise_of(seeds, pictures.shape[1:], pictures.device)
+        return filled(field, pictures, hole, even_times(self.steps), noise)
+
+    def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
+        """The principal components of what is made.
+
+        Where the pictures are normal, the flow takes each component of the noise to the same component of the picture.
+        """
+        _, made = self._some_made(labels)
+        return orthonormal(principal(made, count) @ made.flatten(1))
+
+    def _restyled(
+        self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
+    ) -> Tensor:
+        """Back towards noise with their own class, as far as ``strength``, and ahead with the other, guided."""
+        times = part_of_the_way(self.steps, 1 - strength)
+
+        def work(rows: Tensor, device: torch.device) -> Tensor:
+            own, other = (torch.from_numpy(some[rows]).to(device) for some in (labels, others))
+            x = self._back(pixels[rows].to(device), own, times.flip(0))
+            return to_uint8(ahead(guided(velocity_of(self.modules_["network"]), other, self.guidance), x, times))
+
+        return self._each(work, len(pixels))
 
     def _complete(self, prepared: Prepared) -> None:
         """Nothing is left to do."""

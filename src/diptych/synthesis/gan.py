@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.data.images import Images
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
@@ -120,7 +119,7 @@ class _Game:
 
 
 class GAN(Synthesizer):
-    """A generator trained against a critic: sharp pictures in one call of the network; no encoder.
+    """A generator trained against a critic: sharp pictures in one call of the network; to encode one it searches.
 
     Parameters
     ----------
@@ -162,10 +161,6 @@ class GAN(Synthesizer):
         super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
         self.loss = loss
         self.latent = latent
-
-    def encode(self, images: Images) -> Tensor:
-        """A GAN has no encoder: this always raises :class:`UsageError`."""
-        raise UsageError("A GAN has no encoder. Fit a VAE or a Flow to encode pictures.")
 
     def _check(self) -> None:
         super()._check()

@@ -91,15 +91,11 @@ class Model(ABC):
 
     @abstractmethod
     def _decode(self, modules: Modules, latents: Tensor, labels: Tensor) -> Tensor:
-        """Latents (B, D) to pictures in -1..1."""
+        """Latents (B, D) to pictures in -1..1; labels (B,), or shares of the classes (B, classes + 1)."""
 
     @abstractmethod
     def _scores(self, modules: Modules, pictures: Tensor, labels: Tensor) -> dict[str, float]:
         """Scores on held-out pictures, by name."""
-
-    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) uint8 to latents (B, D)."""
-        raise NotImplementedError
 
     def _draw(self, modules: Modules, noise: Tensor, labels: Tensor) -> Tensor:
         """Noise to pictures in -1..1; the noise is the latents unless a method says otherwise."""
@@ -216,7 +212,14 @@ class Model(ABC):
         assert outputs is not None
         return outputs
 
-    def _images(self, pixels: Tensor, labels: NDArray[np.int64], paths: list[str]) -> Images:
+    def _images(
+        self,
+        pixels: Tensor,
+        labels: NDArray[np.int64],
+        paths: list[str],
+        origins: str | NDArray[np.str_] = "synthetic",
+        groups: Mapping[str, Any] | None = None,
+    ) -> Images:
         arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         told = labels if self.classes_ else None
-        return Images.from_arrays(arrays, told, classes=self.classes_, origins="synthetic", paths=paths)
+        return Images.from_arrays(arrays, told, classes=self.classes_, groups=groups, origins=origins, paths=paths)

@@ -81,7 +81,7 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "held_out": len(prepared.held) if prepared.held is not None else 0,
         "size": prepared.size,
         "classes": prepared.train.counts() if prepared.classes else {},
-        "synthetic": int((prepared.train.origins == "synthetic").sum()),
+        "synthetic": int((prepared.train.origins != "real").sum()),
         "fingerprint": prepared.train.fingerprint(),
         "skipped": [str(error) for error in prepared.train.skipped],
     }
@@ -90,7 +90,7 @@ def _data(prepared: Prepared) -> dict[str, Any]:
 def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], scores: Mapping[str, float]) -> str:
     size, classes = data["size"], data["classes"]
     told = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
-    made = f", {data['synthetic']} of them made ones" if data["synthetic"] else ""
+    made = f", {data['synthetic']} of them made or part-made ones" if data["synthetic"] else ""
     values = "\n".join(f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in scores.items())
     choices = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items())
     return f"""# A {NAMES[kind]} that makes pictures of {size} × {size} pixels

@@ -2,13 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from diptych import artefact
 from diptych.artefact import Artefact
@@ -18,19 +17,19 @@ from diptych.engine import checkpoint, machine
 from diptych.engine.loop import Run
 from diptych.errors import UsageError
 from diptych.progress import Bar
-from diptych.synthesis import preparation, series
+from diptych.synthesis import drawing, preparation, series
 from diptych.synthesis.choices import Choices, length, recipe
-from diptych.synthesis.model import Label, Model
+from diptych.synthesis.editing.editor import Editor
+from diptych.synthesis.model import Label
 from diptych.synthesis.papers import papers_of
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.showing import Showing
 
 log = logging.getLogger("diptych")
-LARGEST_SEED = 2**62
 REHEARSED_AT = 0.4  # of the run: late enough for the weights' average, early enough to plan by
 
 
-class Synthesizer(Model):
+class Synthesizer(Editor):
     """Makes pictures like those it was fitted on; see :class:`GAN`, :class:`VAE` and :class:`Flow`."""
 
     def __init__(
@@ -120,37 +119,6 @@ class Synthesizer(Model):
         with Bar("Sampling", n) as bar:
             for start in range(seed, seed + n, series.BLOCK):
                 yield self._made(range(start, min(start + series.BLOCK, seed + n)), label, bar)
-
-    def encode(self, images: Images) -> Tensor:
-        """The latents (N, D) of pictures, of which :meth:`decode` makes them again, nearly.
-
-        Labels are matched to the model's classes by name; a picture without one is encoded without.
-        """
-        self._fitted()
-        labels = preparation.matched(images, self.classes_)
-        pixels = images.pixels(self.size_, GEOMETRY)
-        return self._run(self._encode, pixels, labels)
-
-    def decode(self, latents: Tensor, *, label: Label | Sequence[Label] | None = None) -> Images:
-        """Pictures of latents (N, D).
-
-        Parameters
-        ----------
-        label
-            Of all of them, or one each. None: without (a conditional GAN needs one).
-        """
-        self._fitted()
-        if latents.ndim != 2 or latents.shape[1] != self._latent_length():
-            raise UsageError(f"Latents of this model are (N, {self._latent_length()}), not {tuple(latents.shape)}.")
-        if label is None or isinstance(label, str | int | np.integer):
-            label = [-1 if label is None else label] * len(latents)
-        if self.needs_label and self.classes_ and -1 in label:
-            raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
-        labels = np.array([-1 if told == -1 else self._number(told) for told in label], np.int64)
-        if len(labels) != len(latents):
-            raise UsageError(f"{len(latents)} latents need one label, or as many, not {len(labels)}.")
-        decoded = self._run(self._decoded, latents.float().cpu(), labels)
-        return self._images(decoded, labels, [f"{self.kind}#decoded-{i}" for i in range(len(latents))])
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as an artefact; returns its folder."""
@@ -245,7 +213,7 @@ class Synthesizer(Model):
 
     def _check_request(self, n: int, seed: int) -> None:
         self._fitted()
-        if n < 1 or not 0 <= seed < LARGEST_SEED:
+        if n < 1 or not 0 <= seed < drawing.LARGEST_SEED:
             raise UsageError(
                 f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
             )

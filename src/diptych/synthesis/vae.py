@@ -1,11 +1,12 @@
 """VAE: a variational autoencoder (Kingma & Welling 2014), with β (Higgins et al. 2017) and a learnt noise level."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis import drawing, preparation
 from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
 from diptych.synthesis.mixture import Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder
@@ -128,6 +130,7 @@ class VAE(Synthesizer):
 
     kind: ClassVar[str] = "vae"
     networks: ClassVar[tuple[str, ...]] = ("convvae",)
+    spherical: ClassVar[bool] = False  # what the encoder gives lies about the mixture's means
 
     def __init__(
         self,
@@ -232,6 +235,22 @@ class VAE(Synthesizer):
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
         return self._posterior(pixels, labels)[:, : self._latent_length()]
+
+    def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
+        """The likeliest latents of what is seen, near those of the whole picture with its hole smoothed over."""
+        mean, log_variance = self.modules_["encoder"](pictures, labels)
+        noise = drawing.noise(seeds, mean.shape[1:]).to(mean.device)
+        start = mean + noise * (0.5 * log_variance).exp()
+        seen = (~hole).float()
+        sigma = float(self.scores_.get("pixel_error", 0.1)) * 2  # of the range -1..1
+        latents = nearest(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None], sigma)
+        return self._decode(self.modules_, latents, labels)
+
+    def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
+        """Single latents, those first that tell most about these pictures (Burgess et al. 2018, section 4)."""
+        mean, log_variance = self._run(self._posterior, pixels, labels).chunk(2, dim=1)
+        told = gaussian_kl(mean, log_variance).mean(dim=0)
+        return torch.eye(len(told))[told.argsort(descending=True, stable=True)[:count]]
 
     def _posterior(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Mean and log variance side by side, (B, 2·D)."""

@@ -65,7 +65,7 @@ def test_labels_name_themselves(pixels):
         ({"labels": np.eye(6), "classes": ("a",)}, "6 columns, but 1 classes"),
         ({"groups": {"age": [1]}}, "6 pictures need 6 age"),
         ({"paths": ["a"]}, "6 pictures need 6 paths"),
-        ({"origins": "invented"}, '"real" or "synthetic"'),
+        ({"origins": "invented"}, '"synthetic" or "composite"'),
         ({"pixels": np.zeros((6, 8))}, r"must be \(N, H, W, 3\)"),
         ({"pixels": np.zeros((6, 8, 8, 3)) - 1}, "uint8 in 0..255, or floats in 0..1"),
         ({"pixels": np.full((6, 8, 8, 3), 300)}, "uint8 in 0..255"),

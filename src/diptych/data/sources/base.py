@@ -14,6 +14,7 @@ from diptych.data.cache import Decoded
 from diptych.errors import PictureError
 
 log = logging.getLogger("diptych")
+ORIGINS = ("real", "synthetic", "composite")  # taken; made; part real and part made
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, from_name_lists, from_names
-from diptych.data.sources.base import Rows, Source, log, several
+from diptych.data.sources.base import ORIGINS, Rows, Source, log, several
 from diptych.data.sources.files import Files
 from diptych.data.sources.folder import SPLITS, FileSource
 from diptych.errors import DataError, PictureError
 
 NAMES = ("metadata.csv", "metadata.jsonl")
-_ORIGINS = {"real", "synthetic"}
 
 
 def metadata_of(files: Files) -> list[str]:
@@ -85,8 +84,8 @@ def group(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def origins_among(groups: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
-    """Take the column "origin" out of the groups, if it says which pictures are real and which synthetic."""
-    if "origin" in groups and set(groups["origin"].tolist()) <= _ORIGINS:
+    """Take the column "origin" out of the groups, if it says which pictures are real, synthetic or composite."""
+    if "origin" in groups and set(groups["origin"].tolist()) <= set(ORIGINS):
         return groups.pop("origin")
     return None
 

@@ -53,7 +53,10 @@ class TimeEmbedding(nn.Module):
 
 
 class LabelEmbedding(nn.Module):
-    """One vector a class, and one more for "no label given" (number ``classes``, or any negative number)."""
+    """One vector a class, and one more for "no label given" (number ``classes``, or any negative number).
+
+    Shares of the classes (B, classes + 1) stand for what lies between them.
+    """
 
     def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
@@ -61,7 +64,9 @@ class LabelEmbedding(nn.Module):
         self.vectors = nn.Embedding(classes + 1, channels)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Class numbers (B,) -> (B, channels)."""
+        """Class numbers (B,), or shares (B, classes + 1), -> (B, channels)."""
+        if labels.is_floating_point():
+            return labels @ self.vectors.weight
         vectors: Tensor = self.vectors(torch.where(labels < 0, self.classes, labels))
         return vectors
 

@@ -1,0 +1,1 @@
+"""Pictures changed by a synthesizer: one vocabulary for all three."""
