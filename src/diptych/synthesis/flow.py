@@ -216,7 +216,7 @@ class Flow(Synthesizer):
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         field = guided(velocity_of(self.modules_["network"]), labels, self.guidance)
         noise = noise_of(seeds, pictures.shape[1:], pictures.device)
-        return filled(field, pictures, hole, even_times(self.steps), noise)
+        return filled(field, pictures, hole, even_times(2 * self.steps)[:-1], noise)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
         """The principal components of what is made.
