@@ -83,9 +83,10 @@ def test_the_penalty_of_a_linear_critic_is_its_squared_slope() -> None:
 
 
 def test_each_player_is_stepped_by_its_own_loss() -> None:
+    more = {"loss": "relativistic", "augment": [], "penalty": 1.0, "betas": [0.0, 0.99]}
     game = gan.GAN(size=8, batch=8)._task(
         {"generator": Generator(size=8, classes=0, latent=4, width=8), "critic": Critic(size=8, classes=0, width=8)},
-        Choices({"latent": 4}, batch=8, lr=1e-2, more={"augment": 0.0, "penalty": 1.0}),
+        Choices({"latent": 4}, batch=8, lr=1e-2, more=more),
     )
     stepped = []
     turns = play(

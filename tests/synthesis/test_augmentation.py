@@ -1,19 +1,56 @@
+import pytest
 import torch
 
-from diptych.synthesis.augmentation import diff_augment
+from diptych.synthesis.augmentation import CHANGES, MILD, cutout, diff_augment, parts_for, saturation, translation
 
 
-def test_off_changes_nothing():
+def test_none_changes_nothing():
     pictures = torch.rand(2, 3, 8, 8)
-    assert diff_augment(pictures, 0.0) is pictures
+    assert diff_augment(pictures, ()) is pictures
 
 
-def test_gradients_pass_and_pictures_move_apart():
+@pytest.mark.parametrize("parts", [*([name] for name in CHANGES), list(CHANGES)], ids="-".join)
+def test_gradients_pass_and_pictures_move_apart(parts):
     torch.manual_seed(0)
-    pictures = torch.rand(1, 3, 16, 16).repeat(8, 1, 1, 1).requires_grad_(True)
-    changed = diff_augment(pictures, 1.0)
+    pictures = torch.rand(1, 3, 24, 24).repeat(8, 1, 1, 1).requires_grad_(True)
+    changed = diff_augment(pictures, parts)
     assert changed.shape == pictures.shape
-    assert len(torch.unique(changed.detach().flatten(1), dim=0)) == 8
+    assert len(torch.unique(changed.detach().flatten(1), dim=0)) > 6
     changed.sum().backward()
     assert pictures.grad is not None
     assert (pictures.grad != 0).any()
+
+
+def test_the_fewer_pictures_the_more_changes():
+    assert parts_for(50_000, 64) == ()
+    assert parts_for(1800, 64) == MILD
+    assert parts_for(200, 64) == tuple(CHANGES)
+    assert parts_for(200, 16) == ()
+
+
+def test_saturation_keeps_grey_and_each_pixel_s_mean():
+    torch.manual_seed(0)
+    grey = torch.rand(4, 1, 8, 8).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(saturation(grey), grey)
+    coloured = torch.rand(4, 3, 8, 8)
+    torch.testing.assert_close(saturation(coloured).mean(1), coloured.mean(1))
+
+
+def test_a_shift_moves_what_is_there_and_black_comes_in():
+    torch.manual_seed(0)
+    pictures = torch.zeros(64, 3, 16, 16)
+    pictures[:, :, 8, 8] = 1.0
+    moved = translation(pictures)
+    places = moved[:, 0].flatten(1).argmax(1)
+    assert len(set(places.tolist())) > 15
+    assert ((places // 16 - 8).abs() <= 2).all()
+    assert (moved == -1).any()
+
+
+def test_cutout_takes_a_square_of_half_the_side_at_most():
+    torch.manual_seed(0)
+    left = cutout(torch.ones(500, 3, 16, 16))[:, 0] == 0
+    areas = left.sum(dim=(1, 2))
+    assert areas.max() == 64
+    assert areas.min() == 16  # a quarter of it is inside even in a corner
+    assert left.float().mean(0).min() > 0.02  # every place is taken at times

@@ -82,8 +82,11 @@ def recognizer(
 def gan(
     data: Data,
     output: Output = None,
-    network: Annotated[str, typer.Option(help="dcgan.")] = "dcgan",
-    loss: Annotated[str, typer.Option(help="relativistic, non-saturating or minimax.")] = "relativistic",
+    network: Annotated[str, typer.Option(help="dcgan, or dcgan-classic (the one of 2016).")] = "dcgan",
+    loss: Annotated[
+        str | None,
+        typer.Option(help="relativistic, non-saturating or minimax.  [default: the first; classic: the second]"),
+    ] = None,
     latent: Latent = None,
     size: Size = None,
     minutes: Minutes = None,

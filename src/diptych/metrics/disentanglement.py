@@ -28,7 +28,8 @@ def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Te
 def entropy(values: Tensor) -> Tensor:
     """The entropy of (N,) integers, in nats."""
     share = torch.unique(values, return_counts=True)[1].double() / len(values)
-    return -(share * share.log()).sum()
+    expected: Tensor = (share * share.log()).sum()
+    return -expected
 
 
 def mutual_information_gap(latents: Tensor, factors: Tensor, bins: int = BINS) -> Tensor:
@@ -51,7 +52,8 @@ def mutual_information_gap(latents: Tensor, factors: Tensor, bins: int = BINS) -
         (K,) float64.
     """
     first, second = mutual_information(latents, factors, bins).topk(2, dim=0).values
-    return (first - second) / torch.stack([entropy(column) for column in factors.T])
+    gaps: Tensor = (first - second) / torch.stack([entropy(column) for column in factors.T])
+    return gaps
 
 
 def _binned(values: Tensor, bins: int) -> Tensor:
@@ -65,4 +67,5 @@ def _shared(a: Tensor, b: Tensor) -> Tensor:
     width = int(b.max()) + 1
     joint = torch.bincount(a * width + b, minlength=(int(a.max()) + 1) * width).double().reshape(-1, width) / len(a)
     apart = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
-    return torch.special.xlogy(joint, joint / apart).sum()
+    shared: Tensor = torch.special.xlogy(joint, joint / apart).sum()
+    return shared

@@ -1,37 +1,86 @@
-"""Differentiable augmentation: the same random changes on real and made pictures, for critics with little data."""
+"""Differentiable augmentation: the same random changes on real and made pictures, for critics with little data.
+
+Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training". The generator is trained through the
+changes, so it learns pictures and not changed pictures; the critic never sees a picture twice the same.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+FEW, VERY_FEW = 20_000, 1000  # pictures to learn from
+SMALL_SIZE = 16  # px: no room for shifts, and learnt before the critic has learnt it by heart
+MILD = ("brightness", "contrast", "translation")
 
-def diff_augment(pictures: Tensor, strength: float) -> Tensor:
-    """Random brightness, contrast and shift, through which gradients pass (Zhao et al. 2020, "DiffAugment").
+
+def parts_for(pictures: int, size: int) -> tuple[str, ...]:
+    """The changes that so many pictures of ``size`` px a side call for; none where there are many.
+
+    With very few the critic is given all of them; with some thousands saturation and cutout cost more than they bring.
+    """
+    if size <= SMALL_SIZE or pictures >= FEW:
+        return ()
+    return MILD if pictures >= VERY_FEW else tuple(CHANGES)
+
+
+def diff_augment(pictures: Tensor, parts: Sequence[str]) -> Tensor:
+    """Change each picture at random, in a way through which gradients pass.
 
     Parameters
     ----------
     pictures
         (B, 3, S, S) in -1..1.
-    strength
-        1: brightness ± 0.5, contrast 0.5..1.5, shift by up to an eighth of the side (black moves in); 0: nothing.
+    parts
+        Names of :data:`CHANGES`, in the order in which they are made; nothing is changed where there are none.
     """
-    if strength == 0:
-        return pictures
-    batch, _, side, _ = pictures.shape
-    coins = torch.rand(2, batch, 1, 1, 1, device=pictures.device)
-    pictures = pictures + (coins[0] - 0.5) * strength
+    for name in parts:
+        pictures = CHANGES[name](pictures)
+    return pictures
+
+
+def brightness(pictures: Tensor) -> Tensor:
+    """Lighter or darker by up to 0.5."""
+    return pictures + _coins(pictures) - 0.5
+
+
+def saturation(pictures: Tensor) -> Tensor:
+    """From grey to twice as colourful."""
+    grey = pictures.mean(dim=1, keepdim=True)
+    return (pictures - grey) * (2 * _coins(pictures)) + grey
+
+
+def contrast(pictures: Tensor) -> Tensor:
+    """From half the contrast to one and a half times."""
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
-    pictures = (pictures - mean) * (1 + (coins[1] - 0.5) * strength) + mean
-    return _shifted(pictures, max(1, round(strength * side / 8)))
+    return (pictures - mean) * (0.5 + _coins(pictures)) + mean
 
 
-def _shifted(pictures: Tensor, most: int) -> Tensor:
-    """Move each picture by up to ``most`` pixels each way."""
+def translation(pictures: Tensor) -> Tensor:
+    """Moved by up to an eighth of the side each way; black moves in."""
     batch, _, side, _ = pictures.shape
-    device = pictures.device
+    most = max(1, round(side / 8))
     padded = F.pad(pictures, (most,) * 4, value=-1.0)
-    moves = torch.randint(0, 2 * most + 1, (2, batch, 1), device=device)
-    cells = torch.arange(side, device=device)
+    moves = torch.randint(0, 2 * most + 1, (2, batch, 1), device=pictures.device)
+    cells = torch.arange(side, device=pictures.device)
     down, across = cells + moves[0], cells + moves[1]  # (B, S) each
-    which = torch.arange(batch, device=device)
+    which = torch.arange(batch, device=pictures.device)
     return padded[which[:, None, None], :, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
+
+
+def cutout(pictures: Tensor) -> Tensor:
+    """A grey square of half the side, anywhere; at the edges part of it lies outside."""
+    batch, _, side, _ = pictures.shape
+    corners = torch.randint(-(side // 4), side - side // 4 + 1, (2, batch, 1), device=pictures.device)
+    cells = torch.arange(side, device=pictures.device)
+    down, across = ((cells >= corner) & (cells < corner + side // 2) for corner in corners)  # (B, S) each
+    return pictures.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
+
+
+CHANGES = {change.__name__: change for change in (brightness, saturation, contrast, translation, cutout)}
+
+
+def _coins(pictures: Tensor) -> Tensor:
+    """A number in 0..1 for each picture."""
+    return torch.rand(len(pictures), 1, 1, 1, device=pictures.device)

@@ -10,13 +10,15 @@ from torch.nn import functional as F
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
-from diptych.synthesis.augmentation import diff_augment
+from diptych.synthesis.augmentation import diff_augment, parts_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
 
 LOSSES = ("relativistic", "non-saturating", "minimax")
+CLASSIC = "dcgan-classic"
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -68,13 +70,13 @@ def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
 class _Game:
     """The training task: the critic yields first, so the generator meets the stepped critic."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices, loss: str) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
         self.generator, self.critic = modules["generator"], modules["critic"]
         self.choices = choices
         self.latent: int = choices.layout["latent"]
         self.augment, self.penalty = choices.more["augment"], choices.more["penalty"]
         self.weight = self.penalty
-        self.loss = loss
+        self.loss: str = choices.more["loss"]
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"generator": self.generator, "critic": self.critic}
@@ -83,17 +85,21 @@ class _Game:
         return {name: list(module.parameters()) for name, module in self.modules().items()}
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
-        # Without momentum: either player would still be moving against the opponent of some steps ago.
-        return {p: [adamw(some, self.choices.lr, 0.0, (0.0, 0.99))] for p, some in self.players().items()}
+        first, second = self.choices.more["betas"]
+        return {p: [adamw(some, self.choices.lr, 0.0, (first, second))] for p, some in self.players().items()}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         noise = torch.randn(len(images), self.latent, device=images.device)
         made = self.generator(noise, labels)
-        real = diff_augment(images, self.augment).requires_grad_(True)
-        fake = diff_augment(made.detach(), self.augment).requires_grad_(True)
+        penalised = self.penalty > 0
+        real = diff_augment(images, self.augment).requires_grad_(penalised)
+        fake = diff_augment(made.detach(), self.augment).requires_grad_(penalised)
         on_real, on_fake = self.critic(real, labels), self.critic(fake, labels)
-        penalty = gradient_penalty(on_real, real) + gradient_penalty(on_fake, fake)
-        yield "critic", self._critic_loss(on_real.float(), on_fake.float()) + 0.5 * self.weight * penalty
+        loss = self._critic_loss(on_real.float(), on_fake.float())
+        if penalised:
+            penalty = gradient_penalty(on_real, real) + gradient_penalty(on_fake, fake)
+            loss = loss + 0.5 * self.weight * penalty
+        yield "critic", loss
         on_fake = self.critic(diff_augment(made, self.augment), labels).float()
         yield "generator", self._generator_loss(on_fake, images, labels)
 
@@ -124,14 +130,16 @@ class GAN(Synthesizer):
     Parameters
     ----------
     network
-        "dcgan".
+        "dcgan", made for small sets and short runs; or "dcgan-classic", the batch-normalised one of 2016 with its
+        own rates and no penalty.
     loss
         The game: "relativistic", in which made pictures compete with real ones; or the classic one, where the
-        generator minimises the "non-saturating" or the "minimax" loss.
+        generator minimises the "non-saturating" or the "minimax" loss. None: relativistic, and non-saturating for
+        "dcgan-classic".
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     latent
-        Length of the noise vector. None: 32 up to 16 px, else 64.
+        Length of the noise vector. None: 32 up to 16 px, else 64; 100 for "dcgan-classic".
     minutes, epochs
         The run's length: a time budget, or times that each picture is shown; at most one of them. None: 40
         epochs where pictures have at most 16 px, else 10 minutes.
@@ -142,14 +150,14 @@ class GAN(Synthesizer):
     """
 
     kind: ClassVar[str] = "gan"
-    networks: ClassVar[tuple[str, ...]] = ("dcgan",)
+    networks: ClassVar[tuple[str, ...]] = ("dcgan", CLASSIC)
     needs_label: ClassVar[bool] = True
 
     def __init__(
         self,
         network: str = "dcgan",
         *,
-        loss: str = "relativistic",
+        loss: str | None = None,
         size: int | None = None,
         latent: int | None = None,
         minutes: float | None = None,
@@ -164,10 +172,12 @@ class GAN(Synthesizer):
 
     def _check(self) -> None:
         super()._check()
-        if self.loss not in LOSSES:
+        if self.loss is not None and self.loss not in LOSSES:
             raise UsageError(f"The GAN's loss is one of {', '.join(LOSSES)}, not {self.loss!r}.")
 
     def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+        if self.network == CLASSIC:
+            return self._choose_classic(prepared, gpu)
         small = prepared.size <= 16
         layout = {
             "size": prepared.size,
@@ -175,23 +185,46 @@ class GAN(Synthesizer):
             "latent": self.latent or (32 if small else 64),
             "width": 64 if gpu else 16 if small else 32,
         }
-        few = len(prepared.train) < 20_000
         return Choices(
             layout,
             # Small batches on a processor: there a step costs what its pictures do, and steps are what it takes.
             batch=self.batch or (256 if gpu else 64 if small else 16),
             lr=self.lr or (2e-3 if small else 5e-4),
             schedule=hold_then_fall(0.5),
-            # A small picture has no room for shifts, and is learnt before the critic has learnt it by heart.
-            more={"augment": 1.0 if few and not small else 0.0, "penalty": 1.0 if small else 0.1},
+            more={
+                "loss": self.loss or "relativistic",
+                "augment": list(parts_for(len(prepared.train), prepared.size)),
+                "penalty": 1.0 if small else 0.1,
+                # Without momentum: either player would still be moving against the opponent of some steps ago.
+                "betas": [0.0, 0.99],
+            },
         )
+
+    def _choose_classic(self, prepared: Prepared, gpu: bool) -> Choices:
+        """As in the paper: Adam with rate 0.0002 and β₁ = 0.5, no penalty; half its width on a processor."""
+        layout = {
+            "size": prepared.size,
+            "classes": len(prepared.classes),
+            "latent": self.latent or 100,
+            "width": 128 if gpu else 64 if prepared.size <= 16 else 32,
+        }
+        more = {
+            "loss": self.loss or "non-saturating",
+            "augment": list(parts_for(len(prepared.train), prepared.size)),
+            "penalty": 0.0,
+            "betas": [0.5, 0.999],
+        }
+        batch = self.batch or (128 if gpu else 64)
+        return Choices(layout, batch=batch, lr=self.lr or 2e-4, schedule=hold_then_fall(0.5), more=more)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         critic = {name: layout[name] for name in ("size", "classes", "width")}
+        if self.network == CLASSIC:
+            return {"generator": ClassicGenerator(**layout), "critic": ClassicCritic(**critic)}
         return {"generator": Generator(**layout), "critic": Critic(**critic)}
 
     def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Game:
-        return _Game(modules, choices, self.loss)
+        return _Game(modules, choices)
 
     def _noise_shape(self) -> tuple[int, ...]:
         return (self.layout_["latent"],)

@@ -58,5 +58,5 @@ def discretised_nll(pixels: Tensor, means: Tensor, log_sigma: Tensor) -> Tensor:
     above = low + high > 0
     low, high = torch.where(above, -high, low), torch.where(above, -low, high)
     upper = torch.special.log_ndtr(high)
-    inside = upper + torch.log(-torch.expm1(torch.special.log_ndtr(low) - upper))
+    inside: Tensor = upper + torch.log(-torch.expm1(torch.special.log_ndtr(low) - upper))
     return -inside.sum(dim=(1, 2, 3))

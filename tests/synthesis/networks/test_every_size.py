@@ -3,6 +3,7 @@ import torch
 
 from diptych.synthesis.networks.convvae import Decoder, Encoder
 from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.networks.unet import UNet
 
 SIZES = range(8, 129, 4)
@@ -46,3 +47,22 @@ def test_a_picture_does_not_depend_on_its_neighbours():
     other = torch.cat([noise[:1], torch.randn(2, 6)])
     labels = torch.zeros(3, dtype=torch.int64)
     assert torch.equal(generator(noise, labels)[0], generator(other, labels)[0])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_classic_networks_at_every_size(size, classes):
+    with torch.no_grad():
+        made = ClassicGenerator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
+        verdict = ClassicCritic(size=size, classes=classes, width=4)(made, LABELS)
+    assert made.shape == (2, 3, size, size)
+    assert made.abs().max() <= 1
+    assert verdict.shape == (2,)
+    assert verdict.isfinite().all()
+
+
+def test_the_classic_layout_is_that_of_the_paper():
+    generator, critic = (kind(size=64, classes=0, width=128) for kind in (ClassicGenerator, ClassicCritic))
+    assert [conv.in_channels for conv in generator.ups] == [1024, 512, 256, 128]
+    assert [conv.out_channels for conv in critic.downs] == [128, 256, 512, 1024]
+    assert generator.base.out_features == 4 * 4 * 1024
