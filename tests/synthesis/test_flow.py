@@ -1,6 +1,6 @@
 import torch
 
-from diptych.synthesis.flow import flow_matching_loss, guided, learning_times, on_path, velocity_of, velocity_on_path
+from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, on_path, velocity_of, velocity_on_path
 from diptych.synthesis.samplers import even_times, heun
 
 

@@ -150,9 +150,11 @@ def vae(
 def flow(
     data: Data,
     output: Output = None,
-    network: Annotated[str, typer.Option(help="unet.")] = "unet",
+    network: Annotated[
+        str, typer.Option(help="unet (sized to pictures, machine and minutes), unet-small or unet-large.")
+    ] = "unet",
     guidance: Annotated[float, typer.Option(min=0.0, help="How strictly samples follow their class.")] = 1.5,
-    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps; diptych tune makes them 1 or 2.")] = 16,
     size: Size = None,
     minutes: Minutes = None,
     epochs: Epochs = None,

@@ -1,13 +1,14 @@
 """``diptych sample``: make pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, loaded
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,9 @@ def sample(
             help="Where they go: a folder, or an .npz or .parquet file.  [default: <MODEL>-samples]",
         ),
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of a flow: fewer are faster; 1 or 2 once tuned.  [default: its own]")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -45,6 +49,8 @@ def sample(
     """
     synthesizer = loaded(model, *SYNTHESIZERS)
     place = output or model.with_name(f"{model.resolve().name}-samples")
+    if steps is not None:
+        synthesizer = _with_steps(synthesizer, steps)
     made = synthesizer.sample(number, label=label, seed=seed, into=place)
     from diptych.synthesis.series import grid_of
 
@@ -53,6 +59,12 @@ def sample(
         console.emit({"folder": str(place), "grid": str(grid), "pictures": len(made), "seed": seed, "label": label})
     else:
         console.say(f"{len(made):,} pictures are in {place}; on one sheet: {grid}")
+
+
+def _with_steps(synthesizer: Any, steps: int) -> Any:
+    if synthesizer.kind != "flow":
+        raise UsageError(f"Only a flow is sampled in steps; this is a {synthesizer.kind}. Leave out --steps.")
+    return synthesizer.with_steps(steps)
 
 
 def pixels_of(images: "Images") -> "NDArray[np.uint8]":

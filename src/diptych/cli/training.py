@@ -4,13 +4,16 @@ import importlib
 import json as json_module
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.cli import console
 from diptych.loading import HOMES
 from diptych.report import Score
 from diptych.report.report import number
+
+if TYPE_CHECKING:
+    from diptych.data.images import Images
 
 
 def train(
@@ -28,8 +31,6 @@ def train(
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
-    from diptych.engine.group import is_leader
-
     home, name = HOMES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
     images = Images.open(data)
@@ -39,6 +40,13 @@ def train(
         images = apply(images, manifest)
     held_out = None if validate is None else Images.open(validate)
     model.fit(images, validate=held_out, into=folder)
+    return tell(folder, kind, images, data, json)
+
+
+def tell(folder: Path, kind: str, images: "Images", data: str, json: bool) -> int:
+    """Print where the model is and how good, and what of the pictures was left out; returns the exit code."""
+    from diptych.engine.group import is_leader
+
     if not is_leader():  # of the processes that torchrun started, one speaks
         return 0
     left_out = console.name_left_out(images, _skipped(folder))

@@ -1,7 +1,6 @@
 """Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,79 +10,20 @@ from torch import Tensor, nn
 
 from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer, adamw
+from diptych.engine.task import Task
 from diptych.errors import UsageError
-from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis.choices import USUAL_MINUTES, Choices, worth_compiling
 from diptych.synthesis.editing.carrying import ahead, filled, noise_of, part_of_the_way
 from diptych.synthesis.editing.latents import orthonormal, principal
-from diptych.synthesis.networks.unet import UNet
+from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
+from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, on_path, velocity_of
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
-from diptych.synthesis.synthesizer import Synthesizer
+from diptych.synthesis.tunable import Tunable
+from diptych.synthesis.tuning import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
 
-NEAREST_END = 0.05  # a network's error in the picture is never magnified more than 1/0.05 times
-TOWARDS_NOISE = 0.25  # for each doubling of the size above 8 px
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
-
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def on_path(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
-    """The point at time t of the straight line from noise to picture: x_t = (1 − t)·noise + t·x.
-
-    Lipman et al. 2023, equation 20 with σ_min = 0; ``times`` (B,) in 0..1.
-    """
-    share = times[:, None, None, None]
-    return (1 - share) * noise + share * pictures
-
-
-def velocity_on_path(noise: Tensor, pictures: Tensor) -> Tensor:
-    """The derivative dx_t / dt = x − noise: the same at every time of the line."""
-    return pictures - noise
-
-
-def flow_matching_loss(velocity: Velocity, noise: Tensor, pictures: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-    """E‖v(x_t, t) − (x − noise)‖², the mean over values (conditional flow matching, 2023, equation 23)."""
-    told = velocity(on_path(noise, pictures, times), times, labels)
-    return (told.float() - velocity_on_path(noise, pictures)).square().mean()
-
-
-def velocity_of(network: nn.Module) -> Velocity:
-    """The velocity that leads to the picture which ``network`` expects: v = (x̂(x_t, t) − x_t) / (1 − t).
-
-    The network tells pictures, which have few degrees of freedom, and not velocities, which are noisy in every
-    pixel: a small network on patches has no room to pass all that noise through (Li & He 2025, "Back to basics").
-    """
-
-    def velocity(x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        expected: Tensor = network(x, times, labels)
-        return (expected.float() - x) / (1 - times).clamp(min=NEAREST_END)[:, None, None, None]
-
-    return velocity
-
-
-def learning_times(normal: Tensor, size: int) -> Tensor:
-    """Standard normal draws (B,) to the times to learn at, 0..1: a logit-normal (Esser et al. 2024, section 3.1).
-
-    A large picture shows through more noise than a small one, so what is hard lies nearer to time 0.
-    """
-    return torch.sigmoid(normal - math.log2(size / 8) * TOWARDS_NOISE)
-
-
-def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """The field v(x, t, none) + g·(v(x, t, label) − v(x, t, none)) (classifier-free guidance, Ho & Salimans 2022).
-
-    At g = 1, or where no label is given, it is the model's own field at half the cost.
-    """
-    plain = guidance == 1 or bool((labels < 0).all())
-
-    def field(x: Tensor, t: Tensor) -> Tensor:
-        if plain:
-            return velocity(x, t.to(x.device).expand(len(x)), labels)
-        both = torch.cat([labels, torch.full_like(labels, -1)])
-        with_label, without = velocity(x.repeat(2, 1, 1, 1), t.to(x.device).expand(2 * len(x)), both).chunk(2)
-        return without + guidance * (with_label - without)
-
-    return field
+LARGE_FROM_MINUTES = 5.0  # on a GPU: in less a smaller network sees enough more pictures to come farther
 
 
 class _Regression:
@@ -114,7 +54,7 @@ class _Regression:
         """Nothing follows the progress."""
 
 
-class Flow(Synthesizer):
+class Flow(Tunable):
     """A network that tells which way noise has to move: the best pictures for the time, in some dozen calls.
 
     Its latents are the noise that a picture comes from: the equation runs backwards too.
@@ -122,12 +62,13 @@ class Flow(Synthesizer):
     Parameters
     ----------
     network
-        "unet".
+        "unet-small", "unet-large" (some 22 million parameters), or "unet": chosen by picture size, machine and minutes.
     guidance
         How far conditional samples are pushed towards their class: 1 not at all, more trades variety for
         likeness to the class.
     steps
-        Of the Heun sampler, two calls of the network each.
+        Of the Heun sampler, two calls of the network each; once it is tuned (:meth:`tune`), 1 and 2 are so many
+        calls of the tuned network.
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     minutes, epochs
@@ -140,7 +81,7 @@ class Flow(Synthesizer):
     """
 
     kind: ClassVar[str] = "flow"
-    networks: ClassVar[tuple[str, ...]] = ("unet",)
+    networks: ClassVar[tuple[str, ...]] = ("unet", "unet-small", "unet-large")
 
     def __init__(
         self,
@@ -163,6 +104,8 @@ class Flow(Synthesizer):
     def calls(self) -> int:
         """How often the network is run for one picture that is sampled; twice a call where its class is pushed to."""
         self._fitted()
+        if self._in_few_calls:
+            return self.steps
         return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
 
     def _check(self) -> None:
@@ -172,27 +115,52 @@ class Flow(Synthesizer):
 
     def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
         size = prepared.size
+        network = self._network_for(size, gpu)
         layout = {
             "size": size,
             "classes": len(prepared.classes),
-            "width": 128 if gpu else 32 if size <= 16 else 64,
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
-            "multiples": [1, 2] if size <= 16 else [1, 2, 2],
+            **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)
-        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if size <= 16 else 1e-3), clip=1.0)
+        usual = 4e-4 if network is LARGE else 2e-3 if size <= 16 else 1e-3
+        return Choices(layout, batch=batch, lr=self.lr or usual, clip=1.0)
+
+    def _network_for(self, size: int, gpu: bool) -> Mapping[str, Any]:
+        """The U-Net's width and depth."""
+        if self.network != "unet":
+            return LARGE if self.network == "unet-large" else SMALL
+        if size <= 16:
+            return {"width": 128 if gpu else 32, "multiples": [1, 2]}
+        if not gpu:
+            return SMALL
+        minutes = USUAL_MINUTES if self.epochs is None and self.minutes is None else self.minutes or 0.0
+        return LARGE if minutes >= LARGE_FROM_MINUTES else {"width": 128, "multiples": [1, 2, 2]}
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
-        return {"network": UNet(**layout)}
-
-    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Regression:
-        return _Regression(modules, choices)
+        network = {name: told for name, told in layout.items() if name not in ("tuned", "steps")}
+        names = ("network", "tuned") if layout.get("tuned") else ("network",)
+        return {name: UNet(**network) for name in names}
 
     def _noise_shape(self) -> tuple[int, ...]:
-        return (3 * self.size_**2,)
+        # The second call's noise comes after the first one's, so that the first is the same whatever the steps.
+        return (3 * self.size_**2 * (self.steps if self._in_few_calls else 1),)
+
+    def _latent_length(self) -> int:
+        return 3 * self.size_**2
+
+    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> Task:
+        if "tuned" not in modules:
+            return _Regression(modules, choices)
+        for module in modules.values():
+            module.load_state_dict(self.modules_["network"].state_dict())
+        return Tuning(modules, choices.lr)
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
-        return self._carried(modules, noise, labels, self.guidance)
+        if not self._in_few_calls:
+            return self._carried(modules, noise, labels, self.guidance)
+        noises = noise.reshape(len(noise), self.steps, 3, self.size_, self.size_).unbind(1)
+        return in_calls(ending_of(modules["tuned"]), noises, labels)
 
     # Not guided, either way: the guided equation run backwards does not end in the noise that it came from.
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
@@ -200,10 +168,10 @@ class Flow(Synthesizer):
 
     def _carried(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float) -> Tensor:
         field = guided(velocity_of(modules["network"]), labels, guidance)
-        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self.steps))
+        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self._ode_steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        return self._back(pixels, labels, even_times(self.steps, reverse=True)).flatten(1)
+        return self._back(pixels, labels, even_times(self._ode_steps, reverse=True)).flatten(1)
 
     def _back(self, pixels: Tensor, labels: Tensor, times: Tensor) -> Tensor:
         """Pictures carried back from time 1 to where the times end."""
@@ -216,7 +184,7 @@ class Flow(Synthesizer):
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         field = guided(velocity_of(self.modules_["network"]), labels, self.guidance)
         noise = noise_of(seeds, pictures.shape[1:], pictures.device)
-        return filled(field, pictures, hole, even_times(2 * self.steps)[:-1], noise)
+        return filled(field, pictures, hole, even_times(2 * self._ode_steps)[:-1], noise)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
         """The principal components of what is made.
@@ -230,7 +198,7 @@ class Flow(Synthesizer):
         self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
     ) -> Tensor:
         """Back towards noise with their own class, as far as ``strength``, and ahead with the other, guided."""
-        times = part_of_the_way(self.steps, 1 - strength)
+        times = part_of_the_way(self._ode_steps, 1 - strength)
 
         def work(rows: Tensor, device: torch.device) -> Tensor:
             own, other = (torch.from_numpy(some[rows]).to(device) for some in (labels, others))
@@ -248,6 +216,11 @@ class Flow(Synthesizer):
         noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
         even = (torch.arange(len(pictures), device=pictures.device) + 0.5) / len(pictures)
         times = learning_times(torch.special.ndtri(even), self.size_)
+        if "tuned" in modules:
+            ending = ending_of(modules["tuned"])
+            return {
+                "held_out_loss": float(consistency_loss(ending, noise, pictures, times, labels, MOST_HALVINGS)),
+            }
         return {
             "held_out_loss": float(flow_matching_loss(velocity_of(modules["network"]), noise, pictures, times, labels))
         }

@@ -49,6 +49,19 @@ class Prepared:
         counts = self.train.counts()
         return [counts[name] / len(self.train) for name in self.classes]
 
+    def for_classes(self, classes: Sequence[str]) -> "Prepared":
+        """The same pictures with their labels numbered as a model that is fitted has them.
+
+        Raises
+        ------
+        DataError
+            The pictures have classes that the model does not know.
+        """
+        if not classes:
+            return Prepared(self.train, self.held, self.size, ())
+        held = None if self.held is None else self.held.relabel(classes)
+        return Prepared(self.train.relabel(classes), held, self.size, tuple(classes))
+
 
 def prepare(images: Images, validate: Images | None, size: int | None, seed: int) -> Prepared:
     """Check the pictures, choose the size, leave out what cannot be read, hold a few back.

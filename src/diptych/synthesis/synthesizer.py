@@ -135,7 +135,7 @@ class Synthesizer(Editor):
     def _train(
         self, prepared: Prepared, choices: Choices, settings: dict[str, Any], folder: Path | None, started: float
     ) -> None:
-        run_length = length(self.minutes, self.epochs, len(prepared.train), prepared.size)
+        run_length = self._length(prepared)
         few = preparation.sample_of(prepared.train, 2000, self.seed)
         mirrored = preparation.mirror_symmetric(few.pixels(prepared.size, GEOMETRY), np.asarray(few.labels))
         facts = {**choices.facts(), **run_length, "mirrored": mirrored}
@@ -180,6 +180,10 @@ class Synthesizer(Editor):
         grid = showing.draw()
         self._papers = papers_of(self.kind, prepared, facts, self.scores_, run.history.records, grid)
         return grid
+
+    def _length(self, prepared: Prepared) -> dict[str, Any]:
+        """The run's length, as a recipe takes it."""
+        return length(self.minutes, self.epochs, len(prepared.train), prepared.size)
 
     def _describe(self, prepared: Prepared, choices: Choices, settings: dict[str, Any]) -> None:
         self.classes_, self.shares_, self.size_ = prepared.classes, prepared.shares, prepared.size

@@ -1,4 +1,4 @@
-"""A small U-Net (Ronneberger et al. 2015) with time and class: what a flow regresses with.
+"""A U-Net (Ronneberger et al. 2015) with time and class: what a flow regresses with.
 
 Large pictures are cut into patches (space to depth) first, which makes a step many times cheaper; a head of
 full width still sees every pixel of a patch.
@@ -19,14 +19,15 @@ from diptych.synthesis.networks.blocks import (
     group_norm,
 )
 
-ATTENTION_SIDE = 8
+SMALL = {"width": 64, "multiples": [1, 2, 2]}
+LARGE = {"width": 128, "multiples": [2, 2, 2], "blocks": 2, "attention": 16}
 
 
 class UNet(nn.Module):
     """Pictures (B, 3, size, size), times (B,) in 0..1 and labels (B,) to an estimate of the pictures' shape.
 
-    One block a level on the way down, one on the way up, with attention on grids of at most 8 cells a side.
-    ``classes=0`` makes it unconditional; a label of -1 means "none given".
+    ``blocks`` a level on the way down and as many on the way up, with attention on grids of at most ``attention`` cells
+    a side. ``classes=0`` makes it unconditional; a label of -1 means "none given".
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class UNet(nn.Module):
         width: int = 64,
         patch: int = 1,
         multiples: Sequence[int] = (1, 2, 2),
+        blocks: int = 1,
+        attention: int = 8,
     ) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch, self.blocks = patch, blocks
         widths = [width * multiple for multiple in multiples]
         self.sides = [size // patch]
         for _ in widths[1:]:
@@ -48,21 +51,23 @@ class UNet(nn.Module):
         self.time = nn.Sequential(TimeEmbedding(width), nn.Linear(width, code), nn.SiLU(), nn.Linear(code, code))
         self.label = LabelEmbedding(classes, code) if classes else None
         self.first = nn.Conv2d(3 * patch**2, width, 3, padding=1)
-        self._build_levels(widths, code)
+        self._build_levels(widths, code, attention)
         self.norm = group_norm(width)
         self.last = nn.Conv2d(width, 3 * patch**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
-    def _build_levels(self, widths: list[int], code: int) -> None:
-        sources = [widths[0], *widths[:-1]]
+    def _build_levels(self, widths: list[int], code: int, attention: int) -> None:
+        """The blocks of each level one after the other, from the finest level to the coarsest."""
+        sources, above = [widths[0], *widths[:-1]], [*widths[1:], widths[-1]]
+        places = [(level, turn) for level in range(len(widths)) for turn in range(self.blocks)]
         self.shrinks = nn.ModuleList(nn.Conv2d(a, a, 3, stride=2, padding=1) for a in sources[1:])
-        self.downs = nn.ModuleList(Block(a, b, code) for a, b in zip(sources, widths, strict=True))
+        self.downs = nn.ModuleList(Block(widths[k] if turn else sources[k], widths[k], code) for k, turn in places)
         self.middle = nn.ModuleList([Block(widths[-1], widths[-1], code) for _ in range(2)])
-        above = [*widths[1:], widths[-1]]
-        self.ups = nn.ModuleList(Block(a + b, b, code) for a, b in zip(above, widths, strict=True))
+        # The way up begins at the end of the list: a level's last block is the one that takes from the level above.
+        below = [above[k] if turn == self.blocks - 1 else widths[k] for k, turn in places]
+        self.ups = nn.ModuleList(Block(a + widths[k], widths[k], code) for a, (k, _) in zip(below, places, strict=True))
         self.attend = nn.ModuleList(
-            Attention(w) if side <= ATTENTION_SIDE else nn.Identity()
-            for w, side in zip(widths, self.sides, strict=True)
+            Attention(widths[k]) if self.sides[k] <= attention else nn.Identity() for k, _ in places
         )
 
     def forward(self, pictures: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -73,13 +78,14 @@ class UNet(nn.Module):
         code = F.silu(code)
         features = self.first(F.pixel_unshuffle(pictures, self.patch))
         skips = []
-        for level, block in enumerate(self.downs):
-            features = block(self.shrinks[level - 1](features) if level else features, code)
-            features = self.attend[level](features)
+        for number, block in enumerate(self.downs):
+            level, turn = divmod(number, self.blocks)
+            features = self.shrinks[level - 1](features) if level and not turn else features
+            features = self.attend[number](block(features, code))
             skips.append(features)
         for block in self.middle:
             features = block(features, code)
-        for level in reversed(range(len(self.ups))):
-            features = enlarge(features, self.sides[level]) if features.shape[-1] != self.sides[level] else features
-            features = self.ups[level](torch.cat([features, skips[level]], dim=1), code)
+        for number in reversed(range(len(self.ups))):
+            features = enlarge(features, self.sides[number // self.blocks])
+            features = self.ups[number](torch.cat([features, skips[number]], dim=1), code)
         return F.pixel_shuffle(self.last(F.silu(self.norm(features))), self.patch)
