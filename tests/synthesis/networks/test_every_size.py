@@ -4,7 +4,7 @@ import torch
 from diptych.synthesis.networks.convvae import Decoder, Encoder
 from diptych.synthesis.networks.dcgan import Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
-from diptych.synthesis.networks.unet import UNet
+from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 
 SIZES = range(8, 129, 4)
 LABELS = torch.tensor([0, -1])
@@ -66,3 +66,18 @@ def test_the_classic_layout_is_that_of_the_paper():
     assert [conv.in_channels for conv in generator.ups] == [1024, 512, 256, 128]
     assert [conv.out_channels for conv in critic.downs] == [128, 256, 512, 1024]
     assert generator.base.out_features == 4 * 4 * 1024
+
+
+@pytest.mark.parametrize("layout", [SMALL, LARGE])
+def test_the_named_layouts_take_their_class_and_any_size(layout):
+    narrow = {**layout, "width": 8}
+    with torch.no_grad():
+        for size in (20, 32):
+            told = UNet(size=size, classes=3, **narrow)(torch.randn(2, 3, size, size), torch.rand(2), LABELS)
+            assert told.shape == (2, 3, size, size)
+
+
+def test_the_large_one_is_many_times_the_small_one():
+    small, large = (sum(p.numel() for p in UNet(size=32, classes=10, **kind).parameters()) for kind in (SMALL, LARGE))
+    assert 1e6 < small < 4e6
+    assert 15e6 < large < 36e6

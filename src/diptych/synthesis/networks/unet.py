@@ -51,14 +51,14 @@ class UNet(nn.Module):
         self.time = nn.Sequential(TimeEmbedding(width), nn.Linear(width, code), nn.SiLU(), nn.Linear(code, code))
         self.label = LabelEmbedding(classes, code) if classes else None
         self.first = nn.Conv2d(3 * patch**2, width, 3, padding=1)
-        self._build_levels(widths, code, attention)
-        self.norm = group_norm(width)
-        self.last = nn.Conv2d(width, 3 * patch**2, 3, padding=1)
+        self._build_levels(width, widths, code, attention)
+        self.norm = group_norm(widths[0])
+        self.last = nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
-    def _build_levels(self, widths: list[int], code: int, attention: int) -> None:
+    def _build_levels(self, width: int, widths: list[int], code: int, attention: int) -> None:
         """The blocks of each level one after the other, from the finest level to the coarsest."""
-        sources, above = [widths[0], *widths[:-1]], [*widths[1:], widths[-1]]
+        sources, above = [width, *widths[:-1]], [*widths[1:], widths[-1]]
         places = [(level, turn) for level in range(len(widths)) for turn in range(self.blocks)]
         self.shrinks = nn.ModuleList(nn.Conv2d(a, a, 3, stride=2, padding=1) for a in sources[1:])
         self.downs = nn.ModuleList(Block(widths[k] if turn else sources[k], widths[k], code) for k, turn in places)

@@ -1,0 +1,117 @@
+"""A flow that is tuned to few calls: what a person may rely on, on models of a few pictures and steps."""
+
+import numpy as np
+import pytest
+import torch
+
+import diptych
+from diptych.data.images import Images
+from diptych.engine.loop import Run
+from diptych.errors import DataError, Interrupted, UsageError
+
+CLASSES = ("red", "green", "blue")
+
+
+def _images(n: int, classes: tuple[str, ...] = CLASSES) -> Images:
+    """Colours with noise."""
+    labels = np.arange(n) % len(classes)
+    pixels = np.random.default_rng(0).integers(0, 100, (n, 8, 8, 3), np.uint8)
+    pixels[np.arange(n), :, :, labels % 3] += 120
+    return Images.from_arrays(pixels, labels, classes=classes)
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    return diptych.Flow(steps=3, epochs=8, batch=8).fit(_images(24), into=tmp_path_factory.mktemp("flow") / "model")
+
+
+@pytest.fixture(scope="module")
+def tuned(flow, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tuned") / "model"
+    again = diptych.load(flow.save(tmp_path_factory.mktemp("flow") / "copy"))
+    return again.tune(_images(24), epochs=4, into=folder), folder
+
+
+def _array(images: Images) -> torch.Tensor:
+    return images.pixels(8)
+
+
+def test_it_makes_pictures_in_two_calls_or_one_and_the_flow_is_still_there(flow, tuned):
+    fast, _ = tuned
+    assert flow.calls == 2 * 5  # with the label and without
+    assert [fast.calls, fast.with_steps(1).calls, fast.with_steps(3).calls] == [2, 1, 10]
+    one, two = fast.sample(4, steps=1), fast.sample(4)
+    assert not torch.equal(_array(one), _array(two))
+    assert torch.equal(_array(fast.sample(4, steps=3)), _array(flow.sample(4)))
+    assert torch.equal(fast.encode(_images(5)), flow.encode(_images(5)))
+    assert fast.steps == 2  # asking for another number changes nothing
+
+
+def test_pictures_show_the_colour_that_was_asked_for(tuned):
+    for steps in (1, 2):
+        for channel, name in enumerate(CLASSES):
+            made = _array(tuned[0].sample(6, label=name, steps=steps)).float().mean(dim=(2, 3))
+            assert (made.argmax(1) == channel).all()
+
+
+def test_a_picture_is_the_same_alone_and_among_others(tuned):
+    many = _array(tuned[0].sample(21, seed=3))
+    assert torch.equal(_array(tuned[0].sample(1, seed=20))[0], many[17])
+
+
+def test_the_artefact_remembers_that_it_is_tuned(tuned):
+    fast, folder = tuned
+    again = diptych.load(folder)
+    assert again.calls == 2
+    for steps in (1, 2, 4):
+        assert torch.equal(_array(again.sample(3, steps=steps)), _array(fast.sample(3, steps=steps)))
+    assert diptych.load(again.save(folder.with_name("again"))).calls == 2
+    assert sorted((folder / "samples").iterdir())
+
+
+def test_the_same_tuning_again_returns_at_once_and_a_killed_one_continues(flow, tuned, tmp_path, monkeypatch):
+    _, folder = tuned
+    before = (folder / "model.json").stat().st_mtime_ns
+    base = flow.save(tmp_path / "base")
+    assert diptych.load(base).tune(_images(24), epochs=4, into=folder).calls == 2
+    assert (folder / "model.json").stat().st_mtime_ns == before
+
+    look_up, steps = Run._look_up, []
+
+    def stopped(run, batches_bar_signals):
+        steps.append(run.seen_pictures)
+        look_up(run, batches_bar_signals)
+        if len(steps) == 5:
+            run._save()
+            raise Interrupted("Stopped.", 2)
+
+    monkeypatch.setattr(Run, "_look_up", stopped)
+    with pytest.raises(Interrupted):
+        diptych.load(base).tune(_images(24), epochs=4, into=tmp_path / "tuned")
+    monkeypatch.undo()
+    diptych.load(base).tune(_images(24), epochs=4, into=tmp_path / "tuned")
+    ours, theirs = ((f / "weights.safetensors").read_bytes() for f in (tmp_path / "tuned", folder))
+    assert ours == theirs
+
+
+def test_what_cannot_be_tuned_is_refused_with_the_cure(flow, tuned, tmp_path):
+    with pytest.raises(UsageError, match="tuned already"):
+        tuned[0].tune(_images(24), epochs=1)
+    with pytest.raises(UsageError, match="not both"):
+        flow.tune(_images(24), epochs=1, minutes=1)
+    with pytest.raises(UsageError, match="above 0"):
+        flow.tune(_images(24), epochs=0)
+    with pytest.raises(DataError, match="unknown here: pink"):
+        flow.tune(_images(24, ("red", "green", "pink")), epochs=1)
+    taken = flow.save(tmp_path / "taken")
+    with pytest.raises(UsageError, match="another run"):
+        flow.tune(_images(24), epochs=1, into=taken)
+    assert flow.calls == 10  # a tuning that failed leaves the model as it was
+
+
+def test_classes_are_matched_by_name(flow, tmp_path):
+    turned = _images(24).relabel(("blue", "red", "green"))
+    fast = diptych.load(flow.save(tmp_path / "copy")).tune(turned, epochs=4)
+    assert fast.classes_ == CLASSES
+    made = _array(fast.sample(6, label="blue")).float().mean(dim=(2, 3))
+    assert (made.argmax(1) == 2).all()
