@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from diptych.data.images import Images
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 HOLD = "import time; held = b'x' * 60_000_000; time.sleep(0.5)"
 
@@ -177,3 +179,74 @@ def test_photographs_are_split_once_and_every_one_is_there(photographs: ModuleTy
 def test_whoever_is_ahead_is_said_so(photographs: ModuleType) -> None:
     rows = [{"program": "fastai resnet18", "hits": 78, "n": 100}, {"program": "Diptych speednet", "hits": 89, "n": 100}]
     assert photographs.verdict(rows) == "In equal minutes Diptych comes to 89.00%, fastai to 78.00%: +11.00 points."
+
+
+@pytest.fixture
+def synthesis(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("cifar10_synthesis")
+
+
+@pytest.fixture
+def tutorial(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("tutorial_dcgan")
+
+
+@pytest.fixture
+def flow_rate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("flow_rate")
+
+
+def _scored(part: str, distance: float, judge: str = "a1") -> dict[str, object]:
+    spent = {"seconds": 1200.0, "seen_pictures": 400_000, "calls": 1, "sampling_seconds": 5.0, "peak_megabytes": 900.0}
+    score = {"distance": distance, "low": distance - 1, "high": distance + 1, "n": 5000, "judge": judge}
+    return {"part": part, "program": part, **spent, **score}
+
+
+def test_makers_are_compared_in_the_eyes_of_one_judge(synthesis: ModuleType) -> None:
+    old = [_scored("dcgan", 90.0), _scored("vae", 70.0, judge="b2"), _scored("gan", 60.0)]
+    new = [{"part": "judge", "program": "speednet", "validation": 0.9}, _scored("gan", 40.0)]
+    rows = synthesis.together(old, new, "a1")
+    assert [(row["part"], row.get("distance")) for row in rows] == [("judge", None), ("dcgan", 90.0), ("gan", 40.0)]
+    assert synthesis.verdicts(rows) == [
+        "- Aim: half of the tutorials' distance at most. gan comes to 0.44 of it.",
+    ]
+    assert synthesis.table(rows)[3] == "| gan | 40.0 | 39.0 to 41.0 | 5000 | 1200 | 400,000 | 1 | 1.0 | 900 |"
+
+
+def test_steps_are_compared_by_their_medians(synthesis: ModuleType) -> None:
+    rates = {"torchcfm": (50.0, 90.0, 60.0), "Diptych": (120.0, 90.0, 60.0)}
+    rows = [
+        {"part": "rate", "program": name, "rate": rate, "parameters": 4_000_000, "machine": "CPU"}
+        for name, some in rates.items()
+        for rate in some
+    ]
+    assert synthesis.verdicts(rows) == ["- Aim: 1.3 times torchcfm's training pictures a second. Diptych: 1.50 times."]
+    assert "120.0, 90.0, 60.0 | 90.0" in synthesis.rate_table(rows)[3]
+
+
+def test_the_tutorials_dcgan_steps_both_players_and_makes_pictures(tutorial: ModuleType) -> None:
+    torch.manual_seed(0)
+    made = tutorial.Tutorial()
+    before = [[p.clone() for p in player.parameters()] for player in (made.generator, made.critic)]
+    losses = made.step(torch.rand(8, 3, 32, 32) * 2 - 1)
+    assert all(0.1 < loss < 5 for loss in losses)
+    for player, held in zip((made.generator, made.critic), before, strict=True):
+        assert all(not torch.equal(now, then) for now, then in zip(player.parameters(), held, strict=True))
+    pictures = made.sample(130)
+    assert (pictures.shape, pictures.dtype) == ((130, 32, 32, 3), np.uint8)
+    assert pictures.std() > 1
+
+
+def test_our_side_of_the_rate_is_no_smaller_and_runs(flow_rate: ModuleType) -> None:
+    width = flow_rate.width_for(100_000, 2, 3)
+    sizes = [flow_rate.parameters(flow_rate._unet(some, 2, 3)) for some in (width - 8, width)]
+    assert sizes[0] < 100_000 <= sizes[1]
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
+    images = Images.from_arrays(pixels, np.arange(64) % 3, classes=("a", "b", "c"))
+    row = flow_rate.diptych_rate(images, 8, 4, seconds=2.0)
+    assert row["rate"] > 1
+    assert row["parameters"] == flow_rate.parameters(flow_rate._unet(8, 4, 3))
+    assert flow_rate.timed(lambda rows: None, 64, 0.01) > 1000

@@ -21,9 +21,20 @@ def grids(size: int) -> list[int]:
     return sides
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation (Wu & He 2018) in single precision, whatever comes in; it never mixes pictures.
+
+    On a processor torch's kernel for half precision takes three times as long, on a GPU autocast does the same.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise, in the precision of the features."""
+        return super().forward(features.float()).to(features.dtype)
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with at least 8 channels a group; it never mixes pictures, unlike batch norm."""
-    return nn.GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
+    """Group normalisation with at least 8 channels a group."""
+    return GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
 
 
 def enlarge(features: Tensor, side: int) -> Tensor:
@@ -114,6 +125,15 @@ class Attention(nn.Module):
         batch, channels, height, width = features.shape
         qkv = self.qkv(self.norm(features)).reshape(batch, 3, self.heads, channels // self.heads, -1)
         query, key, value = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, cells, channels of a head)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2)
+        mixed = _attended(query, key, value).transpose(-1, -2)
         out: Tensor = features + self.out(mixed.reshape(batch, channels, height, width))
         return out
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention; on a processor in single precision, where it is six times as fast."""
+    if query.device.type != "cpu" or query.dtype == torch.float32:
+        return F.scaled_dot_product_attention(query, key, value)
+    with torch.autocast("cpu", enabled=False):
+        mixed = F.scaled_dot_product_attention(query.float(), key.float(), value.float())
+    return mixed.to(query.dtype)

@@ -1,0 +1,147 @@
+"""Training pictures a second of the flow's step, beside torchcfm's with a U-Net of the same number of parameters.
+
+torchcfm's side is its CIFAR-10 example: its own U-Net (one residual block a level here), its conditional flow matcher,
+Adam, clipping at 1 and a moving average of the weights, in single precision. Diptych's is its engine as it fits:
+feed, flips, labels dropped, clipping, AdamW, average, and the machine that its trial finds fastest. Twice: with
+the network that it takes by itself, which works on patches of 2 × 2 pixels, and on whole pixels like torchcfm's.
+
+    python benchmarks/flow_rate.py cifar10-train.parquet --seconds 20 --rounds 3
+
+Prints one line of JSON a side and round; the sides take turns.
+"""
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diptych.data.images import Images
+from diptych.engine.loop import Run
+from diptych.engine.machine import device
+from diptych.synthesis.choices import Choices, recipe
+from diptych.synthesis.flow import Flow
+from diptych.synthesis.networks.unet import UNet
+
+SIZE, BATCH, CHANNELS, MULTIPLES = 32, 32, 64, (1, 2, 2)
+PICTURES = 10_000  # of the training file: enough for a rate
+Row = dict[str, Any]
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def width_for(wanted: int, patch: int, classes: int) -> int:
+    """The least multiple of 8 at which our U-Net has at least so many parameters."""
+    width = 8
+    while parameters(_unet(width, patch, classes)) < wanted:
+        width += 8
+    return width
+
+
+def _unet(width: int, patch: int, classes: int) -> UNet:
+    return UNet(size=SIZE, classes=classes, width=width, patch=patch, multiples=MULTIPLES)
+
+
+def diptych_rate(images: Images, width: int, patch: int, seconds: float) -> Row:
+    """Our step in our loop; the rate between the first tick and the last."""
+    layout = {"size": SIZE, "classes": len(images.classes), "width": width, "patch": patch, "multiples": MULTIPLES}
+    flow, choices = Flow(size=SIZE), Choices(layout, batch=BATCH, lr=1e-3, clip=1.0)
+    modules = flow._build(layout)
+    lasting = recipe(choices, {"minutes": seconds / 60}, mirrored=True, seed=0)
+    run = Run(flow._task(modules, choices), images, size=SIZE, geometry="crop", recipe=lasting)
+    moments = [(time.perf_counter(), tick.seen_pictures) for tick in run]
+    (start, before), (end, after) = moments[0], moments[-1]
+    rate = (after - before) / (end - start)
+    return {"rate": rate, "parameters": parameters(modules["network"]), "machine": str(run.machine)}
+
+
+def peer() -> nn.Module:
+    """The U-Net of torchcfm, conditional on class."""
+    from torchcfm.models.unet import UNetModel
+
+    network: nn.Module = UNetModel(
+        dim=(3, SIZE, SIZE),
+        num_channels=CHANNELS,
+        num_res_blocks=1,
+        channel_mult=MULTIPLES,
+        num_heads=4,
+        num_head_channels=32,
+        attention_resolutions="8",
+        class_cond=True,
+        num_classes=10,
+    )
+    return network
+
+
+def torchcfm_rate(pictures: Tensor, labels: Tensor, seconds: float) -> Row:
+    """The step of torchcfm as in its example; the rate after a few steps that are not counted."""
+    from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
+
+    torch.manual_seed(0)
+    where = device()
+    matcher, network = ConditionalFlowMatcher(sigma=0.0), peer().to(where)
+    average, optimizer = copy.deepcopy(network), torch.optim.Adam(network.parameters(), lr=2e-4)
+    pictures, labels = pictures.to(where), labels.to(where)
+
+    def step(rows: Tensor) -> None:
+        optimizer.zero_grad()
+        real = pictures[rows]
+        t, x, velocity = matcher.sample_location_and_conditional_flow(torch.randn_like(real), real)
+        loss = (network(t, x, labels[rows]) - velocity).square().mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for kept, live in zip(average.parameters(), network.parameters(), strict=True):
+                kept.mul_(0.9999).add_(live, alpha=1e-4)
+        if where.type == "cuda":
+            torch.cuda.synchronize(where)
+
+    rate = timed(step, len(pictures), seconds)
+    return {"rate": rate, "parameters": parameters(network), "machine": f"{where.type}, fp32"}
+
+
+def timed(step: Callable[[Tensor], None], n: int, seconds: float, warm: int = 3) -> float:
+    """Pictures a second of a step that is given the rows of a batch, after ``warm`` steps."""
+    batches = _batches(n)
+    for _ in range(warm):
+        step(next(batches))
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        step(next(batches))
+        steps += 1
+    return steps * BATCH / (time.perf_counter() - start)
+
+
+def _batches(n: int) -> Iterator[Tensor]:
+    while True:
+        yield from (rows for rows in torch.randperm(n).split(BATCH) if len(rows) == BATCH)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="cifar10-train.parquet")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each side and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    images = Images.open(asked.data)[:PICTURES]
+    pictures, labels = images.pixels(SIZE).float() / 127.5 - 1, torch.from_numpy(images.labels).long()
+    wanted = parameters(peer())
+    sides: dict[str, Callable[[], Row]] = {"torchcfm": lambda: torchcfm_rate(pictures, labels, asked.seconds)}
+    for patch, name in ((2, "Diptych, as it comes"), (1, "Diptych, whole pixels")):
+        width = width_for(wanted, patch, len(images.classes))
+        sides[name] = lambda width=width, patch=patch: diptych_rate(images, width, patch, asked.seconds)  # type: ignore[misc]
+    for turn in range(asked.rounds):
+        for name, side in sides.items():
+            print(json.dumps({"part": "rate", "program": name, "round": turn, **side()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
