@@ -154,7 +154,7 @@ class Flow(Tunable):
             return _Regression(modules, choices)
         for module in modules.values():
             module.load_state_dict(self.modules_["network"].state_dict())
-        return Tuning(modules, choices.lr)
+        return Tuning(modules, choices.lr, choices.more["halvings"])
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if not self._in_few_calls:

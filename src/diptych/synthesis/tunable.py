@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from diptych import artefact
 from diptych.data.images import Images
-from diptych.engine import checkpoint
+from diptych.engine import checkpoint, machine
 from diptych.errors import UsageError
 from diptych.synthesis import preparation
 from diptych.synthesis.choices import Choices, length
 from diptych.synthesis.model import Label
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
-from diptych.synthesis.tuning import MOST_CALLS, TUNING_RATE, Length
+from diptych.synthesis.tuning import MOST_CALLS, MOST_HALVINGS, MOST_HALVINGS_ON_GPU, TUNING_RATE, Length
 
 log = logging.getLogger("diptych")
 
@@ -98,7 +98,9 @@ class Tunable(Synthesizer):
     def _choices_of_tuning(self) -> Choices:
         layout = {**self.layout_, "tuned": True, "steps": self.steps}
         rate = TUNING_RATE * self.settings_["learning_rate"]
-        return Choices(layout, batch=self.settings_["batch"], lr=rate, clip=1.0)
+        gpu = machine.device().type == "cuda"
+        more = {"halvings": MOST_HALVINGS_ON_GPU if gpu else MOST_HALVINGS}
+        return Choices(layout, batch=self.settings_["batch"], lr=rate, clip=1.0, more=more)
 
     def _identity_of_tuning(self, asked: Length, prepared: Prepared) -> dict[str, Any]:
         """What tells this tuning from others of flows with the same settings."""

@@ -18,7 +18,9 @@ from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis.paths import Velocity, learning_times, on_path, velocity_of
 
-MOST_HALVINGS = 7.0  # of the distance between the two points, by the end of the run
+# Of the distance between the two points, by the end of the run. On digits, 25 s after a fit of 25 s, 4 were better than 7
+# (read as asked for: 95 % against 93 % in one call, 98 % against 93 % in two); a GPU shows many times as many pictures.
+MOST_HALVINGS, MOST_HALVINGS_ON_GPU = 4.0, 7.0
 BROADER = 1.6  # times are drawn more widely than for the flow: one call begins at the noisiest point of all
 STEEPNESS = 8.0  # how much farther apart the points are where little noise is left (the paper's k)
 HALF_WAY = 0.55  # the time at which the second call begins; the paper's σ of 0.821 is this ratio of noise to picture
@@ -100,9 +102,9 @@ def in_calls(ending: Ending, noises: Sequence[Tensor], labels: Tensor) -> Tensor
 class Tuning:
     """The training task: one player is tuned; the flow that it came from is kept as it is."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], lr: float) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], lr: float, most_halvings: float) -> None:
         self.network, self.tuned, self.lr = modules["network"], modules["tuned"], lr
-        self.halvings = 1.0
+        self.halvings, self.most_halvings = 1.0, most_halvings
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Both networks."""
@@ -128,4 +130,4 @@ class Tuning:
 
     def before_step(self, progress: float) -> None:
         """The two points come closer."""
-        self.halvings = 1 + (MOST_HALVINGS - 1) * progress
+        self.halvings = 1 + (self.most_halvings - 1) * progress
