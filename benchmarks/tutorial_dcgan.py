@@ -79,7 +79,7 @@ class Tutorial:
         fooled = cross_entropy(self.critic(made), 1.0)
         fooled.backward()
         of_generator.step()
-        return float(told), float(fooled)
+        return float(told.detach()), float(fooled.detach())
 
     @torch.no_grad()
     def sample(self, n: int) -> np.ndarray:

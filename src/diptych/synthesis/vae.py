@@ -28,7 +28,7 @@ LOWEST_LOG_SIGMA = -5.0
 FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent dies early
 WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
 ENCODED_PICTURES = 20_000  # at most, for the mixture
-DECODED_PICTURES = 2000  # at most, for σ
+DECODED_PICTURES = 500  # at most, for σ: thousands of values each
 JUDGED_AT_ONCE = 256  # pictures whose bits are counted, in double precision, at a time
 
 
