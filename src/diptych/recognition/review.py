@@ -4,9 +4,8 @@ References
 ----------
 Ranking by self-confidence and confident learning: C. Northcutt, L. Jiang, I. Chuang, "Confident learning: estimating
 uncertainty in dataset labels", JAIR 2021 (cleanlab).
-A network learns a hard picture with the right label long before one with a wrong label: D. Arpit et al., "A closer
-look at memorization in deep networks", ICML 2017; G. Pleiss et al., "Identifying mislabeled data using the area under
-the margin ranking", NeurIPS 2020.
+Labels that the nearest pictures do not share: Z. Zhu, Z. Dong, Y. Liu, "Detecting corrupted labels without training a
+model to predict", ICML 2022.
 """
 
 import importlib.util
@@ -29,9 +28,10 @@ from diptych.recognition.recognizer import Recognizer
 
 log = logging.getLogger("diptych")
 FOLDS = 3
-#: The weight of the network that has not seen a picture; those that have share the rest. They tell hard pictures, which
-#: they have learned, from wrong labels, which they have not; where they know everything by heart they change no order.
-UNSEEN_WEIGHT = 0.5
+#: What a network tells of a picture that it was not taught, and what labels the pictures most like it have, count the
+#: same. Networks that were taught the picture tell nothing: in minutes they know a few thousand labels by heart.
+NEIGHBOURS = 40
+MOST_NEIGHBOURS = 0.1  # of the pictures that were not taught
 RESERVE_SHARE = 0.03  # of the time is left for the answers at the end
 LEAST_A_FOLD = 10  # pictures
 LABEL_SHOWN = 0.5  # a label of several is told from this probability on
@@ -121,21 +121,32 @@ def _reviewable(images: Images) -> tuple[NDArray[np.int64], Images]:
 
 
 def _cross_validated(images: Images, minutes: float, seed: int) -> Chances:
-    """(N, K) probabilities: half from the recognizer that has not seen the picture, half from those that have."""
+    """(N, K) probabilities: half from a recognizer that has not seen the picture, half from the pictures like it."""
     ends = time.monotonic() + 60 * minutes * (1 - RESERVE_SHARE)
     number = _folds(images, seed)
-    unseen, seen = (np.zeros((len(images), len(images.classes))) for _ in range(2))
+    chances = np.zeros((len(images), len(images.classes)))
     for fold in range(FOLDS):
-        held = number == fold
+        held = images[number == fold]
         left = max(0.01, (ends - time.monotonic()) / 60 / (FOLDS - fold))
         log.info("Reviewing labels: recognizer %d of %d, %.1f minutes.", fold + 1, FOLDS, left)
         with _hushed():
-            model = Recognizer(minutes=left, seed=seed + fold).fit(images[~held], validate=images[held])
-            told = model.predict(images.relabel(model.classes_)).probabilities
+            model = Recognizer(minutes=left, seed=seed + fold).fit(images[number != fold], validate=held)
+            told = model.predict(held.relabel(model.classes_)).probabilities
+            alike = _labels_alike(model.embed(held).numpy(), held)
         order = [images.classes.index(name) for name in model.classes_]
-        unseen[np.ix_(held, order)] = told[held]
-        seen[np.ix_(~held, order)] += told[~held] / (FOLDS - 1)
-    return UNSEEN_WEIGHT * unseen + (1 - UNSEEN_WEIGHT) * seen
+        chances[np.ix_(number == fold, order)] = told / 2
+        chances[number == fold] += alike / 2
+    return chances
+
+
+def _labels_alike(embeddings: NDArray[np.float32], images: Images) -> Chances:
+    """(N, K) the share of each label among the nearest of the other pictures."""
+    from sklearn.neighbors import NearestNeighbors
+
+    owned = images.labels if images.multi_label else np.eye(len(images.classes))[images.labels]
+    k = max(1, min(NEIGHBOURS, int(MOST_NEIGHBOURS * len(images))))
+    others = NearestNeighbors(n_neighbors=k).fit(embeddings).kneighbors(return_distance=False)  # without itself
+    return np.asarray(owned[others].mean(1), np.float64)
 
 
 def _folds(images: Images, seed: int) -> NDArray[np.int64]:
