@@ -1,4 +1,4 @@
-"""``diptych inspect``, and ``diptych fit`` with the manifest that it writes."""
+"""``diptych inspect``, and ``diptych fit`` and ``evaluate`` with the manifest that it writes."""
 
 import csv
 import shutil
@@ -56,6 +56,40 @@ def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: 
     assert "line 2" in refused.err
     assert "drop" in refused.err
     assert len(list((photos / "red").iterdir())) == 25
+
+
+def test_evaluate_judges_on_the_test_part_of_a_manifest(
+    diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path
+) -> None:
+    photos = folder(tmp_path / "photos", {"green": 12, "red": 12})
+    picture("green", 99).save(photos / "red" / "wrong.png")
+    (photos / "red" / "torn.png").write_text("no picture")
+    manifest, proposed = tmp_path / "photos.csv", tmp_path / "proposed.csv"
+    with manifest.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "split", "action"])
+        for name in ("green", "red"):
+            for path in sorted((photos / name).iterdir()):
+                part = "train" if path.stem < "005" else "test"
+                action = "exclude" if (name, path.stem) == ("green", "011") else "keep"
+                table.writerow([path, "green" if path.stem == "wrong" else name, part, action])
+    model = fitted[0] / "recognizer"
+    judged, all_of_it, no_test, wrong = diptych.several(
+        ["evaluate", model, photos, "--manifest", manifest, "--json"],
+        ["evaluate", model, photos, "--json"],
+        ["inspect", photos, "--manifest", proposed],
+        ["evaluate", model, fitted[0] / "colours", "--manifest", manifest],
+    )
+    assert (judged.code, all_of_it.code, no_test.code, wrong.code) == (4, 4, 0, 3)
+    assert judged.json["n"] == 6 + 7 + 1  # green but for what is excluded, red, and the one with a new label
+    assert [judged.json["per_class"][name]["pictures"] for name in ("green", "red")] == [7, 7]
+    assert judged.json["accuracy"]["value"] == 1
+    assert all_of_it.json["n"] == 25
+    assert all_of_it.json["accuracy"]["value"] < 1
+    assert "names none of these pictures" in wrong.err
+    [told] = diptych.several(["evaluate", model, photos, "--manifest", proposed, "--json"])
+    assert told.json["n"] == 25
+    assert "none for tests" in told.err
 
 
 def test_a_model_is_asked_about_labels(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_two_pictures_a_class_are_enough_for_one_on_each_side():
     assert set(prepared.training.counts().values()) == set(prepared.validation.counts().values()) == {1}
 
 
-def test_own_parts_are_used_and_the_test_part_is_left_unread():
+def test_own_parts_are_used_and_the_test_part_is_left_unread(caplog):
     parts = np.repeat(["train", "validation", "test"], [20, 10, 6])
     images = some(np.arange(36) % 2, classes=("a", "b"), groups={"split": parts})
     prepared = prepare(images, None, 8, seed=0)
@@ -40,6 +40,7 @@ def test_own_parts_are_used_and_the_test_part_is_left_unread():
     assert any("test part (6 pictures) was left unread" in note for note in prepared.notes)
     assert len(evaluated_part(images)) == 6
     assert len(evaluated_part(images[:30])) == 30
+    assert "none for tests" in caplog.text
 
 
 def test_validation_classes_are_matched_by_name():

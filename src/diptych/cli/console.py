@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("diptych")
 LISTED = 20  # bad files named one by one; the reports name all
+_warned: list[str] = []  # what this command has warned of so far
 
 
 class _Notes(logging.Handler):
@@ -22,6 +23,7 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         words = record.getMessage()
         if record.levelno >= logging.WARNING:
+            _warned.append(words)
             words = f"{paint('Warning:', '33')} {words}"
         print(words, file=sys.stderr)
 
@@ -32,6 +34,7 @@ def prepare(debug: bool) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is shown escaped rather than refused.
             stream.reconfigure(errors="backslashreplace")
+    _warned.clear()
     log.handlers = [_Notes()]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -60,17 +63,18 @@ def complain(sentence: str) -> None:
 
 
 def name_left_out(images: "Images", unreadable: Iterable[str]) -> int:
-    """Name what could not be used, each file with its reason.
+    """Name what could not be used, each file with its reason, unless a warning has named it already.
 
     Returns how many pictures are unreadable; what was seen to be no picture when ``images`` were opened (a text
     file, a link back) does not count.
     """
     strays = [str(error) for error in images.skipped]
     reasons = list(dict.fromkeys([*strays, *unreadable]))
-    for reason in reasons[:LISTED]:
+    unnamed = [reason for reason in reasons if not any(reason in words for words in _warned)]
+    for reason in unnamed[:LISTED]:
         log.warning("left out: %s", reason)
-    if len(reasons) > LISTED:
-        log.warning("left out: %d more", len(reasons) - LISTED)
+    if len(unnamed) > LISTED:
+        log.warning("left out: %d more", len(unnamed) - LISTED)
     return len(set(reasons) - set(strays))
 
 

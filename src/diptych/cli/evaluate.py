@@ -7,7 +7,8 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.models import answering
-from diptych.cli.options import SETTINGS, Config, Data, Json, Model, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Model, Quiet
+from diptych.cli.paths import opened
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -21,6 +22,7 @@ def evaluate(
         str | None,
         typer.Option("--unknown", metavar="PATH", help="Pictures of something else: judge how well they are noticed."),
     ] = None,
+    manifest: Manifest = None,
     json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report as one HTML page.")
@@ -33,13 +35,12 @@ def evaluate(
     Example: diptych evaluate models/pets test/ -o test.html
 
     Scores with 95 % intervals are printed, over all and for each class; classes are matched by name. The pictures of
-    --unknown (a folder, Parquet and so on) need no labels.
+    --unknown (a folder, Parquet and so on) need no labels. Of a set that has a part for tests, by its folders or by
+    the --manifest, that part alone is judged.
     """
     recognizer = answering(model)
-    from diptych.data.images import Images
-
-    images = Images.open(data)
-    strange = None if unknown is None else Images.open(unknown)
+    images = opened(data, manifest)
+    strange = None if unknown is None else opened(unknown)
     report = recognizer.evaluate(images, unknown=strange)
     left_out = sum(_name_left_out(some) for some in (images, strange) if some is not None)
     if json:

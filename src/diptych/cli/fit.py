@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diptych.cli.options import SETTINGS, Config, Data, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Quiet
 
 Output = Annotated[
     Path | None,
@@ -22,12 +22,6 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same model on t
 Validate = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="Pictures to validate on.  [default: some of DATA is held out]"),
-]
-Manifest = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Which pictures of DATA to take, with which labels and splits: diptych inspect writes it."
-    ),
 ]
 Latent = Annotated[int | None, typer.Option(min=1, help="Numbers that a picture is made from.  [default: chosen]")]
 

@@ -61,4 +61,10 @@ Data = Annotated[
         'these, or a built-in set: "digits", "cifar10".',
     ),
 ]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Which pictures of DATA to take, with which labels and splits: diptych inspect writes it."
+    ),
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]

@@ -21,6 +21,18 @@ class Bad:
         self.path, self.reason = path, reason
 
 
+def opened(data: str, manifest: Path | None = None) -> "Images":
+    """The pictures of a data set; with a manifest those that it keeps, with its labels and splits."""
+    from diptych.data.images import Images
+
+    images = Images.open(data)
+    if manifest is None:
+        return images
+    from diptych.data.manifest import apply
+
+    return apply(images, manifest)
+
+
 def sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Bad"]:
     """The pictures of all paths, in the order given, so many at a time."""
     from diptych.data.images import Images

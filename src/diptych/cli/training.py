@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.cli import console
+from diptych.cli.paths import opened
 from diptych.loading import HOMES
 from diptych.report import Score
 from diptych.report.report import number
@@ -26,19 +27,13 @@ def train(
     json: bool,
 ) -> int:
     """Fit, print where the model is and how good; returns the exit code."""
-    from diptych.data.images import Images
-
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
     home, name = HOMES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
-    images = Images.open(data)
-    if manifest is not None:
-        from diptych.data.manifest import apply
-
-        images = apply(images, manifest)
-    held_out = None if validate is None else Images.open(validate)
+    images = opened(data, manifest)
+    held_out = None if validate is None else opened(validate)
     model.fit(images, validate=held_out, into=folder)
     return tell(folder, kind, images, data, json)
 

@@ -129,7 +129,11 @@ def named(names: list[str]) -> str:
 def evaluated_part(images: Images) -> Images:
     """The part that a model is to be judged on: "test" where the set has one, else all of it."""
     parts = images.groups.get("split")
-    if parts is None or not (parts == "test").any():
+    if parts is None:
+        return images
+    if not (parts == "test").any():
+        if (parts == "train").any():
+            log.warning("The set has a part to train on and none for tests: all of it is evaluated.")
         return images
     log.info("The set has a part of its own for tests: only that is evaluated.")
     return images[parts == "test"]

@@ -100,7 +100,7 @@ def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: 
     if found.hidden:
         log.info("%s: %d hidden files or folders were ignored.", where, found.hidden)
     if skipped:
-        names = several([f"{error.path} ({error.reason})" for error in skipped])
+        names = several([str(error) for error in skipped])
         log.warning("%s: left out %d of what is there: %s.", where, len(skipped), names)
     level = 2 if split else 1
     folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
