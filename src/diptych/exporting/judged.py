@@ -3,7 +3,6 @@
 import torch
 
 from diptych.data.images import Images
-from diptych.errors import DataError
 from diptych.exporting.portable import Portable
 from diptych.recognition import evaluation, preparation
 from diptych.recognition.prediction import Reading
@@ -18,11 +17,7 @@ def evaluate(portable: Portable, images: Images) -> Report:
     DataError
         The pictures have no labels, or a class that this recognizer does not know.
     """
-    part = preparation.evaluated_part(images)
-    preparation.check_labels(part)
-    known = preparation.labelled(part.relabel(portable.classes_)).readable(portable.size_)
-    if len(known) == 0:
-        raise DataError("None of these pictures can be read. Name a set that holds some.")
+    known = preparation.judgeable(images, portable.classes_, portable.size_)
     reading = Reading.restored(portable.classes_, portable.multi_label_, portable.facts["calibration"])
     logits = torch.from_numpy(portable.logits(known))
     report = evaluation.report(f"Evaluation on {len(known)} pictures", known, logits, reading)

@@ -8,8 +8,9 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.metrics import classification as scores
 from diptych.metrics.intervals import wilson
-from diptych.recognition import preparation, trust
+from diptych.recognition import preparation, strangers, trust
 from diptych.recognition.failing import where_it_fails
+from diptych.recognition.observed import observe
 from diptych.recognition.prediction import Reading
 from diptych.recognition.trust import resampled
 from diptych.recognition.worst import Witness, worst
@@ -19,6 +20,25 @@ FEW = 50  # pictures of a class, under which its figures are told to be rough
 ALIKE = "None of the kinds of pictures compared here fails more than the others by more than chance explains."
 CONFUSED = 3  # pairs of classes named
 CONFUSED_SHARE = 0.05  # of a class's pictures taken for another, from which the pair is named
+
+
+def evaluate(witness: Witness, reading: Reading, images: Images, unknown: Images | None) -> Report:
+    """Judge a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`."""
+    network, size, memory = witness.network, witness.size, witness.memory
+    known = preparation.judgeable(images, reading.classes, size)
+    seen = observe(network, known, size, title="Evaluating")
+    made = report(f"Evaluation on {len(known)} pictures", known, seen.logits, reading, witness)
+    trust.add_measured(made, known, seen.logits, reading)
+    trust.add_seen_before(made, known, memory)
+    if len(known) < len(images):
+        made.facts["pictures given"] = len(images)
+    if known.skipped:
+        reasons = preparation.named([str(error) for error in known.skipped])
+        made.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
+    if unknown is not None:
+        strange = observe(network, preparation.some_readable(unknown, size), size, title="Evaluating the unknown")
+        strangers.add_to(made, seen, strange, reading, memory)
+    return made
 
 
 def report(title: str, images: Images, logits: Tensor, reading: Reading, witness: Witness | None = None) -> Report:

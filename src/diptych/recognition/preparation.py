@@ -1,7 +1,7 @@
 """From the pictures a person has to what a recognizer trains on, with every obstacle told in a sentence."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +137,27 @@ def evaluated_part(images: Images) -> Images:
         return images
     log.info("The set has a part of its own for tests: only that is evaluated.")
     return images[parts == "test"]
+
+
+def judgeable(images: Images, classes: Sequence[str], size: int) -> Images:
+    """The pictures to judge on: labelled and readable, of the part for tests, in a model's order of classes.
+
+    Raises
+    ------
+    DataError
+        There are none, or one is of a class that the model does not know.
+    """
+    part = evaluated_part(images)
+    check_labels(part)
+    return some_readable(labelled(part.relabel(classes)), size)
+
+
+def some_readable(images: Images, size: int) -> Images:
+    """The readable pictures; raises DataError if there is none."""
+    readable = images.readable(size)
+    if len(readable) == 0:
+        raise DataError("None of these pictures can be read. Name a set that holds some.")
+    return readable
 
 
 def truth(images: Images) -> Tensor:

@@ -14,19 +14,9 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
-from diptych.errors import ArtefactError, DataError, NotFittedError, PictureError, UsageError
-from diptych.recognition import (
-    answers,
-    choices,
-    evaluation,
-    explanation,
-    networks,
-    preparation,
-    quick,
-    strangers,
-    trust,
-)
-from diptych.recognition.card import card, renewed
+from diptych.errors import NotFittedError, PictureError
+from diptych.recognition import answers, choices, evaluation, explanation, networks, preparation, quick, trust
+from diptych.recognition.card import card
 from diptych.recognition.fitting import Fitted, fit
 from diptych.recognition.memory import FILE as MEMORY
 from diptych.recognition.memory import Memory
@@ -35,16 +25,14 @@ from diptych.recognition.networks import Network
 from diptych.recognition.observed import Observed, observe, observe_in_turn
 from diptych.recognition.prediction import Reading
 from diptych.recognition.predictions import Predictions
+from diptych.recognition.stored import Stored, carried
 from diptych.recognition.unknown import signs
-from diptych.recognition.views import Views
 from diptych.recognition.worst import Witness
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
 KIND = "recognizer"
 PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "balance", "seed")
-# What a loaded model takes along when it is saved.
-CARRIED = ("README.md", "data.json", "report.html", "history.jsonl", MEMORY)
 
 
 class Recognizer:
@@ -227,7 +215,7 @@ class Recognizer:
         validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        known = self._judgeable(images)
+        known = preparation.judgeable(images, self.classes_, self.size_)
         self._reading = trust.calibrated(observe(network, known, self.size_, title="Calibrating"), known, self.memory_)
         self._facts["calibration"] = self._reading.json()
         return self
@@ -248,21 +236,7 @@ class Recognizer:
             The pictures have no labels, or a class that this recognizer does not know.
         """
         network = self._fitted()
-        known = self._judgeable(images)
-        seen = observe(network, known, self.size_, title="Evaluating")
-        witness = Witness(network, self.size_, self.memory_)
-        report = evaluation.report(f"Evaluation on {len(known)} pictures", known, seen.logits, self._reading, witness)
-        trust.add_measured(report, known, seen.logits, self._reading)
-        trust.add_seen_before(report, known, self.memory_)
-        if len(known) < len(images):
-            report.facts["pictures given"] = len(images)
-        if known.skipped:
-            reasons = preparation.named([str(error) for error in known.skipped])
-            report.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
-        if unknown is not None:
-            strange = observe(network, self._readable(unknown), self.size_, title="Evaluating the unknown")
-            strangers.add_to(report, seen, strange, self._reading, self.memory_)
-        return report
+        return evaluation.evaluate(Witness(network, self.size_, self.memory_), self._reading, images, unknown)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder."""
@@ -270,7 +244,7 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            return artefact.write(target, self._facts, weights, beside=self._carried())
+            return artefact.write(target, self._facts, weights, beside=carried(self._folder, self._facts))
         told, page = card(self._facts, self.report_), self.report_
         beside = {} if self.memory_ is None else {MEMORY: artefact.pack(self.memory_.tensors())}
         return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
@@ -286,15 +260,13 @@ class Recognizer:
     @property
     def temperature_(self) -> float:
         """What logits are divided by."""
-        self._fitted()
-        return self._reading.temperature
+        return self.reading_.temperature
 
     @property
     def threshold_(self) -> float:
         """The familiarity (in an old model the negative energy) under which a picture is told "unknown"."""
-        self._fitted()
-        scale = self._reading.scale
-        return self._reading.threshold if scale is None else scale.threshold
+        scale = self.reading_.scale
+        return self.reading_.threshold if scale is None else scale.threshold
 
     @property
     def reading_(self) -> Reading:
@@ -324,18 +296,6 @@ class Recognizer:
             raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
         return self.network_
 
-    def _judgeable(self, images: Images) -> Images:
-        """The labelled, readable pictures, in this recognizer's order of classes."""
-        part = preparation.evaluated_part(images)
-        preparation.check_labels(part)
-        return self._readable(preparation.labelled(part.relabel(self.classes_)))
-
-    def _readable(self, images: Images) -> Images:
-        readable = images.readable(self.size_)
-        if len(readable) == 0:
-            raise DataError("None of these pictures can be read. Name a set that holds some.")
-        return readable
-
     def _told(self, seen: Observed, errors: Mapping[int, PictureError]) -> Predictions:
         scale, memory, familiarity = self._reading.scale, self.memory_, None
         if scale is not None and memory is not None:  # else nothing but the energy can tell what is unknown
@@ -343,50 +303,18 @@ class Recognizer:
         return self._reading.predictions(seen.logits, errors, familiarity)
 
     def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
-        self.network_, self.size_, self._reading = fitted.network, fitted.size, fitted.reading
-        self.classes_, self.multi_label_ = fitted.reading.classes, fitted.reading.multi_label
-        self.memory_, self.report_, self._data = fitted.memory, fitted.report, fitted.data
+        self._become(fitted)
+        self.report_, self._data = fitted.report, fitted.data
         told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
         self._facts = {**told, "calibration": self._reading.json()}
 
     def _adopt(self, found: Artefact) -> Self:
         """Become the recognizer that an artefact holds."""
-        facts = found.facts
-        try:
-            classes, size = tuple(facts["classes"]), int(facts["size"])
-            reading = Reading.restored(classes, bool(facts["multi_label"]), facts["calibration"])
-            kind, told = self._kind(facts["network"]), facts.get("backbone")
-            network = networks.build(kind, classes=len(classes), size=size, download=False, told=told)
-            network.load_state_dict(found.weights)
-            network.views = Views.of(facts.get("views"))
-            memory = Memory.read(found)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise ArtefactError(
-                f"The model in {found.folder} is damaged or was trained with another class: "
-                f"{str(error).splitlines()[0]}. Restore it from a copy, or train again."
-            ) from error
-        self.network_, self.size_, self._reading = network.eval(), size, reading
-        self.classes_, self.multi_label_, self.memory_ = classes, reading.multi_label, memory
+        self._become(Stored.read(found, self.network))
         self.report_ = None
-        self._facts, self._folder = facts, found.folder
+        self._facts, self._folder = found.facts, found.folder
         return self
 
-    def _kind(self, name: str) -> str | type[nn.Module]:
-        """What to build for a stored network's name."""
-        if not name.startswith(networks.OWN_PREFIX):
-            return name
-        if isinstance(self.network, type) and networks.name_of(self.network) == name:
-            return self.network
-        own = name.removeprefix(networks.OWN_PREFIX)
-        raise UsageError(
-            f"This model was trained with a network of your own, the class {own}. Code is never loaded from a "
-            f"model, so name the class: diptych.load(folder, network={own})."
-        )
-
-    def _carried(self) -> dict[str, bytes]:
-        """The papers of a loaded model, to be taken along into another folder."""
-        papers = {name: self._folder / name for name in CARRIED}
-        held = {name: path.read_bytes() for name, path in papers.items() if path.exists()}
-        if "README.md" in held:
-            held["README.md"] = renewed(held["README.md"].decode(), self._facts).encode()
-        return held
+    def _become(self, held: Fitted | Stored) -> None:
+        self.network_, self.size_, self.memory_, self._reading = held.network, held.size, held.memory, held.reading
+        self.classes_, self.multi_label_ = held.reading.classes, held.reading.multi_label
