@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import labels as labelling
 from diptych.data import machine, reading
 from diptych.data.decode import Geometry
 from diptych.data.sources import Source, open_files, open_source
@@ -174,15 +173,9 @@ class Images:
         DataError
             If a picture has a class that is not among them.
         """
-        wanted = tuple(classes)
-        unknown = [name for name, count in self.counts().items() if count and name not in wanted]
-        if unknown:
-            raise DataError(
-                f"The pictures have classes that are unknown here: {several(unknown, 8)}. "
-                f"Known are: {several(wanted, 8) or 'none'}. Rename or leave out the folders that do not match."
-            )
-        labels = labelling.renumber(self.labels, self.classes, wanted)
-        return Images(self._sources, self._place, {**self._about(), "classes": wanted, "labels": labels})
+        from diptych.data.joining import reordered
+
+        return reordered(self, classes)
 
     def counts(self) -> dict[str, int]:
         """Pictures of each class, also of those that have none."""

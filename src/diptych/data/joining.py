@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from diptych.data import labels as labelling
 from diptych.data.images import Images
 from diptych.data.reading import Place
+from diptych.data.sources.base import several
+from diptych.errors import DataError
 
 
 def join(first: Images, second: Images) -> Images:
@@ -51,6 +53,17 @@ def relabelled(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> 
     """The same pictures with other labels, (N,) numbers or (N, K) bool, of other classes."""
     about = {**images._about(), "labels": labels, "classes": tuple(classes)}
     return Images(images._sources, images._place, about)
+
+
+def reordered(images: Images, classes: Sequence[str]) -> Images:
+    """The same pictures with their labels in another order of classes; see :meth:`diptych.Images.relabel`."""
+    unknown = [name for name, count in images.counts().items() if count and name not in classes]
+    if unknown:
+        raise DataError(
+            f"The pictures have classes that are unknown here: {several(unknown, 8)}. "
+            f"Known are: {several(classes, 8) or 'none'}. Rename or leave out the folders that do not match."
+        )
+    return relabelled(images, labelling.renumber(images.labels, images.classes, classes), classes)
 
 
 def _indicators(labels: NDArray[Any], k: int) -> NDArray[Any]:
