@@ -1,0 +1,294 @@
+"""Sections 7 to 12 of docs/mathematics.md, confidence, against direct loops and closed forms."""
+
+import itertools
+import math
+from statistics import fmean
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from diptych.metrics.classification import balanced_accuracy, expected_calibration_error
+from diptych.metrics.selection import area_under_risk_coverage, risk_coverage
+from diptych.recognition import conformal, imbalance, linear
+from diptych.recognition.calibration import label_thresholds, temperature
+from diptych.recognition.memory import Memory, rows_to_remember
+from diptych.recognition.observed import Observed, slopes
+from diptych.recognition.unknown import Scale, signs, threshold
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("apart", "right"), [(2.0, 70), (9.0, 90), (3.0, 100)])
+def test_the_temperature_of_two_classes_in_closed_form(apart: float, right: int) -> None:
+    logits = torch.tensor([[apart, 0.0]]).expand(100, 2)
+    truth = (torch.arange(100) >= right).long()
+    doubt = 1 / 102
+    share = (1 - doubt) * right / 100 + doubt / 2
+    expected = apart / math.log(share / (1 - share))
+    assert temperature(logits, truth) == pytest.approx(expected, rel=1e-4)
+    assert temperature(logits[:, :1], truth[:, None] == 0) == pytest.approx(expected, rel=1e-4)  # a coin: the same
+
+
+def test_no_other_temperature_fits_better() -> None:
+    logits, truth = 4 * torch.randn(40, 5), torch.randint(0, 5, (40,))
+    doubt = 1 / 42
+
+    def misfit(t: float) -> float:
+        total = 0.0
+        for z, y in zip(logits.tolist(), truth.tolist(), strict=True):
+            whole = math.log(sum(math.exp(a / t) for a in z))
+            total += sum(((1 - doubt) * (k == y) + doubt / 5) * (whole - a / t) for k, a in enumerate(z))
+        return total / 40
+
+    best = temperature(logits, truth)
+    assert all(misfit(best) <= misfit(best * factor) for factor in (0.5, 0.9, 0.999, 1.001, 1.1, 2.0))
+
+
+def test_the_calibration_error_bin_by_bin() -> None:
+    sure, right = torch.rand(500).double(), torch.rand(500) < 0.6
+    sure[:3] = torch.tensor([0.0, 0.2, 1.0])  # ends of bins: each belongs to the bin under it, 0 to the first
+    total = 0.0
+    for b in range(15):
+        held = [i for i, c in enumerate(sure.tolist()) if b / 15 < c <= (b + 1) / 15 or (c == 0 and b == 0)]
+        if held:
+            gap = fmean(float(right[i]) for i in held) - fmean(float(sure[i]) for i in held)
+            total += len(held) / 500 * abs(gap)
+    assert expected_calibration_error(sure, right) == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [9, 37, 100])
+def test_of_n_plus_one_pictures_exactly_k_are_covered_by_the_others(n: int) -> None:
+    true = np.random.default_rng(n).random(n + 1)  # probabilities of the true label
+    k = math.ceil(0.9 * (n + 1))
+    covered = 0
+    for i in range(n + 1):
+        others = np.delete(true, i)
+        found = conformal.cutoff(np.stack([others, 1 - others], 1), np.zeros(n, np.int64))
+        assert found == sorted(others)[n + 1 - k - 1]  # the (n + 1 - k)-th, counted from 1
+        covered += true[i] >= found
+    assert covered == k
+    few = np.full((8, 2), 0.5)
+    assert conformal.cutoff(few, np.zeros(8, np.int64)) == 0  # under 9 pictures every set is full
+
+
+def test_coverage_over_draws_follows_the_beta_distribution() -> None:
+    n, draws = 60, 4000
+    scores, first = np.random.default_rng(0).random((draws, n)), np.zeros(n, np.int64)
+    # With uniform probabilities of the true label a cutoff covers exactly 1 - cutoff of further pictures.
+    coverage = np.array([1 - conformal.cutoff(row[:, None], first) for row in scores])
+    k = math.ceil(0.9 * (n + 1))
+    assert stats.kstest(coverage, stats.beta(k, n + 1 - k).cdf).pvalue > 0.01
+    low, high = conformal.coverage_range(n)
+    assert ((coverage > low) & (coverage < high)).mean() == pytest.approx(0.95, abs=0.015)
+    assert [low, high] == pytest.approx(stats.beta(k, n + 1 - k).ppf([0.025, 0.975]))
+
+
+def test_risk_control_takes_the_highest_cutoff_that_is_safe() -> None:
+    draw = np.random.default_rng(1)
+    chances = draw.random((50, 4))
+    truth = draw.random((50, 4)) < 0.4
+    truth[0] = False  # none to lose
+    owned = [(p, y) for p, y in zip(chances.tolist(), truth.tolist(), strict=True) if any(y)]
+    n = len(owned)
+
+    def risk(cutoff: float) -> float:
+        return fmean(sum(a < cutoff for a, has in zip(p, y, strict=True) if has) / sum(y) for p, y in owned)
+
+    safe = [c for c in sorted({*chances.ravel().tolist(), 1.0}) if (n * risk(c) + 1) / (n + 1) <= 0.1 + 1e-12]
+    assert conformal.cutoff_of_several(chances, truth) == pytest.approx(max(safe))
+    assert 0 < max(safe) < 1
+
+
+def believed(chances: Tensor, has: Tensor) -> tuple[list[float], list[float], list[float]]:
+    """Probabilities in descending order, what is believed of each, and F1 of telling the first 1, 2, …"""
+    pairs = sorted(zip(chances.double().tolist(), has.tolist(), strict=True), reverse=True)
+    n = sum(h for _, h in pairs)
+    b = [(n * h + 10 * p) / (n + 10) for p, h in pairs]
+    f1 = [2 * sum(b[:m]) / (m + sum(b)) for m in range(1, len(b) + 1)]
+    return [p for p, _ in pairs], b, f1
+
+
+def test_label_thresholds_by_trying_every_one() -> None:
+    chances = torch.rand(60, 6)
+    truth = torch.rand(60, 6) < chances ** torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
+    found = label_thresholds(chances, truth)
+    for k in range(6):
+        p, _, f1 = believed(chances[:, k], truth[:, k])
+        best = f1.index(max(f1))
+        last, following = p[best], [*p, 0.0][best + 1]
+        between = 0.5 if following < 0.5 <= last else (last + following) / 2
+        assert float(found[k]) == pytest.approx(min(0.9, max(0.1, between)), rel=1e-6)
+
+
+def test_a_label_is_told_from_half_of_the_best_f1_on() -> None:
+    chances = torch.rand(1000) ** 3
+    truth = torch.zeros(1000, dtype=torch.bool)
+    truth[chances.argmax()] = True  # so that what is believed descends with the probability
+    p, b, f1 = believed(chances, truth)
+    half = max(f1) / 2
+    told = [q >= float(label_thresholds(chances[:, None], truth[:, None])) for q in p]
+    assert 0 < sum(told) < 1000
+    assert told == [value >= half for value in b]
+
+
+def test_risk_is_the_mean_over_the_orders_of_equally_sure_answers() -> None:
+    sure, wrong = [0.9, 0.7, 0.7, 0.7, 0.4, 0.4], [0, 1, 0, 0, 1, 0]
+    orders = [o for o in itertools.permutations(range(6)) if all(sure[a] >= sure[b] for a, b in itertools.pairwise(o))]
+    assert len(orders) == math.factorial(3) * math.factorial(2)
+    expected = [fmean(sum(wrong[j] for j in o[:i]) / i for o in orders) for i in range(1, 7)]
+    coverage, risk = risk_coverage(torch.tensor(sure), torch.tensor(wrong) == 0)
+    assert coverage.tolist() == pytest.approx([i / 6 for i in range(1, 7)])
+    assert risk.tolist() == pytest.approx(expected)
+    assert area_under_risk_coverage(torch.tensor(sure), torch.tensor(wrong) == 0) == pytest.approx(fmean(expected))
+
+
+def test_the_area_under_risk_of_a_perfect_and_of_a_blind_confidence() -> None:
+    right = torch.arange(10_000) >= 2000  # a fifth is wrong
+    perfect = area_under_risk_coverage(torch.arange(10_000), right)
+    assert perfect == pytest.approx(0.2 + 0.8 * math.log(0.8), abs=1e-3)
+    assert area_under_risk_coverage(torch.full((10_000,), 0.5), right) == pytest.approx(0.2)
+
+
+def test_the_three_signs_picture_by_picture() -> None:
+    learned, detail = torch.randn(30, 4), torch.randn(30, 3)
+    memory = Memory.of(learned, detail, np.zeros(30, np.int64), np.array([str(i) for i in range(30)]))
+    observed = Observed(torch.randn(5, 3), torch.randn(5, 4), torch.randn(5, 3))
+    found, several = (signs(observed, memory, multi_label=some) for some in (False, True))
+    centre = [fmean(column) for column in detail.T.tolist()]
+    covariance = np.cov(detail.double().numpy().T, bias=True) + 1e-3 * np.eye(3)
+    for i in range(5):
+        z, f = observed.logits[i].double().tolist(), observed.features[i].double().numpy()
+        assert float(found[i, 0]) == pytest.approx(math.log(sum(map(math.exp, z))), rel=1e-5)
+        assert float(several[i, 0]) == pytest.approx(sum(math.log1p(math.exp(a)) for a in z), rel=1e-5)
+        length = math.sqrt(float(f @ f))
+        cosines = sorted(float(f @ t) / length / math.sqrt(float(t @ t)) for t in learned.double().numpy())
+        assert float(found[i, 1]) == pytest.approx(length * fmean(cosines[-10:]), abs=3e-3)  # kept in 16 bits
+        off = observed.slopes[i].double().numpy() - centre
+        squared = float(off @ np.linalg.solve(covariance, off))
+        assert float(found[i, 2]) == pytest.approx(-(squared ** (1 / 3)), rel=1e-4)
+
+
+def test_slopes_of_detail_pixel_by_pixel() -> None:
+    picture = torch.rand(1, 3, 16, 16) * 2 - 1
+    logs = []
+    for scale in (1, 2, 4, 8):
+        side = 16 // scale
+        grey = [
+            [
+                fmean(
+                    float(picture[0, c, scale * i + u, scale * j + v])
+                    for c, u, v in itertools.product(range(3), range(scale), range(scale))
+                )
+                for j in range(side)
+            ]
+            for i in range(side)
+        ]
+        across = fmean((grey[i][j + 1] - grey[i][j]) ** 2 for i in range(side) for j in range(side - 1))
+        down = fmean((grey[i + 1][j] - grey[i][j]) ** 2 for i in range(side - 1) for j in range(side))
+        logs.append(math.log(across + down + 1e-4))
+    expected = [b - a for a, b in itertools.pairwise(logs)]
+    assert slopes(picture)[0].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [30, 400])
+def test_familiarity_adds_up_the_logarithms_of_student_s_t(n: int) -> None:
+    known = torch.randn(n, 3).double() * torch.tensor([1.0, 5.0, 0.2]) + torch.tensor([3.0, 0.0, -1.0])
+    shown = torch.tensor([[3.0, 0.0, -1.0], [1.0, -8.0, -1.1], [4.0, 9.0, -0.5]])
+    expected = []
+    for row in shown.tolist():
+        total = 0.0
+        for j, value in enumerate(row):
+            column = known[:, j].tolist()
+            mean = fmean(column)
+            deviation = math.sqrt(sum((x - mean) ** 2 for x in column) / (n - 1))
+            total += stats.t(n - 1).logcdf((value - mean) / deviation / math.sqrt(1 + 1 / n))
+        expected.append(total)
+    assert Scale.of(known).familiarity(shown).tolist() == pytest.approx(expected, rel=2e-3)
+
+
+def test_of_independent_signs_familiarity_is_chi_squared() -> None:
+    known, further = torch.randn(20_000, 3), torch.randn(2000, 3)
+    combined = -2 * Scale.of(known).familiarity(further)
+    assert stats.kstest(combined.numpy(), stats.chi2(6).cdf).pvalue > 0.01
+
+
+def test_of_n_plus_one_known_pictures_exactly_k_are_told_unknown() -> None:
+    n = 149
+    familiarity = torch.randn(n + 1)
+    told = sum(
+        float(familiarity[i]) < threshold(familiarity[torch.arange(n + 1) != i])  # set on the others
+        for i in range(n + 1)
+    )
+    assert told == int(0.02 * (n + 1)) == 3
+
+
+def test_balanced_accuracy_is_the_mean_of_the_recalls() -> None:
+    truth, guess = torch.tensor([0, 0, 0, 0, 1, 1, 3]), torch.tensor([0, 0, 0, 2, 1, 0, 3])
+    assert balanced_accuracy(truth, guess, 4) == pytest.approx(fmean([3 / 4, 1 / 2, 1]))  # class 2 does not occur
+
+
+def reader(n: int, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits log(share) + log p(x | k) of three overlapping clouds, and the true classes."""
+    truth = torch.multinomial(shares, n, replacement=True)
+    seen = torch.randn(n) + 1.5 * truth
+    return -((seen[:, None] - 1.5 * torch.arange(3)) ** 2) / 2 + shares.log(), truth
+
+
+def test_the_strength_of_the_adjustment_by_trying_every_one() -> None:
+    shares = torch.tensor([0.7, 0.2, 0.1])
+    logits, truth = reader(300, shares)
+    strengths = [step * 0.05 for step in range(41)]
+    recalls = []
+    for strength in strengths:
+        told = [
+            max(range(3), key=lambda k: z[k] - strength * math.log(shares[k]))
+            for z in logits.double().tolist()
+        ]
+        hits = [sum(t == y == k for t, y in zip(told, truth.tolist(), strict=True)) for k in range(3)]
+        recalls.append([(hits[k], int((truth == k).sum())) for k in range(3)])
+    scores = [fmean(h / n for h, n in row) for row in recalls]
+    best = scores.index(max(scores))
+    doubt = [((h + 1) / (n + 2), n) for h, n in recalls[best]]
+    error = math.sqrt(sum(rho * (1 - rho) / n for rho, n in doubt)) / 3
+    low = high = best
+    while low > 0 and scores[low - 1] >= scores[best] - error:
+        low -= 1
+    while high < 40 and scores[high + 1] >= scores[best] - error:
+        high += 1
+    assert imbalance.adjustment(logits, truth, shares) == pytest.approx(strengths[(low + high) // 2])
+
+
+def test_the_adjustment_of_a_perfect_reader_is_about_one() -> None:
+    shares = torch.tensor([0.9, 0.08, 0.02])
+    logits, truth = reader(100_000, shares)
+    assert imbalance.adjustment(logits, truth, shares) == pytest.approx(1, abs=0.15)
+    likeliest = (logits - shares.log()).argmax(1)  # by p(x | k) alone
+    at_one = balanced_accuracy(truth, likeliest, 3)
+    assert at_one > balanced_accuracy(truth, logits.argmax(1), 3) + 0.1
+    assert imbalance.potential(logits, truth, shares) == pytest.approx(at_one, abs=0.01)
+
+
+def test_a_balanced_last_layer_tells_each_class_equally_often() -> None:
+    counts = torch.tensor([200, 30, 10])
+    labels = torch.arange(3).repeat_interleave(counts)
+    features = torch.randn(240, 4) + torch.eye(3, 4)[labels]
+    lesson = linear.Lesson(features, labels)
+    weights = (240 / (3 * counts[labels])).double()
+    for balanced in (True, False):
+        told = linear.fit(lesson, lesson, 3, balanced=balanced).logits(features).double().softmax(1)
+        mean = (weights[:, None] * told).mean(0) if balanced else told.mean(0)
+        even = torch.full((3,), 1 / 3) if balanced else counts / 240
+        torch.testing.assert_close(mean, even.double(), atol=2e-3, rtol=0)
+
+
+def test_pictures_are_remembered_evenly_over_the_classes() -> None:
+    labels = np.repeat([0, 1, 2], [50, 4, 30])
+    rows = rows_to_remember(labels, 24)
+    assert np.bincount(labels[rows]).tolist() == [10, 4, 10]  # what a class lacks is shared by the others
+    assert rows.tolist() == sorted(set(rows.tolist()))
