@@ -19,7 +19,6 @@ The peer's command is given the two files' paths; it prints one line of JSON wit
 if it knows them, the "training_seconds". Parts that are not run keep their rows from the run before.
 """
 
-import argparse
 import json
 import shlex
 import sys
@@ -27,14 +26,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import common
 import measure
-from classic_cnn import files, keras_side, training_seconds
+from classic_cnn import keras_side
+from common import Row
 
-RESULTS = Path(__file__).parent / "results" / "cifar10_recognition"
 KERAS_EPOCHS = 10
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,23 +52,9 @@ PARTS = {
 
 
 def diptych_row(name: str, train: Path, test: Path, folder: Path, share: float) -> Row:
-    """Train and test through the command line, as a person does."""
-    program = [sys.executable, "-m", "diptych"]
-    environment = {"XDG_CACHE_HOME": str(folder / "cache")}  # the machine's trial is part of the time
-    model, dials = folder / "model", shared(PARTS[name].dials, share)
-    fit = measure.run([*program, "fit", "recognizer", str(train), *dials, "-o", str(model), "--json"], environment)
-    tested = json.loads(measure.run([*program, "evaluate", str(model), str(test), "--json"], environment).stdout)
-    told, accuracy = json.loads(fit.stdout), tested["accuracy"]
-    return {
-        "part": name,
-        "program": f"Diptych {' '.join(dials)}",
-        "validation": told["scores"]["accuracy"]["value"],
-        "hits": round(accuracy["value"] * accuracy["n"]),
-        "n": accuracy["n"],
-        "seconds": fit.seconds,
-        "training_seconds": training_seconds(model),
-        "peak_megabytes": fit.peak_bytes / measure.MEGABYTE,
-    }
+    """A part, in Diptych."""
+    dials = shared(PARTS[name].dials, share)
+    return {"part": name, "program": f"Diptych {' '.join(dials)}", **common.diptych(train, test, folder, dials)}
 
 
 def shared(dials: Sequence[str], share: float) -> list[str]:
@@ -91,16 +75,8 @@ def peer_row(command: str, train: Path, test: Path) -> Row:
     """Another program, as it is."""
     done = measure.run([*shlex.split(command), str(train), str(test)], {})
     told = json.loads(done.stdout.splitlines()[-1])
-    return {
-        "part": "90.5",
-        "program": "peer",
-        "validation": None,
-        "hits": told["hits"],
-        "n": told["n"],
-        "seconds": done.seconds,
-        "training_seconds": told.get("training_seconds"),
-        "peak_megabytes": done.peak_bytes / measure.MEGABYTE,
-    }
+    found = common.outcome(done, told.get("training_seconds"), told["hits"], told["n"])
+    return {"part": "90.5", "program": "peer", "validation": None, **found}
 
 
 def runs(names: Sequence[str], train: Path, test: Path, peer: str | None, share: float) -> list[Callable[[Path], Row]]:
@@ -135,28 +111,12 @@ def together(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The runs as a Markdown table."""
-    from diptych.metrics.intervals import wilson  # torch comes with it: not before every run has been measured
-
-    columns = ["part", "program", "validation accuracy", "test accuracy", "95 % interval", "n"]
-    columns += ["seconds in all", "of which training", "peak MB"]
-    lines = [columns, ["---"] * len(columns)]
+    columns = ["part", "program", "validation accuracy", *common.ACCURACY, *common.COST]
+    lines = []
     for row in rows:
-        low, high = wilson(row["hits"], row["n"])
-        validation, training = row["validation"], row["training_seconds"]
-        lines.append(
-            [
-                row["part"],
-                row["program"],
-                "" if validation is None else f"{validation:.2%}",
-                f"{row['hits'] / row['n']:.2%}",
-                f"{low:.2%} to {high:.2%}",
-                str(row["n"]),
-                f"{row['seconds']:.1f}",
-                "" if training is None else f"{training:.1f}",
-                f"{row['peak_megabytes']:.0f}",
-            ]
-        )
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+        validation = "" if row["validation"] is None else f"{row['validation']:.2%}"
+        lines.append([row["part"], row["program"], validation, *common.accuracy_cells(row), *common.cost_cells(row)])
+    return common.table(columns, lines)
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
@@ -184,42 +144,37 @@ def _beside(ours: Row, rows: Sequence[Row]) -> str:
     return told
 
 
-def page(rows: Sequence[Row], machine: dict[str, str], command: str) -> str:
-    """The results as a Markdown page."""
-    about = (
-        "CIFAR-10 from the same Parquet files (JPEG copies: accuracies lie lower than those published), each run in a "
-        "fresh process with an empty cache. Seconds in all: from the start of the process to its end with the model "
-        "saved. The peers train on the whole training file; Diptych keeps 5,000 of its pictures back to validate on, "
-        "and the lengths were chosen there."
-    )
-    told = [f"- {name}: {value}" for name, value in machine.items()]
-    head = ["# CIFAR-10 from scratch on a processor", "", f"    {command}", "", about, ""]
-    return "\n".join([*head, *table(rows), "", *verdicts(rows), "", *told, ""])
+ABOUT = (
+    "CIFAR-10 from the same Parquet files (JPEG copies: accuracies lie lower than those published), each run in a "
+    "fresh process with an empty cache. Seconds in all: from the start of the process to its end with the model "
+    "saved. The peers train on the whole training file; Diptych keeps 5,000 of its pictures back to validate on, "
+    "and the lengths were chosen there."
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__, "cifar10_recognition")
     parser.add_argument("data", type=Path, nargs="+", help="a folder with both Parquet files, or the two files")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="the parts to run")
     parser.add_argument("--peer", help="a command to be timed beside the part 90.5")
     parser.add_argument("--share", type=float, default=1.0, help="of every length, for a rehearsal")
-    parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
     asked = parser.parse_args()
-    train, test = files(asked.data)
+    train, test = common.cifar10(asked.data)
     stored = asked.out.with_suffix(".json")
     old = json.loads(stored.read_text(encoding="utf-8"))["runs"] if stored.exists() else []
     new = measured(runs([name for name in PARTS if name in asked.only], train, test, asked.peer, asked.share))
     rows = together(old, new)
-    machine = measure.hardware("torch", "tensorflow-cpu", "keras", "numpy")
-    names = [path.name for path in asked.data]  # where the data lies is nobody's business
     more = ["--peer", "PEER"] if asked.peer else []
     more += ["--share", f"{asked.share:g}"] if asked.share != 1 else []
-    command = shlex.join(["python", "benchmarks/cifar10_recognition.py", *names, *more])
-    text = page(rows, machine, command)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
-    stored.write_text(json.dumps({"command": command, "machine": machine, "runs": rows}, indent=1) + "\n", "utf-8")
-    print(text)
+    common.publish(
+        asked.out,
+        "CIFAR-10 from scratch on a processor",
+        ABOUT,
+        [*table(rows), "", *verdicts(rows)],
+        shlex.join(["python", "benchmarks/cifar10_recognition.py", *common.names(asked.data), *more]),
+        machine=measure.hardware("torch", "tensorflow-cpu", "keras", "numpy"),
+        runs=rows,
+    )
 
 
 if __name__ == "__main__":

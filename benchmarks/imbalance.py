@@ -7,8 +7,6 @@ each class count the same (``balance="auto"``), the plain one does not (``balanc
     python benchmarks/imbalance.py cifar10-train.parquet cifar10-test.parquet
 """
 
-import argparse
-import json
 import shlex
 import sys
 import time
@@ -16,15 +14,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import common
 import measure
 import numpy as np
+from common import Row
 
-RESULTS = Path(__file__).parent / "results" / "imbalance"
 PAIR = ("dog", "ship")  # frequent, rare
 FREQUENT, RARE = 4000, 80
 ARMS = {"plain": "none", "cured": "auto"}
 GAIN = 0.05  # of balanced accuracy, that the cure has to bring
-Row = dict[str, Any]
 
 
 def uneven(train: Any, seed: int) -> Any:
@@ -63,11 +61,11 @@ def measured(train: Any, test: Any, seed: int, arm: str, dials: dict[str, Any]) 
 def table(rows: list[Row]) -> list[str]:
     """The runs as a Markdown table."""
     columns = ["arm", "seed", "balanced accuracy", f"{PAIR[0]} told right", f"{PAIR[1]} told right"]
-    lines = [[*columns, "chosen on validation", "seconds"], ["---"] * 7]
+    lines = []
     for row in rows:
         scores = [f"{row[name]:.1%}" for name in ("balanced_accuracy", "frequent", "rare")]
         lines.append([row["arm"], row["seed"], *scores, row["chosen"], f"{row['seconds']:.0f}"])
-    return [f"| {' | '.join(map(str, cells))} |" for cells in lines]
+    return common.table([*columns, "chosen on validation", "seconds"], lines)
 
 
 def verdict(rows: list[Row]) -> str:
@@ -82,13 +80,12 @@ def verdict(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__, "imbalance")
     parser.add_argument("train", type=Path, help="CIFAR-10's training pictures, Parquet")
     parser.add_argument("test", type=Path, help="and its test pictures")
     parser.add_argument("--network", default="convnet")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seeds", type=int, default=3, help="how often, with seeds 0, 1, …")
-    parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
     asked = parser.parse_args()
     from diptych import Images
 
@@ -99,17 +96,16 @@ def main() -> None:
         for arm in ARMS:
             rows.append(measured(train, test, seed, arm, dials))
             print(table(rows)[-1], file=sys.stderr)
-    machine = measure.hardware("torch", "numpy")
-    names = [asked.train.name, asked.test.name, "--network", asked.network, "--epochs", str(asked.epochs)]
-    command = shlex.join(["python", "benchmarks/imbalance.py", *names, "--seeds", str(asked.seeds)])
-    about = " ".join((__doc__ or "").split("\n\n")[1].split())
-    lines = ["# Uneven classes, 1 to 50", "", f"    {command}", "", about, "", *table(rows), "", verdict(rows), ""]
-    text = "\n".join([*lines, *(f"- {name}: {value}" for name, value in machine.items()), ""])
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
-    kept = {"command": command, "machine": machine, "runs": rows}
-    asked.out.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    shown = [*common.names([asked.train, asked.test]), "--network", asked.network, "--epochs", str(asked.epochs)]
+    common.publish(
+        asked.out,
+        "Uneven classes, 1 to 50",
+        " ".join((__doc__ or "").split("\n\n")[1].split()),
+        [*table(rows), "", verdict(rows)],
+        shlex.join(["python", "benchmarks/imbalance.py", *shown, "--seeds", str(asked.seeds)]),
+        machine=measure.hardware("torch", "numpy"),
+        runs=rows,
+    )
 
 
 if __name__ == "__main__":

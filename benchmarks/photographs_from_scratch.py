@@ -14,15 +14,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
+import common
 import measure
-from classic_cnn import training_seconds
+from common import Row
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "photographs_from_scratch"
 TEST_SHARE = 0.2
-Row = dict[str, Any]
 
 
 def split(folder: Path, target: Path, seed: int) -> tuple[Path, Path]:
@@ -52,32 +50,13 @@ def fastai_side(train: Path, test: Path, folder: Path, minutes: float, seed: int
     told = json.loads(fit.stdout.splitlines()[-1])
     tested = json.loads(measure.run([*program, "evaluate", str(test), saved], {}).stdout.splitlines()[-1])
     name = f"fastai resnet18, {told['epochs']} epochs"
-    return _row(name, seed, fit, told["training_seconds"], tested["hits"], tested["n"])
+    return {"program": name, "seed": seed, **common.outcome(fit, told["training_seconds"], tested["hits"], tested["n"])}
 
 
 def diptych_side(train: Path, test: Path, folder: Path, minutes: float, seed: int) -> Row:
-    """Train and test through the command line, as a person does."""
-    program = [sys.executable, "-m", "diptych"]
-    environment = {"XDG_CACHE_HOME": str(folder / "cache")}  # the machine's trial is part of the time
-    model = folder / "model"
+    """Train and test Diptych's speednet."""
     dials = ["--network", "speednet", "--minutes", str(minutes), "--seed", str(seed)]
-    fit = measure.run([*program, "fit", "recognizer", str(train), *dials, "-o", str(model), "--json"], environment)
-    tested = json.loads(measure.run([*program, "evaluate", str(model), str(test), "--json"], environment).stdout)
-    accuracy = tested["accuracy"]
-    hits = round(accuracy["value"] * accuracy["n"])
-    return _row("Diptych speednet", seed, fit, training_seconds(model), hits, accuracy["n"])
-
-
-def _row(program: str, seed: int, fit: measure.Measured, training: float, hits: int, n: int) -> Row:
-    return {
-        "program": program,
-        "seed": seed,
-        "hits": hits,
-        "n": n,
-        "seconds": fit.seconds,
-        "training_seconds": training,
-        "peak_megabytes": fit.peak_bytes / measure.MEGABYTE,
-    }
+    return {"program": "Diptych speednet", "seed": seed, **common.diptych(train, test, folder, dials)}
 
 
 def measured(folder: Path, minutes: float, pairs: int) -> list[Row]:
@@ -95,25 +74,8 @@ def measured(folder: Path, minutes: float, pairs: int) -> list[Row]:
 
 def table(rows: list[Row]) -> list[str]:
     """The runs as a Markdown table."""
-    from diptych.metrics.intervals import wilson  # torch comes with it: not before every run has been measured
-
-    columns = [
-        "program",
-        "seed",
-        "test accuracy",
-        "95 % interval",
-        "n",
-        "seconds in all",
-        "of which training",
-        "peak MB",
-    ]
-    lines = [columns, ["---"] * len(columns)]
-    for row in rows:
-        low, high = wilson(row["hits"], row["n"])
-        cells = [row["program"], str(row["seed"]), f"{row['hits'] / row['n']:.2%}", f"{low:.2%} to {high:.2%}"]
-        cells += [str(row["n"]), *(f"{row[name]:.1f}" for name in ("seconds", "training_seconds"))]
-        lines.append([*cells, f"{row['peak_megabytes']:.0f}"])
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+    lines = [[row["program"], row["seed"], *common.accuracy_cells(row), *common.cost_cells(row)] for row in rows]
+    return common.table(["program", "seed", *common.ACCURACY, *common.COST], lines)
 
 
 def verdict(rows: list[Row]) -> str:
@@ -128,24 +90,18 @@ def verdict(rows: list[Row]) -> str:
     return f"In equal minutes Diptych comes to {ours:.2%}, fastai to {theirs:.2%}: {100 * (ours - theirs):+.2f} points."
 
 
-def page(rows: list[Row], machine: dict[str, str], command: str) -> str:
-    """The results as a Markdown page."""
-    about = (
-        "The same pictures for training and for the test, the same minutes, no pretrained weights, each run in a fresh "
-        "process. Seconds in all: from the start of the process to its end with the model saved. Both keep 15 % of "
-        "the training pictures back to validate on."
-    )
-    told = [f"- {name}: {value}" for name, value in machine.items()]
-    head = ["# Photographs from scratch", "", f"    {command}", "", about, ""]
-    return "\n".join([*head, *table(rows), "", verdict(rows), "", *told, ""])
+ABOUT = (
+    "The same pictures for training and for the test, the same minutes, no pretrained weights, each run in a fresh "
+    "process. Seconds in all: from the start of the process to its end with the model saved. Both keep 15 % of "
+    "the training pictures back to validate on."
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__, "photographs_from_scratch")
     parser.add_argument("data", type=Path, help="a folder of class folders")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--pairs", type=int, default=1, help="how often both sides are run, with seeds 0, 1, …")
-    parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
     parser.add_argument("--lay-out", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -153,15 +109,16 @@ def main() -> None:
         lay_out(asked.data, asked.lay_out, asked.seed)
         return
     rows = measured(asked.data, asked.minutes, asked.pairs)
-    machine = measure.hardware("torch", "torchvision", "fastai", "numpy")
-    command = shlex.join(["python", "benchmarks/photographs_from_scratch.py", asked.data.name])
-    command += f" --minutes {asked.minutes:g} --pairs {asked.pairs}"
-    text = page(rows, machine, command)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
-    kept = {"command": command, "machine": machine, "runs": rows}
-    asked.out.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    dials = ["--minutes", f"{asked.minutes:g}", "--pairs", str(asked.pairs)]
+    common.publish(
+        asked.out,
+        "Photographs from scratch",
+        ABOUT,
+        [*table(rows), "", verdict(rows)],
+        shlex.join(["python", "benchmarks/photographs_from_scratch.py", asked.data.name, *dials]),
+        machine=measure.hardware("torch", "torchvision", "fastai", "numpy"),
+        runs=rows,
+    )
 
 
 if __name__ == "__main__":

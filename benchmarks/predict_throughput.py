@@ -8,26 +8,23 @@ and the same preparation, and are timed as whole programs, from their start to t
     python benchmarks/predict_throughput.py data/cats-dogs --pictures 1000 --pairs 1
 """
 
-import argparse
 import csv
-import json
 import shlex
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+import common
 import measure
 import numpy as np
+from common import Row
 from PIL import Image, ImageEnhance, ImageOps
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "predict_throughput"
 SIDE = 300  # px, the shorter side
 QUALITY = 90
 FITTED_ON = 200  # pictures: what is fitted does not matter here, but that labels differ does
-Row = dict[str, Any]
 
 
 def photographs(data: Path, folder: Path, count: int) -> None:
@@ -132,45 +129,47 @@ def verdict(rows: list[Row], found: Row) -> str:
     return words
 
 
-def page(rows: list[Row], found: Row, machine: dict[str, str], command: str, network: str) -> str:
-    """The results as a Markdown page."""
-    about = (
-        f"{found['pictures']} JPEG photographs of about {SIDE} px (quality {QUALITY}), {network}, float32. Seconds: "
-        "of the whole program, from its start to the finished CSV. Peak: resident memory, with that of child processes."
-    )
-    lines = [["program", "pair", "seconds", "pictures a second", "peak MB"], ["---"] * 5]
+def table(rows: list[Row]) -> list[str]:
+    """The runs as a Markdown table."""
+    lines = []
     for row in rows:
         rate = f"{row['pictures'] / row['seconds']:.1f}"
-        lines.append([row["side"], str(row["pair"]), f"{row['seconds']:.1f}", rate, f"{row['peak_megabytes']:.0f}"])
-    table = [f"| {' | '.join(cells)} |" for cells in lines]
-    told = [f"- {name}: {value}" for name, value in machine.items()]
-    head = ["# Throughput of predict", "", f"    {command}", "", about, ""]
-    return "\n".join([*head, *table, "", verdict(rows, found), "", *told, ""])
+        lines.append([row["side"], row["pair"], f"{row['seconds']:.1f}", rate, f"{row['peak_megabytes']:.0f}"])
+    return common.table(["program", "pair", "seconds", "pictures a second", "peak MB"], lines)
+
+
+def about(pictures: int, network: str) -> str:
+    """What was done."""
+    return (
+        f"{pictures} JPEG photographs of about {SIDE} px (quality {QUALITY}), {network}, float32. Seconds: "
+        "of the whole program, from its start to the finished CSV. Peak: resident memory, with that of child processes."
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.arguments(__doc__, "predict_throughput")
     parser.add_argument("data", type=Path, help="a folder of class folders of photographs")
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--pairs", type=int, default=3, help="how often both sides are run")
     parser.add_argument("--network", default="resnet18", help="timm's name")
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="predict-throughput-") as name:
         folder = Path(name)
         photographs(asked.data, folder / "pictures", asked.pictures)
         trained = model(asked.data, folder, asked.network, asked.size)
         rows, found = measured(trained, folder / "pictures", folder, asked.pairs)
-    machine = measure.hardware("torch", "torchvision", "timm", "onnxruntime", "pillow")
-    command = shlex.join(["python", "benchmarks/predict_throughput.py", asked.data.name])
-    command += f" --pictures {asked.pictures} --pairs {asked.pairs}"
-    text = page(rows, found, machine, command, f"timm's {asked.network} at {asked.size} px")
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
-    kept = {"command": command, "machine": machine, "runs": rows, "agreement": found}
-    asked.out.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(text)
+    dials = ["--pictures", str(asked.pictures), "--pairs", str(asked.pairs)]
+    common.publish(
+        asked.out,
+        "Throughput of predict",
+        about(found["pictures"], f"timm's {asked.network} at {asked.size} px"),
+        [*table(rows), "", verdict(rows, found)],
+        shlex.join(["python", "benchmarks/predict_throughput.py", asked.data.name, *dials]),
+        machine=measure.hardware("torch", "torchvision", "timm", "onnxruntime", "pillow"),
+        runs=rows,
+        agreement=found,
+    )
 
 
 if __name__ == "__main__":

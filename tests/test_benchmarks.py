@@ -25,6 +25,12 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
+def common(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("common")
+
+
+@pytest.fixture
 def classic_cnn(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FOLDER))
     return importlib.import_module("classic_cnn")
@@ -47,16 +53,16 @@ def test_a_program_that_fails_stops_the_benchmark(measure: ModuleType) -> None:
         measure.run([sys.executable, "-c", "raise SystemExit(3)"], {})
 
 
-def test_training_is_told_apart_from_what_comes_before(classic_cnn: ModuleType, tmp_path: Path) -> None:
+def test_training_is_told_apart_from_what_comes_before(common: ModuleType, tmp_path: Path) -> None:
     records = [{"seconds": 5.0 + 10 * share, "progress": share} for share in (0.05, 0.5, 1.0)]
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert classic_cnn.training_seconds(tmp_path) == pytest.approx(10)
+    assert common.training_seconds(tmp_path) == pytest.approx(10)
 
 
-def test_parameters_are_counted_from_the_file(classic_cnn: ModuleType, tmp_path: Path) -> None:
+def test_parameters_are_counted_from_the_file(common: ModuleType, tmp_path: Path) -> None:
     tensors = {"a": torch.zeros(3, 4), "b": torch.zeros(5), "c": torch.zeros(())}
     save_file(tensors, tmp_path / "weights.safetensors")
-    assert classic_cnn.parameters(tmp_path) == 12 + 5 + 1
+    assert common.parameters(tmp_path) == 12 + 5 + 1
 
 
 def test_the_verdict_compares_the_means_for_each_length(classic_cnn: ModuleType) -> None:
@@ -71,6 +77,22 @@ def test_the_verdict_compares_the_means_for_each_length(classic_cnn: ModuleType)
         "in 5 epochs 25% of the time, +1.00 points of accuracy. Both"
     )
     assert classic_cnn.table(rows)[2].startswith("| Keras | 10 | 0 | 68.00% | 65.04% to 70.82% | 1000 | 200.0 |")
+
+
+def test_a_page_holds_the_command_the_table_and_the_machine(
+    common: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, runs = tmp_path / "deep" / "found", [{"side": "ours", "seconds": 1.5}]
+    told = common.table(["program", "seconds"], [[row["side"], row["seconds"]] for row in runs])
+    common.publish(out, "Title", "About it.", told, "python it.py", machine={"cores": "2"}, runs=runs)
+    page = out.with_suffix(".md").read_text()
+    assert page == (
+        "# Title\n\n    python it.py\n\nAbout it.\n\n"
+        "| program | seconds |\n| --- | --- |\n| ours | 1.5 |\n\n- cores: 2\n"
+    )
+    assert capsys.readouterr().out == page + "\n"
+    kept = json.loads(out.with_suffix(".json").read_text())
+    assert kept == {"command": "python it.py", "machine": {"cores": "2"}, "runs": runs}
 
 
 @pytest.fixture

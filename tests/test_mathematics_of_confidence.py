@@ -246,10 +246,7 @@ def test_the_strength_of_the_adjustment_by_trying_every_one() -> None:
     strengths = [step * 0.05 for step in range(41)]
     recalls = []
     for strength in strengths:
-        told = [
-            max(range(3), key=lambda k: z[k] - strength * math.log(shares[k]))
-            for z in logits.double().tolist()
-        ]
+        told = [max(range(3), key=lambda k: z[k] - strength * math.log(shares[k])) for z in logits.double().tolist()]
         hits = [sum(t == y == k for t, y in zip(told, truth.tolist(), strict=True)) for k in range(3)]
         recalls.append([(hits[k], int((truth == k).sum())) for k in range(3)])
     scores = [fmean(h / n for h, n in row) for row in recalls]
