@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
-from classic_cnn import files
+from common import cifar10
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "cifar10_synthesis"
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/cifar10_synthesis"), help="for models and samples")
     parser.add_argument("-o", "--out", type=Path, default=RESULTS, help="written with .md and .json after it")
     asked = parser.parse_args()
-    train, test = files(asked.data)
+    train, test = cifar10(asked.data)
     asked.work.mkdir(parents=True, exist_ok=True)
     stored = asked.out.with_suffix(".json")
     old = json.loads(stored.read_text(encoding="utf-8"))["runs"] if stored.exists() else []
