@@ -39,10 +39,10 @@ def parameters(module: nn.Module) -> int:
 
 
 def width_for(wanted: int, patch: int, classes: int) -> int:
-    """The least multiple of 8 at which our U-Net has at least so many parameters."""
-    width = 8
+    """The least multiple of 16 (attention has heads of 32 channels) at which ours has at least so many parameters."""
+    width = 16
     while parameters(_unet(width, patch, classes)) < wanted:
-        width += 8
+        width += 16
     return width
 
 

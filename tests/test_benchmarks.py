@@ -263,9 +263,9 @@ def test_the_tutorials_dcgan_steps_both_players_and_makes_pictures(tutorial: Mod
 
 
 def test_our_side_of_the_rate_is_no_smaller_and_runs(flow_rate: ModuleType) -> None:
-    width = flow_rate.width_for(100_000, 2, 3)
-    sizes = [flow_rate.parameters(flow_rate._unet(some, 2, 3)) for some in (width - 8, width)]
-    assert sizes[0] < 100_000 <= sizes[1]
+    width = flow_rate.width_for(500_000, 2, 3)
+    sizes = [flow_rate.parameters(flow_rate._unet(some, 2, 3)) for some in (width - 16, width)]
+    assert sizes[0] < 500_000 <= sizes[1]
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
     images = Images.from_arrays(pixels, np.arange(64) % 3, classes=("a", "b", "c"))
     row = flow_rate.diptych_rate(images, 8, 4, seconds=0.1)
