@@ -92,3 +92,19 @@ def test_photographs_are_short_and_drawings_exact() -> None:
     drawing = figures.enlarged(_pixels(1, 4)[0], 64)
     assert drawing.shape == (64, 64, 3)
     assert (np.asarray(Image.open(io.BytesIO(figures.picture(drawing)))) == drawing).all()
+
+
+def test_what_was_watched_is_drawn_with_its_band_and_the_moment_chosen() -> None:
+    ends = {"kernel_distance_low": -0.1, "kernel_distance_high": 9.0}
+    history = [
+        {
+            "seen_pictures": 10 * i,
+            "scores": {"kernel_distance": 8.0 / i, "copy_rate": 0.02 * i, **ends} if i % 2 else {},
+        }
+        for i in range(1, 8)
+    ]
+    svg = figures.watched(history, 30)
+    assert svg == figures.watched(history, 30)
+    assert svg != figures.watched(history, 50)
+    assert "copy rate" in _texts(svg)
+    assert "distance" in _texts(svg)

@@ -19,6 +19,10 @@ def card(title: str) -> Card:
     )
 
 
+def frame(grey: int) -> bytes:
+    return figures.grid(np.full((2, 4, 4, 3), grey, np.uint8))
+
+
 @pytest.fixture
 def report() -> Report:
     return Report(
@@ -27,6 +31,7 @@ def report() -> Report:
         findings=[f"Add pictures of {HOSTILE}.", "word " * 60],
         tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
         figures={f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8))},
+        replays={f"As it went {HOSTILE}": {HOSTILE: frame(0), "8 pictures": frame(90), "16 pictures": frame(180)}},
         cards={f"Errors {HOSTILE}": [card(HOSTILE), card("dog")]},
         facts={"lr": 0.0015, "counts": {HOSTILE: 3}, "validate": None, "flip": True},
         parts=[Report("Part A"), Report("Part B", findings=["deep"], parts=[Report("Part C", findings=["deeper"])])],
@@ -41,7 +46,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -67,6 +72,19 @@ def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(report: Report
     assert "--low:0.200;--high:0.800;--value:0.500" in page
     assert "prefers-color-scheme" in page
     assert "@media print" in page
+
+
+def test_a_replay_is_a_slider_that_needs_no_script(report: Report) -> None:
+    tags = Tags()
+    tags.feed(report.html())
+    names = [name for name, _ in tags.seen]
+    stops = [i for i, name in enumerate(names) if name == "input"]
+    assert [names[i + 1] for i in stops] == ["figure"] * 3  # what the style sheet goes by
+    told = [tags.seen[i][1] for i in stops]
+    assert {stop["type"] for stop in told} == {"radio"}
+    assert len({stop["name"] for stop in told}) == 1
+    assert ["checked" in stop for stop in told] == [False, False, True]
+    assert told[1]["aria-label"] == "8 pictures"
 
 
 def test_the_text_holds_all_but_the_figures(report: Report) -> None:

@@ -60,6 +60,14 @@ class Run:
     started
         ``time.monotonic()`` at which the time budget began; ``None`` means now.
 
+    Attributes
+    ----------
+    kept
+        What the one who looks on remembers: tensors, numbers and text by name. It is in every checkpoint, so that a
+        killed run goes on as if it had not been.
+    rate
+        Pictures a second, as the trial at the run's very beginning had it.
+
     Raises
     ------
     UsageError
@@ -94,6 +102,9 @@ class Run:
         self._average = Average(self.modules.values(), recipe.half_life)
         self.seen_pictures = 0
         self.rehearsed = False  # whether what follows the training has been, see :meth:`rehearsal`
+        self.kept: dict[str, Any] = {}
+        self.rate = 0.0
+        self._stopped = False
         self._ticks, self._steps = 0, 0  # ticks so far; steps since the last one
         self._totals: dict[str, Tensor] = {}  # losses since the last tick
         self._continued: tuple[machine.Machine, float] | None = None  # a continued run's machine and rate
@@ -109,7 +120,7 @@ class Run:
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
             self._checkpoint_at, self._checkpoint_cost = time.monotonic(), 0.0
             batches = self.feed.batches(self.seen_pictures)
-            while self._ticks < TICKS:
+            while self._ticks < TICKS and not self._stopped:
                 self._stretch(batches, signals, bar)
                 tick = self._tick()
                 with machine.eager(self.task.compilable()):
@@ -119,7 +130,7 @@ class Run:
                 self.history.add(tick.record())
                 self._ticks = max(self._ticks + 1, math.floor(self.progress * TICKS + 1e-9))
                 self._totals, self._steps = {}, 0
-                if not tick.done:
+                if not tick.done and not self._stopped:
                     self._average.swap()
                     self._set_training(True)
 
@@ -143,6 +154,10 @@ class Run:
         yield
         self.clock.reserve_seconds = REHEARSAL_MARGIN * (time.monotonic() - start) + WRITING_SECONDS
         self.rehearsed = True
+
+    def stop(self) -> None:
+        """End the run with the tick at which this is called (by all processes alike), as if it were the last."""
+        self._stopped = True
 
     def _stretch(self, batches: Iterator[tuple[Tensor, Tensor, Tensor]], signals: Signals, bar: Bar) -> None:
         """Train until the next tick is due."""
@@ -239,6 +254,8 @@ class Run:
             "ticks": self._ticks,
             "steps": self._steps,
             "totals": self._totals,
+            "kept": self.kept,
+            "rate": self.rate,
         }
 
     def _restore(self) -> None:
@@ -257,6 +274,7 @@ class Run:
         self.clock.plan = Plan.of(state["plan"])
         self._ticks, self._steps = state["ticks"], state["steps"]
         self._totals = {p: total.to(self.group.device) for p, total in state["totals"].items()}
+        self.kept, self.rate = state.get("kept", {}), state.get("rate", 0.0)
         kind, *numbers = state["machine"]
         if kind == self.group.device.type:
             rate = self.seen_pictures / max(state["seconds"], 1.0)
@@ -267,6 +285,7 @@ class Run:
         """Settle the machine, lay the run out in time, and make all processes start alike."""
         chosen, rate = self._continued or self._chosen()
         *numbers, rate = self.group.agree([*chosen.numbers(), rate])
+        self.rate = self.rate or rate
         chosen = machine.Machine.of(self.group.device, numbers)
         chosen.prepare(self.modules.values(), self.task.compilable())
         every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]

@@ -174,6 +174,11 @@ def choose(
     return best, rates.of(best)
 
 
+def remembered(key: str, where: torch.device, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What ``measure`` finds, kept like the rates: the same ``key`` on the same machine is not measured again."""
+    return _Remembered(key, where).all(measure)
+
+
 class _Remembered:
     """Rates by machine, in one small file in the cache folder."""
 
@@ -190,6 +195,13 @@ class _Remembered:
 
     def of(self, machine: Machine) -> float:
         return self._rates[str(machine)]
+
+    def all(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """All that is known, measured now if nothing is."""
+        if not self._rates:
+            self._rates = measure()
+            self._keep()
+        return self._rates
 
     def best(self, machines: Iterable[Machine], step: Step, batch: int) -> Machine:
         """The fastest of some; each is measured and remembered, unless it is known."""
@@ -209,6 +221,9 @@ class _Remembered:
         except RuntimeError as error:  # a compiler that is not installed, or a kernel that is not there
             log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
             self._rates[str(machine)] = 0.0
+        self._keep()
+
+    def _keep(self) -> None:
         try:
             files.write_text(self._path, json.dumps(self._rates))
         except OSError as error:

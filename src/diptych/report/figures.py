@@ -88,6 +88,28 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         return svg(figure)
 
 
+def watched(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
+    """Kernel distance with its interval, and copy rate, over pictures seen; a line at the moment chosen -> SVG.
+
+    The distance's axis is linear up to 0.1 and logarithmic beyond: what runs begin with is a hundred times what they
+    end with.
+    """
+    series = _series(history, "scores")
+    panels = {"kernel_distance": "distance", "copy_rate": "copy rate"}
+    with sheet(width=9.2, height=3.0, panels=2) as (figure, axes):
+        for axis, (name, words) in zip(axes, panels.items(), strict=True):
+            moments, values = zip(*series.get(name, [(0, math.nan)]), strict=True)
+            axis.plot(moments, values, color=COLOURS[0], linewidth=1.6, marker="o", markersize=3)
+            axis.axvline(chosen, color=INK, linewidth=1, linestyle=":")
+            axis.set(xlabel="pictures seen", ylabel=words)
+            axis.xaxis.set_major_formatter(_thousands)
+        ends = [[value for _, value in series.get(f"kernel_distance_{end}", [])] for end in ("low", "high")]
+        axes[0].fill_between([m for m, _ in series["kernel_distance"]], *ends, color=COLOURS[0], alpha=0.2)
+        axes[0].set_yscale("symlog", linthresh=0.1)
+        axes[1].set_ylim(0, max(0.1, *axes[1].get_ylim()))
+        return svg(figure)
+
+
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
     """A (K, K) confusion matrix, true class by row, told class by column -> SVG.
 

@@ -1,6 +1,7 @@
 """A report as one HTML page: no script, nothing from outside, every word escaped."""
 
 from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -55,6 +56,7 @@ def _body(report: Report) -> str:
             _scores(report.scores),
             _findings(report.findings),
             _figures(report.figures),
+            "".join(_replay(caption, frames) for caption, frames in report.replays.items()),
             "".join(_cards(caption, cards) for caption, cards in report.cards.items()),
             "".join(_table(caption, table) for caption, table in report.tables.items()),
             _facts(report.facts),
@@ -87,6 +89,18 @@ def _figure(caption: str, data: bytes) -> str:
         f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(caption)}" src="{_source(data)}">'
         f"<figcaption>{_safe(caption)}</figcaption></figure>\n"
     )
+
+
+def _replay(caption: str, frames: dict[str, bytes]) -> str:
+    """A slider of radio buttons, each before its frame: moved by mouse, finger and arrow keys, without a script."""
+    name = f"replay-{sha256(b''.join(frames.values())).hexdigest()[:12]}"
+    last = len(frames) - 1
+    stops = "".join(
+        f'<input type="radio" name="{name}" aria-label="{_safe(shows)}" title="{_safe(shows)}"'
+        f"{' checked' * (i == last)}>{_figure(shows, data)}"
+        for i, (shows, data) in enumerate(frames.items())
+    )
+    return f'<h3 class="caption">{_safe(caption)}</h3><div class="replay" style="--stops:{len(frames)}">{stops}</div>\n'
 
 
 def _cards(caption: str, cards: list[Card]) -> str:

@@ -85,6 +85,8 @@ class Report:
         Sentences: what a person should know or do.
     tables, figures
         By caption; a figure is a PNG, a JPEG or an SVG.
+    replays
+        By caption, pictures of one thing at several moments, by what they show: a person moves through them.
     cards
         By caption; cards of one caption tell the same facts.
     facts
@@ -98,6 +100,7 @@ class Report:
     findings: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)
+    replays: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cards: dict[str, list[Card]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parts: "list[Report]" = field(default_factory=list)

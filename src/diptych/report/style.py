@@ -35,6 +35,15 @@ figcaption { color: var(--soft); font-size: .88rem; margin-top: .5rem; contain: 
 h3 { font-size: 1.1rem; margin: 0 0 .8em; }
 .caption { font-size: 1rem; font-weight: 600; }
 .part .part { border-top: 0; margin-top: 1.6rem; padding-top: 0; }
+.replay { display: grid; grid-template-columns: repeat(var(--stops), 1fr); max-width: 40rem; }
+.replay input { appearance: none; display: grid; place-items: center; height: 1.9rem; margin: 0; cursor: pointer;
+  background: linear-gradient(var(--line) 0 0) center / 100% 3px no-repeat; }
+.replay input::before { content: ""; width: .5rem; height: .5rem; border-radius: 50%; background: var(--soft); }
+.replay input:checked::before { width: 1.15rem; height: 1.15rem; background: var(--accent); }
+.replay input:focus-visible { outline: 2px solid var(--accent); }
+.replay figure { display: none; grid-row: 2; grid-column: 1 / -1; margin-top: .4rem; }
+.replay figure img { width: 100%; }
+.replay input:checked + figure { display: block; }
 .cards { list-style: none; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr));
   gap: .9rem; margin: 0 0 1.8rem; padding: 0; }
 .cards li { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;

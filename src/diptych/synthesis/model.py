@@ -45,7 +45,8 @@ class Model(ABC):
     settings_
         What told this run from others.
     scores_
-        Losses and scores at the end of the run.
+        Losses and scores of the moment that the weights are of: numbers, or where an interval is known,
+        ``{"value", "low", "high", "n"}``.
     """
 
     network: str
@@ -58,7 +59,7 @@ class Model(ABC):
     layout_: dict[str, Any]
     modules_: dict[str, nn.Module]
     settings_: dict[str, Any]
-    scores_: dict[str, float]
+    scores_: dict[str, Any]
     _papers: Papers
 
     def __repr__(self) -> str:

@@ -4,13 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from diptych.artefact import Page
 from diptych.report import Report, Score, Table, figures
 from diptych.synthesis.preparation import Prepared
 
+if TYPE_CHECKING:
+    from diptych.synthesis.watching import Ending
+
 NAMES = {"gan": "GAN", "vae": "VAE", "flow": "flow"}
+WATCHED = (
+    "How far made pictures are from held-out ones (lower is better; the band is a 95 % interval), and how many look "
+    "like copies of training pictures; the line marks the moment that the model is of"
+)
 LIMITS = (
     "Every picture that this model makes is made, not taken: it shows nothing that happened, and must not be "
     "passed off as a photograph.",
@@ -45,9 +52,10 @@ def papers_of(
     kind: str,
     prepared: Prepared,
     facts: Mapping[str, Any],
-    scores: Mapping[str, float],
+    ending: "Ending",
     history: Sequence[Mapping[str, Any]],
     grid: bytes,
+    frames: Mapping[str, bytes],
 ) -> Papers:
     """The papers of a model that has just been fitted.
 
@@ -55,13 +63,18 @@ def papers_of(
     ----------
     facts
         Choices and circumstances of the run.
+    ending
+        What the run hands over.
     history
         The records of ``history.jsonl``.
     grid
         Samples with fixed seeds, a PNG.
+    frames
+        The same as the run went on, by what they show.
     """
     data = _data(prepared)
-    return Papers(data, _card(kind, data, facts, scores), _report(kind, prepared, facts, scores, history, grid))
+    card = _card(kind, data, facts, ending)
+    return Papers(data, card, _report(kind, prepared, facts, ending, history, grid, frames))
 
 
 def reread(folder: Path) -> Papers:
@@ -87,11 +100,11 @@ def _data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], scores: Mapping[str, float]) -> str:
+def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], ending: "Ending") -> str:
     size, classes = data["size"], data["classes"]
     told = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
     made = f", {data['synthetic']} of them made or part-made ones" if data["synthetic"] else ""
-    values = "\n".join(f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in scores.items())
+    values = "\n".join(f"| {name.replace('_', ' ')} | {_score(value, 0)} |" for name, value in ending.scores.items())
     choices = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items())
     return f"""# A {NAMES[kind]} that makes pictures of {size} × {size} pixels
 
@@ -107,7 +120,7 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 
 ## Limits and provenance
 
-{chr(10).join("- " + limit for limit in LIMITS)}
+{chr(10).join("- " + limit for limit in (*ending.notes, *LIMITS))}
 
 ## Scores at the end of the run
 
@@ -121,21 +134,39 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 """
 
 
+def _score(value: float | Mapping[str, Any], n: int) -> Score:
+    """A score that may have an interval and a count of its own."""
+    return Score(**value) if isinstance(value, Mapping) else Score(value, None, None, n)
+
+
+def _without_looks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records without what has a figure of its own."""
+    return [
+        {**record, "scores": {k: v for k, v in record["scores"].items() if not k.startswith(("kernel_", "copy_"))}}
+        for record in history
+    ]
+
+
 def _report(
     kind: str,
     prepared: Prepared,
     facts: Mapping[str, Any],
-    scores: Mapping[str, float],
+    ending: "Ending",
     history: Sequence[Mapping[str, Any]],
     grid: bytes,
+    frames: Mapping[str, bytes],
 ) -> Report:
     held = len(prepared.held) if prepared.held is not None else 0
     rows = f" A row each: {', '.join(prepared.classes[:10])}." if prepared.classes else ""
     report = Report(f"A {NAMES[kind]} of {len(prepared.train)} pictures")
-    report.scores = {name: Score(value, None, None, held or len(prepared.train)) for name, value in scores.items()}
-    report.findings = list(LIMITS)
+    report.scores = {name: _score(value, held or len(prepared.train)) for name, value in ending.scores.items()}
+    report.findings = [*ending.notes, *LIMITS]
     report.figures[f"Made pictures, seeds 0, 1, 2, …; not selected.{rows}"] = grid
-    report.figures["Losses and scores over the pictures seen"] = figures.curves(history)
+    if len(frames) > 1:
+        report.replays[f"The same seeds as training went on.{rows}"] = dict(frames)
+    if any("kernel_distance" in record["scores"] for record in history):
+        report.figures[WATCHED] = figures.watched(history, ending.seen_pictures)
+    report.figures["Losses and scores over the pictures seen"] = figures.curves(_without_looks(history))
     if prepared.classes:
         report.tables["Pictures fitted on"] = Table(
             ["class", "pictures"], [*map(list, prepared.train.counts().items())]

@@ -23,7 +23,7 @@ from diptych.synthesis.editing.editor import Editor
 from diptych.synthesis.model import Label
 from diptych.synthesis.papers import papers_of
 from diptych.synthesis.preparation import GEOMETRY, Prepared
-from diptych.synthesis.showing import Showing
+from diptych.synthesis.watching import Ending, Watch
 
 log = logging.getLogger("diptych")
 REHEARSED_AT = 0.4  # of the run: late enough for the weights' average, early enough to plan by
@@ -155,31 +155,35 @@ class Synthesizer(Editor):
             started=started,
         )
         self.modules_ = dict(run.modules)
-        showing = Showing(self, folder if run.leader else None)
+        watch = Watch(self, prepared, run, folder, mirrored)
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
-            self.scores_ = {**tick.losses, **tick.scores}
-            if not tick.done:
-                showing.show(tick.seen_pictures)
             if not tick.done and run_length.get("minutes") and not run.rehearsed and tick.progress > REHEARSED_AT:
                 with run.rehearsal():
-                    self._finish(run, prepared, facts, showing)
+                    watch.look(tick)
+                    self._finish(watch, watch.ending(tick), facts)
                 self.modules_ = dict(run.modules)
-        facts["machine"] = str(run.machine)
-        grid = self._finish(run, prepared, facts, showing)
-        showing.save(grid, run.seen_pictures)
+            else:
+                watch.at(tick)
+        facts |= {"machine": str(run.machine), **watch.facts()}
+        ending = watch.ending(tick)
+        for note in ending.notes:
+            log.warning("%s", note)
+        self._finish(watch, ending, facts)
         if folder is not None and run.leader:
             self.save(folder)
             checkpoint.remove(folder)
 
-    def _finish(self, run: Run, prepared: Prepared, facts: dict[str, Any], showing: Showing) -> bytes:
-        """All that follows the training but writing it down; the last grid as a PNG."""
+    def _finish(self, watch: Watch, ending: Ending, facts: dict[str, Any]) -> None:
+        """All that follows the training but writing it down."""
         # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.
-        self._load({name: module.state_dict() for name, module in run.modules.items()})
-        self._complete(prepared)
-        grid = showing.draw()
-        self._papers = papers_of(self.kind, prepared, facts, self.scores_, run.history.records, grid)
-        return grid
+        self._load(ending.weights)
+        self._complete(watch.prepared)
+        self.scores_ = ending.scores
+        grid = watch.grid(ending.seen_pictures)
+        self._papers = papers_of(
+            self.kind, watch.prepared, facts, ending, watch.run.history.records, grid, watch.frames.shown()
+        )
 
     def _length(self, prepared: Prepared) -> dict[str, Any]:
         """The run's length, as a recipe takes it."""
