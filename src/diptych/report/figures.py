@@ -103,8 +103,8 @@ def watched(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
             axis.axvline(chosen, color=INK, linewidth=1, linestyle=":")
             axis.set(xlabel="pictures seen", ylabel=words)
             axis.xaxis.set_major_formatter(_thousands)
-        ends = [[value for _, value in series.get(f"kernel_distance_{end}", [])] for end in ("low", "high")]
-        axes[0].fill_between([m for m, _ in series["kernel_distance"]], *ends, color=COLOURS[0], alpha=0.2)
+        low, high = ([value for _, value in series[f"kernel_distance_{end}"]] for end in ("low", "high"))
+        axes[0].fill_between([m for m, _ in series["kernel_distance"]], low, high, color=COLOURS[0], alpha=0.2)
         axes[0].set_yscale("symlog", linthresh=0.1)
         axes[1].set_ylim(0, max(0.1, *axes[1].get_ylim()))
         return svg(figure)

@@ -58,9 +58,9 @@ class Copies:
     def _ratios(self, pictures: Tensor) -> Tensor:
         """(N,) nearest over farther distance, 0..1: about 1 for pictures like many others, 0 for exact copies."""
         k = min(FARTHER, len(self._known))
-        nearest = [
-            torch.cdist(some, self._known).topk(k, largest=False).values for some in _small(pictures).split(_ROWS)
-        ]
+        nearest = []
+        for some in torch.split(_small(pictures), _ROWS):
+            nearest.append(torch.cdist(some, self._known).topk(k, largest=False).values)
         distances = torch.cat(nearest)
         return distances[:, 0] / distances[:, -1].clamp(min=1e-6)
 
