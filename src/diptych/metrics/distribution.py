@@ -4,6 +4,7 @@ Features are (N, D), one row a picture, of any float type and on any device. All
 rows, so that 10,000 rows of 2,048 take a few hundred MB. Distances of different extractors cannot be compared.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def kernel_distance(made: Tensor, real: Tensor) -> Distance:
     without_made = _leave_out(among_made, m) + mean_real - 2 * (of_made.sum() - of_made) / (max(m - 1, 1) * n)
     without_real = mean_made + _leave_out(among_real, n) - 2 * (of_real.sum() - of_real) / (m * max(n - 1, 1))
     variance = sum(float((w - w.mean()).square().sum()) * (len(w) - 1) / len(w) for w in (without_made, without_real))
-    half = NORMAL_95 * variance**0.5
+    half = NORMAL_95 * math.sqrt(variance)
     return Distance(value, value - half, value + half)
 
 
@@ -135,10 +136,11 @@ def _leave_out(sums: Tensor, n: int) -> Tensor:
 
 def _factor(features: Tensor) -> Tensor:
     """A with AᵀA the covariance, and no more than D rows."""
-    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
+    centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
     if len(centred) <= centred.shape[1]:
         return centred
-    return torch.linalg.qr(centred, mode="r").R
+    triangle: Tensor = torch.linalg.qr(centred, mode="r").R
+    return triangle
 
 
 def _part(features: Tensor, share: float, draw: torch.Generator) -> Tensor:
