@@ -1,0 +1,198 @@
+"""Whether made pictures copy training pictures, judged by how near real pictures come that were not trained on.
+
+A copy is looked for by alignment: the middle of a made picture, as it is and mirrored, is laid over each training
+picture at every shift of up to an eighth of its side, and correlated. So exact, mirrored, slightly shifted and
+re-encoded copies are near, brighter or paler ones too. Real pictures that were not trained on come near as well,
+most of all where pictures are simple; how near they come sets the bounds under which a made one counts as a copy.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LARGEST_SIDE = 32  # pixels a side that are enough to tell a copy; larger pictures are resized before
+FEWEST_HELD_OUT = 20  # pictures from which bounds can be drawn
+FALSE_ALARMS = 1 / 3000  # share of real, unseen pictures that would count as copies, at most
+RIVALS = 8  # nearest training pictures that are aligned; the last of them says how crowded it is there
+UNCALIBRATED = (0.2, 0.5)  # bounds on distance and ratio where there is nothing to draw them from
+_NEAR, _LESS_NEAR = 0.05, 0.20  # quantiles of held-out pictures through which the tail is drawn
+_BLURRED = 24  # px a side from which pictures are blurred a little, so that shifts by half a pixel are borne
+_FLAT = 1 / 255  # contrast that counts as none
+_COARSE = 8  # pixels a side of what picks the candidates
+_NUMBERS = 1 << 25  # held at a time
+
+
+class Matches(NamedTuple):
+    """The training picture that each of N pictures is most like.
+
+    Attributes
+    ----------
+    distance
+        (N,) float32, √(2 - 2ρ) where ρ is the correlation at the best alignment: 0 the same but for brightness and
+        contrast, √2 nothing in common.
+    ratio
+        (N,) float32 of this distance to that of the eighth nearest training picture, 0..1: near 1 the picture is as
+        like to several, near 0 it is like this one alone.
+    row
+        (N,) int64, which training picture.
+    mirrored
+        (N,) bool, whether its mirror image.
+    """
+
+    distance: Tensor
+    ratio: Tensor
+    row: Tensor
+    mirrored: Tensor
+
+
+class Bounds(NamedTuple):
+    """Under both of these a picture counts as a copy; ``calibrated``: whether held-out pictures set them."""
+
+    distance: float
+    ratio: float
+    calibrated: bool
+
+
+def nearest(pictures: Tensor, training: Tensor) -> Matches:
+    """Find the training picture that each picture is most like, shifts and mirroring allowed.
+
+    Parameters
+    ----------
+    pictures, training
+        (N, 3, S, S) and (M, 3, S, S) uint8, of the same S, best at most 32; on one device. Memory is bounded.
+    """
+    if len(training) == 0:
+        raise ValueError("There is no training picture to compare with.")
+    pictures, training = _steadied(pictures), _steadied(training)
+    candidates = _candidates(pictures, training)
+    found = [
+        _aligned(pictures[rows], training[candidates[rows]], candidates[rows])
+        for rows in _chunks(len(pictures), candidates.shape[1] * 3 * _window(pictures) ** 2 * _shifts(pictures))
+    ]
+    return Matches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
+
+
+def bounds(held_out: Matches | None) -> Bounds:
+    """How near a picture must come to count as a copy, so that real ones that were not trained on do not.
+
+    A copy is near and near to one picture alone, so both the distance and the ratio must be small: what counts is the
+    larger of the two, each over its 5 % quantile among held-out pictures. How many of these come under x is taken to
+    fall like a power of x, as it does about any point where pictures have a density; the power is read off two
+    quantiles, which a few true repeats hardly move, and the bound is where 1 in 3,000 is left.
+
+    Parameters
+    ----------
+    held_out
+        Of real pictures that were not trained on; ``None``, or fewer than 20: fixed bounds are given.
+
+    References
+    ----------
+    The ratio is after N. Carlini et al., "Extracting training data from diffusion models", USENIX Security 2023,
+    section 5; to compare with held-out pictures is after C. Meehan et al., "A non-parametric test to detect
+    data-copying in generative models", AISTATS 2020.
+    """
+    if held_out is None or len(held_out.distance) < FEWEST_HELD_OUT:
+        return Bounds(*UNCALIBRATED, calibrated=False)
+    distances, ratios = (part.double().clamp(min=1e-6) for part in (held_out.distance, held_out.ratio))
+    near_distance, near_ratio = float(distances.quantile(_NEAR)), float(ratios.quantile(_NEAR))
+    nearness = torch.maximum(distances / near_distance, ratios / near_ratio)
+    ends = torch.tensor([_NEAR, _LESS_NEAR], dtype=torch.float64)
+    near, less_near = nearness.quantile(ends).tolist()
+    power = math.log(_LESS_NEAR / _NEAR) / max(math.log(less_near / near), 1e-3)
+    bound = near * (FALSE_ALARMS / _NEAR) ** (1 / power)
+    return Bounds(bound * near_distance, bound * near_ratio, calibrated=True)
+
+
+def copies(found: Matches, limit: Bounds) -> Tensor:
+    """(N,) bool: which pictures count as copies."""
+    return (found.distance <= limit.distance) & (found.ratio <= limit.ratio)
+
+
+def _steadied(pictures: Tensor) -> Tensor:
+    """Larger pictures a little blurred, as uint8."""
+    if pictures.shape[-1] < _BLURRED:
+        return pictures
+    wave = torch.tensor([1.0, 2.0, 1.0], device=pictures.device)
+    kernel = (wave[:, None] * wave / 16).expand(3, 1, 3, 3)
+    parts = (F.pad(some.float(), (1, 1, 1, 1), mode="replicate") for some in pictures.split(4096))
+    return torch.cat([F.conv2d(part, kernel, groups=3).round().to(torch.uint8) for part in parts])
+
+
+def _window(pictures: Tensor) -> int:
+    """Pixels a side of the middle that is compared."""
+    return int(pictures.shape[-1]) - 2 * _margin(pictures)
+
+
+def _margin(pictures: Tensor) -> int:
+    """By how many pixels a copy may be shifted."""
+    return max(1, int(pictures.shape[-1]) // 8)
+
+
+def _shifts(pictures: Tensor) -> int:
+    return (2 * _margin(pictures) + 1) ** 2
+
+
+def _chunks(rows: int, numbers: int) -> list[slice]:
+    """The rows, so many at a time that ``numbers`` each stay within memory."""
+    step = max(1, _NUMBERS // max(numbers, 1))
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def _candidates(pictures: Tensor, training: Tensor) -> Tensor:
+    """(N, K) rows of the training pictures that look most alike in grey and blurred, in some alignment."""
+    k, margin, window = min(RIVALS, len(training)), _margin(pictures), _window(pictures)
+    steps = range(0, 2 * margin + 1, max(1, margin // 2))
+    held = torch.cat([_outline(some[:, :, margin : margin + window, margin : margin + window])
+                      for some in training.split(4096)]).T  # fmt: skip
+    picked = []
+    for rows in _chunks(len(pictures), 2 * len(steps) ** 2 * len(training)):
+        some = pictures[rows]
+        views = [
+            _outline(turned[:, :, top : top + window, left : left + window])
+            for turned in (some, some.flip(3))
+            for top in steps
+            for left in steps
+        ]
+        likeness = (torch.stack(views, 1) @ held).amax(1)
+        picked.append(likeness.topk(k, 1).indices)
+    return torch.cat(picked)
+
+
+def _outline(windows: Tensor) -> Tensor:
+    """(N, D) grey, blurred, without mean, of unit length."""
+    grey = windows.float().mean(1, keepdim=True) / 255
+    side = min(_COARSE, grey.shape[-1])
+    flat = F.adaptive_avg_pool2d(grey, side).flatten(1)
+    return F.normalize(flat - flat.mean(1, keepdim=True), dim=1, eps=_FLAT)
+
+
+def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> Matches:
+    """Of (N, 3, S, S) pictures and their (N, K, 3, S, S) candidates, the best alignments."""
+    n, k = rows.shape
+    margin, window = _margin(pictures), _window(pictures)
+    middle = pictures[:, :, margin : margin + window, margin : margin + window].float() / 255
+    middle = middle - middle.mean((2, 3), keepdim=True)
+    both = torch.stack((middle, middle.flip(3)), 1).flatten(2)
+    floor = _FLAT**2 * both.shape[2]
+    over = rivals.flatten(0, 1).float() / 255
+    patches = F.unfold(over, window)  # (N·K, 3·w², shifts)
+    overlap = torch.bmm(both.repeat_interleave(k, 0), patches)
+    parts = patches.unflatten(1, (3, window * window))
+    energy = (parts.square().sum(2) - parts.sum(2).square() / window**2).sum(1, keepdim=True).clamp(min=0)
+    own = both[:, :1].square().sum(2, keepdim=True).repeat_interleave(k, 0)
+    correlation = overlap / ((own + floor) * (energy + floor)).sqrt()
+    best = correlation.amax(2).unflatten(0, (n, k))  # (N, K, 2)
+    straight_or_turned = best.max(2)
+    distances = (2 - 2 * straight_or_turned.values).clamp(min=0).sqrt()
+    order = distances.sort(1)
+    first = order.indices[:, :1]
+    ratio = order.values[:, 0] / order.values[:, -1].clamp(min=1e-6) if k > 1 else torch.zeros_like(distances[:, 0])
+    return Matches(
+        order.values[:, 0],
+        ratio,
+        rows.gather(1, first)[:, 0],
+        straight_or_turned.indices.gather(1, first)[:, 0].bool(),
+    )

@@ -1,0 +1,109 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch.nn import functional as F
+
+import diptych
+from diptych.metrics.memorisation import Bounds, Matches, bounds, copies, nearest
+
+
+def jpeg(pixels, quality):
+    """The pictures as they come out of a JPEG file."""
+    again = []
+    for picture in pixels.permute(0, 2, 3, 1).numpy():
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=quality)
+        again.append(np.asarray(Image.open(file)))
+    return torch.from_numpy(np.stack(again)).permute(0, 3, 1, 2)
+
+
+def shifted(pixels, down, right):
+    """Moved by so many pixels; the border's pixels fill the gap."""
+    wide = F.pad(pixels.float(), (4, 4, 4, 4), mode="replicate").to(torch.uint8)
+    size = pixels.shape[-1]
+    return wide[:, :, 4 - down : 4 - down + size, 4 - right : 4 - right + size]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return [part.pixels(8) for part in diptych.Images.open("digits").split(0.6, 0.2, 0.2, seed=0)]
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Patches of 32 px of two photographs, which do not overlap and lie in random order."""
+    patches = [
+        torch.from_numpy(photo[:416, :640].reshape(13, 32, 20, 32, 3).copy())
+        .permute(0, 2, 4, 1, 3)
+        .reshape(-1, 3, 32, 32)
+        for photo in load_sample_images().images
+    ]
+    pixels = torch.cat(patches)
+    detail = pixels.float().diff(dim=3).abs().mean((1, 2, 3))
+    pixels = pixels[detail > 5]  # a patch of sky is no picture that could be told again
+    pixels = pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))]
+    return pixels[:100], pixels[100:170], pixels[170:]
+
+
+COPIES = {
+    "exact": lambda pixels: pixels,
+    "mirrored": lambda pixels: pixels.flip(3),
+    "shifted": lambda pixels: shifted(pixels, 1, -1),
+    "re-encoded": lambda pixels: jpeg(pixels, 90),
+    "paler": lambda pixels: (pixels * 0.8 + 30).to(torch.uint8),
+    "all at once": lambda pixels: jpeg(shifted(pixels.flip(3), -1, 1), 95),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("which", ["digits", "photographs"])
+def test_planted_copies_are_found(which, how, request):
+    training, held_out, _ = request.getfixturevalue(which)
+    found = nearest(COPIES[how](training[:60]), training)
+    assert copies(found, bounds(nearest(held_out, training))).float().mean() >= 0.95
+    assert (found.row == torch.arange(60)).float().mean() >= 0.95
+    if how in ("exact", "mirrored"):
+        assert (found.mirrored == (how == "mirrored")).float().mean() >= 0.9  # some digits mirror themselves
+
+
+def test_photographs_shifted_by_an_eighth_and_compressed_hard_are_found(photographs):
+    training, held_out, _ = photographs
+    limit = bounds(nearest(held_out, training))
+    for again in (shifted(training[:60], 4, -3), jpeg(training[:60], 75)):
+        assert copies(nearest(again, training), limit).float().mean() >= 0.95
+
+
+@pytest.mark.parametrize("which", ["digits", "photographs"])
+def test_real_pictures_raise_no_flag(which, request):
+    training, held_out, others = request.getfixturevalue(which)
+    limit = bounds(nearest(held_out, training))
+    assert limit.calibrated
+    assert not copies(nearest(others, training), limit).any()
+    assert not copies(nearest(held_out, training), limit).any()
+
+
+def test_a_few_repeats_among_the_held_out_pictures_do_not_blind_it(digits):
+    training, held_out, _ = digits
+    repeated = torch.cat([held_out, training[-7:]])  # 2 %
+    limit = bounds(nearest(repeated, training))
+    assert copies(nearest(shifted(training[:60], 1, 0), training), limit).float().mean() >= 0.95
+
+
+def test_a_flat_picture_is_no_copy_and_few_pictures_can_be_compared():
+    flat = torch.full((3, 3, 8, 8), 128, dtype=torch.uint8)
+    found = nearest(flat, flat[:1])
+    assert not copies(found, Bounds(0.5, 1.0, calibrated=True)).any()
+    noise = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    assert nearest(noise, noise[:1]).row.tolist() == [0, 0]
+    with pytest.raises(ValueError, match="no training picture"):
+        nearest(noise, noise[:0])
+
+
+def test_without_held_out_pictures_the_bounds_are_fixed_and_say_so():
+    few = Matches(torch.rand(19), torch.rand(19), torch.zeros(19, dtype=torch.int64), torch.zeros(19, dtype=torch.bool))
+    assert bounds(few) == bounds(None)
+    assert not bounds(None).calibrated
