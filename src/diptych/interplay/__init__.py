@@ -1,5 +1,6 @@
 """The hinge: each panel checks and feeds the other."""
 
-from diptych.interplay.score import Agreement, agreement
+from diptych.interplay.agreeing import Agreement, agreement
+from diptych.interplay.scoring import score
 
-__all__ = ["Agreement", "agreement"]
+__all__ = ["Agreement", "agreement", "score"]

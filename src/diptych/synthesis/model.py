@@ -50,6 +50,7 @@ class Model(ABC):
     """
 
     network: str
+    seed: int
     kind: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
     needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
@@ -71,6 +72,12 @@ class Model(ABC):
     def calls(self) -> int:
         """How often a network is run for one picture that is sampled."""
         return 1
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells its training pictures from others (``Images.fingerprint``); ``None`` where it was not kept."""
+        self._fitted()
+        return self._papers.data.get("fingerprint")
 
     # What a method supplies.
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from diptych.synthesis.model import Model
 
 log = logging.getLogger("diptych")
 FEWEST_PICTURES = 10
@@ -186,3 +190,20 @@ def matched(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
     number = {name: i for i, name in enumerate(classes)}
     table = np.array([number.get(name, -1) for name in images.classes] + [-1], np.int64)
     return table[np.asarray(images.labels, np.int64)]
+
+
+def trained_on(images: Images, model: "Model") -> tuple[Images, Images | None] | None:
+    """The pictures that a model was fitted on and those held back, if ``images`` are what it was given; else ``None``.
+
+    Told by the fingerprint that the model keeps of its training pictures.
+    """
+    kept = model.fingerprint
+    images = _of_train_split(images)
+    if kept is None or len(images) < FEWEST_PICTURES:
+        return None
+    images = images.readable(model.size_, GEOMETRY)
+    classes = _conditions(images)
+    if classes:
+        images = images.relabel(classes)
+    ways: list[tuple[Images, Images | None]] = [(images, None), _held_out(images, model.seed)]
+    return next((parts for parts in ways if parts[0].fingerprint() == kept), None)

@@ -1,0 +1,93 @@
+"""Section 13 of docs/mathematics.md, judging made pictures, against direct loops and closed forms."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance
+from diptych.metrics.neighbourhoods import neighbourhoods
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def kernel(x: list[float], y: list[float]) -> float:
+    return (sum(a * b for a, b in zip(x, y, strict=True)) / len(x) + 1) ** 3
+
+
+def discrepancy(xs: list[list[float]], ys: list[list[float]]) -> float:
+    """The unbiased estimate."""
+    m, n = len(xs), len(ys)
+    made = sum(kernel(xs[i], xs[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    real = sum(kernel(ys[i], ys[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    return made + real - 2 * sum(kernel(x, y) for x in xs for y in ys) / (m * n)
+
+
+def test_the_kernel_distance_by_loops() -> None:
+    made, real = torch.randn(9, 4).double(), torch.randn(7, 4).double() + 0.5
+    assert kernel_distance(made, real).value == pytest.approx(discrepancy(made.tolist(), real.tolist()))
+
+
+def test_the_jackknife_leaves_out_each_row_in_turn() -> None:
+    made, real = torch.randn(6, 3).double(), torch.randn(5, 3).double() + 0.5
+    xs, ys = made.tolist(), real.tolist()
+    variance = 0.0
+    for without in (
+        [discrepancy(xs[:i] + xs[i + 1 :], ys) for i in range(len(xs))],
+        [discrepancy(xs, ys[:j] + ys[j + 1 :]) for j in range(len(ys))],
+    ):
+        mean = sum(without) / len(without)
+        variance += (len(without) - 1) / len(without) * sum((theta - mean) ** 2 for theta in without)
+    found = kernel_distance(made, real)
+    assert found.high - found.value == pytest.approx(1.959964 * math.sqrt(variance))
+    assert found.value - found.low == pytest.approx(1.959964 * math.sqrt(variance))
+
+
+def with_moments(n: int, mean: Tensor, deviations: Tensor) -> Tensor:
+    """Rows whose mean and (diagonal) covariance are exactly these."""
+    rows = torch.randn(n, len(mean)).double()
+    rows = rows - rows.mean(0)
+    white = rows @ torch.linalg.inv(torch.linalg.cholesky(rows.T @ rows / (n - 1))).T
+    return white * deviations + mean
+
+
+def test_the_frechet_distance_of_gaussians_in_closed_form() -> None:
+    # Of covariances that commute it is |μ - ν|² + |σ - ω|².
+    mean, deviations = torch.tensor([1.0, -2.0, 0.5]).double(), torch.tensor([0.5, 2.0, 1.0]).double()
+    other, others = torch.zeros(3).double(), torch.tensor([1.0, 1.0, 3.0]).double()
+    expected = (mean - other).square().sum() + (deviations - others).square().sum()
+    found = frechet_distance(with_moments(40, mean, deviations), with_moments(25, other, others))
+    assert found == pytest.approx(expected.item())
+    # A point has no covariance: what is left is the shift of the mean and the other's trace.
+    point = torch.ones(5, 3).double()
+    assert frechet_distance(point, with_moments(40, mean, deviations)) == pytest.approx(
+        ((mean - 1).square().sum() + deviations.square().sum()).item()
+    )
+
+
+def test_a_bias_of_one_over_n_is_taken_off() -> None:
+    # Two samples of one Gaussian: the bias is near c/n, so half as many rows double it.
+    made, real = torch.randn(2000, 24).double(), torch.randn(2000, 24).double()
+    whole, half = frechet_distance(made, real), frechet_distance(made[:1000], real[:1000])
+    assert half / whole == pytest.approx(2, rel=0.15)
+    assert frechet_at_infinity(made, real) == pytest.approx(2 * whole - half, abs=0.2 * whole)
+
+
+def test_neighbourhoods_by_loops() -> None:
+    made, real, k = torch.randn(12, 2).double(), torch.randn(10, 2).double() * 1.5, 3
+
+    def reach(points: Tensor, i: int) -> float:
+        return sorted(math.dist(points[i].tolist(), q.tolist()) for j, q in enumerate(points) if j != i)[k - 1]
+
+    apart = [[math.dist(x.tolist(), y.tolist()) for y in real] for x in made]
+    in_real = [[apart[j][i] <= reach(real, i) for i in range(10)] for j in range(12)]
+    in_made = [[apart[j][i] <= reach(made, j) for j in range(12)] for i in range(10)]
+    found = neighbourhoods(made, real, k=k)
+    assert found.precision == pytest.approx(sum(map(any, in_real)) / 12)
+    assert found.recall == pytest.approx(sum(map(any, in_made)) / 10)
+    assert found.density == pytest.approx(sum(map(sum, in_real)) / (k * 12))
+    assert found.coverage == pytest.approx(sum(map(any, zip(*in_real, strict=True))) / 10)
