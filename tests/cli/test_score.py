@@ -30,7 +30,7 @@ def test_a_synthesizer_and_a_folder_are_scored(
     assert set(told["kernel_distance"]) == SCORE
     assert told["frechet_distance"] is None
     assert set(told["real"]) == {"kernel_distance", "frechet_distance", "precision", "recall", "density", "coverage"}
-    assert 0 <= told["real"]["coverage"] <= 1
+    assert 0 <= told["real"]["coverage"]["value"] <= 1
     assert set(told["cas"]) == SCORE
     assert set(told["cas_per_class"]) == {"green", "red"}
     assert told["memorisation"]["verdict"] in ("clean", "look", "copies")

@@ -53,7 +53,7 @@ def test_a_synthesizer_judged_by_pictures_it_has_not_seen(
     assert report.facts["pictures"] == {"made": 300, "real": len(test), "training": len(train)}
     assert len(report.facts["extractor"]["sha256"]) == 64
     assert "small recognizer" in report.facts["extractor"]["name"]
-    assert "<svg" in report.html() or "image/svg" in report.html()
+    assert "The nearest pairs; none counts as a copy" in report.html()
 
 
 def test_its_own_training_pictures_are_recognised(
@@ -103,8 +103,9 @@ def test_planted_copies_are_named_and_real_pictures_are_not(digits: tuple[diptyc
 
 
 def test_a_synthesizer_that_copies_is_flagged(digits: tuple[diptych.Images, diptych.Images]) -> None:
-    few = plain(digits[0][:20])
-    copier = diptych.VAE(epochs=400, batch=20, beta=0.1).fit(few)
+    # Asked for the only picture of a class, it can but make that one again.
+    few = diptych.Images.from_arrays(digits[0][:20].pixels(8).permute(0, 2, 3, 1).numpy(), np.arange(20))
+    copier = diptych.VAE(epochs=200, batch=20).fit(few)
     report = interplay.score(copier, against=plain(digits[1]), seen=few, number=100)
     assert report.facts["memorisation"]["verdict"] == "copies"
     assert report.facts["memorisation"]["copies"]["low"] > 0.3

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
@@ -128,7 +130,8 @@ def _show(report: Report, copied: Copying, made: Images, training: Images) -> No
         report.tables["Copies"] = Table(columns, listed)
     shown = (rows or order[: PAIRS // 2].tolist())[:PAIRS]
     size = int(made.dimensions()[0, 0])
-    pictures, captions = [], []
+    pictures: list[NDArray[np.uint8]] = []
+    captions: list[str] = []
     for row in shown:
         match = int(copied.found.row[row])
         pictures += [made.picture(row), training[[match]].pixels(size, "crop")[0].permute(1, 2, 0).numpy()]

@@ -130,7 +130,7 @@ def _filters(size: int) -> Judge:
     def features(images: Images) -> Tensor:
         where = machine.device()
         with torch.inference_mode():
-            parts = [filters(to_float(some.to(where))).cpu() for some in images.pixels(side).split(BATCH)]
+            parts = [filters(to_float(some.to(where))).cpu() for some in torch.split(images.pixels(side), BATCH)]
         return torch.cat(parts).clone()
 
     meaning = (

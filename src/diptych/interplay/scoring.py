@@ -111,16 +111,17 @@ def _add_distances(report: Report, made: Tensor, real: Tensor, seed: int) -> Non
     if endless is not None:
         report.scores["frechet_distance"] = Score(endless, None, None, len(made))
         halves = frechet_at_infinity(other, one, seed=seed)
-        beside.append(["Fréchet distance, extrapolated", endless, halves])
+        best = None if halves is None else Score(halves, None, None, len(other))
+        beside.append(["Fréchet distance, extrapolated", report.scores["frechet_distance"], best])
     else:
         report.findings.append(
             f"The Fréchet distance needs {FEWEST_TO_EXTRAPOLATE:,} pictures a side, more for wide features; with fewer "
             "it tells their number more than their quality."
         )
     theirs, ours = neighbourhoods(made[:n], one[:n]), neighbourhoods(other[:n], one[:n])
-    for name, value, best in zip(theirs._fields, theirs, ours, strict=True):
+    for name, value, reached in zip(theirs._fields, theirs, ours, strict=True):
         report.scores[name] = Score(value, None, None, n)
-        beside.append([name, value, best])
+        beside.append([name, report.scores[name], Score(reached, None, None, n)])
     report.tables[BESIDE] = Table(["", "made", "one real half against the other"], beside)
 
 

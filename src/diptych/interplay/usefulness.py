@@ -7,6 +7,7 @@ distances do not: a class that is missing, or made as another.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.errors import DataError
@@ -65,6 +66,6 @@ def ceiling(aside: Images | None, made: Images, real: Images, size: int) -> Usef
     return usefulness(lessons, real, size, seeds=1) if rows.any() else None
 
 
-def _share(right: "np.ndarray") -> Score:
+def _share(right: NDArray[np.float64]) -> Score:
     hits, n = float(right.sum()), len(right)
     return Score(hits / n, *wilson(hits, n), n)

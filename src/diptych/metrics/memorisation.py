@@ -19,6 +19,7 @@ FALSE_ALARMS = 1 / 3000  # share of real, unseen pictures that would count as co
 RIVALS = 8  # nearest training pictures that are aligned; the last of them says how crowded it is there
 UNCALIBRATED = (0.2, 0.5)  # bounds on distance and ratio where there is nothing to draw them from
 _NEAR, _LESS_NEAR = 0.05, 0.20  # quantiles of held-out pictures through which the tail is drawn
+_LEAST_POWER = 6.0  # of the tail: where plain and rich pictures are mixed it looks heavier than that of either is
 _BLURRED = 24  # px a side from which pictures are blurred a little, so that shifts by half a pixel are borne
 _FLAT = 1 / 255  # contrast that counts as none
 _COARSE = 8  # pixels a side of what picks the candidates
@@ -101,7 +102,7 @@ def bounds(held_out: Matches | None) -> Bounds:
     nearness = torch.maximum(distances / near_distance, ratios / near_ratio)
     ends = torch.tensor([_NEAR, _LESS_NEAR], dtype=torch.float64)
     near, less_near = nearness.quantile(ends).tolist()
-    power = math.log(_LESS_NEAR / _NEAR) / max(math.log(less_near / near), 1e-3)
+    power = max(_LEAST_POWER, math.log(_LESS_NEAR / _NEAR) / max(math.log(less_near / near), 1e-3))
     bound = near * (FALSE_ALARMS / _NEAR) ** (1 / power)
     return Bounds(bound * near_distance, bound * near_ratio, calibrated=True)
 
@@ -117,7 +118,7 @@ def _steadied(pictures: Tensor) -> Tensor:
         return pictures
     wave = torch.tensor([1.0, 2.0, 1.0], device=pictures.device)
     kernel = (wave[:, None] * wave / 16).expand(3, 1, 3, 3)
-    parts = (F.pad(some.float(), (1, 1, 1, 1), mode="replicate") for some in pictures.split(4096))
+    parts = (F.pad(some.float(), (1, 1, 1, 1), mode="replicate") for some in torch.split(pictures, 4096))
     return torch.cat([F.conv2d(part, kernel, groups=3).round().to(torch.uint8) for part in parts])
 
 
@@ -146,7 +147,7 @@ def _candidates(pictures: Tensor, training: Tensor) -> Tensor:
     k, margin, window = min(RIVALS, len(training)), _margin(pictures), _window(pictures)
     steps = range(0, 2 * margin + 1, max(1, margin // 2))
     held = torch.cat([_outline(some[:, :, margin : margin + window, margin : margin + window])
-                      for some in training.split(4096)]).T  # fmt: skip
+                      for some in torch.split(training, 4096)]).T  # fmt: skip
     picked = []
     for rows in _chunks(len(pictures), 2 * len(steps) ** 2 * len(training)):
         some = pictures[rows]
@@ -180,11 +181,11 @@ def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> Matches:
     over = rivals.flatten(0, 1).float() / 255
     patches = F.unfold(over, window)  # (N·K, 3·w², shifts)
     overlap = torch.bmm(both.repeat_interleave(k, 0), patches)
-    parts = patches.unflatten(1, (3, window * window))
+    parts = patches.reshape(n * k, 3, window * window, -1)
     energy = (parts.square().sum(2) - parts.sum(2).square() / window**2).sum(1, keepdim=True).clamp(min=0)
     own = both[:, :1].square().sum(2, keepdim=True).repeat_interleave(k, 0)
     correlation = overlap / ((own + floor) * (energy + floor)).sqrt()
-    best = correlation.amax(2).unflatten(0, (n, k))  # (N, K, 2)
+    best = correlation.amax(2).reshape(n, k, 2)  # (N, K, 2)
     straight_or_turned = best.max(2)
     distances = (2 - 2 * straight_or_turned.values).clamp(min=0).sqrt()
     order = distances.sort(1)
