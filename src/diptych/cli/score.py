@@ -84,7 +84,7 @@ def told(report: "Report") -> dict[str, Any]:
     names = [name for name in BY_NAME if name in report.scores]
     useful = report.tables[USEFUL].rows if USEFUL in report.tables else []
     copies = report.tables.get("Copies")
-    return plain({
+    answer: dict[str, Any] = plain({
         **{name: report.scores.get(name) for name in BY_NAME},
         "real": {**dict.fromkeys(BY_NAME), **dict(zip(names, beside, strict=True))},
         "cas": report.scores.get("cas"),
@@ -101,6 +101,7 @@ def told(report: "Report") -> dict[str, Any]:
         "extractor": report.facts["extractor"],
         "findings": report.findings,
     })  # fmt: skip
+    return answer
 
 
 def add_to(app: typer.Typer) -> None:

@@ -178,7 +178,7 @@ def _part(sides: Real, seen: Images) -> None:
 
 def _digests(images: Images) -> NDArray[np.uint64]:
     digests = duplicates.exact(images)
-    return digests[digests != 0]  # 0: could not be read
+    return np.asarray(digests[digests != 0])  # 0: could not be read
 
 
 def _labelled(images: Images) -> Images | None:
