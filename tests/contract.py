@@ -169,6 +169,43 @@ def test_minutes_and_epochs_exclude_each_other(model, digits):
         model.make(minutes=1.0, epochs=1).fit(digits)
 
 
+@pytest.fixture(params=[name for name, model in MODELS.items() if model.kind is not Recognizer])
+def synthesizer(request, finished):
+    """Each fitted synthesizer."""
+    return finished(MODELS[request.param])[0]
+
+
+EDITS = {
+    "reconstruct": lambda model, images, mask: model.reconstruct(images),
+    "interpolate": lambda model, images, mask: model.interpolate(images[:2], images[1:], steps=3),
+    "traverse": lambda model, images, mask: model.traverse(images[:1], directions=2, steps=3),
+    "inpaint": lambda model, images, mask: model.inpaint(images, mask, seed=4),
+    "blend": lambda model, images, mask: model.blend(images, mask=mask, seed=4),
+    "restyle": lambda model, images, mask: model.restyle(images, "2", strength=0.5),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_an_edit_is_the_same_each_time_and_says_what_it_comes_from(synthesizer, digits, edit):
+    images = digits[[0, 45, 90]]
+    mask = np.arange(64).reshape(8, 8) % 8 > 3
+    made = edit(synthesizer, images, mask)
+    torch.rand(3)  # whatever is drawn in between
+    assert torch.equal(made.pixels(8), edit(synthesizer, images, mask).pixels(8))
+    assert set(made.origins) <= {"synthetic", "composite"}
+    assert made.classes == synthesizer.classes_
+    assert all(any(path in told for path in images.paths) for told in made.groups["source"])
+
+
+def test_inpainting_keeps_what_is_known_to_the_bit(synthesizer, digits):
+    images = digits[[3, 50]]
+    mask = np.zeros((8, 8), bool)
+    mask[2:6, 3:7] = True
+    made, given = synthesizer.inpaint(images, mask).pixels(8), images.pixels(8)
+    assert torch.equal(made[:, :, ~mask], given[:, :, ~mask])
+    assert not torch.equal(made, given)
+
+
 def _interrupted(model: Model, images: Images, folder) -> None:
     """Fit, with Ctrl-C once the run has begun and taken some steps."""
     ended = threading.Event()

@@ -13,7 +13,7 @@ import typer
 import typer.core
 
 from diptych import __version__
-from diptych.cli import console, demo, evaluate, explain, export, fit, inspect, predict, sample, score, tune
+from diptych.cli import console, demo, edit, evaluate, explain, export, fit, inspect, predict, sample, score, tune
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
 
@@ -29,7 +29,7 @@ class Verbs(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the help."""
-        return ["demo", "inspect", "fit", "tune", "predict", "evaluate", "explain", "export", "sample", "score"]
+        return ["demo", "inspect", "fit", "tune", "predict", "evaluate", "explain", "export", "sample", "edit", "score"]
 
 
 app = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -54,7 +54,7 @@ def diptych(
         typer.echo(context.get_help())
 
 
-for verb in (inspect, fit, tune, predict, evaluate, explain, export, sample, score, demo):
+for verb in (inspect, fit, tune, predict, evaluate, explain, export, sample, edit, score, demo):
     verb.add_to(app)
 
 

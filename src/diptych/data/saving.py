@@ -61,7 +61,7 @@ def _save_folder(images: "Images", path: Path) -> None:
         for name, data in zip(names, _encoded(images), strict=True):
             Path(part, name).write_bytes(data)
         if not plain:
-            text = _metadata(images, names)
+            text = metadata(images, names)
             Path(part, "metadata.csv").write_text(text, "utf-8", "surrogateescape", newline="")
         part.replace(path)
 
@@ -77,7 +77,8 @@ def _file_names(images: "Images") -> tuple[list[str], bool]:
     return names, plain and (all(labels) or not any(labels))
 
 
-def _metadata(images: "Images", names: list[str]) -> str:
+def metadata(images: "Images", names: list[str]) -> str:
+    """What a metadata.csv says of pictures in files of these names."""
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(["file_name", "labels" if images.multi_label else "label", "origin", *images.groups])

@@ -42,6 +42,11 @@ class Mixture(nn.Module):
         spread = (self.factors[rows, chosen] * noise[:, None, 1:]).sum(dim=2)
         return self.means[rows, chosen] + spread
 
+    def centres(self) -> Tensor:
+        """The mean of each class's latents, (K, latent)."""
+        weights = torch.diff(self.bounds, dim=1, prepend=torch.zeros_like(self.bounds[:, :1]))
+        return (weights[:, :, None] * self.means).sum(dim=1)
+
     def fit(self, means: Tensor, variances: Tensor, labels: NDArray[np.int64], seed: int) -> None:
         """Fit to the posteriors (N, latent) of the training pictures.
 

@@ -252,6 +252,14 @@ class VAE(Synthesizer):
         told = gaussian_kl(mean, log_variance).mean(dim=0)
         return torch.eye(len(told))[told.argsort(descending=True, stable=True)[:count]]
 
+    def _turned(self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
+        """Moved by what the classes' pictures differ by on average: the encoder leaves some of the class in them."""
+        prior = self.modules_["prior"]
+        assert isinstance(prior, Mixture)
+        centres = prior.centres().cpu()
+        centres = torch.cat([centres, centres.mean(dim=0, keepdim=True)])  # the last, -1: no label
+        return latents + strength * (centres[others] - centres[labels])
+
     def _posterior(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Mean and log variance side by side, (B, 2·D)."""
         return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)

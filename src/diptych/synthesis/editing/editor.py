@@ -236,9 +236,13 @@ class Editor(Model):
         self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
     ) -> Tensor:
         """Pixels (N, 3, S, S) uint8 of one class to those of another: encoded with the one, decoded with the other."""
-        latents = self._run(self._encode, pixels, labels)
+        latents = self._turned(self._run(self._encode, pixels, labels), labels, others, strength)
         told = self._mixed(labels, others, np.full(len(pixels), strength))
         return self._each(lambda rows, device: self._drawn(latents, told, rows, device), len(pixels))
+
+    def _turned(self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
+        """Latents (N, D) of one class as those of another: the same, where they do not know of classes."""
+        return latents
 
     # What they share.
 
@@ -246,14 +250,14 @@ class Editor(Model):
         """The latents (B, D) of what is nearest to the targets where they are seen, begun from the best of many."""
         starts = torch.empty(TRIED, len(target), self._latent_length(), device=target.device)
         for i, seed in enumerate(seeds):
-            some = drawing.noise(range(seed, seed + CANDIDATES), self._noise_shape()).to(target.device)
+            some = drawing.noise(range(seed, seed + CANDIDATES), (self._latent_length(),)).to(target.device)
             made = self._decode(self.modules_, some, labels[i].expand(CANDIDATES))
             starts[:, i] = some[ways.closest(made, target[i : i + 1], seen[i : i + 1], TRIED)[:, 0]]
         return ways.nearest(lambda latents: self._decode(self.modules_, latents, labels), target, seen, starts)
 
     def _some_made(self, labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Noise (M, D), and pictures (M, 3, S, S) in -1..1 made of it, of the classes given."""
-        noise = drawing.noise(range(COMPARED), self._noise_shape())
+        noise = drawing.noise(range(COMPARED), (self._latent_length(),))
         told = labels[np.arange(COMPARED) % len(labels)]
         pictures = self._run(lambda some, asked: self._decode(self.modules_, some, asked), noise, told)
         for label in np.unique(told):  # what tells the classes apart is not a direction within them

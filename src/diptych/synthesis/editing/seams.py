@@ -31,13 +31,13 @@ def holes(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
     if len(masks) not in (1, len(images)):
         raise UsageError(f"{len(images)} pictures need one mask, or as many, not {len(masks)}.")
     rows = np.zeros(len(images), np.int64) if len(masks) == 1 else np.arange(len(images))
+    white = masks.pixels(size, GEOMETRY).float().mean(dim=1, keepdim=True) > TOUCHED
     for i, (own, given) in enumerate(zip(images.dimensions(), masks.dimensions()[rows], strict=True)):
         if tuple(given) not in (tuple(own), (size, size)):
             raise UsageError(
                 f"The mask {masks.paths[rows[i]]} has {given[0]} × {given[1]} pixels, but {images.paths[i]} has "
                 f"{own[0]} × {own[1]}. Draw the mask over the picture itself, or make it {size} × {size}."
             )
-    white = masks.pixels(size, GEOMETRY).float().mean(dim=1, keepdim=True) > TOUCHED
     return white[torch.from_numpy(rows)]
 
 
