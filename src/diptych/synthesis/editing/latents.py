@@ -24,17 +24,18 @@ def between(first: Tensor, second: Tensor, way: Tensor, *, spherical: bool) -> T
     """
     share = way[None, :, None].to(first)
     a, b = first[:, None], second[:, None]
-    straight = a + share * (b - a)
-    if not spherical:
-        return straight
+    way_between = _arc(a, b, share) if spherical else a + share * (b - a)
+    return torch.where(share == 1, b, torch.where(share == 0, a, way_between))  # the ends to the bit
+
+
+def _arc(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     long_a, long_b = (x.norm(dim=2, keepdim=True).clamp(min=1e-8) for x in (a, b))
     angle = ((a / long_a) * (b / long_b)).sum(dim=2, keepdim=True).clamp(-1, 1).arccos()
     near = angle.sin().abs() < 1e-4  # the same direction: the line is the circle
     sine = torch.where(near, torch.ones_like(angle), angle.sin())
     turned = ((1 - share) * angle).sin() / sine * (a / long_a) + (share * angle).sin() / sine * (b / long_b)
     arc = turned * (long_a + share * (long_b - long_a))
-    ends = torch.where(share == 1, b, torch.where(share == 0, a, arc))  # to the bit
-    return torch.where(near, straight, ends)
+    return torch.where(near, a + share * (b - a), arc)
 
 
 def nearest(
@@ -58,6 +59,10 @@ def nearest(
         How far off a picture's values may be: the prior N(0, I) then counts as much as it should beside them. 0: the
         latents are noise on a sphere, of which only the direction counts.
     """
+
+    def put(latents: Tensor) -> Tensor:
+        return latents if sigma else F.normalize(latents, dim=1) * latents.shape[1] ** 0.5
+
     best, least = starts[0], torch.full(starts[0].shape[:1], torch.inf, device=target.device)
     for start in starts:
         latents = start.clone().requires_grad_(True)
@@ -65,15 +70,16 @@ def nearest(
         for step in range(STEPS):
             optimizer.param_groups[0]["lr"] = RATE * min(1.0, 2 * (1 - step / STEPS))
             with torch.enable_grad():
-                loss = _energy(decode(latents), target, seen, latents, sigma)
+                loss = _energy(decode(put(latents)), target, seen, latents, sigma)
                 (slope,) = torch.autograd.grad(loss.sum(), latents)
             latents.grad = slope
             optimizer.step()
-        ended = _energy(decode(latents.detach()), target, seen, latents.detach(), sigma)
+        found = put(latents.detach())
+        ended = _energy(decode(found), target, seen, found, sigma)
         better = ended < least
-        best = torch.where(better[:, None], latents.detach(), best)
+        best = torch.where(better[:, None], found, best)
         least = torch.where(better, ended, least)
-    return best if sigma else F.normalize(best, dim=1) * best.shape[1] ** 0.5
+    return best
 
 
 def distance(pictures: Tensor, target: Tensor, seen: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ def multiband(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     share
         (N, 1, S, S) in 0..1.
     """
-    if first.shape[-1] < 4:
+    if first.shape[-1] < 8:
         return (1 - share) * first + share * second
     low = [_halved(x) for x in (first, second, share)]
     fine = [x - _doubled(small, x.shape[-1]) for x, small in zip((first, second), low, strict=False)]
