@@ -11,7 +11,8 @@ from tests.cli.conftest import Done, Terminal
 
 
 def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def mask(path: Path, side: int = 16) -> Path:
@@ -45,7 +46,8 @@ def test_every_edit(diptych: Terminal, fitted: tuple[Path, list[Done]], colours:
     first, film, _, filled, _, turned = (some.json for some in done[:6])
     assert first["files"][1].items() >= {"source": str(two), "label": "red", "origin": "synthetic"}.items()
     assert film["files"][1]["position"] == 0.25
-    assert Image.open(film["gif"]).n_frames == 8  # there and back
+    with Image.open(film["gif"]) as shown:
+        assert shown.n_frames == 8  # there and back
     assert Path(film["mp4"]).read_bytes()[4:8] == b"ftyp"
     assert filled["files"][0]["origin"] == "composite"
     assert np.array_equal(pixels(Path(filled["files"][0]["path"]))[:, :8], pixels(one)[:, :8])
