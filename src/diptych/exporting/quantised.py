@@ -2,7 +2,8 @@
 
 Weights always get one scale a channel. What flows between layers is rounded by scales measured on pictures (static),
 which suits convolutions, or by each batch's own (dynamic), which suits transformers; see "Quantize ONNX models" in
-onnxruntime's documentation. Which keeps the labels is found by trying.
+onnxruntime's documentation. Or only the weights are rounded: as small a file, no faster, and nearest to the model, as
+networks need whose answers hang on small differences. Which keeps the labels is found by trying.
 """
 
 import logging
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 CALIBRATED_ON = 128  # pictures
 DENSE = ("MatMul", "Gemm")
@@ -42,6 +43,7 @@ def ways(network: "ModelProto", prepared: NDArray[np.float32]) -> Iterator[tuple
     several = ["static", "static, convolutions only", "dynamic"]
     for way in several if weights["Conv"] >= weights["dense"] else ["dynamic", "static"]:
         yield f"int8 ({way})", _made(network, prepared, way)
+    yield "int8 (weights)", _rounded(network)
 
 
 def _made(network: "ModelProto", prepared: NDArray[np.float32], way: str) -> "ModelProto":
@@ -63,6 +65,47 @@ def _made(network: "ModelProto", prepared: NDArray[np.float32], way: str) -> "Mo
                 extra_options={"MatMulConstBOnly": True},
             )  # fmt: skip
         return onnx.load(made)
+
+
+def _rounded(network: "ModelProto") -> "ModelProto":
+    """The same with weights in int8, one scale a channel, that are turned back to float32 where they are used."""
+    from onnx import ModelProto, helper, numpy_helper
+
+    made = ModelProto()
+    made.CopyFrom(network)
+    held = {tensor.name: tensor for tensor in made.graph.initializer}
+    back = []
+    for node in made.graph.node:
+        weight = held.get(node.input[1]) if node.op_type in ("Conv", *DENSE) else None
+        if weight is None or (node.op_type in DENSE and len(weight.dims) != 2):
+            continue
+        name, axis = weight.name, _channels(node)
+        if f"{name}.rounded" not in held:  # or it is shared with a layer before
+            new = _in_int8(numpy_helper.to_array(weight), axis)
+            named = [f"{name}.rounded", f"{name}.scale", f"{name}.zero"]
+            held |= {key: numpy_helper.from_array(value, key) for key, value in zip(named, new, strict=True)}
+            back.append(helper.make_node("DequantizeLinear", named, [f"{name}.back"], axis=axis))
+        node.input[1] = f"{name}.back"
+    nodes = [*back, *made.graph.node]
+    used = {name for node in nodes for name in node.input}
+    del made.graph.node[:], made.graph.initializer[:]
+    made.graph.node.extend(nodes)
+    made.graph.initializer.extend(tensor for name, tensor in held.items() if name in used)
+    return made
+
+
+def _channels(node: "NodeProto") -> int:
+    """The axis of a weight's outputs."""
+    turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return 0 if node.op_type == "Conv" or turned else 1
+
+
+def _in_int8(weight: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int8]]:
+    """The weight in -127..127, and the scale and the zero point of each channel."""
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    scale = np.maximum(np.abs(weight).max(others), 1e-12).astype(np.float32) / 127
+    shape = [-1 if i == axis else 1 for i in range(weight.ndim)]
+    return np.rint(weight / scale.reshape(shape)).astype(np.int8), scale, np.zeros(len(scale), np.int8)
 
 
 class _Pictures:
