@@ -83,7 +83,7 @@ def _rounded(network: "ModelProto") -> "ModelProto":
         if f"{name}.rounded" not in held:  # or it is shared with a layer before
             new = _in_int8(numpy_helper.to_array(weight), axis)
             named = [f"{name}.rounded", f"{name}.scale", f"{name}.zero"]
-            held |= {key: numpy_helper.from_array(value, key) for key, value in zip(named, new, strict=True)}
+            held |= {key: numpy_helper.from_array(np.asarray(part), key) for key, part in zip(named, new, strict=True)}
             back.append(helper.make_node("DequantizeLinear", named, [f"{name}.back"], axis=axis))
         node.input[1] = f"{name}.back"
     nodes = [*back, *made.graph.node]
