@@ -13,7 +13,7 @@ import torch
 from diptych.engine.loop import Run
 from diptych.engine.task import Recipe
 sys.path.insert(0, sys.argv[2])
-from tests.engine import tiny
+import tiny
 task = tiny.Tiny(noisy=False)
 folder = Path(sys.argv[1])
 run = Run(task, tiny.images(), size=8, recipe=Recipe(batch=16, pictures=640, half_life=50), folder=folder, settings={})
@@ -25,10 +25,10 @@ torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/left-by-{run.group
 def launched(folder: Path, processes: int) -> None:
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    root = str(Path(__file__).parents[2])
+    beside = str(Path(__file__).parent)
     options = ["--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, "-m", "torch.distributed.run", *options]
-    done = subprocess.run([*command, str(program), str(folder), root], timeout=120, capture_output=True, text=True)
+    done = subprocess.run([*command, str(program), str(folder), beside], timeout=120, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -4,8 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from diptych import GAN
-from diptych.errors import UsageError
 from diptych.synthesis.gan import critic_loss, gradient_penalty, minimax_loss, non_saturating_loss, relativistic_loss
 
 
@@ -42,8 +40,3 @@ def test_the_penalty_of_a_linear_critic_is_the_squared_norm_of_its_weights():
     pictures = torch.randn(5, 3, 4, 4, requires_grad=True)
     penalty = gradient_penalty(F.linear(pictures.flatten(1), weights[None])[:, 0], pictures)
     torch.testing.assert_close(penalty, weights.square().sum())
-
-
-def test_a_gan_says_that_it_cannot_encode():
-    with pytest.raises(UsageError, match="no encoder"):
-        GAN().encode(None)
