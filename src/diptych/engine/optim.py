@@ -4,6 +4,7 @@ Not torch's own classes: making the first of those imports torch's compiler, ove
 they take half a millisecond of Python a step.
 """
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -33,7 +34,7 @@ class Optimizer(Protocol):
         """Take what :meth:`state_dict` gave."""
 
 
-class _Stepping:
+class _Stepping(ABC):
     """Groups of parameters with settings, and tensors of state by parameter."""
 
     def __init__(self, groups: Iterable[Group], **settings: Any) -> None:
@@ -81,8 +82,9 @@ class _Stepping:
                 self._state[p][name] = torch.zeros_like(p)
         return [self._state[p][name] for p in parameters]
 
+    @abstractmethod
     def _move(self, parameters: list[Tensor], grads: list[Tensor], group: Group) -> None:
-        raise NotImplementedError
+        """Move a group's parameters along their gradients."""
 
 
 class AdamW(_Stepping):

@@ -1,5 +1,6 @@
 """What every network of the recognizer offers, and the recipe that trains it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class Training:
         return min(self.batch, fitting)
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes).
 
     Attributes
@@ -87,9 +88,9 @@ class Network(nn.Module):
         super().__init__()
         self.register_buffer("offset", None)
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """What the network sees in the pictures, (B, D): the layer before the head."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
