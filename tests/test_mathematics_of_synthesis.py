@@ -83,6 +83,18 @@ def test_the_penalty_of_a_linear_critic_is_its_squared_slope() -> None:
     assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-5)
 
 
+def test_the_layout_loss_is_the_bound_of_shrunken_pictures():
+    made, pictures = 2 * torch.rand(4, 3, 32, 32) - 1, 2 * torch.rand(4, 3, 32, 32) - 1
+    kl = vae.gaussian_kl(torch.randn(2, 5), torch.randn(2, 5))
+    apart = (made - pictures)[:2]  # of the two that were encoded
+    shrunken = (apart[..., ::2, ::2] + apart[..., 1::2, ::2] + apart[..., ::2, 1::2] + apart[..., 1::2, 1::2]) / 4
+    variance = shrunken.square().mean().item()
+    nll = 3 * 16 * 16 / 2 * (math.log(2 * math.pi * variance) + 1)
+    # Not to the last digit: σ is bounded softly.
+    assert gan.layout_loss(made, pictures, kl).item() == pytest.approx(nll + kl.sum().item() / 2, rel=1e-2)
+    assert gan.layout_loss(made, pictures, kl[:0]).item() == 0
+
+
 def test_each_player_is_stepped_by_its_own_loss() -> None:
     more = {"loss": "relativistic", "augment": [], "penalty": 1.0, "betas": [0.0, 0.99]}
     game = gan.GAN(size=8, batch=8)._task(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 FEW, VERY_FEW = 20_000, 1000  # pictures to learn from
 SMALL_SIZE = 16  # px: no room for shifts, and learnt before the critic has learnt it by heart
@@ -58,15 +57,17 @@ def contrast(pictures: Tensor) -> Tensor:
 
 
 def translation(pictures: Tensor) -> Tensor:
-    """Moved by up to an eighth of the side each way; black moves in."""
+    """Moved by up to an eighth of the side each way; what moves in mirrors the edge.
+
+    Where black moved in, generators drew its frame: the critic cannot tell it from a shift.
+    """
     batch, _, side, _ = pictures.shape
     most = max(1, round(side / 8))
-    padded = F.pad(pictures, (most,) * 4, value=-1.0)
-    moves = torch.randint(0, 2 * most + 1, (2, batch, 1), device=pictures.device)
+    moves = torch.randint(-most, most + 1, (2, batch, 1), device=pictures.device)
     cells = torch.arange(side, device=pictures.device)
-    down, across = cells + moves[0], cells + moves[1]  # (B, S) each
+    down, across = (side - 1 - (side - 1 - (cells + move).abs()).abs() for move in moves)  # (B, S) each
     which = torch.arange(batch, device=pictures.device)
-    return padded[which[:, None, None], :, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
+    return pictures[which[:, None, None], :, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
 
 
 def cutout(pictures: Tensor) -> Tensor:

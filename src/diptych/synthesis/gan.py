@@ -1,4 +1,9 @@
-"""GAN: a generator and a critic against each other (Goodfellow et al. 2014)."""
+"""GAN: a generator and a critic against each other (Goodfellow et al. 2014).
+
+From 20 px on, half of the pictures made are also to look like a real one from afar: an encoder tells the generator
+which (VAE/GAN, Larsen et al. 2016). The layouts of all real pictures are learnt so within minutes, where the game alone
+begins with textures and forgets kinds of pictures; and a fitted GAN can encode.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -7,18 +12,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
 from diptych.synthesis.augmentation import diff_augment, parts_for
 from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis.editing import latents as ways
+from diptych.synthesis.networks.convvae import Encoder, patch_for
 from diptych.synthesis.networks.dcgan import Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
+from diptych.synthesis.vae import gaussian_kl, gaussian_nll, negative_elbo, optimal_log_sigma
 
 LOSSES = ("relativistic", "non-saturating", "minimax")
 CLASSIC = "dcgan-classic"
+AFAR = 16  # px: about the side at which a picture is compared with the one that it was encoded from
+NAT = 0.01  # what a nat of that comparison weighs beside the generator's loss in the game
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -67,11 +78,24 @@ def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
     return slope.float().square().sum(dim=(1, 2, 3)).mean()
 
 
+def layout_loss(made: Tensor, pictures: Tensor, kl: Tensor) -> Tensor:
+    """−ELBO of the pictures (n, 3, S, S) that the first n made ones were encoded from, seen from afar; 0 if n is 0.
+
+    Both are shrunk to some 16 px by averaging, so that edges and texture are the critic's business alone (Larsen et al.
+    2016, equation 8, with what is seen from afar for the critic's features). ``kl`` (n, D) in nats.
+    """
+    if not len(kl):
+        return made.new_zeros(())
+    times = max(1, made.shape[-1] // AFAR)
+    seen, meant = (F.avg_pool2d(some[: len(kl)].float(), times) for some in (made, pictures))
+    return negative_elbo(gaussian_nll(meant, seen, optimal_log_sigma(meant, seen)), kl)
+
+
 class _Game:
     """The training task: the critic yields first, so the generator meets the stepped critic."""
 
     def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
-        self.generator, self.critic = modules["generator"], modules["critic"]
+        self.generator, self.critic, self.encoder = modules["generator"], modules["critic"], modules.get("encoder")
         self.choices = choices
         self.latent: int = choices.layout["latent"]
         self.augment, self.penalty = choices.more["augment"], choices.more["penalty"]
@@ -79,29 +103,43 @@ class _Game:
         self.loss: str = choices.more["loss"]
 
     def modules(self) -> Mapping[str, nn.Module]:
-        return {"generator": self.generator, "critic": self.critic}
+        encoder = {} if self.encoder is None else {"encoder": self.encoder}
+        return {"generator": self.generator, "critic": self.critic, **encoder}
 
     def players(self) -> Mapping[str, list[nn.Parameter]]:
-        return {name: list(module.parameters()) for name, module in self.modules().items()}
+        """The encoder is on the generator's side."""
+        critic = self.modules()["critic"]
+        others = [module for module in self.modules().values() if module is not critic]
+        return {"generator": [p for m in others for p in m.parameters()], "critic": list(critic.parameters())}
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         first, second = self.choices.more["betas"]
         return {p: [adamw(some, self.choices.lr, 0.0, (first, second))] for p, some in self.players().items()}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-        noise = torch.randn(len(images), self.latent, device=images.device)
-        made = self.generator(noise, labels)
-        penalised = self.penalty > 0
-        real = diff_augment(images, self.augment).requires_grad_(penalised)
-        fake = diff_augment(made.detach(), self.augment).requires_grad_(penalised)
-        on_real, on_fake = self.critic(real, labels), self.critic(fake, labels)
-        loss = self._critic_loss(on_real.float(), on_fake.float())
-        if penalised:
-            penalty = gradient_penalty(on_real, real) + gradient_penalty(on_fake, fake)
-            loss = loss + 0.5 * self.weight * penalty
+        latents, kl = self._latents(images, labels)
+        made = self.generator(latents, labels)
+        # Both in one call, side by side: small batches leave a processor's threads waiting for each other.
+        shown = diff_augment(torch.cat([images, made.detach().to(images.dtype)]), self.augment)
+        shown.requires_grad_(self.penalty > 0)
+        verdicts = self.critic(shown, labels.repeat(2))
+        loss = self._critic_loss(*verdicts.float().chunk(2))
+        if self.penalty > 0:
+            # The mean over both kinds, twice: E‖∇D(x)‖² at real pictures and at made ones.
+            loss = loss + self.weight * gradient_penalty(verdicts, shown)
         yield "critic", loss
         on_fake = self.critic(diff_augment(made, self.augment), labels).float()
-        yield "generator", self._generator_loss(on_fake, images, labels)
+        yield "generator", self._generator_loss(on_fake, images, labels) + NAT * layout_loss(made, images, kl)
+
+    def _latents(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents (B, D), the first of them encoded from the first of the pictures, and the KL of those (n, D)."""
+        noise = torch.randn(len(images), self.latent, device=images.device)
+        if self.encoder is None:
+            return noise, noise[:0]
+        encoded = -(-len(images) // 2)
+        mean, log_variance = self.encoder(images[:encoded], labels[:encoded])
+        known = mean + noise[:encoded] * (0.5 * log_variance).exp()
+        return torch.cat([known, noise[encoded:]]), gaussian_kl(mean, log_variance)
 
     def _critic_loss(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
         if self.loss == "relativistic":
@@ -117,7 +155,7 @@ class _Game:
 
     def compilable(self) -> list[nn.Module]:
         # Not the critic: its penalty needs second derivatives, which compiled modules lack.
-        return worth_compiling([self.generator])
+        return worth_compiling([self.generator] if self.encoder is None else [self.generator, self.encoder])
 
     def before_step(self, progress: float) -> None:
         """The penalty falls to a tenth: strong while the pictures are far apart, weak while details form."""
@@ -125,7 +163,9 @@ class _Game:
 
 
 class GAN(Synthesizer):
-    """A generator trained against a critic: sharp pictures in one call of the network; to encode one it searches.
+    """A generator trained against a critic: sharp pictures in one call of the network.
+
+    Above 16 px an encoder learns beside it which latents a picture comes from; to encode one, a search begins there.
 
     Parameters
     ----------
@@ -194,7 +234,7 @@ class GAN(Synthesizer):
             more={
                 "loss": self.loss or "relativistic",
                 "augment": list(parts_for(len(prepared.train), prepared.size)),
-                "penalty": 1.0 if small else 0.1,
+                "penalty": 1.0 if prepared.size <= 32 else 3.0,
                 # Without momentum: either player would still be moving against the opponent of some steps ago.
                 "betas": [0.0, 0.99],
             },
@@ -221,7 +261,11 @@ class GAN(Synthesizer):
         critic = {name: layout[name] for name in ("size", "classes", "width")}
         if self.network == CLASSIC:
             return {"generator": ClassicGenerator(**layout), "critic": ClassicCritic(**critic)}
-        return {"generator": Generator(**layout), "critic": Critic(**critic)}
+        built: dict[str, nn.Module] = {"generator": Generator(**layout), "critic": Critic(**critic)}
+        size = layout["size"]
+        if size > AFAR:
+            built["encoder"] = Encoder(**critic, latent=layout["latent"], patch=patch_for(size))
+        return built
 
     def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Game:
         return _Game(modules, choices)
@@ -232,6 +276,14 @@ class GAN(Synthesizer):
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
         made: Tensor = modules["generator"](latents, labels)
         return made
+
+    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        if "encoder" not in self.modules_:
+            return super()._encode(pixels, labels)
+        pictures = to_float(pixels)
+        start, _ = self.modules_["encoder"](pictures, labels)
+        seen = torch.ones_like(pictures[:, :1])
+        return ways.nearest(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None])
 
     def _complete(self, prepared: Prepared) -> None:
         """Nothing is left to do."""

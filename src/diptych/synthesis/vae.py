@@ -19,7 +19,7 @@ from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
 from diptych.synthesis.mixture import Mixture
-from diptych.synthesis.networks.convvae import Decoder, Encoder
+from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
 
@@ -202,7 +202,7 @@ class VAE(Synthesizer):
             "classes": classes,
             "latent": latent,
             "width": 64 if gpu else 32,
-            "patch": 1 if prepared.size <= 16 else 2 if prepared.size <= 32 else 4,
+            "patch": patch_for(prepared.size),
             # As many as a class's pictures can tell apart, and few where there are many classes.
             "components": max(1, min(4, len(prepared.train) // (max(classes, 1) * 2 * latent), 40 // max(classes, 1))),
         }

@@ -47,7 +47,7 @@ def apart(first: np.ndarray, second: np.ndarray) -> float:
 def test_reconstructions_are_of_their_own_pictures(model, unseen):
     made = model.reconstruct(unseen)
     differences = np.abs(array(made)[:, None] - array(unseen)).mean(axis=(2, 3, 4))
-    assert (differences.argmin(axis=1) == np.arange(8)).mean() >= 0.5  # a GAN has no encoder; chance is an eighth
+    assert (differences.argmin(axis=1) == np.arange(8)).mean() >= 0.5  # a GAN encodes roughly; chance is an eighth
     assert set(made.origins) == {"synthetic"}
     assert made.groups["source"].tolist() == unseen.paths.tolist()
     assert [made.classes[k] for k in made.labels] == ["0"] * 4 + ["1"] * 4

@@ -18,6 +18,11 @@ def _widths(levels: int, width: int) -> list[int]:
     return [width * min(2**level, 4) for level in range(levels)]
 
 
+def patch_for(size: int) -> int:
+    """The side of the patches that pictures of so many pixels a side are cut into."""
+    return 1 if size <= 16 else 2 if size <= 32 else 4
+
+
 class Encoder(nn.Module):
     """Pictures (B, 3, size, size) and labels (B,) to the mean and log variance of their latents, (B, latent)."""
 
