@@ -8,7 +8,7 @@ import torch
 
 import diptych
 from diptych.data.images import Images
-from diptych.errors import DataError, UsageError
+from diptych.errors import ArtefactError, DataError, UsageError
 
 KINDS = {"gan": diptych.GAN, "vae": diptych.VAE, "flow": diptych.Flow}
 FAST = {"gan": {}, "vae": {"latent": 6}, "flow": {"steps": 2}}
@@ -55,6 +55,15 @@ def test_a_label_that_is_drawn_makes_the_picture_that_is_made_when_it_is_asked_f
     for i, label in enumerate(drawn.labels):
         asked = model.sample(1, label=drawn.classes[label], seed=i)
         assert np.array_equal(_array(asked)[0], _array(drawn)[i])
+
+
+def test_networks_of_another_version_are_refused(model, tmp_path):
+    facts = model.save(tmp_path / "saved") / "model.json"
+    told = json.loads(facts.read_text())
+    told["layout"]["width"] *= 2
+    facts.write_text(json.dumps(told))
+    with pytest.raises(ArtefactError, match="another version"):
+        diptych.load(tmp_path / "saved")
 
 
 def test_samples_say_what_they_are(model):

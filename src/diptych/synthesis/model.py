@@ -15,7 +15,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_uint8
 from diptych.engine import machine
 from diptych.engine.task import Task
-from diptych.errors import DataError, NotFittedError, UsageError
+from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
 from diptych.synthesis import drawing
 from diptych.synthesis.choices import Choices
@@ -137,7 +137,13 @@ class Model(ABC):
         for name, tensor in saved.weights.items():
             module, _, key = name.partition(".")
             states.setdefault(module, {})[key] = tensor
-        self._load(states)
+        try:
+            self._load(states)
+        except RuntimeError as error:
+            raise ArtefactError(
+                f"{saved.folder} holds a {self.kind} of another version of Diptych, whose networks were built "
+                "otherwise. Fit it again, or use that version."
+            ) from error
         self._papers = reread(saved.folder)
         return self
 
