@@ -96,6 +96,7 @@ class _Game:
 
     def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
         self.generator, self.critic, self.encoder = modules["generator"], modules["critic"], modules.get("encoder")
+        self.mixes = any(isinstance(module, nn.BatchNorm2d) for module in self.critic.modules())
         self.choices = choices
         self.latent: int = choices.layout["latent"]
         self.augment, self.penalty = choices.more["augment"], choices.more["penalty"]
@@ -119,10 +120,9 @@ class _Game:
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         latents, kl = self._latents(images, labels)
         made = self.generator(latents, labels)
-        # Both in one call, side by side: small batches leave a processor's threads waiting for each other.
         shown = diff_augment(torch.cat([images, made.detach().to(images.dtype)]), self.augment)
         shown.requires_grad_(self.penalty > 0)
-        verdicts = self.critic(shown, labels.repeat(2))
+        verdicts = self._verdicts(shown, labels)
         loss = self._critic_loss(*verdicts.float().chunk(2))
         if self.penalty > 0:
             # The mean over both kinds, twice: E‖∇D(x)‖² at real pictures and at made ones.
@@ -140,6 +140,17 @@ class _Game:
         mean, log_variance = self.encoder(images[:encoded], labels[:encoded])
         known = mean + noise[:encoded] * (0.5 * log_variance).exp()
         return torch.cat([known, noise[encoded:]]), gaussian_kl(mean, log_variance)
+
+    def _verdicts(self, shown: Tensor, labels: Tensor) -> Tensor:
+        """Logits (2·B,) of real pictures and as many made ones, (2·B, 3, S, S).
+
+        In one call where that may be: small batches leave a processor's threads waiting for each other. Batch norm,
+        though, would let the critic know either kind by the other.
+        """
+        if self.mixes:
+            return torch.cat([self.critic(kind, labels) for kind in shown.chunk(2)])
+        verdicts: Tensor = self.critic(shown, labels.repeat(2))
+        return verdicts
 
     def _critic_loss(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
         if self.loss == "relativistic":

@@ -39,6 +39,19 @@ def test_pictures_are_normalised_as_the_backbone_was_taught(file):
     assert torch.allclose(network.features(pictures * 2 - 1), expected, atol=1e-4)
 
 
+def test_statistics_that_were_never_measured_are_taken_from_pictures(file):
+    network = networks.build(f"timm:{NAME}@{file}", classes=3, size=32)
+    pictures = torch.rand(64, 3, 32, 32)
+    network.adapt(pictures)
+    in_training = network.features(pictures)
+    in_evaluation = network.eval().features(pictures)
+    apart = (in_training - in_evaluation).square().mean() / in_training.square().mean()
+    assert apart < 0.3
+    kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.adapt(pictures * 0.1)  # they are measured now
+    assert all(torch.equal(kept[name], tensor) for name, tensor in network.state_dict().items())
+
+
 def test_a_loaded_recognizer_needs_no_file(file, tmp_path):
     draw = np.random.default_rng(0)
     labels = np.arange(24) % 2

@@ -21,6 +21,7 @@ from diptych.recognition.networks.weights import PREFIX, Weights
 
 TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
 FRESH = 0x5EED_1DEA  # that new weights are drawn with: what stays so has not been loaded
+MEASURED = 256  # pictures that batch norms' statistics are taken from where there are none
 TRAINING = Training(
     batch=32,
     optimizer="adamw",
@@ -87,6 +88,26 @@ class Pretrained(Network):
         seen: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
         return seen
 
+    @torch.no_grad()
+    def adapt(self, images: Tensor) -> None:
+        """Measure batch norms' statistics where they never were, as in weights drawn at random.
+
+        A probe sees features as in evaluation; fine-tuning, which normalises by batches, would see quite others.
+        """
+        fresh = [norm for norm in self.backbone.modules() if isinstance(norm, nn.BatchNorm2d) and _unmeasured(norm)]
+        if not fresh:
+            return
+        usual = [norm.momentum for norm in fresh]
+        self.eval()
+        for norm in fresh:
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        for part in images[:MEASURED].split(TRAINING.batch):
+            self.features(part)
+        for norm, momentum in zip(fresh, usual, strict=True):
+            norm.momentum = momentum
+        self.train()
+
     def layers(self) -> list[list[nn.Parameter]]:
         """The trainable parameters from the first layer to the last: blocks of a transformer, stages of a CNN."""
         from timm.models import group_parameters
@@ -100,6 +121,11 @@ class Pretrained(Network):
             if named[name].requires_grad:
                 layers[depth].append(named[name])
         return [layer for layer in layers if layer]
+
+
+def _unmeasured(norm: nn.BatchNorm2d) -> bool:
+    mean, variance = norm.running_mean, norm.running_var
+    return mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
 
 
 def parse(network: str) -> tuple[str, Path | None]:
