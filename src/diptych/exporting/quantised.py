@@ -89,9 +89,10 @@ def _static(ready: "ModelProto", prepared: NDArray[np.float32], layers: Sequence
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory(prefix="diptych-") as folder, _silent():
-        made = str(Path(folder) / "made.onnx")
+        given, made = (str(Path(folder) / f"{name}.onnx") for name in ("given", "made"))
+        onnx.save(ready, given)
         quantize_static(
-            ready, made, _Pictures(prepared), quant_format=QuantFormat.QDQ, per_channel=True,
+            given, made, _Pictures(prepared), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=[*LAYERS],
             nodes_to_exclude=sorted(set(_layers(ready)) - set(layers)),
             # What a dense layer tells stays exact: the logits themselves do, and no kernel is faster for rounding it.

@@ -102,7 +102,7 @@ class Pretrained(Network):
         for norm in fresh:
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        for part in images[:MEASURED].split(TRAINING.batch):
+        for part in torch.split(images[:MEASURED], TRAINING.batch):
             self.features(part)
         for norm, momentum in zip(fresh, usual, strict=True):
             norm.momentum = momentum
