@@ -88,7 +88,9 @@ class Views:
             logits, features = both(pictures)
             rows = (margins(logits, several=self.several) < self.threshold).nonzero().flatten()
             if len(rows):
-                told = both(self.looks(pictures[rows]))[0]
+                # No more at a time than there are pictures: looks would take several times a batch's memory.
+                looks = torch.split(self.looks(pictures[rows]), len(pictures))
+                told = torch.cat([both(some)[0] for some in looks])
                 logits = logits.index_copy(0, rows, torch.unflatten(told, 0, (self.count, -1)).mean(0))
             return logits, features
 
