@@ -20,9 +20,9 @@ KILLS = 10
 COMMANDS = {
     "recognizer": ["--network", "convnet", "--epochs", "15"],
     "recognizer, pretrained": ["--network", "timm:test_vit@{weights}", "--size", "16", "--epochs", "1"],
-    "gan": ["--epochs", "6"],
-    "vae": ["--epochs", "8"],
-    "flow": ["--epochs", "4"],
+    "gan": ["--epochs", "3"],
+    "vae": ["--epochs", "4"],
+    "flow": ["--epochs", "2"],
 }
 
 
