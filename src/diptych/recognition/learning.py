@@ -1,5 +1,6 @@
 """From a network at its start to a trained one: the run, and the scores on the way."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ def begun(job: Job) -> Run:
         batch=chosen.batch,
         pictures=length,
         minutes=chosen.minutes,
+        accumulate=math.gcd(chosen.batch, chosen.training.parts),
         schedule=triangle(chosen.training.warmup),
         augment=chosen.augment,
         half_life=round(chosen.training.half_life_epochs * pictures) or None,

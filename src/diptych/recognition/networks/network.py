@@ -38,6 +38,8 @@ class Training:
         The augmentation at a picture size, in pixels.
     half_life_epochs
         Of the average over the weights, in epochs; the engine shortens it early in a run.
+    parts
+        How many parts a batch is worked on in, one after the other, so that a large network fits into the memory.
     """
 
     batch: int
@@ -53,6 +55,7 @@ class Training:
     bias_factor: float = 1.0
     layer_decay: float = 1.0
     half_life_epochs: float = 1.0
+    parts: int = 1
 
     def default_epochs(self, pictures: int) -> int:
         """Epochs for a training set of so many pictures."""

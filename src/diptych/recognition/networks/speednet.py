@@ -58,8 +58,8 @@ TRAINING = Training(
     augment=augmentation,
 )
 TRAINING_S = dataclasses.replace(TRAINING, batch=128, shown=150_000, epochs=(3, 24))
-TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30))
-TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong)
+TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), parts=2)
+TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong, parts=2)
 
 
 class SpeedNet(Network):
