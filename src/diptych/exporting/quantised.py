@@ -2,7 +2,7 @@
 
 Weights always get one scale a channel. What flows between layers is rounded by scales measured on pictures, so that
 the answer to a picture does not depend on those beside it. Where that moves labels, the layers that bear it worst have
-their weights alone rounded: as small a file, no faster there, and nearest to the model. In the end that is every layer.
+their weights alone rounded: as small a file, no faster there, and usually nearer to the model. In the end that is every layer.
 See "Quantize ONNX models" in onnxruntime's documentation.
 """
 
@@ -31,7 +31,7 @@ LAYERS = ("Conv", *DENSE)
 
 
 def ways(network: "ModelProto", prepared: NDArray[np.float32]) -> Iterator[tuple[str, "ModelProto"]]:
-    """The network in int8, the fastest way first and the nearest to the network last, each with its name.
+    """The network in int8, the fastest way first and the one that rounds least last, each with its name.
 
     Parameters
     ----------
