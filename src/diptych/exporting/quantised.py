@@ -2,7 +2,7 @@
 
 Weights always get one scale a channel. What flows between layers is rounded by scales measured on pictures, so that
 the answer to a picture does not depend on those beside it. Where that moves labels, the layers that bear it worst have
-their weights alone rounded: as small a file, no faster there, and usually nearer to the model. In the end that is every layer.
+their weights alone rounded: as small a file, no faster there, and mostly nearer to the model; in the end every layer.
 See "Quantize ONNX models" in onnxruntime's documentation.
 """
 
