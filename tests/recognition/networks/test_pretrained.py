@@ -52,6 +52,12 @@ def test_statistics_that_were_never_measured_are_taken_from_pictures(file):
     assert all(torch.equal(kept[name], tensor) for name, tensor in network.state_dict().items())
 
 
+def test_statistics_are_measured_on_any_number_of_pictures(file):
+    network = networks.build(f"timm:{NAME}@{file}", classes=3, size=32)
+    network.adapt(torch.rand(33, 3, 32, 32))  # one more than a batch, and maps of one cell
+    assert network.eval().features(torch.rand(2, 3, 32, 32)).isfinite().all()
+
+
 def test_a_loaded_recognizer_needs_no_file(file, tmp_path):
     draw = np.random.default_rng(0)
     labels = np.arange(24) % 2

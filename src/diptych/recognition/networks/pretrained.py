@@ -102,7 +102,8 @@ class Pretrained(Network):
         for norm in fresh:
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        for part in torch.split(images[:MEASURED], TRAINING.batch):
+        some = images[:MEASURED]
+        for part in torch.tensor_split(some, -(-len(some) // TRAINING.batch)):  # evenly: one picture has no spread
             self.features(part)
         for norm, momentum in zip(fresh, usual, strict=True):
             norm.momentum = momentum

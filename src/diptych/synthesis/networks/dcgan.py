@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from diptych.synthesis.networks.blocks import LabelEmbedding, enlarge, grids
 
 CODE = 128  # length of what noise and class are mapped to
-LARGEST_GRID = 32  # px: the last grid of a larger picture is enlarged at once
+LARGEST_GRID = 32  # px: the last grid of a larger picture is enlarged at once, and the critic reads patches from here on
 COMPARED = 4  # neighbours in a batch, which the critic compares with each other
 
 
@@ -80,7 +80,7 @@ class Critic(nn.Module):
 
     def __init__(self, *, size: int, classes: int, width: int = 32) -> None:
         super().__init__()
-        self.patch = patch = 1 if size < 32 else 2 if size <= 64 else 4
+        self.patch = patch = 1 if size < LARGEST_GRID else 2 if size <= 2 * LARGEST_GRID else 4
         sides = grids(size // patch)
         widths = [width * 2**level for level in range(len(sides))]
         self.first = nn.Conv2d(3 * patch**2, widths[0], 3, padding=1)
