@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from diptych.synthesis.networks.blocks import LabelEmbedding, enlarge, grids
 
 CODE = 128  # length of what noise and class are mapped to
-LARGEST_GRID = 32  # px: the last grid of a larger picture is enlarged at once, and the critic reads patches from here on
+LARGEST_GRID = 32  # px: the last grid of a larger picture is enlarged at once; the critic reads patches from here on
 COMPARED = 4  # neighbours in a batch, which the critic compares with each other
 
 
