@@ -224,3 +224,13 @@ def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:
     picture = Image.fromarray(tall)
     expected = picture.resize((32, 300), Image.Resampling.BICUBIC).resize((32, 32), Image.Resampling.BICUBIC)
     assert np.array_equal(square(picture, 32), np.asarray(expected))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"comment": b"by hand"}])
+def test_a_small_jpeg_has_the_pixels_that_its_file_read_by_pillow_has(scene, mode, options):
+    data = encoded(scene(0).resize((32, 32)).convert(mode), "JPEG", quality=90, **options)
+    wanted = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert len(data) < 4096
+    assert (decode(data) == wanted).all()
+    assert (decode_square(memoryview(data), 32)[0] == wanted).all()

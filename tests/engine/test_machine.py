@@ -104,3 +104,17 @@ def test_a_model_that_one_thread_serves_best_gets_one_thread(tmp_path, monkeypat
         with chosen.at_work():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
+
+
+def test_a_candidate_that_met_a_busy_moment_is_timed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    steps = 0
+
+    def step(on: machine.Machine) -> None:
+        nonlocal steps
+        steps += 1
+        busy = steps < 20  # while the first candidate is timed for the first time
+        time.sleep((0.04 if on.bf16 and on.channels_last else 0.05) + 0.05 * busy)
+
+    chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
+    assert (chosen.bf16, chosen.channels_last) == (True, True)

@@ -17,6 +17,7 @@ A picture is decoded whole or not at all: anything else is a :class:`~diptych.er
 """
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -36,6 +37,8 @@ Pixels = NDArray[np.uint8]
 PIXEL_LIMIT = 50_000_000
 #: What 50 million pixels of four 16-bit channels take when nothing is compressed.
 BYTE_LIMIT = 8 * PIXEL_LIMIT + 1_000_000
+#: So many times the target's side, and a JPEG is decoded at a part of its size.
+DRAFTED = 4
 #: The one filter for every change of size; Pillow widens it when it shrinks, so that nothing aliases.
 FILTER = Image.Resampling.BICUBIC
 
@@ -52,6 +55,12 @@ _SUFFIXES = (
 )
 #: What the names of pictures end in.
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES)
+#: A JPEG of so many bytes is decoded sooner than Pillow has read its header.
+_SMALL = 4096
+_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_TABLES = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # and JFIF's name, and a comment: nothing that a decoder must be told
+_SCAN = 0xDA
+_LAYERS = {1: "L", 3: "RGB"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -102,7 +111,7 @@ def decode(data: bytes | memoryview, path: str = "") -> Pixels:
         If it is no picture, is cut off or damaged, or holds more than 50 million pixels.
     """
     with _explained(path):
-        picture = _opened(data, path)
+        picture = _plain_jpeg(data) or _opened(data, path)
         picture.load()
         return _pixels(_turned(_rgb(picture), _orientation(picture)))
 
@@ -124,9 +133,9 @@ def decode_square(
     The (size, size, 3) uint8 RGB pixels, and the picture's own upright width and height.
     """
     with _explained(path):
-        picture = _opened(data, path)
-        dimensions, drafted = _upright_size(picture), None
-        if picture.format in ("JPEG", "MPO") and min(picture.size) >= 4 * size:
+        picture, drafted = _plain_jpeg(data, DRAFTED * size) or _opened(data, path), None
+        dimensions = _upright_size(picture)
+        if picture.format in ("JPEG", "MPO") and min(picture.size) >= DRAFTED * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
             drafted = picture.draft(None, (2 * size, 2 * size))
         picture.load()
@@ -203,6 +212,32 @@ def _opened(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
     if known:
         raise PictureError("the file is damaged, or ends within its header", path)
     raise PictureError("not a picture, or not of a kind that can be read", path)
+
+
+def _plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image | None:
+    """Decode a small JPEG by Pillow's decoder alone, without its reading of the header; ``None`` for any other file.
+
+    Small, with no metadata, whole, and of a shorter side under ``below``: the pixels are those of :func:`_opened`.
+    """
+    if len(data) > _SMALL or bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+        return None
+    data, at, shape = bytes(data), 2, None
+    while at + 10 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            bits, height, width, layers = struct.unpack_from(">BHHB", data, at + 4)
+            shape = _LAYERS.get(layers) if bits == 8 else None, (width, height)
+        elif marker not in _TABLES:
+            break
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    if shape is None or data[at : at + 2] != bytes((0xFF, _SCAN)):
+        return None
+    mode, size = shape
+    if mode is None or not 0 < min(size) < below or size[0] * size[1] > PIXEL_LIMIT:
+        return None
+    with suppress(ValueError):  # damaged: the other way says how
+        return Image.frombytes(mode, size, data, "jpeg", mode, "")
+    return None
 
 
 def _check_size(picture: ImageFile.ImageFile, path: str) -> None:

@@ -18,7 +18,7 @@ from diptych.recognition.networks import Network
 from diptych.recognition.networks.own import Own
 
 ON_GPU = 256  # pictures a batch
-ON_CPU = (4, 128)  # the fewest and the most
+ON_CPU = (4, 64)  # the fewest and the most
 PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's cache still holds
 MOST_THREADS = 16
 CHUNK = 1024  # pictures whose answers come at a time

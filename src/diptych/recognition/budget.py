@@ -1,5 +1,6 @@
-"""What a time budget affords, counted in pictures that a network looks at."""
+"""What the length of a run affords beside training, counted in pictures that a network looks at."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Self
@@ -12,29 +13,35 @@ from diptych.engine import machine
 
 FEW, MORE = 8, 32  # pictures in the trial; more where those few are seen in a moment
 MOMENT = 0.2  # seconds
+LEARNING = 3  # looks that learning from a picture costs
 MARGIN = 1.5  # reading pictures and gathering answers come on top
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A time budget, or none.
+    """A time budget, or a length in pictures.
 
     Attributes
     ----------
     minutes
-        The budget; ``None`` means that nothing hurries.
+        The time budget; ``None`` where the run's length is set otherwise.
     started
         ``time.monotonic()`` at which it began.
     each
         About the seconds that a picture takes the network to look at.
+    shown
+        Pictures to learn from in all, where that is the length of the run.
     """
 
     minutes: float | None
     started: float
     each: float
+    shown: float = math.inf
 
     @classmethod
-    def measured(cls, network: nn.Module, sample: Tensor, minutes: float | None, started: float) -> Self:
+    def measured(
+        cls, network: nn.Module, sample: Tensor, minutes: float | None, started: float, shown: float = math.inf
+    ) -> Self:
         """With the network's pace from a trial on a few pictures, (n, 3, S, S) uint8."""
         where = machine.device()
         network.to(where).eval()
@@ -46,17 +53,16 @@ class Budget:
             _seconds(network, few)
             spent = _seconds(network, few)
         network.train()
-        return cls(minutes, started, MARGIN * spent / len(few))
+        return cls(minutes, started, MARGIN * spent / len(few), shown)
 
     def pictures(self, share: float, least: int, most: int) -> int:
-        """How many can be looked at in this share of the budget: at least so many, at most so many."""
-        if self.minutes is None:
-            return most
-        return min(most, max(least, int(share * 60 * self.minutes / self.each)))
+        """How many can be looked at in this share of the run: at least so many, at most so many."""
+        looks = LEARNING * self.shown if self.minutes is None else self.seconds / self.each
+        return min(most, max(least, int(min(share * looks, most))))
 
     @property
     def seconds(self) -> float:
-        """The whole budget."""
+        """The whole time budget."""
         return float("inf") if self.minutes is None else 60 * self.minutes
 
     @property

@@ -1,6 +1,7 @@
 """From a person's pictures to a judged recognizer: preparation, training, cures, calibration, report."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +30,11 @@ from diptych.report import Report, Table, figures
 
 log = logging.getLogger("diptych")
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
-MEMORY_SHARE = 0.05  # of a time budget at most goes into remembering training pictures,
-LEAST_REMEMBERED = 100  # but so many are remembered
-VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # at most, for one look at the validation pictures,
+MEMORY_SHARE = 0.05  # of a run at most goes into remembering training pictures,
+LEAST_REMEMBERED, LEAST_UNHURRIED = 100, 1000  # but so many are remembered, with a time budget and without
+VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # of a time budget at most, for one look at the validation pictures,
 LEAST_JUDGED = 100  # but at so many
-VIEWS_SHARE = 0.05  # at most, for finding out whether looking again at doubtful pictures pays
+VIEWS_SHARE = 0.05  # of a run at most, for finding out whether looking again at doubtful pictures pays
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def fit(
     sample = training[choices.sample_rows(len(training), size)].pixels(size)
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
-    budget = Budget.measured(network, sample, chosen.minutes, started)
+    shown = math.inf if chosen.epochs is None else chosen.epochs * len(training)
+    budget = Budget.measured(network, sample, chosen.minutes, started, shown)
     prepared = _affordable(prepared, budget, notes)
-    kept = training[rows_to_remember(training.labels, budget.pictures(MEMORY_SHARE, LEAST_REMEMBERED, MOST))]
+    least = LEAST_UNHURRIED if budget.minutes is None else LEAST_REMEMBERED
+    kept = training[rows_to_remember(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
     job = Job(
         network,
         chosen,
@@ -88,8 +91,8 @@ def fit(
     remembered = observe(network, kept, size, title="Remembering")
     memory = Memory.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
     learned = _cured(job, learned, remembered, kept)
-    looks = _looks(budget, network, prepared)
-    seen = views.settle(network, prepared.validation, learned.seen, size, chosen.augment, looks)
+    most = _looks(budget, network, prepared)
+    seen = views.settle(network, prepared.validation, learned.seen, size, chosen.augment, most)
     learned = replace(learned, seen=seen)
     reading = calibrated(learned.seen, prepared.validation, memory)
     return _judged(job, learned, prepared, reading, memory)
@@ -108,7 +111,7 @@ def _affordable(prepared: Prepared, budget: Budget, notes: Sequence[str]) -> Pre
     """As many validation pictures as the time budget can judge, and what there is to note."""
     images = prepared.validation
     share = min(VALIDATION_SHARE, VALIDATION_SECONDS / budget.seconds)
-    most = budget.pictures(share, LEAST_JUDGED, len(images))
+    most = len(images) if budget.minutes is None else budget.pictures(share, LEAST_JUDGED, len(images))
     if most >= len(images):
         return replace(prepared, notes=(*notes, *prepared.notes))
     note = f"The time allows to judge on {most} of the {len(images)} validation pictures."

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
-from diptych.recognition import preparation
+from diptych.recognition import answers, preparation
 from diptych.recognition.networks import Network
-from diptych.recognition.observed import Observed, observe
+from diptych.recognition.observed import Observed
 
 log = logging.getLogger("diptych")
 Both = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures -> logits, features
@@ -88,13 +88,15 @@ class Views:
             logits, features = both(pictures)
             rows = (margins(logits, several=self.several) < self.threshold).nonzero().flatten()
             if len(rows):
-                # No more at a time than there are pictures: looks would take several times a batch's memory.
-                looks = torch.split(self.looks(pictures[rows]), len(pictures))
-                told = torch.cat([both(some)[0] for some in looks])
-                logits = logits.index_copy(0, rows, torch.unflatten(told, 0, (self.count, -1)).mean(0))
+                logits = logits.index_copy(0, rows, self.from_all_sides(both, pictures[rows], len(pictures)))
             return logits, features
 
         return ask
+
+    def from_all_sides(self, both: Both, pictures: Tensor, batch: int) -> Tensor:
+        """(B, K) the mean logits over all looks, of which ``batch`` at a time are asked for."""
+        told = torch.cat([both(some)[0] for some in torch.split(self.looks(pictures), batch)])
+        return torch.unflatten(told, 0, (self.count, -1)).mean(0)
 
     def over_all(self, both: Both) -> Both:
         """The same as :meth:`over` without a branch, as a graph needs it: every picture is looked at from all sides."""
@@ -125,8 +127,11 @@ def settle(network: Network, images: Images, seen: Observed, size: int, augment:
     rows = doubtful(seen.logits, several=several, most=most // views.count)
     if views.count == 1 or len(rows) == 0:
         return seen
-    network.views = views
-    again = observe(network, images[rows.numpy()], size, title="Looking again").logits
+
+    def look(pictures: Tensor) -> Tensor:
+        return views.from_all_sides(network.both, pictures, len(pictures))
+
+    again = answers.gathered(network, look, images[rows.numpy()], size, "Looking again")
     network.views = fixed(views, seen.logits[rows], again, truth[rows])
     if network.views is None:
         return seen

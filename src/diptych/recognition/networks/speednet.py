@@ -7,7 +7,7 @@ single GPU" (arXiv:2404.00498) and the Muon version that followed.
 ==============  ===========  =============  ============================  ===========================
 name            widths       convolutions   epochs on 50,000 pictures     cost of a picture (speednet)
 ==============  ===========  =============  ============================  ===========================
-speednet-s      24/64/64     two a group    3: an answer within seconds   0.2
+speednet-s      16/64/128    two a group    3: an answer within seconds   0.2
 speednet        64/256/256   two a group    8: the record for 94 %        1
 speednet-95     128/384/384  two a group    15: the record for 95 %       2.6
 speednet-96     128/384/512  three a group  40: the record for 96 %       3.9
@@ -105,7 +105,7 @@ class SpeedNet(Network):
 
 
 VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
-    "speednet-s": (partial(SpeedNet, widths=(24, 64, 64)), TRAINING_S),
+    "speednet-s": (partial(SpeedNet, widths=(16, 64, 128)), TRAINING_S),
     "speednet": (SpeedNet, TRAINING),
     "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), TRAINING_95),
     "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
