@@ -13,6 +13,7 @@ from diptych.engine import machine
 
 FEW, MORE = 8, 32  # pictures in the trial; more where those few are seen in a moment
 MOMENT = 0.2  # seconds
+LEARNT_FROM = 64  # pictures in a step of training that is timed
 LEARNING = 3  # looks that learning from a picture costs
 MARGIN = 1.5  # reading pictures and gathering answers come on top
 
@@ -69,6 +70,36 @@ class Budget:
     def left(self) -> float:
         """What is left of it, in seconds; may be less than nothing."""
         return self.started + self.seconds - time.monotonic()
+
+
+def learning_pace(name: str, network: nn.Module, sample: Tensor) -> float:
+    """About the seconds that training takes the network for each picture, of (n, 3, S, S) uint8.
+
+    What is found is remembered for a day under the ``name``. The network is not to be used any more.
+    """
+    few, where = sample[:LEARNT_FROM], machine.device()
+    key = f"learning pace|{name}|{tuple(few.shape)}"
+    return machine.remembered(key, where, lambda: {"pace": _learning_seconds(network.to(where), few) / len(few)})[
+        "pace"
+    ]
+
+
+def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:
+    """A step of training, on the best of the machines that a trial begins with."""
+    where, seconds = machine.device(), []
+    network.train()
+    for on in machine.candidates(where):
+        on.prepare([network], [])
+        few = on.place(to_float(pictures.to(where)))
+        with on.at_work():
+            for _ in range(3):
+                start = time.monotonic()
+                with on.autocast():
+                    loss = network(few).float().logsumexp(1).mean()
+                loss.backward()
+                loss.item()  # waits for a GPU
+                seconds.append(time.monotonic() - start)
+    return min(seconds)
 
 
 def _seconds(network: nn.Module, pictures: Tensor) -> float:

@@ -16,7 +16,8 @@ from diptych.data.transforms import Augment, to_float
 from diptych.engine import machine
 from diptych.errors import UsageError
 from diptych.recognition import networks, preparation
-from diptych.recognition.networks import pretrained, weights
+from diptych.recognition.budget import learning_pace
+from diptych.recognition.networks import pretrained, speednet, weights
 
 log = logging.getLogger("diptych")
 SMALL = 64  # px: up to here pictures are taken at their own size
@@ -24,6 +25,7 @@ PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in 
 LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to, at most
 LOOKED_AT_BYTES = 64_000_000  # of their pixels
 BALANCE = ("auto", "none")
+LEARNING_SHARE = 0.85  # of a time budget, about, is left for training
 SYMMETRIC = 4.0  # see `mirrors`; chance and correlated pixels stay under it, letters and digits far above
 
 
@@ -114,6 +116,20 @@ def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
     )
     log.info("%s", note)
     return "speednet", (note,)
+
+
+def suited(
+    parameters: Mapping[str, Any], network: str | type[nn.Module], training: Images, sample: Tensor
+) -> str | type[nn.Module]:
+    """Of an automatic SpeedNet, the variant that learns most in the time budget; any other network as it is."""
+    minutes, many = parameters["minutes"], len(training) >= speednet.MANY
+    if parameters["network"] != "auto" or network != "speednet" or minutes is None or not many:
+        return network
+    tried = networks.build(network, classes=len(training.classes), size=sample.shape[-1])
+    found = speednet.suited(len(training), LEARNING_SHARE * 60 * minutes, learning_pace(network, tried, sample))
+    if found != network:
+        log.info("Network: %s learns more in this time.", found)
+    return found
 
 
 def choose(

@@ -66,6 +66,7 @@ def fit(
     prepared = preparation.prepare(images, validate, size, parameters["seed"])
     training = prepared.training
     sample = training[choices.sample_rows(len(training), size)].pixels(size)
+    network_name = choices.suited(parameters, network_name, training, sample)
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
     shown = math.inf if chosen.epochs is None else chosen.epochs * len(training)

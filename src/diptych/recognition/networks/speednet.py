@@ -8,6 +8,7 @@ single GPU" (arXiv:2404.00498) and the Muon version that followed.
 name            widths       convolutions   epochs on 50,000 pictures     cost of a picture (speednet)
 ==============  ===========  =============  ============================  ===========================
 speednet-s      16/64/128    two a group    3: an answer within seconds   0.2
+speednet-m      32/128/256   two a group    5: an answer within minutes   0.45
 speednet        64/256/256   two a group    8: the record for 94 %        1
 speednet-95     128/384/384  two a group    15: the record for 95 %       2.6
 speednet-96     128/384/512  three a group  40: the record for 96 %       3.9
@@ -58,6 +59,7 @@ TRAINING = Training(
     augment=augmentation,
 )
 TRAINING_S = dataclasses.replace(TRAINING, batch=128, shown=150_000, epochs=(3, 24))
+TRAINING_M = dataclasses.replace(TRAINING, shown=250_000, epochs=(5, 24))
 TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), parts=2)
 TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong, parts=2)
 
@@ -106,14 +108,15 @@ class SpeedNet(Network):
 
 VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
     "speednet-s": (partial(SpeedNet, widths=(16, 64, 128)), TRAINING_S),
+    "speednet-m": (partial(SpeedNet, widths=(32, 128, 256)), TRAINING_M),
     "speednet": (SpeedNet, TRAINING),
     "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), TRAINING_95),
     "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
 }
 # The time that a picture takes in training, in those that it takes "speednet"; and the epochs from which on a network
 # learns more in the same time than the one before it.
-COSTS = {"speednet-s": 0.2, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
-LEAST_EPOCHS = {"speednet-s": 0.0, "speednet": 1.0, "speednet-95": 10.0, "speednet-96": 30.0}
+COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
+LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-95": 10.0, "speednet-96": 30.0}
 
 
 def suited(pictures: int, seconds: float, each: float) -> str:
