@@ -119,7 +119,7 @@ def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Watch]:
     task = parrot._task(parrot._build({}), choices)
     length = {"pictures": pictures}
     run = Run(task, prepared.train, size=8, geometry=GEOMETRY, recipe=recipe(choices, length, False, 0))
-    return run, Watch(parrot, prepared, run, None, False)
+    return run, Watch(parrot, prepared, run, None)
 
 
 def test_a_run_that_begins_to_copy_ends_there_and_keeps_what_it_was_before():
@@ -130,11 +130,12 @@ def test_a_run_that_begins_to_copy_ends_there_and_keeps_what_it_was_before():
     rates = [record["scores"]["copy_rate"] for record in run.history.records]
     assert len(rates) < 20
     assert rates[0] < 0.1
-    assert min(rates[-2:]) > 0.3
+    assert min(rates[-2:]) > 0.05
+    assert rates[-1] > 0.2
     ending = watch.ending(last)
     assert "begun to copy" in ending.notes[0]
     assert ending.seen_pictures < last.seen_pictures
-    assert ending.scores["copy_rate"] < 0.3
+    assert ending.scores["copy_rate"] < 0.05
     apart = ending.weights["table"]["pictures"] - run.modules["table"].pictures.detach()
     assert float(apart.abs().max()) > 0.05
 

@@ -9,16 +9,17 @@ from diptych.synthesis.copying import Copies, CopyRate
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 
 MOST_HELD = 1024  # pictures that the distance is measured from
+MOST_COMPARED = 256  # of them that tell how near to training pictures one comes by chance
 FILTERED_FROM = 512  # pictures that the features' filters come from
 
 
 class Judge:
     """Measures made pictures against held-out ones."""
 
-    def __init__(self, held: Tensor, train: Tensor | None, some: Tensor, mirrored: bool) -> None:
+    def __init__(self, held: Tensor, train: Tensor | None, some: Tensor) -> None:
         self._features = Patches(some)
         self._held = self._features(held)
-        self._copies = None if train is None else Copies(train, held, mirrored)
+        self._copies = None if train is None else Copies(train, held[:MOST_COMPARED])
 
     def __call__(self, made: Tensor) -> tuple[Distance, CopyRate]:
         """Of made pictures (N, 3, S, S) uint8."""
@@ -26,7 +27,7 @@ class Judge:
         return distance, CopyRate(0.0, False) if self._copies is None else self._copies(made)
 
     @classmethod
-    def of(cls, prepared: Prepared, mirrored: bool) -> "Judge | None":
+    def of(cls, prepared: Prepared) -> "Judge | None":
         """The judge of these pictures; None where none are held out."""
         if prepared.held is None or len(prepared.held) < 2:
             return None
@@ -35,4 +36,4 @@ class Judge:
         held = preparation.sample_of(prepared.held, MOST_HELD, 0).pixels(size, GEOMETRY)
         # A set too large for the memory is learnt by heart in no run of ours.
         whole = train.pixels(size, GEOMETRY) if train.fits_in_memory(size) else None
-        return cls(held, whole, some, mirrored)
+        return cls(held, whole, some)

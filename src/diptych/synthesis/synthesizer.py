@@ -155,7 +155,7 @@ class Synthesizer(Editor):
             started=started,
         )
         self.modules_ = dict(run.modules)
-        watch = Watch(self, prepared, run, folder, mirrored)
+        watch = Watch(self, prepared, run, folder)
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
             if not tick.done and run_length.get("minutes") and not run.rehearsed and tick.progress > REHEARSED_AT:

@@ -22,7 +22,6 @@ from diptych.engine import machine
 from diptych.engine.loop import TICKS, Run
 from diptych.engine.task import Tick
 from diptych.synthesis import drawing, preparation
-from diptych.synthesis.copying import CHANCE
 from diptych.synthesis.judging import MOST_HELD, Judge
 from diptych.synthesis.model import Model
 from diptych.synthesis.preparation import Prepared
@@ -78,12 +77,10 @@ class Watch:
         To watch.
     folder
         Where the grids go; None: nowhere.
-    mirrored
-        Whether the model sees mirror images too.
     """
 
-    def __init__(self, model: Model, prepared: Prepared, run: Run, folder: Path | None, mirrored: bool) -> None:
-        self.model, self.prepared, self.run, self.mirrored = model, prepared, run, mirrored
+    def __init__(self, model: Model, prepared: Prepared, run: Run, folder: Path | None) -> None:
+        self.model, self.prepared, self.run = model, prepared, run
         self.frames = Frames(folder if run.leader else None, run.seen_pictures)
         self.spent = 0.0  # seconds that this stretch of the run has spent on looks
 
@@ -215,7 +212,7 @@ class Watch:
 
     @cached_property
     def _judge(self) -> Judge | None:
-        return Judge.of(self.prepared, self.mirrored)
+        return Judge.of(self.prepared)
 
     def _told(self, scores: dict[str, float]) -> dict[str, Any]:
         """Scores for people: the distance with its interval and count."""
@@ -248,7 +245,7 @@ def _was_better(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick
 def _ended_by_copying(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
     return (
         f"The model had begun to copy its training pictures after {last.seen_pictures:,} pictures seen "
-        f"({scores['copy_rate']:.0%} of what it made were copies, by a line that {CHANCE:.0%} of held-out pictures "
-        f"cross), so training ended: the model is the one of {best['seen_pictures']:,} pictures seen. More pictures "
-        "would let it learn for longer."
+        f"({scores['copy_rate']:.0%} of what it made count as copies, as hardly any held-out picture does), so "
+        f"training ended: the model is the one of {best['seen_pictures']:,} pictures seen. More pictures would let it "
+        "learn for longer."
     )
