@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_images
 from torch.nn import functional as F
 
 import diptych
-from diptych.metrics.memorisation import Bounds, Matches, bounds, copies, nearest
+from diptych.metrics.memorisation import Bounds, Known, Matches, bounds, copies, nearest
 
 
 def jpeg(pixels, quality):
@@ -63,8 +63,8 @@ COPIES = {
 @pytest.mark.parametrize("which", ["digits", "photographs"])
 def test_planted_copies_are_found(which, how, request):
     training, held_out, _ = request.getfixturevalue(which)
-    found = nearest(COPIES[how](training[:60]), training)
-    assert copies(found, bounds(nearest(held_out, training))).float().mean() >= 0.95
+    found = nearest(COPIES[how](training[:60]), Known(training))
+    assert copies(found, bounds(nearest(held_out, Known(training)))).float().mean() >= 0.95
     assert (found.row == torch.arange(60)).float().mean() >= 0.95
     if how in ("exact", "mirrored"):
         assert (found.mirrored == (how == "mirrored")).float().mean() >= 0.9  # some digits mirror themselves
@@ -72,35 +72,35 @@ def test_planted_copies_are_found(which, how, request):
 
 def test_photographs_shifted_by_an_eighth_or_compressed_are_found(photographs):
     training, held_out, _ = photographs
-    limit = bounds(nearest(held_out, training))
+    limit = bounds(nearest(held_out, Known(training)))
     for again in (shifted(training[:60], 4, -3), jpeg(training[:60], 85)):
-        assert copies(nearest(again, training), limit).float().mean() >= 0.95
+        assert copies(nearest(again, Known(training)), limit).float().mean() >= 0.95
 
 
 @pytest.mark.parametrize("which", ["digits", "photographs"])
 def test_real_pictures_raise_no_flag(which, request):
     training, held_out, others = request.getfixturevalue(which)
-    limit = bounds(nearest(held_out, training))
+    limit = bounds(nearest(held_out, Known(training)))
     assert limit.calibrated
-    assert not copies(nearest(others, training), limit).any()
-    assert not copies(nearest(held_out, training), limit).any()
+    assert not copies(nearest(others, Known(training)), limit).any()
+    assert not copies(nearest(held_out, Known(training)), limit).any()
 
 
 def test_a_few_repeats_among_the_held_out_pictures_do_not_blind_it(digits):
     training, held_out, _ = digits
     repeated = torch.cat([held_out, training[-7:]])  # 2 %
-    limit = bounds(nearest(repeated, training))
-    assert copies(nearest(shifted(training[:60], 1, 0), training), limit).float().mean() >= 0.95
+    limit = bounds(nearest(repeated, Known(training)))
+    assert copies(nearest(shifted(training[:60], 1, 0), Known(training)), limit).float().mean() >= 0.95
 
 
 def test_a_flat_picture_is_no_copy_and_few_pictures_can_be_compared():
     flat = torch.full((3, 3, 8, 8), 128, dtype=torch.uint8)
-    found = nearest(flat, flat[:1])
+    found = nearest(flat, Known(flat[:1]))
     assert not copies(found, Bounds(0.5, 1.0, calibrated=True)).any()
     noise = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    assert nearest(noise, noise[:1]).row.tolist() == [0, 0]
+    assert nearest(noise, Known(noise[:1])).row.tolist() == [0, 0]
     with pytest.raises(ValueError, match="no training picture"):
-        nearest(noise, noise[:0])
+        nearest(noise, Known(noise[:0]))
 
 
 def test_without_held_out_pictures_the_bounds_are_fixed_and_say_so():

@@ -12,7 +12,7 @@ from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.interplay.sides import Real
 from diptych.metrics.intervals import difference, wilson
-from diptych.metrics.memorisation import LARGEST_SIDE, Bounds, Matches, bounds, copies, nearest
+from diptych.metrics.memorisation import LARGEST_SIDE, Bounds, Known, Matches, bounds, copies, nearest
 from diptych.metrics.selection import auroc, auroc_interval
 from diptych.report import Report, Score, Table, figures
 
@@ -67,7 +67,7 @@ def copying(made: Images, sides: Real) -> Copying | None:
     if sides.training is None or not len(sides.training):
         return None
     side = min(LARGEST_SIDE, int(made.dimensions()[0, 0]))
-    training = _small(sides.training, side)
+    training = Known(_small(sides.training, side))
     found = nearest(_small(made, side), training)
     held_out = nearest(_small(sides.images, side), training) if sides.unseen else None
     limit = bounds(held_out)

@@ -57,20 +57,34 @@ class Bounds(NamedTuple):
     calibrated: bool
 
 
-def nearest(pictures: Tensor, training: Tensor) -> Matches:
+class Known:
+    """Training pictures made ready to be compared with, as often as need be.
+
+    Parameters
+    ----------
+    training
+        (M, 3, S, S) uint8, of a side S best at most 32.
+    """
+
+    def __init__(self, training: Tensor) -> None:
+        if len(training) == 0:
+            raise ValueError("There is no training picture to compare with.")
+        self.pictures = _steadied(training)
+        self.outlines = torch.cat([_outline(_middle(some)) for some in torch.split(self.pictures, 4096)]).T
+
+
+def nearest(pictures: Tensor, known: Known) -> Matches:
     """Find the training picture that each picture is most like, shifts and mirroring allowed.
 
     Parameters
     ----------
-    pictures, training
-        (N, 3, S, S) and (M, 3, S, S) uint8, of the same S, best at most 32; on one device. Memory is bounded.
+    pictures
+        (N, 3, S, S) uint8, of the training pictures' S and on their device. Memory is bounded.
     """
-    if len(training) == 0:
-        raise ValueError("There is no training picture to compare with.")
-    pictures, training = _steadied(pictures), _steadied(training)
-    candidates = _candidates(pictures, training)
+    pictures = _steadied(pictures)
+    candidates = _candidates(pictures, known)
     found = [
-        _aligned(pictures[rows], training[candidates[rows]], candidates[rows])
+        _aligned(pictures[rows], known.pictures[candidates[rows]], candidates[rows])
         for rows in _chunks(len(pictures), candidates.shape[1] * 3 * _window(pictures) ** 2 * _shifts(pictures))
     ]
     return Matches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
@@ -132,6 +146,12 @@ def _margin(pictures: Tensor) -> int:
     return max(1, int(pictures.shape[-1]) // 8)
 
 
+def _middle(pictures: Tensor) -> Tensor:
+    """What of them is compared."""
+    margin, window = _margin(pictures), _window(pictures)
+    return pictures[:, :, margin : margin + window, margin : margin + window]
+
+
 def _shifts(pictures: Tensor) -> int:
     return (2 * _margin(pictures) + 1) ** 2
 
@@ -142,14 +162,12 @@ def _chunks(rows: int, numbers: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def _candidates(pictures: Tensor, training: Tensor) -> Tensor:
+def _candidates(pictures: Tensor, known: Known) -> Tensor:
     """(N, K) rows of the training pictures that look most alike in grey and blurred, in some alignment."""
-    k, margin, window = min(RIVALS, len(training)), _margin(pictures), _window(pictures)
+    count, margin, window = len(known.pictures), _margin(pictures), _window(pictures)
     steps = range(0, 2 * margin + 1, max(1, margin // 2))
-    held = torch.cat([_outline(some[:, :, margin : margin + window, margin : margin + window])
-                      for some in torch.split(training, 4096)]).T  # fmt: skip
     picked = []
-    for rows in _chunks(len(pictures), 2 * len(steps) ** 2 * len(training)):
+    for rows in _chunks(len(pictures), 2 * len(steps) ** 2 * count):
         some = pictures[rows]
         views = [
             _outline(turned[:, :, top : top + window, left : left + window])
@@ -157,8 +175,8 @@ def _candidates(pictures: Tensor, training: Tensor) -> Tensor:
             for top in steps
             for left in steps
         ]
-        likeness = (torch.stack(views, 1) @ held).amax(1)
-        picked.append(likeness.topk(k, 1).indices)
+        likeness = (torch.stack(views, 1) @ known.outlines).amax(1)
+        picked.append(likeness.topk(min(RIVALS, count), 1).indices)
     return torch.cat(picked)
 
 
@@ -173,8 +191,7 @@ def _outline(windows: Tensor) -> Tensor:
 def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> Matches:
     """Of (N, 3, S, S) pictures and their (N, K, 3, S, S) candidates, the best alignments."""
     n, k = rows.shape
-    margin, window = _margin(pictures), _window(pictures)
-    middle = pictures[:, :, margin : margin + window, margin : margin + window].float() / 255
+    window, middle = _window(pictures), _middle(pictures).float() / 255
     middle = middle - middle.mean((2, 3), keepdim=True)
     both = torch.stack((middle, middle.flip(3)), 1).flatten(2)
     floor = _FLAT**2 * both.shape[2]
