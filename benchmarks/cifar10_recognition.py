@@ -164,7 +164,8 @@ def main() -> None:
     old = json.loads(stored.read_text(encoding="utf-8"))["runs"] if stored.exists() else []
     new = measured(runs([name for name in PARTS if name in asked.only], train, test, asked.peer, asked.share))
     rows = together(old, new)
-    more = ["--peer", "PEER"] if asked.peer else []
+    more = ["--only", *asked.only] if len(asked.only) < len(PARTS) else []
+    more += ["--peer", "PEER"] if asked.peer else []
     more += ["--share", f"{asked.share:g}"] if asked.share != 1 else []
     common.publish(
         asked.out,
