@@ -175,7 +175,7 @@ def test_parts_left_out_keep_their_rows_and_each_has_a_sentence(cifar10: ModuleT
 
 
 def test_a_rehearsal_cuts_the_length_alone(cifar10: ModuleType) -> None:
-    assert cifar10.shared(cifar10.PARTS["86"].dials, 0.1) == ["--network", "speednet", "--minutes", "0.38"]
+    assert cifar10.shared(cifar10.PARTS["86"].dials, 0.1) == ["--minutes", "0.38"]
 
 
 def test_a_peer_is_given_the_files_and_its_last_line_is_read(cifar10: ModuleType, tmp_path: Path) -> None:

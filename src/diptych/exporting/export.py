@@ -11,7 +11,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, quantised
-from diptych.exporting.parity import Parity, parity
+from diptych.exporting.parity import ENOUGH, Parity, parity
 from diptych.exporting.pictures import pictures
 from diptych.exporting.portable import FORMAT, Portable
 from diptych.loading import load
@@ -78,9 +78,10 @@ def export(
 def _proved(
     recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], images: Images, words: str, target: Path
 ) -> Portable:
-    """Write the first of these networks that answers as the model does."""
+    """Write the first of these networks that answers as the model does with some room, else the one that does best."""
     prepare, reading = graph.preparation(recognizer.size_), graph.reading(recognizer)
     failed: ExportError | None = None
+    best: tuple[ModelProto, dict[str, Any], Parity] | None = None
     for way, network in ways:
         whole, facts = graph.joined(prepare, network, reading), _facts(recognizer, way)
         graph.describe(whole, facts)
@@ -91,9 +92,15 @@ def _proved(
         except ExportError as error:
             failed = failed or error
             continue
-        return _written(whole, target, {**facts, "parity": found.json()}, found)
-    assert failed is not None  # there is always a way
-    raise failed
+        if best is None or found.share > best[2].share:
+            best = whole, facts, found
+        if found.share >= ENOUGH:
+            break
+    if best is None:
+        assert failed is not None  # there is always a way
+        raise failed
+    whole, facts, found = best
+    return _written(whole, target, {**facts, "parity": found.json()}, found)
 
 
 def _int8(
