@@ -78,10 +78,11 @@ def learning_pace(name: str, network: nn.Module, sample: Tensor) -> float:
     What is found is remembered for a day under the ``name``. The network is not to be used any more.
     """
     few, where = sample[:LEARNT_FROM], machine.device()
-    key = f"learning pace|{name}|{tuple(few.shape)}"
-    return machine.remembered(key, where, lambda: {"pace": _learning_seconds(network.to(where), few) / len(few)})[
-        "pace"
-    ]
+
+    def measure() -> dict[str, float]:
+        return {"pace": _learning_seconds(network.to(where), few) / len(few)}
+
+    return machine.remembered(f"learning pace|{name}|{tuple(few.shape)}", where, measure)["pace"]
 
 
 def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:

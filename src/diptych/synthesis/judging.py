@@ -19,7 +19,8 @@ class Judge:
     def __init__(self, held: Tensor, train: Tensor | None, some: Tensor) -> None:
         self._features = Patches(some)
         self._held = self._features(held)
-        self._copies = None if train is None else Copies(train, held[:MOST_COMPARED])
+        spread = held[:: -(-len(held) // MOST_COMPARED)]  # held-out pictures may lie class by class
+        self._copies = None if train is None else Copies(train, spread)
 
     def __call__(self, made: Tensor) -> tuple[Distance, CopyRate]:
         """Of made pictures (N, 3, S, S) uint8."""
