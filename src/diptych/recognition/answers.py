@@ -23,6 +23,7 @@ PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's ca
 MOST_THREADS = 16
 CHUNK = 1024  # pictures whose answers come at a time
 Answer = Callable[[Tensor], Tensor]
+Both = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures -> logits, features
 
 
 def logits(network: Network, images: Images, size: int, title: str = "Predicting") -> Tensor:

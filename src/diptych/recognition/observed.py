@@ -8,9 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.data.images import Images
-from diptych.recognition.answers import in_chunks
+from diptych.recognition.answers import Both, in_chunks
 from diptych.recognition.networks import Network
-from diptych.recognition.quick import Both
 
 OCTAVES = 4  # of detail: differences over 1, 2, 4 and 8 px
 FAINTEST = 1e-4  # contrast energy that counts as none: a quarter of a level in 255

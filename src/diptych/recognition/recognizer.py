@@ -149,14 +149,16 @@ class Recognizer:
     def predict(self, images: Images) -> Predictions:
         """Tell what is in each picture; one that cannot be read gets a row with the reason.
 
-        Answers are computed in float32 and do not depend on which pictures are asked about together.
+        Answers are float32's and do not depend on which pictures are asked about together; on a processor, work of
+        more than twenty seconds may take a quicker way to the same labels (:mod:`diptych.recognition.quick`), whose
+        confidences differ in the third decimal.
         """
-        both = quick.both(self._fitted(), self.size_, len(images))
+        both = quick.both(self._fitted(), images, self.size_, several=self.multi_label_)
         return self._told(observe(self.network_, images, self.size_, both=both), images.known_errors())
 
     def stream(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        both, start = quick.both(self._fitted(), self.size_, len(images)), 0
+        both, start = quick.both(self._fitted(), images, self.size_, several=self.multi_label_), 0
         for seen in observe_in_turn(self.network_, images, self.size_, both=both):
             some = images[start : start + len(seen.logits)]
             yield self._told(seen, some.known_errors())

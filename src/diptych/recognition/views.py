@@ -9,7 +9,7 @@ for doubtful pictures alone.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.recognition import answers, preparation
+from diptych.recognition.answers import Both
 from diptych.recognition.networks import Network
 from diptych.recognition.observed import Observed
 
 log = logging.getLogger("diptych")
-Both = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures -> logits, features
 MOST_DOUBTFUL = 0.4  # of the pictures are looked at again, at most
 MOST_LOOKS = 6 * MOST_DOUBTFUL  # at a picture, on average
 STEPS_ACROSS = 32  # a picture is moved by this part of its side
