@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from diptych import Images, Recognizer, export, load
 from diptych.errors import ArtefactError, ExportError, UsageError
 from diptych.exporting import Portable
-from diptych.exporting.parity import Parity, parity
+from diptych.exporting.parity import Parity, parity, share_kept
+from diptych.exporting.pictures import Shown
+from diptych.exporting.pictures import pictures as shown_of
 
 
 def test_the_file_tells_what_it_is(file):
@@ -96,7 +98,7 @@ def test_another_models_file_is_found_out(file, model, pictures):
     other = load(model)
     with torch.no_grad():
         other.network_.head.weight.neg_()
-    found = parity(Portable.open(file), other, Images.open(pictures)[:20], "pictures")
+    found = parity(Portable.open(file), other, Shown(Images.open(pictures)[:20], "pictures", True, np.ones(20, bool)))
     assert found.same_labels < 20
     with pytest.raises(ExportError, match="no file was written"):
         found.check("fp32")
@@ -109,6 +111,23 @@ def test_what_is_enough():
         Parity(1000, "pictures", 989, 0, 1000, 0.3).check("int8")
     with pytest.raises(ExportError, match="off the model's"):
         Parity(1000, "pictures", 1000, 0, 1000, 0.3).check("fp32")
+
+
+def test_the_share_of_labels_that_stay_is_reckoned_from_margins_and_how_they_shrink():
+    draw = np.random.default_rng(0)
+    margins, others = (np.abs(draw.normal(size=20_000)).astype(np.float32) for _ in range(2))
+    moved = draw.normal(scale=0.05, size=20_000).astype(np.float32)
+    counted = float((others > moved).mean())
+    assert abs(share_kept(margins[:300], moved[:300]) - counted) < 0.01
+    assert share_kept(margins, moved) == pytest.approx(counted, abs=0.002)
+    assert share_kept(margins, np.zeros(5, np.float32)) == 1
+
+
+def test_only_what_the_model_was_not_fitted_on_is_fresh(model, pictures):
+    shown = shown_of(load(model), None)
+    assert 0 < shown.fresh.sum() < len(shown.images)
+    assert set(np.array(shown.images.paths)[shown.fresh]) == set(load(model).validated_on())
+    assert shown_of(load(model), pictures).fresh.all()
 
 
 def test_what_cannot_be_exported_is_refused_at_once(model, tmp_path):

@@ -52,4 +52,6 @@ def test_the_network_itself_stays_as_it_is(network):
     with torch.inference_mode():
         Half(network, pictures, network.both(pictures)[0])(pictures)
     after = network.state_dict()
-    assert all(after[name].dtype == tensor.dtype and torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(
+        after[name].dtype == tensor.dtype and torch.equal(after[name], tensor) for name, tensor in before.items()
+    )

@@ -12,7 +12,7 @@ from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, quantised
 from diptych.exporting.parity import ENOUGH, Parity, parity
-from diptych.exporting.pictures import pictures
+from diptych.exporting.pictures import Shown, pictures
 from diptych.exporting.portable import FORMAT, Portable
 from diptych.loading import load
 from diptych.recognition import graphs
@@ -67,17 +67,15 @@ def export(
     recognizer = model if isinstance(model, Recognizer) else load(model)
     if not isinstance(recognizer, Recognizer):
         raise UsageError(f"{model} is a synthesizer; recognizers are exported. Name the folder of one.")
-    shown, words, real = pictures(recognizer, check)
-    if int8 and not real:
+    shown = pictures(recognizer, check)
+    if int8 and not shown.real:
         raise UsageError("int8 needs real pictures, and the model's are no longer in place. Name some with --check.")
     network = graph.network(recognizer)
     ways, judged = _int8(recognizer, network, shown) if int8 else (iter([("fp32", network)]), shown)
-    return _proved(recognizer, ways, judged, words, target)
+    return _proved(recognizer, ways, judged, target)
 
 
-def _proved(
-    recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], images: Images, words: str, target: Path
-) -> Portable:
+def _proved(recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], shown: Shown, target: Path) -> Portable:
     """Write the first of these networks that answers as the model does with some room, else the one that does best."""
     prepare, reading = graph.preparation(recognizer.size_), graph.reading(recognizer)
     failed: ExportError | None = None
@@ -85,16 +83,16 @@ def _proved(
     for way, network in ways:
         whole, facts = graph.joined(prepare, network, reading), _facts(recognizer, way)
         graph.describe(whole, facts)
-        found = parity(Portable(_bytes(whole), target.name), recognizer, images, words)
+        found = parity(Portable(_bytes(whole), target.name), recognizer, shown)
         log.debug("%s: %s", way, found)
         try:
             found.check(way.split(" ")[0])
         except ExportError as error:
             failed = failed or error
             continue
-        if best is None or found.share > best[2].share:
+        if best is None or found.fresh > best[2].fresh:
             best = whole, facts, found
-        if found.share >= ENOUGH:
+        if found.fresh >= ENOUGH:
             break
     if best is None:
         assert failed is not None  # there is always a way
@@ -104,13 +102,13 @@ def _proved(
 
 
 def _int8(
-    recognizer: Recognizer, network: "ModelProto", shown: Images
-) -> tuple[Iterator[tuple[str, "ModelProto"]], Images]:
+    recognizer: Recognizer, network: "ModelProto", shown: Shown
+) -> tuple[Iterator[tuple[str, "ModelProto"]], Shown]:
     """The ways to int8, and the pictures to judge them on: others than the scales are measured on, if they are many."""
-    step = max(1, len(shown) // quantised.CALIBRATED_ON)
-    rows = list(range(0, len(shown), step))[: quantised.CALIBRATED_ON]
-    measured = shown[rows].readable(recognizer.size_)
-    rest = shown if len(shown) < JUDGED_APART * len(rows) else shown[sorted(set(range(len(shown))) - set(rows))]
+    count = len(shown.images)
+    rows = range(0, count, max(1, count // quantised.CALIBRATED_ON))[: quantised.CALIBRATED_ON]
+    measured = shown.images[list(rows)].readable(recognizer.size_)
+    rest = shown if count < JUDGED_APART * len(rows) else shown[sorted(set(range(count)) - set(rows))]
     return quantised.ways(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
 
 

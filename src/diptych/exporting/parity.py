@@ -12,16 +12,20 @@ from diptych.data.decode import Pixels, square
 from diptych.data.images import Images
 from diptych.data.machine import workers
 from diptych.errors import ExportError, PictureError
+from diptych.exporting.pictures import Shown
 from diptych.exporting.portable import Answers, Portable
 from diptych.recognition.predictions import Predictions
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
+    _Part = tuple[Pixels, list[Answers], NDArray[np.bool_]]
+
 AT_A_TIME = 256
 TIE = 1e-5  # a label decided by less in its probability is no decision
 LEAST_SHARE = {"fp32": 1.0, "int8": 0.99}  # of the labels that have to be the same
-ENOUGH = 0.995  # of them that is looked for: a model decides more clearly on pictures that it was fitted on
+ENOUGH = 0.995  # of them that is looked for, expected of fresh pictures: some room
+FAINTEST = 1e-30  # probability
 MOST_APART = 0.02  # that a probability may be in fp32: what one level in 255 here and there moves at most
 
 
@@ -42,6 +46,9 @@ class Parity:
         How many are told unknown, or not, by both.
     apart
         The largest difference of a probability.
+    fresh
+        The share of the same labels that is expected of pictures that the model was not fitted on, which it decides
+        less clearly than others: see :func:`share_kept`.
     """
 
     pictures: int
@@ -50,6 +57,7 @@ class Parity:
     ties: int
     same_unknown: int
     apart: float
+    fresh: float = 1.0
 
     @property
     def share(self) -> float:
@@ -79,10 +87,13 @@ class Parity:
     def __str__(self) -> str:
         ties = f" ({self.ties} ties)" if self.ties else ""
         share = f"{self.same_labels} of {self.pictures}"
-        return f"the same labels on {share} {self.shown}{ties}; probabilities at most {self.apart:.1e} apart"
+        return (
+            f"the same labels on {share} {self.shown}{ties}, {self.fresh:.2%} expected of fresh ones; probabilities at "
+            f"most {self.apart:.1e} apart"
+        )
 
 
-def parity(portable: Portable, recognizer: "Recognizer", images: Images, shown: str) -> Parity:
+def parity(portable: Portable, recognizer: "Recognizer", shown: Shown) -> Parity:
     """Show pictures to both: to the file as they are, to the recognizer as it resizes them itself.
 
     Raises
@@ -90,39 +101,76 @@ def parity(portable: Portable, recognizer: "Recognizer", images: Images, shown: 
     ExportError
         None of the pictures can be read.
     """
-    counts = np.zeros(4, np.int64)
-    apart = 0.0
-    for squares, answers in _in_parts(portable, images):
-        told = recognizer.predict(Images.from_arrays(squares))
-        got = {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
-        same, decided = _same(got["labels"], told.labels), _decided(told, recognizer)
-        same_unknown = got["unknown"] == told.unknown
-        counts += [len(same), int(same.sum()), int((~same & ~decided).sum()), int(same_unknown.sum())]
-        apart = max(apart, float(np.abs(got["probabilities"] - told.probabilities).max()))
-    if not counts[0]:
+    parts = [_compared(some, portable, recognizer) for some in _in_parts(portable, shown)]
+    if not parts:
         raise ExportError("None of the pictures to compare on can be read. Name others with --check.")
-    pictures, same_labels, ties, unknown = counts.tolist()
-    return Parity(pictures, shown, same_labels, ties, unknown, apart)
+    same, decided, same_unknown, fresh, apart, margins, moved = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
+    return Parity(
+        len(same),
+        shown.words,
+        int(same.sum()),
+        int((~same & ~decided).sum()),
+        int(same_unknown.sum()),
+        float(apart.max()),
+        float(same.mean())
+        if recognizer.multi_label_
+        else share_kept(margins[fresh] if fresh.any() else margins, moved),
+    )
 
 
-def _in_parts(portable: Portable, images: Images) -> Iterator[tuple[Pixels, list[Answers]]]:
-    """Squares (n, S, S, 3) and the file's answers to the whole pictures."""
+def share_kept(margins: NDArray[np.float32], moved: NDArray[np.float32]) -> float:
+    """The share of labels that stay if each margin, (n,), may shrink by as much as any picture's did, (m,) ``moved``.
 
-    def work(whole: Pixels) -> tuple[Pixels, Answers]:
-        return square(whole, portable.size_), portable.ask(whole[None])
+    Few pictures are decided so narrowly that rounding turns them: too few to count. So how many there are is reckoned
+    from how narrow all are and how far all move.
+    """
+    turned = len(moved) - np.searchsorted(np.sort(moved), margins, side="right")
+    return 1 - float(turned.mean()) / len(moved)
 
-    for start in range(0, len(images), AT_A_TIME):
+
+def _compared(some: "_Part", portable: Portable, recognizer: "Recognizer") -> tuple[NDArray[Any], ...]:
+    """Of each picture: the same label, decided, the same unknown, fresh, how far apart, its margin, its shrinking."""
+    squares, answers, fresh = some
+    told = recognizer.predict(Images.from_arrays(squares))
+    got = {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+    apart = np.abs(got["probabilities"] - told.probabilities).max(1)
+    of = told.probabilities.argmax(1)
+    margins, left = _margins(told.probabilities, of), _margins(got["probabilities"], of)
+    same, decided = _same(got["labels"], told.labels), _decided(told, recognizer)
+    return same, decided, got["unknown"] == told.unknown, fresh, apart, margins, margins - left
+
+
+def _margins(probabilities: NDArray[Any], of: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) how far ahead class ``of`` is of the best other one, in logarithms of (N, K) probabilities."""
+    logs = np.log(np.maximum(probabilities, FAINTEST))
+    rows = np.arange(len(logs))
+    ahead = logs[rows, of]
+    logs[rows, of] = -np.inf
+    return np.asarray(ahead - logs.max(1), np.float32)
+
+
+def _in_parts(portable: Portable, shown: Shown) -> Iterator["_Part"]:
+    """Squares (n, S, S, 3), the file's answers to the whole pictures, and (n,) bool: fresh."""
+
+    def work(numbered: tuple[Pixels, bool]) -> tuple[Pixels, Answers, bool]:
+        whole, fresh = numbered
+        return square(whole, portable.size_), portable.ask(whole[None]), fresh
+
+    for start in range(0, len(shown.images), AT_A_TIME):
         with pool() as executor:
-            wholes = _readable(images[start : start + AT_A_TIME])
-            done = list(in_turn(executor, work, wholes, ahead=2 * workers()))
+            done = list(in_turn(executor, work, _readable(shown, start), ahead=2 * workers()))
         if done:
-            yield np.stack([pixels for pixels, _ in done]), [answers for _, answers in done]
+            squares, answers, fresh = zip(*done, strict=True)
+            yield np.stack(squares), list(answers), np.array(fresh)
 
 
-def _readable(images: Images) -> Iterator[Pixels]:
-    for i in range(len(images)):
+def _readable(shown: Shown, start: int) -> Iterator[tuple[Pixels, bool]]:
+    """Some pictures, and whether each is fresh."""
+    for i in range(start, min(start + AT_A_TIME, len(shown.images))):
         try:
-            yield images.picture(i)
+            yield shown.images.picture(i), bool(shown.fresh[i])
         except PictureError:
             continue
 

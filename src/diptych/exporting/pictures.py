@@ -1,10 +1,12 @@
 """The pictures that an export is proved on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.data.sources.builtin import BUILT_IN
@@ -18,8 +20,33 @@ ENOUGH = 20  # real ones; with fewer, made ones are shown, too
 MADE = 256
 
 
-def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> tuple[Images, str, bool]:
-    """Up to 2,000 pictures, what they are in words, and whether they are real.
+@dataclass(frozen=True)
+class Shown:
+    """Pictures to compare on.
+
+    Attributes
+    ----------
+    words
+        What they are: "of the pictures given".
+    real
+        Whether they are not made ones.
+    fresh
+        (N,) bool: those that the model was not fitted on, as far as is known.
+    """
+
+    images: Images
+    words: str
+    real: bool
+    fresh: NDArray[np.bool_]
+
+    def __getitem__(self, rows: Iterable[int]) -> "Shown":
+        """Some of them."""
+        some = list(rows)
+        return Shown(self.images[some], self.words, self.real, self.fresh[some])
+
+
+def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> Shown:
+    """Up to 2,000 pictures.
 
     Those given; else the validation pictures and then the training pictures that the model names, as far as their
     files are still in place; else made ones.
@@ -31,11 +58,15 @@ def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> tup
     """
     if check is not None:
         images = check if isinstance(check, Images) else Images.open(check)
-        return _some(images), "of the pictures given", True
-    found = _found(recognizer.validated_on() + list(recognizer.memory_.paths if recognizer.memory_ else ()))
+        some = _some(images)
+        return Shown(some, "of the pictures given", True, np.ones(len(some), bool))
+    validated_on = recognizer.validated_on()
+    found = _found(validated_on + list(recognizer.memory_.paths if recognizer.memory_ else ()))
     if found is not None and len(found) >= ENOUGH:
-        return found, "of the pictures that the model was fitted and validated on", True
-    return made(recognizer.size_), "made pictures, since no real ones were at hand", False
+        words = "of the pictures that the model was fitted and validated on"
+        return Shown(found, words, True, np.isin(found.paths, validated_on))
+    images = made(recognizer.size_)
+    return Shown(images, "made pictures, since no real ones were at hand", False, np.ones(len(images), bool))
 
 
 def made(size: int) -> Images:
