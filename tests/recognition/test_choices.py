@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.recognition import choices
-from diptych.recognition.networks import weights
+from diptych.recognition.networks import speednet, weights
 from diptych.recognition.recognizer import Recognizer
 
 
@@ -112,3 +112,15 @@ def test_the_choices_can_be_written_as_json(digits):
     assert facts["augment"]["shift"] == 1
     assert facts["optimizer"] == "muon"
     assert not any(isinstance(value, torch.Tensor) for value in facts.values())
+
+
+def test_a_run_that_was_begun_keeps_its_variant():
+    many = Images.from_arrays(np.zeros((speednet.MANY, 8, 8, 3), np.uint8), np.arange(speednet.MANY) % 2)
+    sample = torch.zeros(8, 3, 8, 8, dtype=torch.uint8)
+    asked = parameters(minutes=60)
+    fresh = choices.suited(asked, "speednet", many, sample, None)
+    assert fresh in speednet.VARIANTS
+    other = "speednet-s" if fresh != "speednet-s" else "speednet-m"
+    assert choices.suited(asked, "speednet", many, sample, {"network": other}) == other
+    assert choices.suited(asked, "speednet", many, sample, {"network": "convnet"}) == fresh
+    assert choices.suited(parameters(minutes=60, network="speednet"), "speednet", many, sample, None) == "speednet"

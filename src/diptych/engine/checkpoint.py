@@ -114,7 +114,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     UsageError
         The folder holds a run, finished or not, with other settings.
     """
-    held = _held(folder)
+    held = settings_in(folder)
     if held is None:
         files.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
         return
@@ -139,8 +139,8 @@ def finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
     return True
 
 
-def _held(folder: Path) -> dict[str, Any] | None:
-    """The settings of the run that ``folder`` holds."""
+def settings_in(folder: Path) -> dict[str, Any] | None:
+    """The settings of the run that ``folder`` holds, finished or not; ``None`` if it holds none."""
     if (folder / "model.json").exists():
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
         return settings

@@ -119,12 +119,21 @@ def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
 
 
 def suited(
-    parameters: Mapping[str, Any], network: str | type[nn.Module], training: Images, sample: Tensor
+    parameters: Mapping[str, Any],
+    network: str | type[nn.Module],
+    training: Images,
+    sample: Tensor,
+    begun: Mapping[str, Any] | None,
 ) -> str | type[nn.Module]:
-    """Of an automatic SpeedNet, the variant that learns most in the time budget; any other network as it is."""
+    """Of an automatic SpeedNet, the variant that learns most in the time budget; any other network as it is.
+
+    A run that was ``begun`` with such settings goes on with the variant that it has, however fast the machine is now.
+    """
     minutes, many = parameters["minutes"], len(training) >= speednet.MANY
     if parameters["network"] != "auto" or network != "speednet" or minutes is None or not many:
         return network
+    if begun is not None and begun.get("network") in speednet.VARIANTS:
+        return str(begun["network"])
     tried = networks.build(network, classes=len(training.classes), size=sample.shape[-1])
     found = speednet.suited(len(training), LEARNING_SHARE * 60 * minutes, learning_pace(network, tried, sample))
     if found != network:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
-from diptych.engine import machine
+from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
 from diptych.recognition import choices, evaluation, finetuning, imbalance, learning, networks, preparation, views
 from diptych.recognition.budget import Budget
@@ -66,7 +66,8 @@ def fit(
     prepared = preparation.prepare(images, validate, size, parameters["seed"])
     training = prepared.training
     sample = training[choices.sample_rows(len(training), size)].pixels(size)
-    network_name = choices.suited(parameters, network_name, training, sample)
+    begun = None if folder is None else checkpoint.settings_in(folder)
+    network_name = choices.suited(parameters, network_name, training, sample, begun)
     chosen = choices.choose(parameters, network_name, size, training, sample)
     network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
     shown = math.inf if chosen.epochs is None else chosen.epochs * len(training)
