@@ -134,11 +134,16 @@ def suited(
         return network
     if begun is not None and begun.get("network") in speednet.VARIANTS:
         return str(begun["network"])
-    tried = networks.build(network, classes=len(training.classes), size=sample.shape[-1])
-    found = speednet.suited(len(training), LEARNING_SHARE * 60 * minutes, learning_pace(network, tried, sample))
+    found = speednet.suited(len(training), LEARNING_SHARE * 60 * minutes, _pace(network, training, sample))
     if found != network:
         log.info("Network: %s learns more in this time.", found)
     return found
+
+
+def _pace(variant: str, training: Images, sample: Tensor) -> float:
+    """About the seconds that training takes a variant of SpeedNet for each picture."""
+    tried = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
+    return speednet.COSTS[variant] * learning_pace("speednet", tried, sample)
 
 
 def choose(
@@ -156,7 +161,12 @@ def choose(
         augment = dataclasses.replace(augment, flip="none")
         log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
     batch = parameters["batch"] or recipe.default_batch(n)
-    lr = parameters["lr"] or recipe.lr
+    lr = parameters["lr"]
+    if lr is None and network in speednet.COSTS:
+        shown = n * epochs if epochs is not None else 60 * minutes * LEARNING_SHARE / _pace(network, training, sample)
+        lr = recipe.peak(shown / batch)
+        log.info("Learning rate: %.3g, for about %.0f steps.", lr, shown / batch)
+    lr = lr or recipe.lr
     return Choices(network, size, batch, lr, epochs, minutes, recipe, augment)
 
 

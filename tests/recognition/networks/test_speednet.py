@@ -58,3 +58,9 @@ def test_more_time_affords_a_larger_variant():
     chosen = [speednet.suited(45_000, 60 * minutes, each) for minutes in (0.2, 1, 4, 40, 120)]
     assert chosen == ["speednet-s", "speednet-m", "speednet", "speednet-95", "speednet-96"]
     assert speednet.suited(1800, 3600, each) == "speednet"
+
+
+def test_a_longer_run_takes_a_lower_rate():
+    recipe = speednet.TRAINING
+    assert recipe.peak(10) == recipe.peak(recipe.short) == recipe.lr
+    assert recipe.peak(4 * recipe.short) == pytest.approx(recipe.lr / 2)

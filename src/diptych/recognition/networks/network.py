@@ -1,5 +1,6 @@
 """What every network of the recognizer offers, and the recipe that trains it."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ class Training:
     optimizer
         "adamw", "sgd" or "muon".
     lr
-        Learning rate at the peak of the schedule.
+        Learning rate at the peak of the schedule, in a run of up to ``short`` steps; in a longer one see :meth:`peak`.
     head_factor, bias_factor
         The rates of the head, and beside Muon of biases, as multiples of ``lr``.
     layer_decay
@@ -56,6 +57,14 @@ class Training:
     layer_decay: float = 1.0
     half_life_epochs: float = 1.0
     parts: int = 1
+    short: float = math.inf
+
+    def peak(self, steps: float) -> float:
+        """The learning rate for a run of so many steps: in more steps the same way is gone in smaller ones.
+
+        It falls with their square root: the way that chance leads falls, too, but more slowly than a step.
+        """
+        return self.lr * min(1.0, math.sqrt(self.short / steps))
 
     def default_epochs(self, pictures: int) -> int:
         """Epochs for a training set of so many pictures."""

@@ -51,6 +51,7 @@ TRAINING = Training(
     batch=512,  # of those that train alike, the one that takes a third of the memory of 1536
     optimizer="muon",
     lr=0.24,
+    short=250,
     head_factor=0.8,
     bias_factor=0.08,
     decay=4e-3,
