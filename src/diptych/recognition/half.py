@@ -2,7 +2,7 @@
 
 A processor with instructions for bfloat16 answers in half the time. What that rounds away moves logits a little, by
 as much as is measured on some of the very pictures; where the first label is no further ahead than six times that,
-float32 decides. What is left is a confidence that may differ in its third decimal.
+float32 decides. What is left is a confidence that may be a hundredth off.
 """
 
 import copy

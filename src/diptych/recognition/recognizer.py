@@ -151,7 +151,7 @@ class Recognizer:
 
         Answers are float32's and do not depend on which pictures are asked about together; on a processor, work of
         more than twenty seconds may take a quicker way to the same labels (:mod:`diptych.recognition.quick`), whose
-        confidences differ in the third decimal.
+        confidences may be a hundredth off.
         """
         both = quick.both(self._fitted(), images, self.size_, several=self.multi_label_)
         return self._told(observe(self.network_, images, self.size_, both=both), images.known_errors())
