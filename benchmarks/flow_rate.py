@@ -13,6 +13,7 @@ Prints one line of JSON a side and round; the sides take turns.
 import argparse
 import copy
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from diptych.synthesis.choices import Choices, recipe
 from diptych.synthesis.flow import Flow
 from diptych.synthesis.networks.unet import UNet
 
+os.environ["POT_BACKEND_DISABLE_TENSORFLOW"] = "1"  # torchcfm's POT would load it beside torch; their LLVMs clash
 SIZE, BATCH, CHANNELS, MULTIPLES = 32, 32, 64, (1, 2, 2)
 PICTURES = 10_000  # of the training file: enough for a rate
 SHORT_RUN = 40 * BATCH  # pictures: two steps between the engine's ticks
