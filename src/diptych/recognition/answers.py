@@ -44,8 +44,8 @@ def gathered(network: Network, answer: Answer, images: Images, size: int, title:
 def in_chunks(network: Network, answer: Answer, images: Images, size: int, title: str) -> Iterator[Tensor]:
     """The network's answer to every picture, about a thousand pictures at a time, in order.
 
-    Each picture is decoded once; what is not kept in memory is forgotten again. Half precision would make answers
-    depend on the machine, so there is none.
+    Each picture is decoded once; what is not kept in memory is forgotten again. Pictures are given in
+    float32; whether to compute in less is for ``answer`` to choose.
 
     Parameters
     ----------

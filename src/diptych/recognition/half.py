@@ -28,9 +28,9 @@ class Half:
     def __init__(self, network: Network, shown: Tensor, told: Tensor) -> None:
         self._whole, self._network = network.both, copy.deepcopy(network)
         for layer in self._network.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear) and layer is not network.head:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.to(torch.bfloat16)
-        self._network.head = network.head
+        self._network.head = network.head  # in float32: logits of eight bits would be too coarse
         with torch.inference_mode():
             moved = self._rounded(shown)[0] - told
         ahead = moved.gather(1, told.argmax(1, keepdim=True)) - moved  # (B, K): of the label over each of the others

@@ -6,7 +6,6 @@ onnxruntime, which computes in float32 in another order of sums.
 
 import logging
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -89,7 +88,7 @@ def _some(images: Images, size: int) -> Tensor:
     return to_float(torch.from_numpy(pixels[good])).contiguous(memory_format=torch.channels_last)
 
 
-def _timed(ask: Callable[[Tensor], tuple[Tensor, Tensor]], shown: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
+def _timed(ask: Both, shown: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
     """The answers, and the seconds of one thread, after a first time that is not counted."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
