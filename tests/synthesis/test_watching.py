@@ -180,6 +180,15 @@ def test_looks_are_in_history_scores_and_report(tmp_path):
     assert "kernel distance" in (tmp_path / "vae" / "README.md").read_text()
 
 
+def test_where_there_is_time_for_one_look_only_it_is_the_one_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "PLANNED_SHARE", 0.0)
+    monkeypatch.setattr(watching, "MOST_SHARE", 1e6)
+    diptych.VAE(minutes=0.1, batch=32, latent=8).fit(digits(300), into=tmp_path / "vae")
+    records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
+    assert len(records) > 2
+    assert ["kernel_distance" in record["scores"] for record in records] == [False] * (len(records) - 1) + [True]
+
+
 def test_an_interrupted_run_looks_and_decides_as_one_that_was_not(tmp_path):
     images = digits(300)
 

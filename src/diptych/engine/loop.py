@@ -145,14 +145,20 @@ class Run:
         return self.group.leader
 
     @contextmanager
-    def rehearsal(self) -> Iterator[None]:
+    def rehearsal(self, left_out: float = 0.0) -> Iterator[None]:
         """Around a rehearsal of what follows the training: a time budget then keeps what that takes.
 
         What it takes differs by machine and by what else runs there, so that no constant will do.
+
+        Parameters
+        ----------
+        left_out
+            Seconds that it will take besides what is done here.
         """
         start = time.monotonic()
         yield
-        self.clock.reserve_seconds = REHEARSAL_MARGIN * (time.monotonic() - start) + WRITING_SECONDS
+        rehearsed = time.monotonic() - start + left_out
+        self.clock.reserve_seconds = REHEARSAL_MARGIN * rehearsed + WRITING_SECONDS
         self.rehearsed = True
 
     def stop(self) -> None:

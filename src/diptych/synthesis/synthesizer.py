@@ -159,8 +159,7 @@ class Synthesizer(Editor):
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
             if not tick.done and run_length.get("minutes") and not run.rehearsed and tick.progress > REHEARSED_AT:
-                with run.rehearsal():
-                    watch.look(tick)
+                with run.rehearsal(watch.rehearse(tick)):
                     self._finish(watch, watch.ending(tick), facts)
                 self.modules_ = dict(run.modules)
             else:

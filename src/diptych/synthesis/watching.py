@@ -114,6 +114,14 @@ class Watch:
         if looks["copying"] >= SURE_LOOKS and best is not None and not tick.done:
             self.run.stop()
 
+    def rehearse(self, tick: Tick) -> float:
+        """Look, unless that would take the place of the look at the end; seconds that the one at the end will take."""
+        looks, before = self._settled(), self.spent
+        if looks["of"] <= 1:
+            return looks["seconds"] * looks["of"]
+        self.look(tick)
+        return self.spent - before
+
     def ending(self, last: Tick) -> Ending:
         """The last moment, unless an earlier one was clearly better or copying has begun since."""
         scores, best = {**last.losses, **last.scores}, self.run.kept.get("best")
@@ -138,19 +146,20 @@ class Watch:
         self.frames.keep(drawn, seen_pictures)
         return drawn
 
-    def _settled(self) -> dict[str, int]:
-        """How many looks there are to be, at how many pictures, and how it went so far."""
+    def _settled(self) -> dict[str, Any]:
+        """How many looks there are to be, at how many pictures, what each takes, and how it went so far."""
         if "looks" not in self.run.kept:
-            judged, looks = self.run.group.agree(self._afforded() if self.run.leader else [0, 0])
-            self.run.kept["looks"] = {"judged": round(judged), "of": round(looks), "count": 0, "copying": 0}
-        settled: dict[str, int] = self.run.kept["looks"]
+            judged, looks, seconds = self.run.group.agree(self._afforded() if self.run.leader else [0, 0, 0])
+            planned = {"judged": round(judged), "of": round(looks), "seconds": seconds}
+            self.run.kept["looks"] = {**planned, "count": 0, "copying": 0}
+        settled: dict[str, Any] = self.run.kept["looks"]
         return settled
 
     def _afforded(self) -> list[float]:
-        """Pictures to judge by and looks at them that the run has time for."""
+        """Pictures to judge by, looks at them that the run has time for, and seconds of each."""
         seconds = self.run.clock.expected(self.run.rate)
         if seconds < SHORTEST_SECONDS:
-            return [0, 0]
+            return [0, 0, 0]
         start = time.monotonic()
         settings = {k: v for k, v in self.model._parameters().items() if k not in _LENGTH}
         key = f"look {self.model.kind} {self.model.layout_} {settings} {len(self.prepared.train)} {FITTED_TO}"
@@ -160,7 +169,9 @@ class Watch:
         fewest = len(Asked.of(self.model.shares_).labels)
         judged = min(max(budget / WANTED_LOOKS / cost["each"], fewest), MOST_JUDGED)
         drawn = len(Asked.of(self.model.shares_, int(judged)).labels)
-        return [int(judged), max(0, min(TICKS, math.floor(budget / (cost["look"] + drawn * cost["each"]))))]
+        each = cost["look"] + drawn * cost["each"]
+        one = each <= MOST_SHARE * seconds - cost["once"]  # the look at the end matters most
+        return [int(judged), max(int(one), min(TICKS, math.floor(budget / each))), each]
 
     def _affordable(self, tick: Tick, looks: dict[str, int]) -> bool:
         """Whether another look keeps to its share of the time; always where the clock must not change what is made."""
@@ -170,11 +181,9 @@ class Watch:
         return bool(self.run.group.agree([foreseen <= MOST_SHARE * tick.seconds])[0])
 
     def _costs(self) -> dict[str, float]:
-        """Seconds for what is done once, at each look, and for each picture of a look."""
-        moments = [time.monotonic()]
-        if self._judge is not None:
-            moments.append(time.monotonic())
-        once = time.monotonic() - moments[0]
+        """Seconds for what is done once (this trial is), at each look, and for each picture of a look."""
+        began = time.monotonic()
+        judge = self._judge
         start = time.monotonic()
         self._as_handed_over()
         look = time.monotonic() - start
@@ -183,11 +192,11 @@ class Watch:
         for _ in range(2):  # the first finds out how
             start = time.monotonic()
             pixels = self.model._pictures(range(rows), labels)
-            if self._judge is not None:
-                self._judge(pixels)
+            if judge is not None:
+                judge(pixels)
         each = (time.monotonic() - start) / rows
         self.model.modules_ = dict(self.run.modules)
-        return {"once": once, "look": look, "each": max(each, 1e-6)}
+        return {"once": time.monotonic() - began, "look": look, "each": max(each, 1e-6)}
 
     def _measured(self, seen_pictures: int) -> list[float]:
         """Draw, keep the grid, and measure: distance, its interval, copy rate, and whether it is clear."""
