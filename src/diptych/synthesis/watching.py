@@ -118,7 +118,7 @@ class Watch:
         """Look, unless that would take the place of the look at the end; seconds that the one at the end will take."""
         looks, before = self._settled(), self.spent
         if looks["of"] <= 1:
-            return looks["seconds"] * looks["of"]
+            return float(looks["seconds"] * looks["of"])
         self.look(tick)
         return self.spent - before
 
@@ -157,7 +157,8 @@ class Watch:
 
     def _afforded(self) -> list[float]:
         """Pictures to judge by, looks at them that the run has time for, and seconds of each."""
-        seconds = self.run.clock.expected(self.run.rate)
+        minutes = self.run.recipe.minutes
+        seconds = self.run.clock.expected(self.run.rate) if minutes is None else 60 * minutes
         if seconds < SHORTEST_SECONDS:
             return [0, 0, 0]
         start = time.monotonic()
