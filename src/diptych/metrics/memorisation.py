@@ -23,7 +23,8 @@ _LEAST_POWER = 6.0  # of the tail: where plain and rich pictures are mixed it lo
 _BLURRED = 24  # px a side from which pictures are blurred a little, so that shifts by half a pixel are borne
 _FLAT = 1 / 255  # contrast that counts as none
 _COARSE = 8  # pixels a side of what picks the candidates
-_NUMBERS = 1 << 25  # held at a time
+_NUMBERS = 1 << 23  # held at a time
+_AT_ONCE = 512  # training pictures made ready at a time
 
 
 class Matches(NamedTuple):
@@ -70,7 +71,7 @@ class Known:
         if len(training) == 0:
             raise ValueError("There is no training picture to compare with.")
         self.pictures = _steadied(training)
-        self.outlines = torch.cat([_outline(_middle(some)) for some in torch.split(self.pictures, 4096)]).T
+        self.outlines = torch.cat([_outline(_middle(some)) for some in torch.split(self.pictures, _AT_ONCE)]).T
 
 
 def nearest(pictures: Tensor, known: Known) -> Matches:
@@ -132,7 +133,7 @@ def _steadied(pictures: Tensor) -> Tensor:
         return pictures
     wave = torch.tensor([1.0, 2.0, 1.0], device=pictures.device)
     kernel = (wave[:, None] * wave / 16).expand(3, 1, 3, 3)
-    parts = (F.pad(some.float(), (1, 1, 1, 1), mode="replicate") for some in torch.split(pictures, 4096))
+    parts = (F.pad(some.float(), (1, 1, 1, 1), mode="replicate") for some in torch.split(pictures, _AT_ONCE))
     return torch.cat([F.conv2d(part, kernel, groups=3).round().to(torch.uint8) for part in parts])
 
 
