@@ -204,6 +204,45 @@ def test_whoever_is_ahead_is_said_so(photographs: ModuleType) -> None:
 
 
 @pytest.fixture
+def makers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("photographs_synthesis")
+
+
+def test_photographs_set_aside_are_trained_on_by_nobody(makers: ModuleType, tmp_path: Path) -> None:
+    for name, count in (("cat", 160), ("dog", 60)):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / "all" / name / f"{i:03d}.png").write_bytes(b"a picture")
+    train, aside = makers.lay_out(tmp_path / "all", tmp_path)
+    kept, trained = ({path.relative_to(top) for path in top.rglob("*.png")} for top in (aside, train))
+    assert kept == {Path("cat/049.png"), Path("cat/149.png"), Path("dog/049.png")}
+    assert len(trained) == 217
+    assert not kept & trained
+
+
+def test_makers_are_fitted_once_and_sample_and_reconstruct(makers: ModuleType, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for i in range(60):
+            pixels = draw.integers(0, 256, (24, 20, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "all" / name / f"{i:02d}.png")
+    train, aside = makers.lay_out(tmp_path / "all", tmp_path)
+    row = makers.fitted("vae", train, tmp_path, 8, 0.05)
+    assert row == makers.fitted("vae", train, tmp_path, 8, 0.05)
+    assert makers.sampled("vae", tmp_path, 8).shape == (48, 8, 8, 3)
+    again, seconds = makers.reconstructed("vae", aside, tmp_path, 8)
+    seen = makers.pixels(aside, 8)
+    row.update(error=makers.error(again, seen), n=len(again), reconstruction_seconds=seconds)
+    assert 0 < row["error"] < 255
+    assert makers.table([row])[2].startswith("| VAE | ")
+    makers.save_grid(tmp_path / "deep" / "grid.png", [seen, again], 2)
+    width, height = Image.open(tmp_path / "deep" / "grid.png").size
+    assert width == height
+
+
+@pytest.fixture
 def synthesis(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FOLDER))
     return importlib.import_module("cifar10_synthesis")

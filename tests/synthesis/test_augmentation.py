@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from diptych.synthesis.augmentation import CHANGES, MILD, cutout, diff_augment, parts_for, saturation, translation
+from diptych.synthesis.augmentation import (
+    CHANGES,
+    MILD,
+    crop_for,
+    cutout,
+    diff_augment,
+    parts_for,
+    saturation,
+    translation,
+)
 
 
 def test_none_changes_nothing():
@@ -26,6 +35,7 @@ def test_the_fewer_pictures_the_more_changes():
     assert parts_for(1800, 64) == MILD
     assert parts_for(200, 64) == tuple(CHANGES)
     assert parts_for(200, 16) == ()
+    assert [crop_for(1800, 64), crop_for(50_000, 64), crop_for(1800, 16)] == [0.6, 1.0, 1.0]
 
 
 def test_saturation_keeps_grey_and_each_pixel_s_mean():

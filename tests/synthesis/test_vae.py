@@ -1,11 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from diptych.data.images import Images
+from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.vae import (
     LOWEST_LOG_SIGMA,
+    VAE,
     gaussian_kl,
     gaussian_nll,
     negative_elbo,
@@ -53,3 +57,14 @@ def test_the_bound_holds_where_the_evidence_is_known():
     nll = gaussian_nll(x.expand(200_000, 1, 1, 1), z[:, :, None, None], torch.tensor(0.0))
     bound = -negative_elbo(nll, gaussian_kl(mean, log_variance))
     assert bound.item() == pytest.approx(Normal(0.0, 2**0.5).log_prob(x).item(), abs=0.01)
+
+
+def test_few_pictures_are_shown_cut_out_in_training_and_made_whole():
+    pixels = np.zeros((24, 20, 20, 3), np.uint8)
+    pixels[:, :3] = pixels[:, -3:] = pixels[:, :, :3] = pixels[:, :, -3:] = 250  # a frame: a cut-out may lack it
+    fitted = VAE(size=20, latent=4, epochs=150, batch=8).fit(Images.from_arrays(pixels))
+    assert fitted.settings_["crop"] == crop_for(24, 20) == 0.6
+    made = fitted.sample(4).pixels(20).float().mean((0, 1))
+    edge = torch.cat([made[1], made[-2], made[:, 1], made[:, -2]]).mean()
+    assert edge > 160
+    assert made[8:12, 8:12].mean() < 60

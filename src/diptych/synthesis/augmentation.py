@@ -1,7 +1,8 @@
-"""Differentiable augmentation: the same random changes on real and made pictures, for critics with little data.
+"""More out of few pictures: random changes, so that nothing is learnt by heart.
 
-Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training". The generator is trained through the
-changes, so it learns pictures and not changed pictures; the critic never sees a picture twice the same.
+For critics they are differentiable, and the same on real and made pictures (Zhao et al. 2020, "Differentiable
+augmentation for data-efficient GAN training"): the generator is trained through them, so it learns pictures and not
+changed pictures, and the critic never sees a picture twice the same.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,15 @@ def parts_for(pictures: int, size: int) -> tuple[str, ...]:
     if size <= SMALL_SIZE or pictures >= FEW:
         return ()
     return MILD if pictures >= VERY_FEW else tuple(CHANGES)
+
+
+def crop_for(pictures: int, size: int) -> float:
+    """The smallest share of a picture's area that an autoencoder is shown, of so many pictures of ``size`` px a side.
+
+    Of few pictures it soon decodes those that it has seen better and all others worse; of cut-outs there is no end.
+    What it makes is not cut out for that: the latents that it draws from are those of whole pictures.
+    """
+    return 1.0 if size <= SMALL_SIZE or pictures >= FEW else 0.6
 
 
 def diff_augment(pictures: Tensor, parts: Sequence[str]) -> Tensor:

@@ -28,6 +28,8 @@ class Choices:
         Pictures a step, peak learning rate, and how it goes on.
     clip
         Largest norm of a player's gradient.
+    crop
+        Smallest share of a picture's area that training shows.
     more
         What only this method has; JSON-able.
     """
@@ -37,11 +39,13 @@ class Choices:
     lr: float
     schedule: Schedule = field(default_factory=lambda: cosine(warmup=0.03))
     clip: float | None = None
+    crop: float = 1.0
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """All that a person may want to know of them; JSON-able."""
-        return {"layout": dict(self.layout), "batch": self.batch, "learning_rate": self.lr, **self.more}
+        shown = {"batch": self.batch, "learning_rate": self.lr, "crop": self.crop}
+        return {"layout": dict(self.layout), **shown, **self.more}
 
 
 def worth_compiling(modules: Sequence[nn.Module]) -> list[nn.Module]:
@@ -68,7 +72,7 @@ def recipe(choices: Choices, run_length: Mapping[str, Any], mirrored: bool, seed
     return Recipe(
         batch=choices.batch,
         schedule=choices.schedule,
-        augment=Augment(flip="random" if mirrored else "none"),
+        augment=Augment(flip="random" if mirrored else "none", crop=choices.crop),
         half_life=LONGEST_HALF_LIFE,
         clip=choices.clip,
         seed=seed,

@@ -15,6 +15,7 @@ from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
 from diptych.synthesis import drawing, preparation
+from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
@@ -207,7 +208,8 @@ class VAE(Synthesizer):
             "components": max(1, min(4, len(prepared.train) // (max(classes, 1) * 2 * latent), 40 // max(classes, 1))),
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
-        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if small else 1e-3), clip=500.0)
+        crop = crop_for(len(prepared.train), prepared.size)
+        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if small else 1e-3), clip=500.0, crop=crop)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
