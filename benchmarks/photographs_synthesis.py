@@ -93,12 +93,11 @@ def save_grid(path: Path, lines: list[Any], columns: int) -> None:
 def table(rows: list[Row]) -> list[str]:
     """What each took and how near its reconstructions are, as a Markdown table."""
     columns = ["program", "training s", "pictures shown", "peak MB", "reconstruction error (RMS, of 255)", "n", "s"]
-    lines = [
-        [row["program"], f"{row['seconds']:.0f}", f"{row['seen_pictures']:,}", f"{row['peak_megabytes']:.0f}"]
-        + [f"{row['error']:.1f}", row["n"], f"{row['reconstruction_seconds']:.0f}"]
-        for row in rows
-    ]
-    return common.table(columns, lines)
+    told = ("program", "seconds", "seen_pictures", "peak_megabytes", "error", "n", "reconstruction_seconds")
+    shapes = ("{}", "{:.0f}", "{:,}", "{:.0f}", "{:.1f}", "{}", "{:.0f}")
+    return common.table(
+        columns, [[shape.format(row[name]) for name, shape in zip(told, shapes, strict=True)] for row in rows]
+    )
 
 
 def pictures(out: Path) -> list[str]:
