@@ -238,8 +238,8 @@ def test_makers_are_fitted_once_and_sample_and_reconstruct(makers: ModuleType, t
     assert 0 < row["error"] < 255
     assert makers.table([row])[2].startswith("| VAE | ")
     makers.save_grid(tmp_path / "deep" / "grid.png", [seen, again], 2)
-    width, height = Image.open(tmp_path / "deep" / "grid.png").size
-    assert width == height
+    with Image.open(tmp_path / "deep" / "grid.png") as sheet:
+        assert sheet.width == sheet.height
 
 
 @pytest.fixture
