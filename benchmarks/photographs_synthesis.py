@@ -40,11 +40,11 @@ def lay_out(folder: Path, work: Path) -> tuple[Path, Path]:
     return train, aside
 
 
-def fitted(kind: str, train: Path, work: Path, size: int, minutes: float) -> Row:
+def fitted(kind: str, train: Path, model: Path, size: int, minutes: float) -> Row:
     """Train a maker; what it took is kept beside it, for a run that goes on."""
-    kept = work / f"{kind}.json"
+    kept = model.with_name(f"{model.name}.json")
     if not kept.exists():
-        dials = ["--size", str(size), "--minutes", f"{minutes:g}", "-o", str(work / kind), "--json"]
+        dials = ["--size", str(size), "--minutes", f"{minutes:g}", "-o", str(model), "--json"]
         fit = measure.run([*PROGRAM, "fit", kind, str(train), *dials], {})
         shown = json.loads(fit.stdout)["seen_pictures"]
         took = {"seconds": fit.seconds, "seen_pictures": shown, "peak_megabytes": fit.peak_bytes / measure.MEGABYTE}
@@ -52,18 +52,18 @@ def fitted(kind: str, train: Path, work: Path, size: int, minutes: float) -> Row
     return {"program": TITLES[kind], **json.loads(kept.read_text(encoding="utf-8"))}
 
 
-def sampled(kind: str, work: Path, size: int) -> Any:
+def sampled(model: Path, size: int) -> Any:
     """The first samples, (N, S, S, 3) uint8."""
-    samples = work / f"{kind}.npz"
+    samples = model.with_name(f"{model.name}.npz")
     samples.unlink(missing_ok=True)
-    measure.run([*PROGRAM, "sample", str(work / kind), "-n", str(SHOWN), "-o", str(samples)], {})
+    measure.run([*PROGRAM, "sample", str(model), "-n", str(SHOWN), "-o", str(samples)], {})
     return pixels(samples, size)
 
 
-def reconstructed(kind: str, aside: Path, work: Path, size: int) -> tuple[Any, float]:
+def reconstructed(model: Path, aside: Path, size: int) -> tuple[Any, float]:
     """(N, S, S, 3) uint8 and the seconds that they took."""
-    out = work / f"{kind}-again"
-    done = measure.run([*PROGRAM, "edit", "reconstruct", str(work / kind), str(aside), "-o", str(out)], {})
+    out = model.with_name(f"{model.name}-reconstructed")
+    done = measure.run([*PROGRAM, "edit", "reconstruct", str(model), str(aside), "-o", str(out)], {})
     return pixels(sorted(out.glob("0*.png")), size), done.seconds
 
 
@@ -120,17 +120,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in px")
     parser.add_argument("--work", type=Path, default=Path("build/photographs_synthesis"), help="for models and samples")
     asked = parser.parse_args()
-    work = asked.work
-    train, aside = lay_out(asked.data, work)
+    train, aside = lay_out(asked.data, asked.work)
+    models = {kind: asked.work / f"{kind}-{asked.size}-{asked.minutes:g}" for kind in TITLES}
     rows = []
-    for kind in TITLES:
-        rows.append(fitted(kind, train, work, asked.size, asked.minutes))
+    for kind, model in models.items():
+        rows.append(fitted(kind, train, model, asked.size, asked.minutes))
         print(f"{TITLES[kind]}: {rows[-1]['seen_pictures']:,} in {rows[-1]['seconds']:.0f} s", file=sys.stderr)
     lines = [pixels(aside, asked.size)]
-    for kind, row in zip(TITLES, rows, strict=True):
-        drawn = sampled(kind, work, asked.size)
+    for (kind, model), row in zip(models.items(), rows, strict=True):
+        drawn = sampled(model, asked.size)
         save_grid(asked.out.with_name(f"{asked.out.name}_{kind}.png"), [drawn], COLUMNS)
-        again, seconds = reconstructed(kind, aside, work, asked.size)
+        again, seconds = reconstructed(model, aside, asked.size)
         row.update(error=error(again, lines[0]), n=len(again), reconstruction_seconds=seconds)
         lines.append(again)
     save_grid(asked.out.with_name(f"{asked.out.name}_reconstructed.png"), lines, len(lines[0]))

@@ -185,13 +185,18 @@ def test_a_peer_is_given_the_files_and_its_last_line_is_read(cifar10: ModuleType
     assert (row["hits"], row["n"], row["training_seconds"]) == (2, 9, None)
 
 
-def test_photographs_are_split_once_and_every_one_is_there(photographs: ModuleType, tmp_path: Path) -> None:
+def _noise(folder: Path, count: int) -> None:
+    """So many pictures of cats and of dogs."""
     draw = np.random.default_rng(0)
     for name in ("cat", "dog"):
-        (tmp_path / "all" / name).mkdir(parents=True)
-        for i in range(20):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
             pixels = draw.integers(0, 256, (24, 20, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "all" / name / f"{i}.png")
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+
+
+def test_photographs_are_split_once_and_every_one_is_there(photographs: ModuleType, tmp_path: Path) -> None:
+    _noise(tmp_path / "all", 20)
     photographs.lay_out(tmp_path / "all", tmp_path / "parts", 0)
     found = [path.relative_to(tmp_path / "parts") for path in sorted((tmp_path / "parts").rglob("*.png"))]
     assert len(found) == len({path.parts[1:] for path in found}) == 40
@@ -222,17 +227,13 @@ def test_photographs_set_aside_are_trained_on_by_nobody(makers: ModuleType, tmp_
 
 
 def test_makers_are_fitted_once_and_sample_and_reconstruct(makers: ModuleType, tmp_path: Path) -> None:
-    draw = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (tmp_path / "all" / name).mkdir(parents=True)
-        for i in range(60):
-            pixels = draw.integers(0, 256, (24, 20, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "all" / name / f"{i:02d}.png")
+    _noise(tmp_path / "all", 60)
     train, aside = makers.lay_out(tmp_path / "all", tmp_path)
-    row = makers.fitted("vae", train, tmp_path, 8, 0.05)
-    assert row == makers.fitted("vae", train, tmp_path, 8, 0.05)
-    assert makers.sampled("vae", tmp_path, 8).shape == (48, 8, 8, 3)
-    again, seconds = makers.reconstructed("vae", aside, tmp_path, 8)
+    model = tmp_path / "vae-8-0.05"
+    row = makers.fitted("vae", train, model, 8, 0.05)
+    assert row == makers.fitted("vae", train, model, 8, 0.05)
+    assert makers.sampled(model, 8).shape == (48, 8, 8, 3)
+    again, seconds = makers.reconstructed(model, aside, 8)
     seen = makers.pixels(aside, 8)
     row.update(error=makers.error(again, seen), n=len(again), reconstruction_seconds=seconds)
     assert 0 < row["error"] < 255
