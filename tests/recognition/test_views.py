@@ -62,6 +62,26 @@ def test_views_are_kept_where_they_pay_and_only_as_far_as_they_do():
     assert views.fixed(Views(True, 1), before[:0], noise[:0], truth[:0]) is None
 
 
+def test_a_thousand_pictures_choose_a_threshold_that_keeps_the_gain_on_others():
+    draw = torch.Generator().manual_seed(2)
+    n = 20_000
+    truth = torch.randint(0, 2, (n,), generator=draw)
+    sign = (2 * truth - 1).float()
+    signal, noise = sign * 2.5 + 1.5 * torch.randn(n, generator=draw), torch.randn(2, n, generator=draw)
+    before, after = (torch.stack([torch.zeros(n), signal + some], 1) for some in (noise[0], noise.mean(0)))
+    right_before, right_after = ((logits.argmax(1) == truth).float() for logits in (before, after))
+    whole = float((right_after - right_before).mean())
+    clear = views.margins(before, several=False)
+    for few in torch.arange(10_000).split(1000):
+        rows = few[views.doubtful(before[few], several=False, most=n)]
+        found = views.fixed(Views(True, 1), before[rows], after[rows], truth[rows])
+        assert found is not None
+        looked_at = (clear < found.threshold)[10_000:]
+        assert looked_at.float().mean() < 0.4
+        gain = float(torch.where(looked_at, right_after[10_000:] - right_before[10_000:], 0.0).mean())
+        assert gain > 0.75 * whole
+
+
 def test_the_margin_of_several_labels_is_that_of_the_least_sure_one():
     assert views.margins(torch.tensor([[3.0, -0.5], [-2.0, 4.0]]), several=True).tolist() == [0.5, 2.0]
     truth = torch.ones(60, 2, dtype=torch.bool)

@@ -35,7 +35,7 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     doubt = 1 / (len(logits) + 2)
 
     def misfit(log_t: float) -> float:
-        return float(_misfit(logits / math.exp(log_t), labels, doubt))
+        return float(misfits(logits / math.exp(log_t), labels, doubt).mean())
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
@@ -50,6 +50,17 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
             right = low + GOLDEN * (high - low)
             at_right = misfit(right)
     return math.exp((low + high) / 2)
+
+
+def misfits(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
+    """The cross-entropy of each picture, (N,); over several labels their mean.
+
+    ``doubt`` is how much of each label is taken to be unknown, spread evenly.
+    """
+    if labels.ndim == 2:
+        soft = labels.to(logits.dtype) * (1 - doubt) + doubt / 2
+        return F.binary_cross_entropy_with_logits(logits, soft, reduction="none").mean(1)
+    return F.cross_entropy(logits, labels, label_smoothing=doubt, reduction="none")
 
 
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
@@ -91,10 +102,3 @@ def _best_threshold(chances: Tensor, has: Tensor) -> float:
     told, left = float(chances[best]), float(chances[best + 1]) if best + 1 < len(chances) else 0.0
     between = EVEN if left < EVEN <= told else (left + told) / 2
     return min(HIGHEST, max(LOWEST, between))
-
-
-def _misfit(logits: Tensor, labels: Tensor, doubt: float) -> Tensor:
-    if labels.ndim == 2:
-        soft = labels.double() * (1 - doubt) + doubt / 2
-        return F.binary_cross_entropy_with_logits(logits, soft)
-    return F.cross_entropy(logits, labels, label_smoothing=doubt)
