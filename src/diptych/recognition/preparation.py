@@ -18,7 +18,7 @@ LEAST_PICTURES = 10
 LEAST_CLASSES = 2
 LEAST_A_CLASS = 2  # one to learn from and one to check on
 HELD_OUT_SHARE = 0.15
-HELD_OUT_MOST = 5000
+HELD_OUT_MOST = 2500
 LOOKED_AT = 1000  # pictures whose dimensions decide the size
 NAMED = 8  # classes or files that a message names before it says "and so many more"
 
@@ -39,7 +39,7 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
     ----------
     validate
         Pictures to validate on; ``None`` takes the set's own "validation" part where it has one, and holds out
-        a share otherwise: 15 % or 5,000 pictures, the fewer, each class in proportion.
+        a share otherwise: 15 % or 2,500 pictures, the fewer, each class in proportion.
     size
         Pixels a side at which the pictures will be decoded.
 
