@@ -19,7 +19,7 @@ from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
-from diptych.synthesis.mixture import Mixture
+from diptych.synthesis.mixture import GROUP, Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
@@ -28,7 +28,7 @@ PRIORS = ("mixture", "normal")
 LOWEST_LOG_SIGMA = -5.0
 FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent dies early
 WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
-ENCODED_PICTURES = 20_000  # at most, for the mixture
+ENCODED_PICTURES = 8192  # at most, for the mixture: of 128 latents five megabytes
 DECODED_PICTURES = 500  # at most, for σ: thousands of values each
 JUDGED_AT_ONCE = 256  # pictures whose bits are counted, in double precision, at a time
 
@@ -115,7 +115,7 @@ class VAE(Synthesizer):
         Weight of the KL term: 1 is the likelihood bound, more makes latents independent and pictures softer.
     prior
         What samples are decoded from: "mixture", Gaussians fitted to each class's encoded training pictures,
-        which look far better; or "normal", N(0, I), as the bound assumes.
+        sixteen like ones each, which look far better; or "normal", N(0, I), as the bound assumes.
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     latent
@@ -204,8 +204,7 @@ class VAE(Synthesizer):
             "latent": latent,
             "width": 64 if gpu else 32,
             "patch": patch_for(prepared.size),
-            # As many as a class's pictures can tell apart, and few where there are many classes.
-            "components": max(1, min(4, len(prepared.train) // (max(classes, 1) * 2 * latent), 40 // max(classes, 1))),
+            "components": max(1, min(len(prepared.train), ENCODED_PICTURES) // (max(classes, 1) * GROUP)),
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
         crop = crop_for(len(prepared.train), prepared.size)
@@ -221,14 +220,14 @@ class VAE(Synthesizer):
         return _Autoencoder(modules, choices, self.beta)
 
     def _noise_shape(self) -> tuple[int, ...]:
-        return (1 + int(self.layout_["latent"]),)  # the first chooses the mixture's component
+        return (1 + GROUP + int(self.layout_["latent"]),)  # see Mixture
 
     def _latent_length(self) -> int:
         return int(self.layout_["latent"])
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
-            return self._decode(modules, noise[:, 1:], labels)
+            return self._decode(modules, noise[:, 1 + GROUP :], labels)
         return self._decode(modules, modules["prior"](noise, labels), labels)
 
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
