@@ -53,9 +53,16 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def misfits(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
-    """The cross-entropy of each picture, (N,); over several labels their mean.
+    """The cross-entropy of each picture in nats, (N,); over several labels their mean.
 
-    ``doubt`` is how much of each label is taken to be unknown, spread evenly.
+    Parameters
+    ----------
+    logits
+        (N, K).
+    labels
+        (N,) int64; or (N, K) bool where a picture may have several labels.
+    doubt
+        The share of each label, 0..1, that is taken to be unknown, spread evenly.
     """
     if labels.ndim == 2:
         soft = labels.to(logits.dtype) * (1 - doubt) + doubt / 2

@@ -23,7 +23,8 @@ class Mixture(nn.Module):
 
     The buffers hold, for each class (one row if there are none): ``counts`` (K,) its components, all equally likely,
     of at most C; ``means`` (K, C, latent); ``factors`` (K, C, latent, 16), which span the differences within a
-    component, mixed at random so that no column is a picture's; ``noises`` (K, C, latent) the posteriors' deviations.
+    component, mixed at random so that no column is a picture's (together they span the latents of its pictures all
+    the same); ``noises`` (K, C, latent) the posteriors' deviations.
     """
 
     counts: Tensor

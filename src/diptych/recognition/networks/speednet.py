@@ -119,7 +119,7 @@ VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
 # The time that a picture takes in training, in those that it takes "speednet"; and the epochs from which on a network
 # learns more in the same time than the one before it.
 COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
-LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-95": 6.0, "speednet-96": 30.0}
+LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-95": 10.0, "speednet-96": 30.0}
 
 
 def suited(pictures: int, seconds: float, each: float) -> str:
