@@ -111,7 +111,7 @@ def test_a_synthesizer_that_copies_is_flagged(digits: tuple[diptych.Images, dipt
     assert report.facts["memorisation"]["copies"]["low"] > 0.3
     alone = interplay.score(copier, against=few, number=100)  # no picture that it has not seen is given
     assert any("would score best" in finding for finding in alone.findings)
-    assert not alone.facts["memorisation"]["calibrated"]
+    assert alone.facts["memorisation"]["verdict"] == "copies"
 
 
 def test_training_pictures_among_the_real_ones_are_left_out(digits: tuple[diptych.Images, diptych.Images]) -> None:

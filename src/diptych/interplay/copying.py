@@ -12,12 +12,13 @@ from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.interplay.sides import Real
 from diptych.metrics.intervals import difference, wilson
-from diptych.metrics.memorisation import LARGEST_SIDE, Bounds, Known, Matches, bounds, copies, nearest
+from diptych.metrics.memorisation import LARGEST_SIDE, Bounds, Known, Matches, beyond_chance, bounds, copies, nearest
 from diptych.metrics.selection import auroc, auroc_interval
 from diptych.report import Report, Score, Table, figures
 
 PAIRS = 12  # shown
 LISTED = 200
+MANY = 0.01  # share of copies, where there is none of unseen pictures to compare it with
 MUCH_NEARER = 0.6  # how often a made picture lies nearer to a training picture than a real one does, before it is told
 VERDICTS = {
     "clean": "No made picture copies a training picture, as far as this can tell.",
@@ -59,7 +60,7 @@ class Copying:
         told = {"verdict": self.verdict, "copies": self.share, "held_out": self.held_share, "nearer": self.nearer}
         scores = {name: value.json() if isinstance(value, Score) else value for name, value in told.items()}
         return {**scores, "bounds": {"distance": self.limit.distance, "ratio": self.limit.ratio},
-                "calibrated": self.limit.calibrated}  # fmt: skip
+                "calibrated": self.limit.power is not None}  # fmt: skip
 
 
 def copying(made: Images, sides: Real) -> Copying | None:
@@ -70,19 +71,19 @@ def copying(made: Images, sides: Real) -> Copying | None:
     training = Known(_small(sides.training, side))
     found = nearest(_small(made, side), training)
     held_out = nearest(_small(sides.images, side), training) if sides.unseen else None
-    limit = bounds(held_out)
+    limit = bounds(training, held_out)
     n, hits = len(made), int(copies(found, limit).sum())
     share = Score(hits / n, *wilson(hits, n), n)
+    chance = not beyond_chance(found, limit)
     if held_out is None:
-        return Copying(
-            "copies" if share.value > 0.01 else "look" if hits else "clean", found, None, limit, share, None, None
-        )
+        verdict = "clean" if chance else "copies" if share.value > MANY else "look"
+        return Copying(verdict, found, None, limit, share, None, None)
     real_n, real_hits = len(held_out.distance), int(copies(held_out, limit).sum())
     more = difference(hits, n, real_hits, real_n)[0] > 0
-    verdict = "clean" if not hits else "copies" if more else "look"
     held = Score(real_hits / real_n, *wilson(real_hits, real_n), real_n)
     apart = (held_out.distance, found.distance)
     nearer = Score(auroc(*apart), *auroc_interval(*apart), n)
+    verdict = "clean" if chance else "copies" if more else "look"
     return Copying(verdict, found, held_out, limit, share, held, nearer)
 
 
@@ -96,10 +97,15 @@ def add_to(report: Report, copied: Copying | None, made: Images, training: Image
         return
     report.scores["copies"] = copied.share
     report.findings.insert(0, VERDICTS[copied.verdict])
-    if not copied.limit.calibrated:
+    if copied.verdict == "clean" and copied.share.value:
+        report.findings.insert(
+            1,
+            "A few come within the bounds of a copy, as of so many real pictures some do by chance; look at the pairs.",
+        )
+    if copied.limit.power is None:
         report.findings.append(
-            "There were too few real pictures that the model has not seen to say how near a picture comes by chance; "
-            "fixed bounds were taken for copies."
+            "There were too few real pictures to say how near one comes to another by chance; fixed bounds were taken "
+            "for copies."
         )
     if copied.nearer is not None and copied.nearer.low is not None and copied.nearer.low > MUCH_NEARER:
         report.findings.append(
@@ -137,7 +143,10 @@ def _show(report: Report, copied: Copying, made: Images, training: Images) -> No
         pictures += [made.picture(row), training[[match]].pixels(size, "crop")[0].permute(1, 2, 0).numpy()]
         turned = ", mirrored" if copied.found.mirrored[row] else ""
         captions += [f"made\ndistance {float(copied.found.distance[row]):.2f}", f"training{turned}"]
-    title = "Copies beside what they copy" if rows else "The nearest pairs; none counts as a copy"
+    title = "The nearest pairs; none counts as a copy"
+    if rows:
+        by_chance = copied.verdict == "clean"
+        title = "The nearest pairs; some count as copies by chance" if by_chance else "Copies beside what they copy"
     report.figures[title] = figures.captioned(pictures, captions)
 
 

@@ -4,6 +4,7 @@ A copy is looked for by alignment: the middle of a made picture, as it is and mi
 picture at every shift of up to an eighth of its side, and correlated. So exact, mirrored, slightly shifted and
 re-encoded copies are near, brighter or paler ones too. Real pictures that were not trained on come near as well,
 most of all where pictures are simple; how near they come sets the bounds under which a made one counts as a copy.
+So do training pictures, compared with all others of them: there are many more of these, which makes bounds steady.
 """
 
 import math
@@ -14,10 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LARGEST_SIDE = 32  # pixels a side that are enough to tell a copy; larger pictures are resized before
-FEWEST_HELD_OUT = 20  # pictures from which bounds can be drawn
+FEWEST = 20  # real pictures from which bounds can be drawn
+ENOUGH = 1000  # training pictures, compared with the others, that steady them
 FALSE_ALARMS = 1 / 3000  # share of real, unseen pictures that would count as copies, at most
+CHANCE = 0.01  # of finding so many so near among real pictures, from which on it is none
 RIVALS = 8  # nearest training pictures that are aligned; the last of them says how crowded it is there
-UNCALIBRATED = (0.2, 0.5)  # bounds on distance and ratio where there is nothing to draw them from
 _NEAR, _LESS_NEAR = 0.05, 0.20  # quantiles of held-out pictures through which the tail is drawn
 _LEAST_POWER = 6.0  # of the tail: where plain and rich pictures are mixed it looks heavier than that of either is
 _BLURRED = 24  # px a side from which pictures are blurred a little, so that shifts by half a pixel are borne
@@ -51,11 +53,18 @@ class Matches(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Under both of these a picture counts as a copy; ``calibrated``: whether held-out pictures set them."""
+    """Under both of these a picture counts as a copy.
+
+    ``power``: with which the share of real pictures within a part of them falls; ``None``: they are none that real
+    pictures set.
+    """
 
     distance: float
     ratio: float
-    calibrated: bool
+    power: float | None
+
+
+FIXED = Bounds(0.2, 0.5, None)  # where there is nothing to draw them from
 
 
 class Known:
@@ -82,8 +91,12 @@ def nearest(pictures: Tensor, known: Known) -> Matches:
     pictures
         (N, 3, S, S) uint8, of the training pictures' S and on their device. Memory is bounded.
     """
-    pictures = _steadied(pictures)
-    candidates = _candidates(pictures, known)
+    return _nearest(_steadied(pictures), known, None)
+
+
+def _nearest(pictures: Tensor, known: Known, own: Tensor | None) -> Matches:
+    """``own`` (N,): rows of the training pictures that each of the steadied ``pictures`` is not compared with."""
+    candidates = _candidates(pictures, known, own)
     found = [
         _aligned(pictures[rows], known.pictures[candidates[rows]], candidates[rows])
         for rows in _chunks(len(pictures), candidates.shape[1] * 3 * _window(pictures) ** 2 * _shifts(pictures))
@@ -91,18 +104,21 @@ def nearest(pictures: Tensor, known: Known) -> Matches:
     return Matches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
 
 
-def bounds(held_out: Matches | None) -> Bounds:
+def bounds(known: Known, held_out: Matches | None = None) -> Bounds:
     """How near a picture must come to count as a copy, so that real ones that were not trained on do not.
 
     A copy is near and near to one picture alone, so both the distance and the ratio must be small: what counts is the
-    larger of the two, each over its 5 % quantile among held-out pictures. How many of these come under x is taken to
+    larger of the two, each over its 5 % quantile among real pictures. How many of these come under x is taken to
     fall like a power of x, as it does about any point where pictures have a density; the power is read off two
     quantiles, which a few true repeats hardly move, and the bound is where 1 in 3,000 is left.
 
     Parameters
     ----------
+    known
+        The training pictures. Where fewer than 1,000 are held out, so many of these make up for them, each compared
+        with all others: of ninety pictures a 5 % quantile is any of a wide range.
     held_out
-        Of real pictures that were not trained on; ``None``, or fewer than 20: fixed bounds are given.
+        Of real pictures that were not trained on. With fewer than 20 real pictures in all, fixed bounds are given.
 
     References
     ----------
@@ -110,21 +126,54 @@ def bounds(held_out: Matches | None) -> Bounds:
     section 5; to compare with held-out pictures is after C. Meehan et al., "A non-parametric test to detect
     data-copying in generative models", AISTATS 2020.
     """
-    if held_out is None or len(held_out.distance) < FEWEST_HELD_OUT:
-        return Bounds(*UNCALIBRATED, calibrated=False)
-    distances, ratios = (part.double().clamp(min=1e-6) for part in (held_out.distance, held_out.ratio))
+    held = [] if held_out is None else [held_out]
+    real = [*held, *_among(known, ENOUGH - sum(len(matches.distance) for matches in held))]
+    if sum(len(matches.distance) for matches in real) < FEWEST:
+        return FIXED
+    distances = torch.cat([matches.distance for matches in real]).double().clamp(min=1e-6)
+    ratios = torch.cat([matches.ratio for matches in real]).double().clamp(min=1e-6)
     near_distance, near_ratio = float(distances.quantile(_NEAR)), float(ratios.quantile(_NEAR))
     nearness = torch.maximum(distances / near_distance, ratios / near_ratio)
     ends = torch.tensor([_NEAR, _LESS_NEAR], dtype=torch.float64)
     near, less_near = nearness.quantile(ends).tolist()
     power = max(_LEAST_POWER, math.log(_LESS_NEAR / _NEAR) / max(math.log(less_near / near), 1e-3))
     bound = near * (FALSE_ALARMS / _NEAR) ** (1 / power)
-    return Bounds(bound * near_distance, bound * near_ratio, calibrated=True)
+    return Bounds(bound * near_distance, bound * near_ratio, power)
 
 
 def copies(found: Matches, limit: Bounds) -> Tensor:
     """(N,) bool: which pictures count as copies."""
-    return (found.distance <= limit.distance) & (found.ratio <= limit.ratio)
+    return _nearness(found, limit) <= 1
+
+
+def beyond_chance(found: Matches, limit: Bounds) -> bool:
+    """Whether pictures come nearer, or more of them near, than as many real ones do but once in a hundred times.
+
+    One exact copy among thousands does; one of three thousand that lies just under the bounds does not.
+    """
+    nearness = _nearness(found, limit).double()
+    hits = nearness[nearness <= 1].sort().values
+    if limit.power is None:
+        return len(hits) > 0
+    expected = len(nearness) * FALSE_ALARMS * hits**limit.power  # of real pictures, each as near or nearer
+    at_least_so_many = torch.special.gammainc(torch.arange(1.0, len(hits) + 1).double(), expected)  # Poisson
+    return bool((at_least_so_many < CHANCE).any())
+
+
+def _nearness(found: Matches, limit: Bounds) -> Tensor:
+    """(N,): at most 1 within both bounds."""
+    return torch.maximum(found.distance / limit.distance, found.ratio / limit.ratio)
+
+
+def _among(known: Known, most: int) -> list[Matches]:
+    """Of up to ``most`` training pictures with the others; without repeats, or copies would seem to be usual."""
+    count = len(known.pictures)
+    if most <= 0 or count < 2:
+        return []
+    rows = torch.linspace(0, count - 1, min(most, count)).round().long()
+    found = _nearest(known.pictures[rows], known, rows)
+    once = ~copies(found, FIXED)
+    return [Matches(*(part[once] for part in found))]
 
 
 def _steadied(pictures: Tensor) -> Tensor:
@@ -163,7 +212,7 @@ def _chunks(rows: int, numbers: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def _candidates(pictures: Tensor, known: Known) -> Tensor:
+def _candidates(pictures: Tensor, known: Known, own: Tensor | None) -> Tensor:
     """(N, K) rows of the training pictures that look most alike in grey and blurred, in some alignment."""
     count, margin, window = len(known.pictures), _margin(pictures), _window(pictures)
     steps = range(0, 2 * margin + 1, max(1, margin // 2))
@@ -177,7 +226,9 @@ def _candidates(pictures: Tensor, known: Known) -> Tensor:
             for left in steps
         ]
         likeness = (torch.stack(views, 1) @ known.outlines).amax(1)
-        picked.append(likeness.topk(min(RIVALS, count), 1).indices)
+        if own is not None:
+            likeness[torch.arange(len(some)), own[rows]] = -torch.inf
+        picked.append(likeness.topk(min(RIVALS, count - (own is not None)), 1).indices)
     return torch.cat(picked)
 
 

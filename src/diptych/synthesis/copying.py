@@ -33,7 +33,7 @@ class Copies:
     def __init__(self, train: Tensor, held: Tensor) -> None:
         self._train = Known(_small(train))
         by_chance = nearest(_small(held), self._train)
-        self._bounds = bounds(by_chance)
+        self._bounds = bounds(self._train, by_chance)
         self._by_chance = int(copies(by_chance, self._bounds).sum()), len(held)
 
     def __call__(self, made: Tensor) -> CopyRate:
