@@ -4,15 +4,13 @@ Ghosh et al. 2020, "From variational to deterministic autoencoders", section 4: 
 that the encoder fills and little of the rest of N(0, I), so samples drawn from this region look far better.
 
 However a class's latents are divided, their mean and covariance stay; but a Gaussian over hundreds of them keeps
-nothing else, and what it draws decodes to a little of every picture. So each component spans sixteen like ones.
+nothing else, and what it draws decodes to a little of every picture. So each component spans a group of like ones.
 """
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-
-GROUP = 16  # pictures a component: of eight, three of a thousand digits drawn came too near to one of them
 
 Rows = NDArray[np.int64]
 Points = NDArray[np.float64]
@@ -22,7 +20,7 @@ class Mixture(nn.Module):
     """Turns standard normal noise into latents of a class.
 
     The buffers hold, for each class (one row if there are none): ``counts`` (K,) its components, all equally likely,
-    of at most C; ``means`` (K, C, latent); ``factors`` (K, C, latent, 16), which span the differences within a
+    of at most C; ``means`` (K, C, latent); ``factors`` (K, C, latent, group), which span the differences within a
     component, mixed at random so that no column is a picture's (together they span the latents of its pictures all
     the same); ``noises`` (K, C, latent) the posteriors' deviations.
     """
@@ -32,18 +30,19 @@ class Mixture(nn.Module):
     factors: Tensor
     noises: Tensor
 
-    def __init__(self, *, classes: int, components: int, latent: int) -> None:
+    def __init__(self, *, classes: int, components: int, latent: int, group: int) -> None:
         super().__init__()
+        self.group = group  # pictures a component
         rows = max(classes, 1)
         self.register_buffer("counts", torch.ones(rows, dtype=torch.int64))
         self.register_buffer("means", torch.zeros(rows, components, latent))
-        self.register_buffer("factors", torch.zeros(rows, components, latent, GROUP))
+        self.register_buffer("factors", torch.zeros(rows, components, latent, group))
         self.register_buffer("noises", torch.ones(rows, components, latent))
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """(B, 1 + 16 + latent) noise, whose first column chooses the component, and labels (B,) -> (B, latent)."""
+        """(B, 1 + group + latent) noise, whose first column chooses the component, and labels (B,) -> (B, latent)."""
         rows = labels.clamp(0, len(self.means) - 1)
-        coin, within, around = noise[:, 0], noise[:, 1 : 1 + GROUP], noise[:, 1 + GROUP :]
+        coin, within, around = noise[:, 0], noise[:, 1 : 1 + self.group], noise[:, 1 + self.group :]
         counts = self.counts[rows]
         uniform = 0.5 * (1 + torch.erf(coin / 2**0.5))
         chosen = (uniform * counts).long().minimum(counts - 1)
@@ -57,37 +56,37 @@ class Mixture(nn.Module):
     def fit(self, means: Tensor, variances: Tensor, labels: NDArray[np.int64], seed: int) -> None:
         """Fit to the posteriors (N, latent) of the training pictures.
 
-        A class of fewer than sixteen is one component, and borrows differences of other classes' pictures from their
+        A class of less than a group is one component, and borrows differences of other classes' pictures from their
         means, so that one of a single picture does not make that picture again.
         """
-        drawn = np.random.default_rng(seed)
+        drawn, size = np.random.default_rng(seed), self.group
         points, variances_of = means.double().numpy(), variances.double().numpy()
         rows = labels if len(self.means) > 1 else np.zeros_like(labels)
         around = _around_their_class(points, rows)
         for row in np.unique(rows):
-            own = drawn.permutation(np.flatnonzero(rows == row))[: self.means.shape[1] * GROUP]
-            groups = _alike(points, own[: max(1, len(own) // GROUP) * GROUP])
+            own = drawn.permutation(np.flatnonzero(rows == row))[: self.means.shape[1] * size]
+            groups = _alike(points, own[: max(1, len(own) // size) * size], size)
             self.counts[row] = len(groups)
             for k, group in enumerate(groups):
                 centre = points[group].mean(0)
-                borrowed = around[drawn.integers(len(around), size=GROUP - len(group))]
+                borrowed = around[drawn.integers(len(around), size=size - len(group))]
                 differences = np.concatenate([points[group] - centre, borrowed])
-                factor = (_rotation(drawn) @ differences).T / GROUP**0.5
+                factor = (_rotation(drawn, size) @ differences).T / size**0.5
                 noise = np.sqrt(variances_of[group].mean(0))
                 for kept, value in ((self.means, centre), (self.factors, factor), (self.noises, noise)):
                     kept[row, k] = torch.from_numpy(value).float()
 
 
-def _alike(points: Points, rows: Rows) -> list[Rows]:
-    """The rows in groups of sixteen like ones: halved across their first principal component, again and again."""
-    groups = len(rows) // GROUP
+def _alike(points: Points, rows: Rows, size: int) -> list[Rows]:
+    """The rows in groups of ``size`` like ones: halved across their first principal component, again and again."""
+    groups = len(rows) // size
     if groups < 2:
         return [rows]
     centred = points[rows] - points[rows].mean(0)
     across = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
     ordered = rows[across.argsort(kind="stable")]
-    half = groups // 2 * GROUP
-    return [*_alike(points, ordered[:half]), *_alike(points, ordered[half:])]
+    half = groups // 2 * size
+    return [*_alike(points, ordered[:half], size), *_alike(points, ordered[half:], size)]
 
 
 def _around_their_class(points: Points, rows: Rows) -> Points:
@@ -98,6 +97,6 @@ def _around_their_class(points: Points, rows: Rows) -> Points:
     return around
 
 
-def _rotation(drawn: np.random.Generator) -> Points:
-    """An orthogonal matrix of 16 × 16."""
-    return np.asarray(np.linalg.qr(drawn.standard_normal((GROUP, GROUP)))[0])
+def _rotation(drawn: np.random.Generator, size: int) -> Points:
+    """An orthogonal matrix of size × size."""
+    return np.asarray(np.linalg.qr(drawn.standard_normal((size, size)))[0])

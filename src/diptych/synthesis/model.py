@@ -139,7 +139,7 @@ class Model(ABC):
             states.setdefault(module, {})[key] = tensor
         try:
             self._load(states)
-        except RuntimeError as error:
+        except (KeyError, RuntimeError) as error:  # of the layout, of the weights
             raise ArtefactError(
                 f"{saved.folder} holds a {self.kind} of another version of Diptych, whose networks were built "
                 "otherwise. Fit it again, or use that version."

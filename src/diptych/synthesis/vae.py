@@ -19,7 +19,7 @@ from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
-from diptych.synthesis.mixture import GROUP, Mixture
+from diptych.synthesis.mixture import Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
@@ -115,7 +115,7 @@ class VAE(Synthesizer):
         Weight of the KL term: 1 is the likelihood bound, more makes latents independent and pictures softer.
     prior
         What samples are decoded from: "mixture", Gaussians fitted to each class's encoded training pictures,
-        sixteen like ones each, which look far better; or "normal", N(0, I), as the bound assumes.
+        a few like ones each, which look far better; or "normal", N(0, I), as the bound assumes.
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     latent
@@ -198,13 +198,16 @@ class VAE(Synthesizer):
     def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
         small, classes = prepared.size <= 16, len(prepared.classes)
         latent = self.latent or (16 if small else 128)
+        # Fewer pictures of few latents span so little that what is drawn may come near to one of them.
+        group = 32 if small else 16
         layout = {
             "size": prepared.size,
             "classes": classes,
             "latent": latent,
             "width": 64 if gpu else 32,
             "patch": patch_for(prepared.size),
-            "components": max(1, min(len(prepared.train), ENCODED_PICTURES) // (max(classes, 1) * GROUP)),
+            "components": max(1, min(len(prepared.train), ENCODED_PICTURES) // (max(classes, 1) * group)),
+            "group": group,
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
         crop = crop_for(len(prepared.train), prepared.size)
@@ -212,7 +215,7 @@ class VAE(Synthesizer):
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
-        mixture = {name: layout[name] for name in ("classes", "latent", "components")}
+        mixture = {name: layout[name] for name in ("classes", "latent", "components", "group")}
         built = {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": Mixture(**mixture)}
         return {**built, "statistics": Statistics(latent=layout["latent"])}
 
@@ -220,14 +223,14 @@ class VAE(Synthesizer):
         return _Autoencoder(modules, choices, self.beta)
 
     def _noise_shape(self) -> tuple[int, ...]:
-        return (1 + GROUP + int(self.layout_["latent"]),)  # see Mixture
+        return (1 + int(self.layout_["group"]) + int(self.layout_["latent"]),)  # see Mixture
 
     def _latent_length(self) -> int:
         return int(self.layout_["latent"])
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
-            return self._decode(modules, noise[:, 1 + GROUP :], labels)
+            return self._decode(modules, noise[:, 1 + int(self.layout_["group"]) :], labels)
         return self._decode(modules, modules["prior"](noise, labels), labels)
 
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
