@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 LARGEST_SIDE = 32  # pixels a side that are enough to tell a copy; larger pictures are resized before
 FEWEST = 20  # real pictures from which bounds can be drawn
-ENOUGH = 1000  # training pictures, compared with the others, that steady them
+ENOUGH = 1000  # of them, that bounds are steady
 FALSE_ALARMS = 1 / 3000  # share of real, unseen pictures that would count as copies, at most
 CHANCE = 0.01  # of finding so many so near among real pictures, from which on it is none
 RIVALS = 8  # nearest training pictures that are aligned; the last of them says how crowded it is there
@@ -104,7 +104,7 @@ def _nearest(pictures: Tensor, known: Known, own: Tensor | None) -> Matches:
     return Matches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
 
 
-def bounds(known: Known, held_out: Matches | None = None) -> Bounds:
+def bounds(known: Known, held_out: Matches | None = None, enough: int = ENOUGH) -> Bounds:
     """How near a picture must come to count as a copy, so that real ones that were not trained on do not.
 
     A copy is near and near to one picture alone, so both the distance and the ratio must be small: what counts is the
@@ -115,10 +115,12 @@ def bounds(known: Known, held_out: Matches | None = None) -> Bounds:
     Parameters
     ----------
     known
-        The training pictures. Where fewer than 1,000 are held out, so many of these make up for them, each compared
+        The training pictures. Where fewer than ``enough`` are held out, these make up for them, each compared
         with all others: of ninety pictures a 5 % quantile is any of a wide range.
     held_out
         Of real pictures that were not trained on. With fewer than 20 real pictures in all, fixed bounds are given.
+    enough
+        Real pictures to draw the bounds from: a thousand make them steady, and take seconds.
 
     References
     ----------
@@ -127,7 +129,7 @@ def bounds(known: Known, held_out: Matches | None = None) -> Bounds:
     data-copying in generative models", AISTATS 2020.
     """
     held = [] if held_out is None else [held_out]
-    real = [*held, *_among(known, ENOUGH - sum(len(matches.distance) for matches in held))]
+    real = [*held, *_among(known, enough - sum(len(matches.distance) for matches in held))]
     if sum(len(matches.distance) for matches in real) < FEWEST:
         return FIXED
     distances = torch.cat([matches.distance for matches in real]).double().clamp(min=1e-6)

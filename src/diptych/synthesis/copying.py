@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.metrics.intervals import difference
-from diptych.metrics.memorisation import LARGEST_SIDE, Known, bounds, copies, nearest
+from diptych.metrics.memorisation import FEWEST, LARGEST_SIDE, Known, bounds, copies, nearest
 
 SURE = 2.576  # standard deviations: 99 % intervals, since a run is looked at many times
 
@@ -33,7 +33,7 @@ class Copies:
     def __init__(self, train: Tensor, held: Tensor) -> None:
         self._train = Known(_small(train))
         by_chance = nearest(_small(held), self._train)
-        self._bounds = bounds(self._train, by_chance)
+        self._bounds = bounds(self._train, by_chance, enough=FEWEST)  # rough, and at once
         self._by_chance = int(copies(by_chance, self._bounds).sum()), len(held)
 
     def __call__(self, made: Tensor) -> CopyRate:
