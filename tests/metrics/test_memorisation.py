@@ -81,7 +81,7 @@ def test_photographs_shifted_by_an_eighth_or_compressed_are_found(photographs):
 def test_real_pictures_raise_no_flag(which, request):
     training, held_out, others = request.getfixturevalue(which)
     limit = bounds(Known(training), nearest(held_out, Known(training)))
-    assert limit.power
+    assert limit.calibrated
     assert not copies(nearest(others, Known(training)), limit).any()
     assert not copies(nearest(held_out, Known(training)), limit).any()
 
@@ -122,8 +122,8 @@ def test_with_too_few_pictures_the_bounds_are_fixed_and_say_so(digits):
     training, held_out, _ = digits
     few = Known(training[:10])
     assert bounds(few) == bounds(few, nearest(held_out[:5], few)) == bounds(Known(training[:1])) == FIXED
-    assert FIXED.power is None
-    assert bounds(few, nearest(held_out[:10], few)).power
+    assert not FIXED.calibrated
+    assert bounds(few, nearest(held_out[:10], few)).calibrated
 
 
 def test_one_copy_among_many_pictures_is_beyond_chance_and_real_pictures_are_not(digits):

@@ -60,7 +60,7 @@ class Copying:
         told = {"verdict": self.verdict, "copies": self.share, "held_out": self.held_share, "nearer": self.nearer}
         scores = {name: value.json() if isinstance(value, Score) else value for name, value in told.items()}
         return {**scores, "bounds": {"distance": self.limit.distance, "ratio": self.limit.ratio},
-                "calibrated": self.limit.power is not None}  # fmt: skip
+                "calibrated": self.limit.calibrated}  # fmt: skip
 
 
 def copying(made: Images, sides: Real) -> Copying | None:
@@ -74,16 +74,14 @@ def copying(made: Images, sides: Real) -> Copying | None:
     limit = bounds(training, held_out)
     n, hits = len(made), int(copies(found, limit).sum())
     share = Score(hits / n, *wilson(hits, n), n)
-    chance = not beyond_chance(found, limit)
-    if held_out is None:
-        verdict = "clean" if chance else "copies" if share.value > MANY else "look"
-        return Copying(verdict, found, None, limit, share, None, None)
-    real_n, real_hits = len(held_out.distance), int(copies(held_out, limit).sum())
-    more = difference(hits, n, real_hits, real_n)[0] > 0
-    held = Score(real_hits / real_n, *wilson(real_hits, real_n), real_n)
-    apart = (held_out.distance, found.distance)
-    nearer = Score(auroc(*apart), *auroc_interval(*apart), n)
-    verdict = "clean" if chance else "copies" if more else "look"
+    many, held, nearer = share.value > MANY, None, None
+    if held_out is not None:
+        real_n, real_hits = len(held_out.distance), int(copies(held_out, limit).sum())
+        many = difference(hits, n, real_hits, real_n)[0] > 0
+        held = Score(real_hits / real_n, *wilson(real_hits, real_n), real_n)
+        apart = (held_out.distance, found.distance)
+        nearer = Score(auroc(*apart), *auroc_interval(*apart), n)
+    verdict = ("copies" if many else "look") if beyond_chance(found, limit) else "clean"
     return Copying(verdict, found, held_out, limit, share, held, nearer)
 
 
@@ -102,7 +100,7 @@ def add_to(report: Report, copied: Copying | None, made: Images, training: Image
             1,
             "A few come within the bounds of a copy, as of so many real pictures some do by chance; look at the pairs.",
         )
-    if copied.limit.power is None:
+    if not copied.limit.calibrated:
         report.findings.append(
             "There were too few real pictures to say how near one comes to another by chance; fixed bounds were taken "
             "for copies."

@@ -55,13 +55,18 @@ class Matches(NamedTuple):
 class Bounds(NamedTuple):
     """Under both of these a picture counts as a copy.
 
-    ``power``: with which the share of real pictures within a part of them falls; ``None``: they are none that real
-    pictures set.
+    ``power``: with which the share of real pictures within a part of them falls; ``None``: real pictures did not
+    set them.
     """
 
     distance: float
     ratio: float
     power: float | None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether real pictures set them."""
+        return self.power is not None
 
 
 FIXED = Bounds(0.2, 0.5, None)  # where there is nothing to draw them from
@@ -128,8 +133,8 @@ def bounds(known: Known, held_out: Matches | None = None, enough: int = ENOUGH) 
     section 5; to compare with held-out pictures is after C. Meehan et al., "A non-parametric test to detect
     data-copying in generative models", AISTATS 2020.
     """
-    held = [] if held_out is None else [held_out]
-    real = [*held, *_among(known, enough - sum(len(matches.distance) for matches in held))]
+    real = [] if held_out is None else [held_out]
+    real += _among(known, enough - sum(len(matches.distance) for matches in real))
     if sum(len(matches.distance) for matches in real) < FEWEST:
         return FIXED
     distances = torch.cat([matches.distance for matches in real]).double().clamp(min=1e-6)

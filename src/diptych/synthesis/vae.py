@@ -223,14 +223,14 @@ class VAE(Synthesizer):
         return _Autoencoder(modules, choices, self.beta)
 
     def _noise_shape(self) -> tuple[int, ...]:
-        return (1 + int(self.layout_["group"]) + int(self.layout_["latent"]),)  # see Mixture
+        return (1 + int(self.layout_["group"]) + self._latent_length(),)  # see Mixture
 
     def _latent_length(self) -> int:
         return int(self.layout_["latent"])
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
-            return self._decode(modules, noise[:, 1 + int(self.layout_["group"]) :], labels)
+            return self._decode(modules, noise[:, -self._latent_length() :], labels)
         return self._decode(modules, modules["prior"](noise, labels), labels)
 
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
