@@ -19,7 +19,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -81,7 +81,7 @@ def write(
     """
     target = Path(folder)
     packed, more = pack(weights), dict(beside or {})
-    written = {"format": FORMAT, **facts, "versions": _versions()}
+    written = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}
     written["weights_sha256"] = hashlib.sha256(packed).hexdigest()
     tensors = {name: content for name, content in more.items() if name.endswith(".safetensors")}
     written["beside_sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in tensors.items()}
@@ -247,7 +247,14 @@ def _strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version  # slow to import, and needed only when something is saved
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Of packages by name; Diptych itself need not be installed to be used."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and needed only for saving
 
-    return {"python": platform.python_version(), **{name: version(name) for name in _VERSIONED}}
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    return {name: of(name) for name in names}

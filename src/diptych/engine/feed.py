@@ -71,16 +71,19 @@ class Feed:
     def batches(self, seen_pictures: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """(pixels (B, 3, size, size) uint8, labels, turns (B,)) on the device, from that point on, without end."""
         if self.pixels is not None:
-            for rows, turns in self._turns(seen_pictures):
-                where = torch.from_numpy(rows).to(self.pixels.device)
-                yield self.pixels[where], self.labels[where], torch.from_numpy(turns).to(where.device)
+            for order in self._turns(seen_pictures):
+                rows, turns = (self._sent(torch.from_numpy(some)) for some in order)
+                yield self.pixels[rows], self.labels[rows], turns
             return
         told: list[tuple[np.ndarray, np.ndarray]] = []
         for pixels in self.images.stream(self.size, self.geometry, self._asked(seen_pictures, told)):
-            rows, turns = told.pop(0)
-            device = self.labels.device
-            where = torch.from_numpy(rows).to(device)
-            yield pixels.to(device), self.labels[where], torch.from_numpy(turns).to(device)
+            rows, turns = (self._sent(torch.from_numpy(some)) for some in told.pop(0))
+            yield self._sent(pixels), self.labels[rows], turns
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """To the device; a GPU fetches it while the processor goes on, which would else wait for every step so far."""
+        device = self.labels.device
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     def _turns(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         mine = self.group.share(self.batch)

@@ -293,6 +293,9 @@ class Run:
         *numbers, rate = self.group.agree([*chosen.numbers(), rate])
         self.rate = self.rate or rate
         chosen = machine.Machine.of(self.group.device, numbers)
+        if chosen.compile:
+            with torch.random.fork_rng(devices=self._rng_devices()):
+                self._trial().compile(chosen)
         chosen.prepare(self.modules.values(), self.task.compilable())
         every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
         self.group.average([t.data for t in every])
@@ -303,7 +306,7 @@ class Run:
     def _chosen(self) -> tuple[machine.Machine, float]:
         """The machine that a trial finds fastest, and the rate of all processes together."""
         world = self.group.world
-        trial = Trial(self.task, self.modules, self.recipe, self.feed)
+        trial = self._trial()
         with torch.random.fork_rng(devices=self._rng_devices()):
             chosen, rate = machine.choose(
                 trial,
@@ -314,6 +317,9 @@ class Run:
                 compilable=bool(self.task.compilable()),
             )
         return chosen, rate * world
+
+    def _trial(self) -> Trial:
+        return Trial(self.task, self.modules, self.recipe, self.feed)
 
     def _parameter_groups(self) -> Iterator[dict[str, Any]]:
         for some in self._optimizers.values():

@@ -69,8 +69,9 @@ class Machine:
         for module in modules:
             module.to(memory_format=self._format)
         for module in compilable:
-            module._compiled_call_impl = None
-            if self.compile:
+            if not self.compile:
+                module._compiled_call_impl = None
+            elif module._compiled_call_impl is None:
                 module.compile()
 
     @property

@@ -52,7 +52,15 @@ class Trial:
         self._batch: tuple[Tensor, ...] | None = None
 
     def __call__(self, on: Machine) -> None:
-        """One step, without the optimiser's part."""
+        """One step as at the run's start, without the optimiser's part."""
+        self._step(on, 0.0)
+
+    def compile(self, on: Machine) -> None:
+        """Compile all that the run needs: what is trained at its end may not be what is trained at its start."""
+        for progress in (0.0, 1.0):
+            self._step(on, progress)
+
+    def _step(self, on: Machine, progress: float) -> None:
         if self._batch is None:
             self._batch = tuple(part[: self.pictures] for part in next(self.feed.batches(0)))
         pixels, labels, turns = self._batch
@@ -60,7 +68,7 @@ class Trial:
         on.prepare(self.modules.values(), self.task.compilable())
         for module in self.modules.values():
             module.train()
-        self.task.before_step(0.0)
+        self.task.before_step(progress)
         players = self.task.players()
         for player, _ in play(self.task, self.recipe, on, self.recipe.augment(pixels, turns), labels):
             for p in players[player]:

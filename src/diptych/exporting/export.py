@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diptych import files
+from diptych import artefact, files
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
@@ -124,7 +123,7 @@ def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
         "temperature": recognizer.temperature_,
         "calibration": recognizer.reading_.json(),
         "precision": way,
-        "versions": {name: version(name) for name in VERSIONED},
+        "versions": artefact.versions(VERSIONED),
     }
 
 
