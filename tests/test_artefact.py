@@ -33,6 +33,12 @@ def test_what_was_written_is_read(saved: Path) -> None:
     assert {p.name for p in saved.iterdir()} == names
 
 
+def test_what_is_not_installed_is_told_so():
+    told = artefact.versions(("torch", "surely-not-installed"))
+    assert told["torch"].startswith("2.")
+    assert told["surely-not-installed"] == "not installed"
+
+
 def test_any_memory_layout_is_saved(tmp_path: Path) -> None:
     whole = torch.randn(8, 4, 3, 3)
     weights = {

@@ -312,3 +312,50 @@ def test_our_side_of_the_rate_is_no_smaller_and_runs(flow_rate: ModuleType) -> N
     assert row["rate"] > 1
     assert row["parameters"] == flow_rate.parameters(flow_rate._unet(8, 4, 3))
     assert flow_rate.timed(lambda rows: None, 64, 0.01) > 1000
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("cifar10_synthesis_gpu")
+
+
+def test_distance_is_told_by_minutes_and_tuning_beside_the_flow_it_came_from(on_a_gpu: ModuleType) -> None:
+    score = {"low": 1.0, "high": 90.0, "cas": 0.5, "calls": 62, "samples_a_second": 1234.5}
+    rows = [
+        {"name": "real-pictures", "distance": 0.5, **score},
+        *(
+            {
+                "name": f"{kind}-{m}",
+                "kind": kind,
+                "minutes": m,
+                "distance": 60.0 / m,
+                "seen_pictures": 9,
+                "rate": 1e4,
+                **score,
+            }
+            for kind in ("flow", "gan", "vae")
+            for m in (10.0, 1.0)
+        ),
+        {"name": "flow-1.0-tuned", "kind": "flow", "minutes": 1.0, "tuned": 2.0, "steps": 2, "distance": 90.0, **score},
+    ]
+    rows = [{**row, "name": row["name"].replace(".0", "")} for row in rows]
+    told = on_a_gpu.table(rows)
+    assert [line.split(" | ")[:2] for line in told[2:6]] == [
+        ["| training pictures", ""],
+        ["| Flow", "1"],
+        ["| Flow", "1, tuned 2 more"],
+        ["| Flow", "10"],
+    ]
+    assert told[5].split(" | ")[7] == f"{1e4 * on_a_gpu.flops(rows[1]) / on_a_gpu.PEAK_FLOPS:.1%}"
+    assert on_a_gpu.verdicts(rows) == [
+        "- Aim: CAS of 75 % by the flow after 10 minutes. After 10 it is 50.0%.",
+        "- Aim: 1.3 times the distance in 2 calls. It is 1.50 times that in 62.",
+    ]
+
+
+def test_operations_of_a_training_step_are_those_of_its_convolutions(on_a_gpu: ModuleType) -> None:
+    counted = {kind: on_a_gpu.flops({"kind": kind, "minutes": 1}) for kind in ("flow", "gan", "vae")}
+    forward_alone = 2 * 3 * 3 * 128 * 128 * 32 * 32  # of one of the flow's convolutions at full size
+    assert counted["flow"] > 3 * forward_alone
+    assert counted["vae"] < counted["gan"] < counted["flow"]

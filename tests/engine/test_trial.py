@@ -19,3 +19,13 @@ def test_a_processor_is_told_by_few_pictures_and_modules_stay_as_they_were():
         trial(Machine(where))
         assert trial.pictures == pictures
     assert all(torch.equal(before[name], after) for name, after in tiny.weights(task).items())
+
+
+def test_what_is_compiled_before_a_run_is_its_step_at_the_start_and_at_the_end(monkeypatch):
+    task, where, told = tiny.Tiny(), torch.device("cpu"), []
+    monkeypatch.setattr(task, "before_step", told.append, raising=False)
+    before = tiny.weights(task)
+    feed = Feed(tiny.images(), 8, "squash", 16, 0, Group(where))
+    Trial(task, task.modules(), Recipe(batch=16, pictures=16), feed).compile(Machine(where))
+    assert told == [0.0, 1.0]
+    assert all(torch.equal(before[name], after) for name, after in tiny.weights(task).items())

@@ -29,9 +29,10 @@ log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
 BEATEN = 1.25  # a step that takes so many times the best one's ends its candidate's trial
 LONG_STEP = 0.1  # seconds, from which on threads do not wait for each other for long
-# Compiling costs half a minute to minutes; it is tried only on runs longer than this. Never on a CPU: once freed memory
-# is kept, compiled steps were a quarter slower (SpeedNet) to two thirds slower (ConvNet) than torch's own kernels.
-WORTH_COMPILING_SECONDS = {"cuda": 120}
+# Compiling costs half a minute to minutes (beside four other trainings on one H200, 90 s out of 180); it is tried on
+# longer runs only. Never on a CPU: once freed memory is kept, compiled steps were a quarter slower (SpeedNet) to two
+# thirds slower (ConvNet) than torch's own kernels.
+WORTH_COMPILING_SECONDS = {"cuda": 300}
 REMEMBERED_SECONDS = 24 * 3600
 
 
