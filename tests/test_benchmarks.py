@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -359,3 +360,12 @@ def test_operations_of_a_training_step_are_those_of_its_convolutions(on_a_gpu: M
     forward_alone = 2 * 3 * 3 * 128 * 128 * 32 * 32  # of one of the flow's convolutions at full size
     assert counted["flow"] > 3 * forward_alone
     assert counted["vae"] < counted["gan"] < counted["flow"]
+
+
+def test_runs_on_a_gpu_are_told_as_means_and_their_first_one_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    race = importlib.import_module("cifar10_recognition_gpu")
+    lines = [{"warmup": 60.0}, {"hits": 90, "n": 100, "seconds": 2.0}, {"hits": 92, "n": 100, "seconds": 4.0}]
+    program = f"import json; print('epoch 1'); [print(json.dumps(line)) for line in {lines!r}]"
+    row = race.measured(shlex.join([sys.executable, "-c", program]), "other", "94")
+    assert race.table([row])[2] == "| 94 | other | 2 | 91.00% | 1.00% | 3.00 | 1.00 | 60 |"

@@ -102,7 +102,8 @@ class AdamW(_Stepping):
 
     def _move(self, parameters: list[Tensor], grads: list[Tensor], group: Group) -> None:
         for p in parameters:
-            self._state[p].setdefault("steps", torch.zeros((), device=p.device))
+            if "steps" not in self._state[p]:
+                self._state[p]["steps"] = torch.zeros((), device=p.device)
         steps = self._held(parameters, "steps")
         torch._foreach_add_(steps, 1)
         torch._fused_adamw_(
@@ -165,13 +166,27 @@ class Muon(_Stepping):
         alike: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, p in enumerate(parameters):
             alike[p.size(0), p[0].numel()].append(i)
+        if group["unit_norm"]:
+            norms = torch._foreach_norm(parameters)
+            torch._foreach_add_(norms, 1e-7)
+            torch._foreach_div_(norms, [p.size(0) ** 0.5 for p in parameters])
+            torch._foreach_div_(parameters, norms)
+        moves = list(parameters)
         for bank in alike.values():
-            moves = orthogonalise(torch.stack([nesterov[i].flatten(1) for i in bank]))
-            for i, move in zip(bank, moves, strict=True):
-                p = parameters[i]
-                if group["unit_norm"]:
-                    p.mul_(p.size(0) ** 0.5 / (p.norm() + 1e-7))
-                p.add_(move.reshape(p.shape), alpha=-group["lr"])
+            for i, matrix in zip(bank, orthogonalise(torch.stack([_matrix(nesterov[i]) for i in bank])), strict=True):
+                moves[i] = _filters(matrix, parameters[i].shape)
+        torch._foreach_add_(parameters, moves, alpha=-group["lr"])
+
+
+def _matrix(filters: Tensor) -> Tensor:
+    """(out, in, h, w) as (out, h·w·in): in the channels-last format no copy, and the order of columns is no matter."""
+    return filters.permute(0, 2, 3, 1).flatten(1)
+
+
+def _filters(matrix: Tensor, shape: torch.Size) -> Tensor:
+    """The inverse of :func:`_matrix`."""
+    out, inputs, height, width = shape
+    return matrix.reshape(out, height, width, inputs).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -197,7 +212,8 @@ def orthogonalise(matrices: Tensor, steps: int = 3) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        # A x + (B gram + C gram²) x, in as few kernels as may be: on a GPU their number is what a step costs.
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
     found: Tensor = x.mT if tall else x
     return found.to(matrices.dtype)
 

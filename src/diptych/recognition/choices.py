@@ -160,7 +160,7 @@ def choose(
     if augment.flip != "none" and not mirrors(sample, training):
         augment = dataclasses.replace(augment, flip="none")
         log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
-    batch = parameters["batch"] or recipe.default_batch(n)
+    batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
     lr = parameters["lr"]
     if lr is None and network in speednet.COSTS:
         shown = n * epochs if epochs is not None else 60 * minutes * LEARNING_SHARE / _pace(network, training, sample)

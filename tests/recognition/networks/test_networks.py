@@ -28,6 +28,8 @@ def test_recipes_are_within_reason(name):
     assert recipe.default_epochs(10**7) == recipe.epochs[0]
     assert recipe.default_batch(10) == 8
     assert recipe.default_batch(10**6) == recipe.batch
+    assert recipe.default_batch(10, gpu=True) == 8
+    assert recipe.default_batch(10**6, gpu=True) == (recipe.gpu_batch or recipe.batch) >= recipe.batch
     assert recipe.augment(8).shift == 1
     assert recipe.augment(96).crop < 1
 

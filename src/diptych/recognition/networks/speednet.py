@@ -49,6 +49,7 @@ def _strong(size: int) -> Augment:
 
 TRAINING = Training(
     batch=512,  # of those that train alike, the one that takes a third of the memory of 1536
+    gpu_batch=2048,  # on an H200 a step takes 9 ms whether it shows 512 or 2,048
     optimizer="muon",
     lr=0.24,
     short=250,
@@ -61,10 +62,10 @@ TRAINING = Training(
     epochs=(8, 24),
     augment=augmentation,
 )
-TRAINING_S = dataclasses.replace(TRAINING, batch=128, shown=150_000, epochs=(3, 24))
+TRAINING_S = dataclasses.replace(TRAINING, batch=128, gpu_batch=512, shown=150_000, epochs=(3, 24))
 TRAINING_M = dataclasses.replace(TRAINING, shown=250_000, epochs=(5, 24))
-TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), parts=2)
-TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong, parts=2)
+TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), gpu_batch=1024, parts=2)
+TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong, gpu_batch=1024, parts=2)
 
 
 class SpeedNet(Network):
