@@ -98,7 +98,7 @@ def measured(wanted: Sequence[Callable[[Path], Row]]) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="cifar10-") as folder:
             row = run(Path(folder))
         print(f"{row['program']}: {row['hits'] / row['n']:.2%} in {row['seconds']:.1f} s", file=sys.stderr)
-        rows.append(row)
+        rows.append({**row, "processor": measure.hardware()["processor"]})  # parts may be run on different ones
     return rows
 
 
@@ -111,11 +111,12 @@ def together(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The runs as a Markdown table."""
-    columns = ["part", "program", "validation accuracy", *common.ACCURACY, *common.COST]
+    columns = ["part", "program", "validation accuracy", *common.ACCURACY, *common.COST, "processor"]
     lines = []
     for row in rows:
         validation = "" if row["validation"] is None else f"{row['validation']:.2%}"
-        lines.append([row["part"], row["program"], validation, *common.accuracy_cells(row), *common.cost_cells(row)])
+        found = [*common.accuracy_cells(row), *common.cost_cells(row)]
+        lines.append([row["part"], row["program"], validation, *found, row["processor"]])
     return common.table(columns, lines)
 
 
