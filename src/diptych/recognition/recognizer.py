@@ -44,9 +44,9 @@ class Recognizer:
         "auto": from scratch for small pictures; for photographs a pretrained backbone if its weights are at hand (in
         what the environment's ``DIPTYCH_WEIGHTS`` names, or in the hub's cache), else from scratch. From scratch is
         "speednet" or, of many pictures in so many minutes, that of its variants which learns most in them:
-        "speednet-s", "speednet-m", "speednet-95", "speednet-twins", "speednet-96". Or one of these, "convnet",
-        "alexnet", "timm:NAME" (pretrained; fetched if need be), "timm:NAME@PATH" (with the weights in a safetensors
-        file or a folder), or a class of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
+        "speednet-s", "speednet-m", "speednet-95", "speednet-96". Or one of these, "convnet", "alexnet", "timm:NAME"
+        (pretrained; fetched if need be), "timm:NAME@PATH" (with the weights in a safetensors file or a folder), or a
+        class of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
     size
         Pixels a side that the network sees; ``None`` follows the pictures, the network and the machine.
     minutes

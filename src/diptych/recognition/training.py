@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,12 +32,8 @@ class Classification:
         return {"network": optimizers(self.network, self.recipe, self.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Cross-entropy over the classes, or over each label where a picture may have several.
-
-        Of a network that tells several answers of each picture in training, each is taught.
-        """
+        """Cross-entropy over the classes, or over each label where a picture may have several."""
         logits = self.network(images).float()
-        labels = torch.cat([labels] * (len(logits) // len(labels)))
         if self.multi_label:
             yield "network", F.binary_cross_entropy_with_logits(logits, labels)
         else:

@@ -83,8 +83,6 @@ class Training:
 class Network(nn.Module, ABC):
     """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes).
 
-    In training it may tell several answers of each picture, (k · B, classes): all first ones, then all second ones.
-
     Attributes
     ----------
     gain

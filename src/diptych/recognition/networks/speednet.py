@@ -11,7 +11,6 @@ speednet-s      16/64/128    two a group    3: an answer within seconds   0.2
 speednet-m      32/128/256   two a group    5: an answer within minutes   0.45
 speednet        64/256/256   two a group    8: the record for 94 %        1
 speednet-95     128/384/384  two a group    15: the record for 95 %       2.6
-speednet-twins  128/384/384  two a group    8: two of speednet-95         5.2
 speednet-96     128/384/512  three a group  40: the record for 96 %       3.9
 ==============  ===========  =============  ============================  ===========================
 
@@ -23,7 +22,6 @@ px and the cost near constant; from a map of 8 px at the end on, further groups 
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -67,7 +65,6 @@ TRAINING = Training(
 TRAINING_S = dataclasses.replace(TRAINING, batch=128, gpu_batch=512, shown=150_000, epochs=(3, 24))
 TRAINING_M = dataclasses.replace(TRAINING, shown=250_000, epochs=(5, 24))
 TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), gpu_batch=1024, parts=2)
-TRAINING_TWINS = dataclasses.replace(TRAINING_95, shown=400_000, epochs=(8, 24))
 TRAINING_96 = dataclasses.replace(TRAINING, shown=2_000_000, epochs=(40, 60), augment=_strong, gpu_batch=1024, parts=2)
 
 
@@ -80,40 +77,29 @@ class SpeedNet(Network):
         Filters of each group.
     deep
         Whether a group has a third convolution, on a residual branch with the second.
-    columns
-        How many networks stand side by side behind the whitening. Each is taught alone, and the mean of their logits is
-        the answer: two of half the epochs each err less than one.
     """
 
     def __init__(
-        self,
-        classes: int,
-        size: int,
-        *,
-        widths: tuple[int, ...] = (64, 256, 256),
-        deep: bool = False,
-        columns: int = 1,
+        self, classes: int, size: int, *, widths: tuple[int, ...] = (64, 256, 256), deep: bool = False
     ) -> None:
         super().__init__()
         self.whiten = Whitening(stride=-(-size // MAP))
         side = (size - self.whiten.kernel_size[0]) // self.whiten.stride[0] + 1
         while side >> len(widths) > WIDEST_END:
             widths = (*widths, widths[-1])
-        self.groups, *others = (_column(self.whiten.out_channels, widths, side, deep=deep) for _ in range(columns))
-        self.others = nn.ModuleList(others)
-        self.head: Head = Head(columns * widths[-1], classes)
-        self.gain = 1 / self.head.in_features
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes); in training those of each column, one after the other: (columns · B, classes)."""
-        if self.training and len(self.others):
-            return self.head.apart(self.features(images), 1 + len(self.others))
-        return super().forward(images)
+        inputs = [self.whiten.out_channels, *widths[:-1]]
+        groups: list[nn.Module] = []
+        for before, after in zip(inputs, widths, strict=True):
+            groups.append(Group(before, after, pool=side > 1, deep=deep))
+            side = max(1, side // 2)
+        self.groups = nn.Sequential(*groups)
+        self.head = Head(widths[-1], classes)
+        self.gain = 1 / widths[-1]
 
     def features(self, images: Tensor) -> Tensor:
-        """The largest answer of each filter anywhere in the picture, (B, filters of the last group of each column)."""
-        seen = F.gelu(self.whiten(images))
-        return torch.cat([column(seen).amax((2, 3)) for column in (self.groups, *self.others)], dim=1)
+        """The largest answer of each filter anywhere in the picture, (B, filters of the last group)."""
+        seen: Tensor = self.groups(F.gelu(self.whiten(images)))
+        return seen.amax((2, 3))
 
     def adapt(self, images: Tensor) -> None:
         """Set the whitening from training pictures."""
@@ -129,28 +115,13 @@ VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
     "speednet-m": (partial(SpeedNet, widths=(32, 128, 256)), TRAINING_M),
     "speednet": (SpeedNet, TRAINING),
     "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), TRAINING_95),
-    "speednet-twins": (partial(SpeedNet, widths=(128, 384, 384), columns=2), TRAINING_TWINS),
     "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
 }
 # The time that a picture takes in training, in those that it takes "speednet"; and the epochs from which on a network
 # learns more in the same time than the one before it (by validation: in the time of 23 epochs of "speednet" 91.6 %, of
 # 9.7 of "speednet-95" 92.0 %, of 14.6 at widths between them 91.6 %).
-COSTS = {
-    "speednet-s": 0.2,
-    "speednet-m": 0.45,
-    "speednet": 1.0,
-    "speednet-95": 2.6,
-    "speednet-twins": 5.2,
-    "speednet-96": 3.9,
-}
-LEAST_EPOCHS = {
-    "speednet-s": 0.0,
-    "speednet-m": 1.0,
-    "speednet": 4.0,
-    "speednet-95": 9.0,
-    "speednet-twins": 7.0,
-    "speednet-96": 30.0,
-}
+COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
+LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-95": 9.0, "speednet-96": 30.0}
 
 
 def suited(pictures: int, seconds: float, each: float) -> str:
@@ -168,7 +139,7 @@ def suited(pictures: int, seconds: float, each: float) -> str:
     if pictures < MANY:
         return "speednet"
     epochs = seconds / (each * pictures)
-    return [name for name in VARIANTS if epochs >= COSTS[name] * LEAST_EPOCHS[name]][-1]
+    return max((name for name in VARIANTS if epochs >= COSTS[name] * LEAST_EPOCHS[name]), key=COSTS.__getitem__)
 
 
 class Whitening(nn.Conv2d):
@@ -219,15 +190,6 @@ class Group(nn.Module):
         return F.gelu(further)
 
 
-def _column(inputs: int, widths: tuple[int, ...], side: int, *, deep: bool) -> nn.Sequential:
-    """The groups over a map of ``side`` px."""
-    groups: list[nn.Module] = []
-    for before, after in itertools.pairwise((inputs, *widths)):
-        groups.append(Group(before, after, pool=side > 1, deep=deep))
-        side = max(1, side // 2)
-    return nn.Sequential(*groups)
-
-
 class Head(nn.Linear):
     """Linear without bias; weights start at unit deviation and logits are scaled by 1/width instead."""
 
@@ -239,12 +201,6 @@ class Head(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
         """Logits (B, classes)."""
         return super().forward(input) / self.in_features
-
-    def apart(self, features: Tensor, parts: int) -> Tensor:
-        """Logits of each part of the features alone, (parts · B, classes); their mean is what :meth:`forward` gives."""
-        width = self.in_features // parts
-        pairs = zip(*(torch.split(both, width, 1) for both in (features, self.weight)), strict=True)
-        return torch.cat([F.linear(some, weight) / width for some, weight in pairs])
 
 
 def _identity(convolution: nn.Conv2d) -> nn.Conv2d:
