@@ -19,7 +19,7 @@ def example(name: str) -> ModuleType:
 
 
 def test_recognise_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["digits", str(tmp_path / "model"), "--network", "convnet", "--epochs", "3"]
+    arguments = ["digits", str(tmp_path / "model"), "--network", "convnet", "--epochs", "6"]
     report = example("recognise_a_folder").main(arguments)
     assert report.scores["accuracy"].value > 0.8
     assert (tmp_path / "model" / "report.html").is_file()
