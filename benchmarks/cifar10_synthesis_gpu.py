@@ -79,6 +79,7 @@ class Work:
             dials = ("--minutes", minutes, "-o", self.folder / name, "--json")
             tune = self.run(name, "tune", self.folder / f"flow-{of:g}", self.train, *dials)
             self._noted(name, {"kind": "flow", "minutes": of, "tuned": minutes, "steps": 2}, tune)
+        if self.kept(f"{name}-1") is None:
             sampled = self._sampled(name, f"{name}-1", "--steps", 1)
             self.note(f"{name}-1", {"kind": "flow", "minutes": of, "tuned": minutes, "steps": 1, **sampled})
 
@@ -111,7 +112,13 @@ class Work:
 
 
 def train_all(work: Work, minutes: list[float], tune_minutes: float) -> None:
-    """Everything that trains, the longest first, in as many lanes as there are."""
+    """Everything that trains, the longest first, in as many lanes as there are.
+
+    Raises
+    ------
+    SystemExit
+        Some of it failed; the rest was done all the same, and is kept.
+    """
     middle = sorted(minutes)[len(minutes) // 2]
     waiting: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     longest, *others = sorted(minutes, reverse=True)
@@ -122,6 +129,8 @@ def train_all(work: Work, minutes: list[float], tune_minutes: float) -> None:
     for length in others:
         for kind in TITLES:
             waiting.put((work.maker, kind, length))
+
+    failures: list[str] = []
 
     def lane() -> None:
         while True:
@@ -134,13 +143,15 @@ def train_all(work: Work, minutes: list[float], tune_minutes: float) -> None:
                 if asked == ["flow", middle]:
                     work.tuned(middle, tune_minutes)
             except SystemExit as failed:  # the others need not suffer
-                print(failed, file=sys.stderr)
+                failures.append(str(failed))
 
     lanes = [threading.Thread(target=lane) for _ in range(work.lanes)]
     for thread in lanes:
         thread.start()
     for thread in lanes:
         thread.join()
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 def judged(work: Work) -> list[Row]:
@@ -196,7 +207,7 @@ def flops(row: Row) -> float:
     class Prepared:
         size, classes, train = 32, tuple("0123456789"), range(45_000)
 
-    model = getattr(diptych, TITLES.get(row["kind"], ""))(minutes=float(row["minutes"]))
+    model = getattr(diptych, TITLES[row["kind"]])(minutes=float(row["minutes"]))
     choices = model._choose(Prepared, True)
     task = model._task(model._build(choices.layout), choices)
     task.before_step(0.5)

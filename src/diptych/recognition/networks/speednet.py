@@ -118,8 +118,8 @@ VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
     "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
 }
 # The time that a picture takes in training, in those that it takes "speednet"; and the epochs from which on a network
-# learns more in the same time than the one before it (by validation: in the time of 23 epochs of "speednet" 91.6 %, of
-# 9.7 of "speednet-95" 92.0 %, of 14.6 at widths between them 91.6 %).
+# learns more in the same time than the one before it (by validation, one seed each: 23 epochs of "speednet" 91.6 %, in
+# the same time 9.7 of "speednet-95" 92.0 %, and 14.6 at widths between them 91.6 %).
 COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.6, "speednet-96": 3.9}
 LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-95": 9.0, "speednet-96": 30.0}
 
