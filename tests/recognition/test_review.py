@@ -31,7 +31,7 @@ def model(digits):
 def test_wrong_labels_are_the_first_candidates(swapped, caplog):
     images, wrong = swapped
     with caplog.at_level(logging.INFO, "diptych"):
-        found = review.label_candidates(images, minutes=0.25)
+        found = review.label_candidates(images, minutes=0.75)
     assert len(wrong & {candidate.row for candidate in found[:12]}) >= 7
     assert [candidate.score for candidate in found] == sorted(candidate.score for candidate in found)
     for candidate in found[:5]:
