@@ -26,6 +26,21 @@ def test_the_fastest_candidate_is_chosen_and_remembered(tmp_path, monkeypatch):
     assert len(calls) == tried
 
 
+def test_im2col_is_taken_where_it_is_faster_and_gradients_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def step(on: machine.Machine) -> None:
+        time.sleep(0.001 if on.im2col else 0.01)
+
+    def chosen(**dials: bool) -> machine.Machine:
+        return machine.choose(step, 8, repr(dials), torch.device("cpu"), lambda rate: 1.0, compilable=False, **dials)[0]
+
+    assert chosen().im2col
+    assert "im2col" in str(chosen())
+    assert machine.Machine.of(torch.device("cpu"), chosen().numbers()) == chosen()
+    assert not chosen(learning=False).im2col
+
+
 def test_a_candidate_that_is_clearly_beaten_takes_three_steps(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls: list[machine.Machine] = []

@@ -14,7 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from diptych import files
 from diptych.engine import memory
+from diptych.engine.im2col import Im2col
 
 log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
@@ -45,10 +46,14 @@ class Machine:
     channels_last: bool = False
     compile: bool = False
     threads: int = 0  # on the CPU; 0: as many as torch takes by itself
+    im2col: bool = False  # on the CPU with bf16: how convolutions on small maps learn, see :mod:`diptych.engine.im2col`
 
-    def autocast(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
         """The context in which a model computes its losses."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        with half, Im2col() if self.im2col else nullcontext():
+            yield
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -81,17 +86,18 @@ class Machine:
 
     def numbers(self) -> list[float]:
         """All but the device as numbers, for a checkpoint or a message."""
-        return [self.bf16, self.channels_last, self.compile, self.threads]
+        return [self.bf16, self.channels_last, self.compile, self.threads, self.im2col]
 
     @classmethod
     def of(cls, where: torch.device, numbers: Sequence[float]) -> Self:
         """The machine on ``where`` that :meth:`numbers` gave."""
-        bf16, channels_last, compiled, threads = numbers
-        return cls(where, bool(bf16), bool(channels_last), bool(compiled), round(threads))
+        bf16, channels_last, compiled, threads, im2col = numbers
+        return cls(where, bool(bf16), bool(channels_last), bool(compiled), round(threads), bool(im2col))
 
     def __str__(self) -> str:
         parts = [describe(self.device), "bf16" if self.bf16 else "fp32"]
         parts += ["channels last"] if self.channels_last else []
+        parts += ["im2col"] if self.im2col else []
         parts += ["compiled"] if self.compile else []
         parts += [f"on {self.threads} of them"] if self.threads else []
         return ", ".join(parts)
@@ -124,11 +130,12 @@ def describe(where: torch.device) -> str:
     return f"{where.type.upper()}, {torch.get_num_threads()} threads"
 
 
-def candidates(where: torch.device) -> list[Machine]:
+def candidates(where: torch.device, *, learning: bool = True) -> list[Machine]:
     """What the trial begins with: likely the fastest first, so that the next is soon seen to be beaten."""
     if where.type == "mps":
         return [Machine(where)]
-    return [Machine(where, bf16, channels_last=True) for bf16 in (True, False)]
+    whole, half = (Machine(where, bf16, channels_last=True) for bf16 in (False, True))
+    return [half, replace(half, im2col=True), whole] if where.type == "cpu" and learning else [half, whole]
 
 
 Step = Callable[[Machine], None]
@@ -141,13 +148,15 @@ def choose(
     where: torch.device,
     expected: Callable[[float], float],
     compilable: bool,
+    *,
+    learning: bool = True,
 ) -> tuple[Machine, float]:
     """The fastest machine for ``step``, and its rate.
 
     Parameters
     ----------
     step
-        Runs one training step on a machine, changing nothing that lasts.
+        Runs one step on a machine, changing nothing that lasts.
     batch
         Pictures in such a step.
     key
@@ -156,6 +165,8 @@ def choose(
         From a rate (pictures a second) to the seconds that the whole run will take.
     compilable
         Whether the model has modules that may be compiled.
+    learning
+        Whether the step takes gradients.
 
     Returns
     -------
@@ -163,7 +174,7 @@ def choose(
         The machine, and its rate in pictures a second.
     """
     rates = _Remembered(key, where)
-    best = rates.best(candidates(where), step, batch)
+    best = rates.best(candidates(where, learning=learning), step, batch)
     if where.type == "cpu":
         best = rates.best([best, replace(best, channels_last=False)], step, batch)
     if where.type == "cpu" and torch.get_num_threads() > 1 and batch / rates.of(best) < LONG_STEP:

@@ -130,7 +130,8 @@ def _machine(network: Network, images: Images, size: int, group: Group) -> Machi
 
     shapes = [tuple(p.shape) for p in network.parameters()]
     network.eval()
-    chosen, rate = machine.choose(step, len(few), repr(("probe", shapes, size)), where, lambda rate: 0.0, False)
+    key = repr(("probe", shapes, size))
+    chosen, rate = machine.choose(step, len(few), key, where, lambda rate: 0.0, compilable=False, learning=False)
     return Machine.of(where, group.agree([*chosen.numbers(), rate])[:-1])
 
 
