@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Self
 
 import torch
@@ -27,8 +28,9 @@ from diptych.engine import memory
 from diptych.engine.im2col import Im2col
 
 log = logging.getLogger("diptych")
-TRIAL_SECONDS, TRIAL_STEPS = 0.3, 50  # for each candidate, after its first step: whichever is over first
-BEATEN = 1.25  # a step that takes so many times the best one's ends its candidate's trial
+TRIAL_SECONDS, TRIAL_STEPS = 0.6, 50  # for each candidate beside the best so far: whichever is over first
+LEAST_STEPS = 3
+BEATEN = 1.25  # two steps that take so many times the best one's end a candidate's trial
 LONG_STEP = 0.1  # seconds, from which on threads do not wait for each other for long
 # Compiling costs half a minute to minutes (beside four other trainings on one H200, 90 s out of 180); it is tried on
 # longer runs only. Never on a CPU: once freed memory is kept, compiled steps were a quarter slower (SpeedNet) to two
@@ -58,11 +60,16 @@ class Machine:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Within the block torch works with this machine's number of threads, and freed memory is kept for reuse."""
+        with self.threaded(), memory.kept():
+            yield
+
+    @contextmanager
+    def threaded(self) -> Iterator[None]:
+        """Within the block torch works with this machine's number of threads."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads or before)
         try:
-            with memory.kept():
-                yield
+            yield
         finally:
             torch.set_num_threads(before)
 
@@ -217,30 +224,39 @@ class _Remembered:
 
     def best(self, machines: Iterable[Machine], step: Step, batch: int) -> Machine:
         """The fastest of some; each is measured and remembered, unless it is known."""
-        best: Machine | None = None
-        for machine in machines:
-            beaten = math.inf if best is None else BEATEN * batch / max(self.of(best), 1e-9)
-            fresh = self._measure(machine, step, batch, beaten)
-            if fresh and best is not None and self.of(machine) > self.of(best):
-                # The one before may have met a busy moment: it is timed again before it is given up.
-                self._measure(best, step, batch, math.inf, again=True)
-            best = machine if best is None or self.of(machine) > self.of(best) else best
-        assert best is not None
+        best, *rivals = machines
+        if str(best) not in self._rates:
+            self._note(best, self._alone(best, step, batch))
+        for rival in rivals:
+            if str(rival) not in self._rates:
+                self._measure(rival, best, step, batch)
+            best = max(best, rival, key=self.of)  # the first of equals
         return best
 
-    def _measure(self, machine: Machine, step: Step, batch: int, beaten: float, again: bool = False) -> bool:
-        """Measure and remember a machine's rate, unless it is known; whether it was measured."""
-        known = self._rates.get(str(machine))
-        if known is not None and not again:
-            return False
+    def _measure(self, rival: Machine, best: Machine, step: Step, batch: int) -> None:
+        """Note a machine's rate as its ratio to that of the best so far tells it."""
+        if not self.of(best):
+            self._note(rival, self._alone(rival, step, batch))
+            return
         try:
-            rate = batch / _seconds(machine, step, beaten)
-        except RuntimeError as error:  # a compiler that is not installed, or a kernel that is not there
-            log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
-            rate = 0.0
-        self._rates[str(machine)] = max(rate, known or 0.0)
+            pairs = _pairs(best, rival, step)
+        except RuntimeError as error:
+            self._note(rival, _none(rival, error))
+            return
+        self._note(best, max(self.of(best), batch / median(one for one, _ in pairs)))
+        self._note(rival, self.of(best) * median(one / other for one, other in pairs))
+
+    def _alone(self, machine: Machine, step: Step, batch: int) -> float:
+        """The rate of a machine by itself; 0 if it does not work."""
+        try:
+            with machine.at_work():
+                return batch / median(_timed(machine, step) for _ in range(1 + LEAST_STEPS))
+        except RuntimeError as error:
+            return _none(machine, error)
+
+    def _note(self, machine: Machine, rate: float) -> None:
+        self._rates[str(machine)] = rate
         self._keep()
-        return True
 
     def _keep(self) -> None:
         try:
@@ -249,20 +265,37 @@ class _Remembered:
             log.info("The cache folder cannot be written (%s); the trial will be run again.", error)
 
 
-def _seconds(machine: Machine, step: Step, beaten: float) -> float:
-    """Seconds a step: the median after a first one that is not counted; two over ``beaten`` are enough."""
-    seconds: list[float] = []
-    with machine.at_work():
-        step(machine)
-        while len(seconds) < 3 or (sum(seconds) < TRIAL_SECONDS and len(seconds) < TRIAL_STEPS):
-            start = time.perf_counter()
-            step(machine)
-            if machine.device.type == "cuda":
-                torch.cuda.synchronize(machine.device)
-            seconds.append(time.perf_counter() - start)
-            if len(seconds) == 2 and min(seconds) > beaten:
+def _pairs(best: Machine, rival: Machine, step: Step) -> list[tuple[float, float]]:
+    """Seconds of steps on both in turn, after a first one that is not counted; two are enough for a rival far behind.
+
+    In turn, because other work on a shared machine makes it twice as slow from one second to the next.
+    """
+    pairs: list[tuple[float, float]] = []
+    with memory.kept():
+        _timed(rival, step)
+        _timed(best, step)
+        start = time.perf_counter()
+        while len(pairs) < LEAST_STEPS or (time.perf_counter() - start < TRIAL_SECONDS and len(pairs) < TRIAL_STEPS):
+            pairs.append((_timed(best, step), _timed(rival, step)))
+            if len(pairs) == 2 and all(other > BEATEN * one for one, other in pairs):
                 break
-    return sorted(seconds)[len(seconds) // 2]
+    return pairs
+
+
+def _timed(machine: Machine, step: Step) -> float:
+    """Seconds that a step takes."""
+    with machine.threaded():
+        start = time.perf_counter()
+        step(machine)
+        if machine.device.type == "cuda":
+            torch.cuda.synchronize(machine.device)
+        return time.perf_counter() - start
+
+
+def _none(machine: Machine, error: RuntimeError) -> float:
+    """The rate of a machine that does not work: its compiler is not installed, or a kernel is not there."""
+    log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
+    return 0.0
 
 
 def cache_folder() -> Path:

@@ -140,6 +140,11 @@ def suited(
     return found
 
 
+def _shown(network: str | type[nn.Module], seconds: float, training: Images, sample: Tensor) -> float:
+    """About how many pictures are learnt from in a time; 0 where it does not matter."""
+    return seconds / _pace(network, training, sample) if network in speednet.COSTS else 0.0
+
+
 def _pace(variant: str, training: Images, sample: Tensor) -> float:
     """About the seconds that training takes a variant of SpeedNet for each picture."""
     tried = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
@@ -156,14 +161,14 @@ def choose(
     if minutes is None and epochs is None:
         epochs = recipe.default_epochs(n)
         log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
-    augment = recipe.augment(size)
+    shown = n * epochs if epochs is not None else _shown(network, 60 * minutes * LEARNING_SHARE, training, sample)
+    augment = recipe.augmentation(size, shown / n)
     if augment.flip != "none" and not mirrors(sample, training):
         augment = dataclasses.replace(augment, flip="none")
         log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
     batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
     lr = parameters["lr"]
     if lr is None and network in speednet.COSTS:
-        shown = n * epochs if epochs is not None else 60 * minutes * LEARNING_SHARE / _pace(network, training, sample)
         lr = recipe.peak(shown / batch)
         log.info("Learning rate: %.3g, for about %.0f steps.", lr, shown / batch)
     lr = lr or recipe.lr

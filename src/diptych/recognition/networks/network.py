@@ -14,6 +14,7 @@ from diptych.data.transforms import Augment
 if TYPE_CHECKING:
     from diptych.recognition.views import Views
 
+LONG = 30  # epochs, from which on a picture is seen often enough to be known by heart
 PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
 
 
@@ -35,8 +36,8 @@ class Training:
         Share of the run in which the learning rate rises to its peak; it then falls to 0 linearly.
     shown
         Pictures shown in a run where neither epochs nor minutes are set, within ``epochs`` (least, most).
-    augment
-        The augmentation at a picture size, in pixels.
+    augment, augment_long
+        The augmentation at a picture size, in pixels; the second in runs of ``LONG`` epochs or more, if it is another.
     half_life_epochs
         Of the average over the weights, in epochs; the engine shortens it early in a run.
     gpu_batch
@@ -61,6 +62,11 @@ class Training:
     gpu_batch: int | None = None
     parts: int = 1
     short: float = math.inf
+    augment_long: Callable[[int], Augment] | None = field(default=None, repr=False)
+
+    def augmentation(self, size: int, epochs: float) -> Augment:
+        """How pictures of a size are varied in a run of so many epochs."""
+        return (self.augment_long if self.augment_long and epochs >= LONG else self.augment)(size)
 
     def peak(self, steps: float) -> float:
         """The learning rate for a run of so many steps: in more steps the same way is gone in smaller ones.
