@@ -28,9 +28,10 @@ from diptych.engine import memory
 from diptych.engine.im2col import Im2col
 
 log = logging.getLogger("diptych")
-TRIAL_SECONDS, TRIAL_STEPS = 0.6, 50  # for each candidate beside the best so far: whichever is over first
+TRIAL_SECONDS, TRIAL_STEPS = 0.4, 50  # for each candidate beside the best so far: whichever is over first
 LEAST_STEPS = 3
 BEATEN = 1.25  # two steps that take so many times the best one's end a candidate's trial
+WORTH_IM2COL = 0.05  # seconds of a step, from which on im2col may gain more than it costs
 LONG_STEP = 0.1  # seconds, from which on threads do not wait for each other for long
 # Compiling costs half a minute to minutes (beside four other trainings on one H200, 90 s out of 180); it is tried on
 # longer runs only. Never on a CPU: once freed memory is kept, compiled steps were a quarter slower (SpeedNet) to two
@@ -137,12 +138,11 @@ def describe(where: torch.device) -> str:
     return f"{where.type.upper()}, {torch.get_num_threads()} threads"
 
 
-def candidates(where: torch.device, *, learning: bool = True) -> list[Machine]:
+def candidates(where: torch.device) -> list[Machine]:
     """What the trial begins with: likely the fastest first, so that the next is soon seen to be beaten."""
     if where.type == "mps":
         return [Machine(where)]
-    whole, half = (Machine(where, bf16, channels_last=True) for bf16 in (False, True))
-    return [half, replace(half, im2col=True), whole] if where.type == "cpu" and learning else [half, whole]
+    return [Machine(where, bf16, channels_last=True) for bf16 in (True, False)]
 
 
 Step = Callable[[Machine], None]
@@ -181,12 +181,14 @@ def choose(
         The machine, and its rate in pictures a second.
     """
     rates = _Remembered(key, where)
-    best = rates.best(candidates(where, learning=learning), step, batch)
+    best = rates.best(candidates(where), step, batch)
     if where.type == "cpu":
         best = rates.best([best, replace(best, channels_last=False)], step, batch)
     if where.type == "cpu" and torch.get_num_threads() > 1 and batch / rates.of(best) < LONG_STEP:
         # Small networks wait longer for each other's threads than they gain by them.
         best = rates.best([best, replace(best, threads=1)], step, batch)
+    if where.type == "cpu" and learning and best.bf16 and batch / rates.of(best) > WORTH_IM2COL:
+        best = rates.best([best, replace(best, im2col=True)], step, batch)
     if compilable and expected(rates.of(best)) > WORTH_COMPILING_SECONDS.get(where.type, math.inf):
         best = rates.best([best, replace(best, compile=True)], step, batch)
     log.info("Machine: %s, about %.0f pictures a second", best, rates.of(best))

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -89,7 +89,10 @@ def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:
     """A step of training, on the best of the machines that a trial begins with."""
     where, seconds = machine.device(), []
     network.train()
-    for on in machine.candidates(where):
+    tried = machine.candidates(where)
+    if where.type == "cpu":
+        tried.append(replace(tried[0], im2col=True))
+    for on in tried:
         on.prepare([network], [])
         few = on.place(to_float(pictures.to(where)))
         with on.at_work():
