@@ -371,3 +371,16 @@ def test_runs_on_a_gpu_are_told_as_means_and_their_first_one_apart(monkeypatch: 
     program = f"import json; print('epoch 1'); [print(json.dumps(line)) for line in {lines!r}]"
     row = race.measured(shlex.join([sys.executable, "-c", program]), "other", "94")
     assert race.table([row])[2] == "| 94 | other | 2 | 91.00% | 1.00% | 3.00 | 1.00 | 60 |"
+
+
+def test_im2col_is_compared_with_torch_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    im2col = importlib.import_module("im2col")
+    monkeypatch.setattr(im2col, "PICTURES", 16)
+    turns: list[str] = []
+    told = im2col.compared("both", lambda: turns.append("torch"), lambda: turns.append("im2col"), 2)
+    assert turns == ["torch", "im2col"] * 3
+    assert told["name"] == "both"
+    rows = [im2col.gradient(8, 4, 2), im2col.step("speednet-s", 1)]
+    assert all(row["torch"] > 0 and row["im2col"] > 0 for row in rows)
+    assert len(im2col.table(rows)) == 2 + len(rows)

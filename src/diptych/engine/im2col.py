@@ -1,7 +1,7 @@
 """The gradient of a convolution's weights by im2col: one matrix product in place of the library's own kernel.
 
 Where a processor has matrix units (AMX), that kernel leaves them idle on small maps: on two cores a step's largest
-part was the gradient of 3×3 weights on maps of 8 px or fewer, and the product takes between a sixth (3 px) and four
+part was the gradient of 3×3 weights on maps of 8 px or fewer, and the product takes between a seventh (3 px) and four
 fifths (8 px) of its time. On larger maps, in float32 and without such units it gains nothing; whether it does on this
 machine is measured, see :mod:`diptych.engine.machine`.
 
