@@ -64,6 +64,17 @@ def test_small_maps_in_bfloat16_go_another_way_and_nothing_else():
     assert {way(9, True), way(8, False), way(8, True, learned=False)} == {"ConvolutionBackward0"}
 
 
+def test_a_convolution_called_with_plain_numbers_is_the_same():
+    images, weight = torch.ones(2, 3, 6, 6), torch.ones(4, 3, 3, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16), Im2col():
+        answers = [
+            nn.functional.conv2d(images, weight, None, 1, (1, 1)),
+            nn.functional.conv2d(images, weight, None, [1, 1], 1),
+            nn.functional.conv2d(images, weight, padding=1),
+        ]
+    assert all(torch.equal(answer, answers[0]) for answer in answers)
+
+
 def test_gradients_can_be_differentiated_again():
     convolution = nn.Conv2d(3, 4, 3, padding=1, bias=False)
     images = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))

@@ -38,6 +38,7 @@ def test_im2col_is_taken_where_it_is_faster_and_gradients_are_taken(tmp_path, mo
     assert chosen().im2col
     assert "im2col" in str(chosen())
     assert machine.Machine.of(torch.device("cpu"), chosen().numbers()) == chosen()
+    assert not machine.Machine.of(torch.device("cpu"), chosen().numbers()[:4]).im2col  # of a run begun before
     assert not chosen(learning=False).im2col
 
 

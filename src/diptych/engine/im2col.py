@@ -50,9 +50,9 @@ def _meant(
     """Whether a convolution's weights are learned, and on a map that is small."""
     if not (weight.requires_grad and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
         return False
-    if not (isinstance(padding, tuple) and groups == 1 and images.dim() == 4):
+    if not (stride in (1, (1, 1)) and dilation in (1, (1, 1)) and groups == 1):
         return False
-    if tuple(stride) != (1, 1) or tuple(dilation) != (1, 1):
+    if not (isinstance(padding, tuple) and images.dim() == 4):
         return False
     sides = zip(images.shape[2:], weight.shape[2:], padding, strict=True)
     return all(side + 2 * pad - kernel < SMALL_MAP for side, kernel, pad in sides)

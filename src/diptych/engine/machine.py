@@ -30,7 +30,7 @@ from diptych.engine.im2col import Im2col
 log = logging.getLogger("diptych")
 TRIAL_SECONDS, TRIAL_STEPS = 0.4, 50  # for each candidate beside the best so far: whichever is over first
 LEAST_STEPS = 3
-BEATEN = 1.25  # two steps that take so many times the best one's end a candidate's trial
+BEATEN = 1.25  # where two steps on one machine take so many times those on the other, the trial of both ends
 WORTH_IM2COL = 0.05  # seconds of a step, from which on im2col may gain more than it costs
 LONG_STEP = 0.1  # seconds, from which on threads do not wait for each other for long
 # Compiling costs half a minute to minutes (beside four other trainings on one H200, 90 s out of 180); it is tried on
@@ -99,7 +99,7 @@ class Machine:
     @classmethod
     def of(cls, where: torch.device, numbers: Sequence[float]) -> Self:
         """The machine on ``where`` that :meth:`numbers` gave."""
-        bf16, channels_last, compiled, threads, im2col = numbers
+        bf16, channels_last, compiled, threads, im2col, *_ = *numbers, False  # checkpoints of old have no im2col
         return cls(where, bool(bf16), bool(channels_last), bool(compiled), round(threads), bool(im2col))
 
     def __str__(self) -> str:
@@ -252,7 +252,8 @@ class _Remembered:
         """The rate of a machine by itself; 0 if it does not work."""
         try:
             with machine.at_work():
-                return batch / median(_timed(machine, step) for _ in range(1 + LEAST_STEPS))
+                _timed(machine, step)
+                return batch / median(_timed(machine, step) for _ in range(LEAST_STEPS))
         except RuntimeError as error:
             return _none(machine, error)
 
@@ -268,7 +269,7 @@ class _Remembered:
 
 
 def _pairs(best: Machine, rival: Machine, step: Step) -> list[tuple[float, float]]:
-    """Seconds of steps on both in turn, after a first one that is not counted; two are enough for a rival far behind.
+    """Seconds of steps on both in turn, after a first one that is not counted; two are enough where one is far behind.
 
     In turn, because other work on a shared machine makes it twice as slow from one second to the next.
     """
@@ -279,7 +280,8 @@ def _pairs(best: Machine, rival: Machine, step: Step) -> list[tuple[float, float
         start = time.perf_counter()
         while len(pairs) < LEAST_STEPS or (time.perf_counter() - start < TRIAL_SECONDS and len(pairs) < TRIAL_STEPS):
             pairs.append((_timed(best, step), _timed(rival, step)))
-            if len(pairs) == 2 and all(other > BEATEN * one for one, other in pairs):
+            ratios = [other / one for one, other in pairs]
+            if len(pairs) == 2 and (min(ratios) > BEATEN or max(ratios) < 1 / BEATEN):
                 break
     return pairs
 
