@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from diptych.recognition import networks
-from diptych.recognition.training import Classification, optimizers
+from diptych.recognition.training import Classification, HarderHalf, optimizers
 
 
 @pytest.mark.parametrize("name", networks.FAMILIES)
@@ -52,3 +52,19 @@ def test_a_frozen_part_is_no_longer_a_players():
     early = len(task.players()["network"])
     task.before_step(0.9)
     assert len(task.players()["network"]) == early - 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_of_each_batch_the_half_that_is_harder_for_the_proxy_is_learned(several):
+    network, proxy = (networks.build(name, classes=3, size=8) for name in ("convnet", "alexnet"))
+    task = HarderHalf(network, networks.training("convnet"), 0.1, multi_label=several, proxy=proxy)
+    for module in task.modules().values():
+        module.eval()  # the same answers each time
+    images, labels = torch.rand(9, 3, 8, 8), torch.arange(9) % 3
+    labels = F.one_hot(labels, 3).float() if several else labels
+    told = dict(task.losses(images, labels))
+    each = {name: task.misfits(module, images, labels) for name, module in task.modules().items()}
+    harder = each["proxy"] >= each["proxy"].median()  # five of nine
+    assert torch.allclose(told["network"], each["network"][harder].mean())
+    assert torch.allclose(told["proxy"], each["proxy"][:2].mean())
+    assert list(task.modules()) == list(task.players()) == list(task.optimizers()) == ["network", "proxy"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
@@ -17,7 +17,6 @@ from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
 from diptych.recognition import choices, evaluation, finetuning, imbalance, learning, networks, preparation, views
 from diptych.recognition.budget import Budget
-from diptych.recognition.choices import Choices
 from diptych.recognition.learning import Job, Learned
 from diptych.recognition.memory import MOST, Memory, rows_to_remember
 from diptych.recognition.networks.pretrained import Pretrained
@@ -69,7 +68,10 @@ def fit(
     begun = None if folder is None else checkpoint.settings_in(folder)
     network_name = choices.suited(parameters, network_name, training, sample, begun)
     chosen = choices.choose(parameters, network_name, size, training, sample)
-    network = _fresh(chosen, len(training.classes), sample, parameters["seed"])
+    network = _fresh(chosen.network, chosen.size, len(training.classes), sample, parameters["seed"])
+    proxy, proxy_name = None, chosen.training.proxy
+    if proxy_name is not None:
+        proxy = _fresh(proxy_name, chosen.size, len(training.classes), sample, parameters["seed"])
     shown = math.inf if chosen.epochs is None else chosen.epochs * len(training)
     budget = Budget.measured(network, sample, chosen.minutes, started, shown)
     prepared = _affordable(prepared, budget, notes)
@@ -77,12 +79,13 @@ def fit(
     kept = training[rows_to_remember(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
     job = Job(
         network,
+        proxy,
         chosen,
         training,
         prepared.validation,
         imbalance.shares(training) if parameters["balance"] == "auto" and imbalance.is_uneven(training) else None,
         folder,
-        {**settings, "network": networks.name_of(network_name)},
+        {**settings, "network": networks.name_of(network_name), "proxy": proxy_name},
         budget,
         REPORT_SECONDS
         + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES + _looks(budget, network, prepared)),
@@ -100,11 +103,11 @@ def fit(
     return _judged(job, learned, prepared, reading, memory)
 
 
-def _fresh(chosen: Choices, classes: int, sample: Tensor, seed: int) -> networks.Network:
-    """The network at its start, the same for the same seed whatever was drawn before."""
+def _fresh(name: str | type[nn.Module], size: int, classes: int, sample: Tensor, seed: int) -> networks.Network:
+    """A network at its start, the same for the same seed whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = networks.build(chosen.network, classes=classes, size=chosen.size)
+        network = networks.build(name, classes=classes, size=size)
     network.adapt(to_float(sample))
     return network
 

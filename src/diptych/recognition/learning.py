@@ -23,7 +23,7 @@ from diptych.recognition.calibration import EVEN
 from diptych.recognition.choices import Choices
 from diptych.recognition.networks import Network
 from diptych.recognition.observed import Observed, observe
-from diptych.recognition.training import Classification
+from diptych.recognition.training import Classification, HarderHalf
 from diptych.report import Table
 
 SCORED_ON_THE_WAY = 1000  # validation pictures at most
@@ -38,6 +38,8 @@ class Job:
 
     Attributes
     ----------
+    proxy
+        The network that is trained along, where the recipe asks for one.
     shares
         (K,) of the classes among the training pictures, if each is to count the same; else ``None``.
     settings
@@ -47,6 +49,7 @@ class Job:
     """
 
     network: Network
+    proxy: Network | None
     chosen: Choices
     training: Images
     validation: Images
@@ -102,9 +105,8 @@ def begun(job: Job) -> Run:
         seed=job.seed,
         reserve_seconds=job.reserve_seconds,
     )
-    task = Classification(job.network, chosen.training, chosen.lr, multi_label=job.training.multi_label)
     return Run(
-        task,
+        _task(job),
         job.training,
         size=chosen.size,
         recipe=recipe,
@@ -112,6 +114,13 @@ def begun(job: Job) -> Run:
         settings=job.settings,
         started=job.budget.started,
     )
+
+
+def _task(job: Job) -> Classification:
+    recipe, lr, several = job.chosen.training, job.chosen.lr, job.training.multi_label
+    if job.proxy is None:
+        return Classification(job.network, recipe, lr, multi_label=several)
+    return HarderHalf(job.network, recipe, lr, multi_label=several, proxy=job.proxy)
 
 
 def follow(job: Job, run: Run) -> Observed:

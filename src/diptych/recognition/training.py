@@ -1,13 +1,15 @@
-"""The recognizer in training: its loss, and its optimisers."""
+"""The recognizer in training: its loss, what it learns from, and its optimisers."""
 
 from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych.engine.optim import AdamW, Muon, Optimizer, adamw, filters, sgd
 from diptych.recognition.networks import Network, Training
 
+LEAST = 2  # pictures that batch norm needs
 Maker = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
 
 
@@ -33,11 +35,14 @@ class Classification:
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Cross-entropy over the classes, or over each label where a picture may have several."""
-        logits = self.network(images).float()
+        yield "network", self.misfits(self.network, images, labels).mean()
+
+    def misfits(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each picture under a network, (B,)."""
+        logits = network(images).float()
         if self.multi_label:
-            yield "network", F.binary_cross_entropy_with_logits(logits, labels)
-        else:
-            yield "network", F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(1)
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.recipe.label_smoothing)
 
     def compilable(self) -> list[nn.Module]:
         """The network."""
@@ -46,6 +51,54 @@ class Classification:
     def before_step(self, progress: float) -> None:
         """Tell the network how far the run is."""
         self.network.before_step(progress)
+
+
+class HarderHalf(Classification):
+    """A network that learns from the harder half of each batch alone: that of the larger loss under a proxy.
+
+    The proxy, a network so small that it costs little, learns along from a quarter of each batch; what is hard is asked
+    of it as it is at that moment. "Selection via proxy" (Coleman et al. 2020, arXiv:1906.11829), a batch at a time as
+    in the record for 96 % on CIFAR-10 (Jordan 2024).
+
+    Parameters
+    ----------
+    proxy
+        The small network; trained by the optimisers of its own kind, at the same rate.
+    """
+
+    def __init__(self, network: Network, recipe: Training, lr: float, *, multi_label: bool, proxy: Network) -> None:
+        super().__init__(network, recipe, lr, multi_label=multi_label)
+        self.proxy = proxy
+        proxy.before_step(0.0)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Both networks."""
+        return {**super().modules(), "proxy": self.proxy}
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """What is trained of both at this moment of the run."""
+        return {**super().players(), "proxy": [p for p in self.proxy.parameters() if p.requires_grad]}
+
+    def optimizers(self) -> dict[str, list[Optimizer]]:
+        """Of each network, as its recipe has them."""
+        return {**super().optimizers(), "proxy": optimizers(self.proxy, self.recipe, self.lr)}
+
+    def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The proxy's loss over a quarter of the pictures, then the network's over the harder half of all."""
+        with torch.no_grad():
+            harder = self.misfits(self.proxy, images, labels).topk(-(-len(images) // 2)).indices
+        few = max(LEAST, len(images) // 4)
+        yield "proxy", self.misfits(self.proxy, images[:few], labels[:few]).mean()
+        yield from super().losses(images[harder], labels[harder])
+
+    def compilable(self) -> list[nn.Module]:
+        """Both networks."""
+        return [*super().compilable(), self.proxy]
+
+    def before_step(self, progress: float) -> None:
+        """Tell both networks how far the run is."""
+        super().before_step(progress)
+        self.proxy.before_step(progress)
 
 
 def optimizers(network: Network, recipe: Training, lr: float) -> list[Optimizer]:

@@ -44,6 +44,9 @@ class Training:
         Pictures a step on a GPU, where a step of few pictures takes as long as one of many; ``None``: as elsewhere.
     parts
         How many parts a batch is worked on in, one after the other, so that a large network fits into the memory.
+    proxy
+        The small network that is trained along and tells which half of a batch is the harder one, of which alone this
+        one learns; ``None``: it learns from all of it.
     """
 
     batch: int
@@ -61,6 +64,7 @@ class Training:
     half_life_epochs: float = 1.0
     gpu_batch: int | None = None
     parts: int = 1
+    proxy: str | None = None
     short: float = math.inf
     augment_long: Callable[[int], Augment] | None = field(default=None, repr=False)
 
