@@ -63,7 +63,7 @@ class HarderHalf(Classification):
     Parameters
     ----------
     proxy
-        The small network; trained by the optimisers of its own kind, at the same rate.
+        The small network; trained by the same recipe, at the same rate.
     """
 
     def __init__(self, network: Network, recipe: Training, lr: float, *, multi_label: bool, proxy: Network) -> None:
@@ -80,7 +80,7 @@ class HarderHalf(Classification):
         return {**super().players(), "proxy": [p for p in self.proxy.parameters() if p.requires_grad]}
 
     def optimizers(self) -> dict[str, list[Optimizer]]:
-        """Of each network, as its recipe has them."""
+        """Of each network, by the same recipe."""
         return {**super().optimizers(), "proxy": optimizers(self.proxy, self.recipe, self.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
