@@ -49,14 +49,15 @@ def test_large_pictures_are_seen_through_larger_patches(size, stride, groups):
 def test_variants_grow_in_parameters():
     sizes = [sum(p.numel() for p in networks.build(name, classes=10, size=32).parameters()) for name in speednet.COSTS]
     assert sizes == sorted(sizes)
-    assert list(speednet.COSTS) == list(speednet.VARIANTS) == list(speednet.LEAST_EPOCHS)
+    assert list(speednet.COSTS) == list(speednet.VARIANTS)
+    assert set(speednet.LEAST_EPOCHS) <= set(speednet.VARIANTS)
     assert networks.build("speednet-96", classes=10, size=32).groups[0].deep
 
 
 def test_more_time_affords_a_larger_variant():
     each = 1 / 900  # as on two cores
-    chosen = [speednet.suited(45_000, 60 * minutes, each) for minutes in (0.2, 1, 4, 14.5, 60)]
-    assert chosen == ["speednet-s", "speednet-m", "speednet", "speednet-95", "speednet-96"]
+    chosen = [speednet.suited(45_000, 60 * minutes, each) for minutes in (0.2, 1, 4, 16)]
+    assert chosen == ["speednet-s", "speednet-m", "speednet", "speednet-96"]
     assert speednet.suited(1800, 3600, each) == "speednet"
 
 
