@@ -130,8 +130,8 @@ VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
 # The time that a picture takes in training, in those that it takes "speednet".
 COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.4, "speednet-96": 2.0}
 # The epochs from which on a network learns more in the same time than the one before it. By validation on CIFAR-10, one
-# seed each: in the time of 11 epochs of "speednet" (90.8 %) 5.5 of "speednet-96" come to 90.3 %, 4.6 of "speednet-95" to
-# 89.7 %; in that of 23 (91.6 %) 12.2 and 9.7 come to 92.2 and 92.0 %. So "speednet-95" is taken by name alone.
+# seed each: in the time of 11 epochs of "speednet" (90.8 %) 5.5 of "speednet-96" come to 90.3 %, 4.6 of "speednet-95"
+# to 89.7 %; in that of 23 (91.6 %) 12.2 and 9.7 come to 92.2 and 92.0 %. So "speednet-95" is taken by name alone.
 LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-96": 9.0}
 
 
