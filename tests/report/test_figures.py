@@ -53,6 +53,16 @@ def test_curves_show_losses_and_scores_and_pass_over_what_is_no_number() -> None
     assert "loss" in texts
 
 
+@pytest.mark.parametrize("most", [17, 343_000, 8_750_000])
+def test_counts_along_a_curve_stand_clear_of_each_other(most: int) -> None:
+    history = [{"seen_pictures": most * i // 20, "losses": {"network": 1.0}} for i in range(1, 21)]
+    root = ElementTree.fromstring(figures.curves(history))
+    axis = next(part for part in root.iter() if part.get("id") == "matplotlib.axis_1")
+    counts = [text.text or "" for text in axis.iter() if text.tag.endswith("text") and text.text != "pictures seen"]
+    assert len(counts) >= 3
+    assert sum(len(count) + 1 for count in counts) < 55  # characters of this size on so wide a panel
+
+
 def test_bars_of_many_names_show_the_extremes() -> None:
     texts = _texts(figures.bars({f"class{i:03d}": i for i in range(200)}))
     assert "class199" in texts

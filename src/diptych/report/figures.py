@@ -81,8 +81,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         for axis, panel, name in zip(axes, panels, ("loss", "score"), strict=False):
             for colour, (label, points) in zip(COLOURS * len(panel), panel.items(), strict=False):
                 axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=_short(label, 30))
-            axis.set(xlabel="pictures seen", ylabel=name)
-            axis.xaxis.set_major_formatter(_thousands)
+            axis.set(ylabel=name)
+            _over_pictures_seen(axis)
             if len(panel) > 1 or name == "score":
                 axis.legend()
         return svg(figure)
@@ -101,8 +101,8 @@ def watched(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
             moments, values = zip(*series.get(name, [(0, math.nan)]), strict=True)
             axis.plot(moments, values, color=COLOURS[0], linewidth=1.6, marker="o", markersize=3)
             axis.axvline(chosen, color=INK, linewidth=1, linestyle=":")
-            axis.set(xlabel="pictures seen", ylabel=words)
-            axis.xaxis.set_major_formatter(_thousands)
+            axis.set(ylabel=words)
+            _over_pictures_seen(axis)
         low, high = ([value for _, value in series[f"kernel_distance_{end}"]] for end in ("low", "high"))
         axes[0].fill_between([m for m, _ in series["kernel_distance"]], low, high, color=COLOURS[0], alpha=0.2)
         axes[0].set_yscale("symlog", linthresh=0.1)
@@ -202,6 +202,13 @@ def svg(figure: "Figure") -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return out.getvalue()
+
+
+def _over_pictures_seen(axis: "Axes") -> None:
+    """Letter the horizontal axis; so few figures that counts in the millions stand clear of each other."""
+    axis.set_xlabel("pictures seen")
+    axis.locator_params(axis="x", nbins=4)
+    axis.xaxis.set_major_formatter(_thousands)
 
 
 def _thousands(value: float, place: float) -> str:
