@@ -70,7 +70,7 @@ def captioned(pictures: Iterable[np.ndarray], captions: Sequence[str], columns: 
         for j, words in enumerate(caption.split("\n")):
             parts.append(f'<text x="{left}" y="{top + tile + 14 + j * line}">{escape(_short(words, 20))}</text>')
     size = f'width="{columns * wide}" height="{rows * high}" viewBox="0 0 {columns * wide} {rows * high}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" fill="{INK}">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11" fill="{INK}">'
     return (head + "".join(parts) + "</svg>").encode("utf-8", "replace")
 
 
