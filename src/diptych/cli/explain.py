@@ -85,7 +85,7 @@ class Place:
         if output.is_dir() or not output.suffix:
             return cls(None, output)
         if not one:
-            raise UsageError(f"{output} is a file, but several pictures are to be explained. Name a folder with -o.")
+            raise UsageError(f"{output} names a file, but several pictures are to be explained. Name a folder with -o.")
         if output.suffix.lower() != ".png":
             raise UsageError(f"Explanations are written as PNG, which {output} is not. Name a .png file, or a folder.")
         return cls(output, output.parent)
