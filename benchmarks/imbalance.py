@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("train", type=Path, help="CIFAR-10's training pictures, Parquet")
     parser.add_argument("test", type=Path, help="and its test pictures")
     parser.add_argument("--network", default="convnet")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3, help="how often, with seeds 0, 1, …")
     asked = parser.parse_args()
     from diptych import Images
