@@ -104,6 +104,8 @@ def cured(
         k: (balanced_accuracy(truth, v.argmax(1), len(of)), accuracy(truth, v.argmax(1))) for k, v in answers.items()
     }
     best = max(tried, key=lambda name: tried[name][0])
+    if best == EVENLY and tried[EVENLY][0] - tried[ADJUSTED][0] <= _error(answers[EVENLY], truth, len(of)):
+        best = ADJUSTED  # one number instead of a layer: of few pictures of a rare class, chance flatters it less
     if best == ADJUSTED:
         network.offset = offset.to(next(network.parameters()).device)
     elif best == EVENLY and head is not None:
