@@ -71,11 +71,39 @@ def test_the_best_cure_is_built_into_the_network():
         seen, learned = observe(network, validation, 8), observe(network, training, 8)
         after, cure = imbalance.cured(network, seen, validation, learned, training, shares, hurry=False)
         assert set(cure.tried) == {"as trained", "logit adjustment", "last layer on evenly drawn pictures"}
-        assert cure.tried[cure.name][0] == max(balanced for balanced, _ in cure.tried.values())
+        balanced = {name: score for name, (score, _) in cure.tried.items()}
+        near = cure.name == "logit adjustment" and balanced[cure.name] > max(balanced.values()) - 0.12
+        assert near or balanced[cure.name] == max(balanced.values())
         assert torch.allclose(observe(network, validation, 8).logits, after.logits, atol=1e-4)
         again = networks.build(name, classes=2, size=8).eval()
         again.load_state_dict(network.state_dict())
         assert torch.equal(observe(again, validation, 8).logits, observe(network, validation, 8).logits)
+
+
+def test_a_last_layer_that_is_hardly_better_is_not_taken():
+    training, validation = images((400, 40)), images((60, 12), seed=1)
+    draw = torch.Generator().manual_seed(0)
+    truth = torch.tensor(validation.labels)
+    network = networks.build("convnet", classes=2, size=8).eval()
+    taught, known = observe(network, training, 8), observe(network, validation, 8)
+
+    def cure_of(right):
+        """Logits that tell this share of both classes' validation pictures right; features that tell all."""
+        side = torch.where(torch.rand(len(truth), generator=draw) < right, 1.0, -1.0) * (2.0 * truth - 1)
+        seen = Observed(torch.stack((-side, side), 1) * 9, _telling(known.features, truth), known.slopes)
+        learned = Observed(taught.logits, _telling(taught.features, torch.tensor(training.labels)), taught.slopes)
+        return imbalance.cured(network, seen, validation, learned, training, imbalance.shares(training), hurry=False)[1]
+
+    barely, plainly = cure_of(0.99), cure_of(0.6)
+    assert barely.name != "last layer on evenly drawn pictures"
+    assert plainly.name == "last layer on evenly drawn pictures"
+
+
+def _telling(features, labels):
+    """Features of which the first tells the label."""
+    told = torch.zeros_like(features)
+    told[:, 0] = 2.0 * labels - 1
+    return told
 
 
 def test_an_own_network_is_adjusted_alone():
