@@ -14,7 +14,7 @@ FACTS = {
 def test_the_card_tells_scores_with_intervals_and_findings():
     report = Report("r", scores={"macro_f1": Score(0.8, 0.7, 0.9, 16)}, findings=["cat is taken for dog."])
     told = card(FACTS, report)
-    assert "| macro f1 | 0.800 | 0.700 to 0.900 | 16 |" in told
+    assert "| macro F1 | 0.800 | 0.700 to 0.900 | 16 |" in told
     assert "- cat is taken for dog." in told
     assert "Classes: cat, dog." in told
     assert "32 × 32 px" in told

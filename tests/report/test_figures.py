@@ -118,3 +118,5 @@ def test_what_was_watched_is_drawn_with_its_band_and_the_moment_chosen() -> None
     assert svg != figures.watched(history, 50)
     assert "copy rate" in _texts(svg)
     assert "distance" in _texts(svg)
+    assert {"−0.1", "0.1", "1", "10"} <= set(_texts(svg).split())
+    assert "$" not in _texts(svg)  # as in $10^{1}$, which only a mathematical type setter reads

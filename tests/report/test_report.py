@@ -90,7 +90,7 @@ def test_a_replay_is_a_slider_that_needs_no_script(report: Report) -> None:
 def test_the_text_holds_all_but_the_figures(report: Report) -> None:
     text = str(report)
     for words in (
-        "macro f1",
+        "macro F1",
         "0.951",
         "0.900 to 0.970",
         "n = 1,360",

@@ -30,7 +30,7 @@ def add_to(report: Report, known: Observed, strange: Observed, reading: Reading,
     report.scores["unknown_fpr"] = _share(ours < threshold)
     rows = [["all together", report.scores["unknown_auroc"]]] if scale else []
     rows += [[name, _score(signs[0][:, i], signs[1][:, i])] for i, name in enumerate(names)]
-    report.tables["What tells the unknown"] = Table(["sign", "auroc"], [list(row) for row in rows])
+    report.tables["What tells the unknown"] = Table(["sign", "AUROC"], [list(row) for row in rows])
     report.figures["Familiarity of known and of unknown pictures"] = calibration.familiarity(
         ours.numpy(), theirs.numpy(), threshold
     )

@@ -106,6 +106,7 @@ def watched(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
         low, high = ([value for _, value in series[f"kernel_distance_{end}"]] for end in ("low", "high"))
         axes[0].fill_between([m for m, _ in series["kernel_distance"]], low, high, color=COLOURS[0], alpha=0.2)
         axes[0].set_yscale("symlog", linthresh=0.1)
+        axes[0].yaxis.set_major_formatter("{x:g}")  # not as powers of ten, which would need mathematical type
         axes[1].set_ylim(0, max(0.1, *axes[1].get_ylim()))
         return svg(figure)
 

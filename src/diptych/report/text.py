@@ -8,6 +8,7 @@ from unicodedata import east_asian_width
 from diptych.report.report import Card, Report, Score, Table, number
 
 WIDTH = 96
+ABBREVIATIONS = ("aurc", "auroc", "cas", "f1", "fpr", "tpr")
 
 
 def text(report: Report) -> str:
@@ -61,8 +62,8 @@ def _lines(report: Report, rule: str) -> list[str]:
 
 
 def words(name: str) -> str:
-    """A key as words."""
-    return name.replace("_", " ")
+    """A key as words; abbreviations in capitals."""
+    return " ".join(word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
 
 
 def _listed(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
