@@ -12,6 +12,7 @@ from diptych.cli.paths import opened
 from diptych.loading import HOMES
 from diptych.report import Score
 from diptych.report.report import number
+from diptych.report.text import words
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -96,7 +97,7 @@ def _summary(told: dict[str, Any], data: str) -> str:
     """The result for a person: where it is, how good, what to try next."""
     folder, kind = told["folder"], told["kind"]
     lines = [f"{folder} holds a {kind} {_subject(told['classes'])}, {told['size']} px, trained in {_time(told)}."]
-    lines += [f"  {name.replace('_', ' '):<18} {_score(score)}" for name, score in told["scores"].items()]
+    lines += [f"  {words(name):<18} {_score(score)}" for name, score in told["scores"].items()]
     lines.append(f"Look at {folder}/report.html")
     tries = {
         "recognizer": [f"diptych predict {folder} PICTURES", f"diptych evaluate {folder} TEST-PICTURES"],

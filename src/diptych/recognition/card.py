@@ -7,6 +7,7 @@ from typing import Any
 from diptych.recognition.prediction import Reading
 from diptych.recognition.trust import coverage_promised, share_told_unknown
 from diptych.report import Report
+from diptych.report.text import words
 
 NAMED = 60  # classes listed by name
 CONFIDENCE = "## What its confidence means"
@@ -19,7 +20,7 @@ def card(facts: Mapping[str, Any], report: Report) -> str:
     several = "A picture may have several of them." if facts["multi_label"] else "A picture has one of them."
     told = facts["training"]
     scores = "\n".join(
-        f"| {name.replace('_', ' ')} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
+        f"| {words(name)} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
         for name, score in report.scores.items()
     )
     findings = "\n".join(f"- {finding}" for finding in report.findings) or "- Nothing to note."

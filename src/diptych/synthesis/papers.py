@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych.artefact import Page
 from diptych.report import Report, Score, Table, figures
+from diptych.report.text import words
 from diptych.synthesis.preparation import Prepared
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], ending: 
     size, classes = data["size"], data["classes"]
     told = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
     made = f", {data['synthetic']} of them made or part-made ones" if data["synthetic"] else ""
-    values = "\n".join(f"| {name.replace('_', ' ')} | {_score(value, 0)} |" for name, value in ending.scores.items())
-    choices = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items())
+    values = "\n".join(f"| {words(name)} | {_score(value, 0)} |" for name, value in ending.scores.items())
+    choices = "\n".join(f"- {words(name)}: {value}" for name, value in facts.items())
     return f"""# A {NAMES[kind]} that makes pictures of {size} × {size} pixels
 
 Fitted with Diptych on {data["pictures"]} pictures{made}; {data["held_out"]} more were held out for scores. {told}
