@@ -139,9 +139,9 @@ def _beside(ours: Row, rows: Sequence[Row]) -> str:
     for row in rows:
         if row is not ours:
             other = f"{row['program']} to {row['hits'] / row['n']:.2%} after {row['seconds']:.0f} s"
-            told += f"; {other}, so that Diptych takes 1/{row['seconds'] / ours['seconds']:.3g} of the time"
+            told += f"; {other}, so that Diptych takes 1/{row['seconds'] / ours['seconds']:.2f} of the time"
             if row["training_seconds"]:
-                told += f" (of training alone 1/{row['training_seconds'] / ours['training_seconds']:.3g})"
+                told += f" (of training alone 1/{row['training_seconds'] / ours['training_seconds']:.2f})"
     return told
 
 

@@ -168,8 +168,8 @@ def test_parts_left_out_keep_their_rows_and_each_has_a_sentence(cifar10: ModuleT
     assert [row["hits"] for row in rows] == [671, 690, 900]
     quick, last = cifar10.verdicts(rows)
     assert quick.endswith(
-        "It came to 69.00% after 16 s; Keras, 10 epochs to 67.10% after 160 s, so that Diptych takes 1/10.0 of the "
-        "time (of training alone 1/10.0)."
+        "It came to 69.00% after 16 s; Keras, 10 epochs to 67.10% after 160 s, so that Diptych takes 1/10.00 of the "
+        "time (of training alone 1/10.00)."
     )
     assert last.endswith("It came to 90.00% after 2000 s.")
     first = cifar10.table(rows)[2]
