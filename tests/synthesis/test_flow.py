@@ -1,6 +1,14 @@
 import torch
 
-from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, on_path, velocity_of, velocity_on_path
+from diptych.synthesis.paths import (
+    flow_matching_loss,
+    guided,
+    learning_times,
+    noise_like,
+    on_path,
+    velocity_of,
+    velocity_on_path,
+)
 from diptych.synthesis.samplers import even_times, heun
 
 
@@ -10,6 +18,16 @@ def test_the_path_runs_from_noise_to_picture_at_the_velocity_regressed():
     assert torch.equal(on_path(noise, picture, torch.ones(2)), picture)
     step = on_path(noise, picture, torch.full((2,), 0.51)) - on_path(noise, picture, torch.full((2,), 0.5))
     torch.testing.assert_close(step / 0.01, velocity_on_path(noise, picture), atol=1e-4, rtol=0)
+
+
+def test_noise_is_that_of_the_seed_whatever_the_memory_format():
+    drawn = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        drawn.append(noise_like(torch.zeros(2, 3, 8, 8).contiguous(memory_format=order)))
+        assert drawn[-1].is_contiguous(memory_format=order)
+    assert torch.equal(*drawn)
+    assert 0.9 < drawn[0].std() < 1.1
 
 
 def test_the_loss_against_a_direct_loop():

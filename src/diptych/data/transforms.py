@@ -91,17 +91,30 @@ class Augment:
 
 
 def random_crop(images: Tensor, smallest: float, mirrored: Tensor | None = None) -> Tensor:
-    """Crop a random window of an area of ``smallest`` to 1 and of aspect 3/4 to 4/3, and resize it to the whole.
+    """Crop a random window (:func:`random_windows`) of each picture and resize it to the whole.
 
-    (B, C, H, W) float; ``mirrored`` (B,) bool says which to mirror on the way. Bilinear, in one gather.
+    (B, C, H, W) float; ``mirrored`` (B,) bool says which to mirror on the way.
     """
-    n, device = len(images), images.device
-    area = torch.empty(n, device=device).uniform_(smallest, 1.0)
-    log_aspect = torch.empty(n, device=device).uniform_(-0.2877, 0.2877)  # ln(4/3)
+    return crop_to(images, random_windows(len(images), smallest, images.device), mirrored)
+
+
+def random_windows(count: int, smallest: float, device: torch.device) -> Tensor:
+    """Windows of an area of ``smallest`` to 1 and of aspect 3/4 to 4/3 (B, 4).
+
+    Each is its width and height as shares of the picture's, and where its centre lies across and down, in -1..1.
+    """
+    area = torch.empty(count, device=device).uniform_(smallest, 1.0)
+    log_aspect = torch.empty(count, device=device).uniform_(-0.2877, 0.2877)  # ln(4/3)
     width = (area * log_aspect.exp()).sqrt().clamp(max=1.0)
     height = (area / log_aspect.exp()).sqrt().clamp(max=1.0)
-    across = (torch.rand(n, device=device) * 2 - 1) * (1 - width)
-    down = (torch.rand(n, device=device) * 2 - 1) * (1 - height)
+    across = (torch.rand(count, device=device) * 2 - 1) * (1 - width)
+    down = (torch.rand(count, device=device) * 2 - 1) * (1 - height)
+    return torch.stack([width, height, across, down], 1)
+
+
+def crop_to(images: Tensor, windows: Tensor, mirrored: Tensor | None = None) -> Tensor:
+    """What each window (B, 4) shows of its picture, resized to the whole: bilinear, in one gather."""
+    width, height, across, down = windows.unbind(1)
     if mirrored is not None:
         width = torch.where(mirrored, -width, width)
     zero = torch.zeros_like(width)

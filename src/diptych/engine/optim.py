@@ -145,7 +145,7 @@ class SGD(_Stepping):
 
 
 class Muon(_Stepping):
-    """Momentum, orthogonalised: each filter bank moves by a matrix whose singular values are all about 1.
+    """Momentum, orthogonalised: each matrix or filter bank moves by one whose singular values are all about 1.
 
     Filters (out, in, h, w) are taken as matrices (out, in·h·w). Banks of one shape are worked on in one batched
     call. With ``unit_norm`` each bank is kept at norm √out, which fixes the ratio of step to weight (as in the
@@ -180,13 +180,13 @@ class Muon(_Stepping):
 
 def _matrix(filters: Tensor) -> Tensor:
     """(out, in, h, w) as (out, h·w·in): in the channels-last format no copy, and the order of columns is no matter."""
-    return filters.permute(0, 2, 3, 1).flatten(1)
+    return filters.movedim(1, -1).flatten(1)
 
 
 def _filters(matrix: Tensor, shape: torch.Size) -> Tensor:
     """The inverse of :func:`_matrix`."""
-    out, inputs, height, width = shape
-    return matrix.reshape(out, height, width, inputs).permute(0, 3, 1, 2)
+    out, inputs, *window = shape
+    return matrix.reshape(out, *window, inputs).movedim(-1, 1)
 
 
 @torch.no_grad()

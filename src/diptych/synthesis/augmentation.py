@@ -10,8 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diptych.data.transforms import crop_to, random_windows
+
 FEW, VERY_FEW = 20_000, 1000  # pictures to learn from
 SMALL_SIZE = 16  # px: no room for shifts, and learnt before the critic has learnt it by heart
+SMALLEST_WINDOW = 0.5  # of a picture's area
 MILD = ("brightness", "contrast", "translation")
 
 
@@ -31,7 +34,38 @@ def crop_for(pictures: int, size: int) -> float:
     Of few pictures it soon decodes those that it has seen better and all others worse; of cut-outs there is no end.
     What it makes is not cut out for that: the latents that it draws from are those of whole pictures.
     """
-    return 1.0 if size <= SMALL_SIZE or pictures >= FEW else 0.6
+    return 0.6 if few(pictures, size) else 1.0
+
+
+def few(pictures: int, size: int) -> bool:
+    """Whether a network of some million parameters would soon know so many pictures of ``size`` px a side by heart."""
+    return size > SMALL_SIZE and pictures < FEW
+
+
+def half_in_windows(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the first half of a batch only a part, and for each picture what a network may be told of it.
+
+    A network that is told learns from the parts, of which there is no end, and still makes whole pictures
+    (Karras et al. 2022, "Elucidating the design space", appendix F.2).
+
+    Parameters
+    ----------
+    pictures
+        (B, 3, S, S) in -1..1, in an order that means nothing.
+
+    Returns
+    -------
+    (B, 3, S, S) pictures, and (B, 4) windows as :func:`diptych.data.transforms.random_windows` has them.
+    """
+    half = len(pictures) // 2
+    windows = torch.zeros(len(pictures), 4, device=pictures.device)
+    windows[:, :2] = 1.0  # the whole
+    if not half:
+        return pictures, windows
+    windows[:half] = random_windows(half, SMALLEST_WINDOW, pictures.device)
+    shown = pictures.clone()
+    shown[:half] = crop_to(pictures[:half], windows[:half])
+    return shown, windows
 
 
 def diff_augment(pictures: Tensor, parts: Sequence[str]) -> Tensor:

@@ -1,6 +1,7 @@
 """Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diptych.data.transforms import to_float, to_uint8
-from diptych.engine.optim import Optimizer, adamw
+from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
 from diptych.errors import UsageError
+from diptych.synthesis.augmentation import few, half_in_windows
 from diptych.synthesis.choices import USUAL_MINUTES, Choices, worth_compiling
 from diptych.synthesis.editing.carrying import ahead, filled, noise_of, part_of_the_way
 from diptych.synthesis.editing.latents import orthonormal, principal
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
-from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, on_path, velocity_of
+from diptych.synthesis.optimizers import muon_and_adamw
+from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, noise_like, on_path, velocity_of
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
 from diptych.synthesis.tunable import Tunable
@@ -39,13 +42,18 @@ class _Regression:
         return {"flow": list(self.network.parameters())}
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
-        return {"flow": [adamw(self.network.parameters(), self.choices.lr, 0.0, (0.9, 0.99))]}
+        assert isinstance(self.network, UNet)
+        return {"flow": muon_and_adamw([self.network], self.network.ends(), self.choices.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
         labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
         times = learning_times(torch.randn(len(images), device=images.device), images.shape[-1])
-        yield "flow", flow_matching_loss(velocity_of(self.network), torch.randn_like(images), images, times, labels)
+        velocity = velocity_of(self.network)
+        if self.choices.layout.get("windows"):
+            images, windows = half_in_windows(images)
+            velocity = velocity_of(partial(self.network, windows=windows))
+        yield "flow", flow_matching_loss(velocity, noise_like(images), images, times, labels)
 
     def compilable(self) -> list[nn.Module]:
         return worth_compiling([self.network])
@@ -120,6 +128,7 @@ class Flow(Tunable):
             "size": size,
             "classes": len(prepared.classes),
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
+            "windows": few(len(prepared.train), size),
             **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 NEAREST_END = 0.05  # a network's error in the picture is never magnified more than 1/0.05 times
 TOWARDS_NOISE = 0.25  # for each doubling of the size above 8 px
@@ -21,6 +21,14 @@ def on_path(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
     return (1 - share) * noise + share * pictures
 
 
+def noise_like(pictures: Tensor) -> Tensor:
+    """Standard normal noise of the pictures' shape, on their device and in their memory format.
+
+    Drawn in rows and then moved: where channels come last, torch draws values one by one, at a tenth of the speed.
+    """
+    return torch.empty_like(pictures).copy_(torch.randn(pictures.shape, device=pictures.device))
+
+
 def velocity_on_path(noise: Tensor, pictures: Tensor) -> Tensor:
     """The derivative dx_t / dt = x − noise: the same at every time of the line."""
     return pictures - noise
@@ -32,7 +40,7 @@ def flow_matching_loss(velocity: Velocity, noise: Tensor, pictures: Tensor, time
     return (told.float() - velocity_on_path(noise, pictures)).square().mean()
 
 
-def velocity_of(network: nn.Module) -> Velocity:
+def velocity_of(network: Callable[..., Tensor]) -> Velocity:
     """The velocity that leads to the picture which ``network`` expects: v = (x̂(x_t, t) − x_t) / (1 − t).
 
     The network tells pictures, which have few degrees of freedom, and not velocities, which are noisy in every

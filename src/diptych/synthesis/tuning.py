@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from diptych.engine.optim import Optimizer, adamw
 from diptych.errors import UsageError
-from diptych.synthesis.paths import Velocity, learning_times, on_path, velocity_of
+from diptych.synthesis.paths import Velocity, learning_times, noise_like, on_path, velocity_of
 
 # Of the distance between the two points, by the end of the run. On digits, 25 s after a fit of 25 s, 4 beat 7 (read as
 # asked for: 95 % against 93 % in one call, 98 % against 93 % in two); a GPU shows many times as many pictures.
@@ -121,7 +121,7 @@ class Tuning:
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """One loss; labels stay, for few calls are made without guidance."""
         times = learning_times(BROADER * torch.randn(len(images), device=images.device), images.shape[-1])
-        noise = torch.randn_like(images)
+        noise = noise_like(images)
         yield "tuned", consistency_loss(ending_of(self.tuned), noise, images, times, labels, self.halvings)
 
     def compilable(self) -> list[nn.Module]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
-from diptych.engine.optim import Optimizer, adamw
+from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
 from diptych.synthesis import drawing, preparation
 from diptych.synthesis.augmentation import crop_for
@@ -21,6 +21,7 @@ from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
 from diptych.synthesis.mixture import Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
+from diptych.synthesis.optimizers import muon_and_adamw
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
 
@@ -84,7 +85,10 @@ class _Autoencoder:
         return {"autoencoder": [*self.encoder.parameters(), *self.decoder.parameters()]}
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
-        return {p: [adamw(some, self.choices.lr, 1e-2, (0.9, 0.99))] for p, some in self.players().items()}
+        assert isinstance(self.encoder, Encoder)
+        assert isinstance(self.decoder, Decoder)
+        ends = [layer.weight for layer in (self.encoder.first, self.encoder.latents, self.decoder.picture)]
+        return {"autoencoder": muon_and_adamw([self.encoder, self.decoder], ends, self.choices.lr, decay=1e-2)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         # A tenth of the labels is hidden, so that pictures without a label can be encoded too.

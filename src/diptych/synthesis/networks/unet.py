@@ -21,13 +21,15 @@ from diptych.synthesis.networks.blocks import (
 
 SMALL = {"width": 64, "multiples": [1, 2, 2]}
 LARGE = {"width": 128, "multiples": [2, 2, 2], "blocks": 2, "attention": 16}
+WINDOW_SCALE = 4.0  # brings what is told of a window of half the area to about ±1
 
 
 class UNet(nn.Module):
     """Pictures (B, 3, size, size), times (B,) in 0..1 and labels (B,) to an estimate of the pictures' shape.
 
     ``blocks`` a level on the way down and as many on the way up, with attention on grids of at most ``attention`` cells
-    a side. ``classes=0`` makes it unconditional; a label of -1 means "none given".
+    a side. ``classes=0`` makes it unconditional; a label of -1 means "none given". With ``windows`` it may be told
+    which part of a picture it is shown (B, 4: see :func:`diptych.data.transforms.random_windows`).
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class UNet(nn.Module):
         multiples: Sequence[int] = (1, 2, 2),
         blocks: int = 1,
         attention: int = 8,
+        windows: bool = False,
     ) -> None:
         super().__init__()
         self.patch, self.blocks = patch, blocks
@@ -50,11 +53,17 @@ class UNet(nn.Module):
         code = 2 * width
         self.time = nn.Sequential(TimeEmbedding(width), nn.Linear(width, code), nn.SiLU(), nn.Linear(code, code))
         self.label = LabelEmbedding(classes, code) if classes else None
+        self.window = nn.Linear(4, code, bias=False) if windows else None
         self.first = nn.Conv2d(3 * patch**2, width, 3, padding=1)
         self._build_levels(width, widths, code, attention)
         self.norm = group_norm(widths[0])
         self.last = nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)
+
+    def ends(self) -> list[Tensor]:
+        """The weights of the layers that take or give pictures, or are told of them."""
+        ends = [self.first.weight, self.last.weight]
+        return ends if self.window is None else [*ends, self.window.weight]
 
     def _build_levels(self, width: int, widths: list[int], code: int, attention: int) -> None:
         """The blocks of each level one after the other, from the finest level to the coarsest."""
@@ -70,11 +79,14 @@ class UNet(nn.Module):
             Attention(widths[k]) if self.sides[k] <= attention else nn.Identity() for k, _ in places
         )
 
-    def forward(self, pictures: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Estimate."""
+    def forward(self, pictures: Tensor, times: Tensor, labels: Tensor, windows: Tensor | None = None) -> Tensor:
+        """Estimate; of whole pictures where no windows are told."""
         code = self.time(times)
         if self.label is not None:
             code = code + self.label(labels)
+        if self.window is not None and windows is not None:
+            # Nothing is added for the whole picture.
+            code = code + self.window(torch.cat([windows[:, :2].log(), windows[:, 2:]], dim=1) * WINDOW_SCALE)
         code = F.silu(code)
         features = self.first(F.pixel_unshuffle(pictures, self.patch))
         skips = []

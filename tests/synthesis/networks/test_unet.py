@@ -1,0 +1,28 @@
+import pytest
+import torch
+from torch import nn
+
+from diptych.synthesis.networks.unet import UNet
+
+WHOLE, LEFT_HALF = torch.tensor([[1.0, 1.0, 0.0, 0.0]]), torch.tensor([[0.5, 1.0, -0.5, 0.0]])
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = UNet(size=16, classes=2, width=16, multiples=[1, 2], windows=True)
+    for p in network.parameters():
+        nn.init.normal_(p, std=0.1)  # what begins at zero would hide what comes in
+    return network
+
+
+def test_a_network_is_told_which_part_it_sees(network):
+    pictures, times, labels = torch.rand(1, 3, 16, 16), torch.tensor([0.5]), torch.tensor([1])
+    untold = network(pictures, times, labels)
+    torch.testing.assert_close(network(pictures, times, labels, WHOLE), untold)
+    assert (network(pictures, times, labels, LEFT_HALF) - untold).abs().max() > 0.01
+
+
+def test_without_windows_there_is_nothing_more_to_learn(network):
+    plain = UNet(size=16, classes=2, width=16, multiples=[1, 2])
+    assert set(network.state_dict()) - set(plain.state_dict()) == {"window.weight"}
