@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.synthesis import flow, paths, tuning
+from diptych.synthesis.augmentation import half_in_windows
 from diptych.synthesis.choices import Choices
 from diptych.synthesis.samplers import even_times, heun
 
@@ -185,3 +186,18 @@ def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
     torch.testing.assert_close(then, 0.45 * noises[1] + 0.55 * (noises[0] * 0.5).clamp(-1, 1))
     assert after.tolist() == pytest.approx([0.55] * 4)
     assert torch.equal(made, then * 0.5)
+
+
+def test_half_a_batch_shows_the_parts_that_are_told() -> None:
+    torch.manual_seed(0)
+    ramp = torch.linspace(-1 + 1 / 16, 1 - 1 / 16, 16)  # each column's centre, from -1 to 1 across the picture
+    pictures = ramp.expand(200, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    shown, windows = half_in_windows(pictures)
+    assert shown.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(shown[100:], pictures[100:])
+    assert (windows[100:] == torch.tensor([1.0, 1.0, 0.0, 0.0])).all()
+    assert (windows[:100, 0] * windows[:100, 1] >= 0.499).all()
+    assert (windows[:100, :2] < 1).any(dim=1).all()
+    width, across = windows[:100, 0], windows[:100, 2]
+    torch.testing.assert_close(shown[:100].mean(dim=(1, 2, 3)), across, atol=0.02, rtol=0)
+    torch.testing.assert_close(shown[:100, 0, 0, 8] - shown[:100, 0, 0, 7], width / 8, atol=0.02, rtol=0)
