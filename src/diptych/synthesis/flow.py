@@ -13,12 +13,12 @@ from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
 from diptych.errors import UsageError
+from diptych.synthesis import optimizers
 from diptych.synthesis.augmentation import few, half_in_windows
 from diptych.synthesis.choices import USUAL_MINUTES, Choices, worth_compiling
 from diptych.synthesis.editing.carrying import ahead, filled, noise_of, part_of_the_way
 from diptych.synthesis.editing.latents import orthonormal, principal
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
-from diptych.synthesis.optimizers import muon_and_adamw
 from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, noise_like, on_path, velocity_of
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.samplers import even_times, heun
@@ -43,7 +43,7 @@ class _Regression:
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         assert isinstance(self.network, UNet)
-        return {"flow": muon_and_adamw([self.network], self.network.ends(), self.choices.lr)}
+        return {"flow": optimizers.muon_and_adamw([self.network], self.network.ends(), self.choices.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
@@ -133,7 +133,7 @@ class Flow(Tunable):
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)
         usual = 4e-4 if network is LARGE else 2e-3 if size <= 16 else 1e-3
-        return Choices(layout, batch=batch, lr=self.lr or usual, clip=1.0)
+        return Choices(layout, batch=batch, lr=self.lr or usual, clip=1.0, more=optimizers.FACTS)
 
     def _network_for(self, size: int, gpu: bool) -> Mapping[str, Any]:
         """The U-Net's width and depth."""

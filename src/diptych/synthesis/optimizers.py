@@ -10,6 +10,7 @@ from diptych.engine.optim import Muon, Optimizer, adamw
 # pictures shown, a VAE in less than half; 4 and 7 times did alike, 12 and 20 times brought less.
 MUON_RATE = 5.0
 MUON_MOMENTUM = 0.95
+FACTS = {"optimizer": "Muon"}  # told among a run's settings: one begun with another cannot go on with this
 
 
 def muon_and_adamw(

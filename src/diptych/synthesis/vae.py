@@ -14,14 +14,13 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
-from diptych.synthesis import drawing, preparation
+from diptych.synthesis import drawing, optimizers, preparation
 from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
 from diptych.synthesis.mixture import Mixture
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
-from diptych.synthesis.optimizers import muon_and_adamw
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
 
@@ -88,7 +87,8 @@ class _Autoencoder:
         assert isinstance(self.encoder, Encoder)
         assert isinstance(self.decoder, Decoder)
         ends = [layer.weight for layer in (self.encoder.first, self.encoder.latents, self.decoder.picture)]
-        return {"autoencoder": muon_and_adamw([self.encoder, self.decoder], ends, self.choices.lr, decay=1e-2)}
+        halves = [self.encoder, self.decoder]
+        return {"autoencoder": optimizers.muon_and_adamw(halves, ends, self.choices.lr, decay=1e-2)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         # A tenth of the labels is hidden, so that pictures without a label can be encoded too.
@@ -215,7 +215,8 @@ class VAE(Synthesizer):
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
         crop = crop_for(len(prepared.train), prepared.size)
-        return Choices(layout, batch=batch, lr=self.lr or (2e-3 if small else 1e-3), clip=500.0, crop=crop)
+        lr = self.lr or (2e-3 if small else 1e-3)
+        return Choices(layout, batch=batch, lr=lr, clip=500.0, crop=crop, more=optimizers.FACTS)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
