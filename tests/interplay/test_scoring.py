@@ -123,6 +123,36 @@ def test_training_pictures_among_the_real_ones_are_left_out(digits: tuple[diptyc
     assert any("would score best" in finding for finding in all_seen.findings)
 
 
+def test_a_set_with_parts_of_its_own_is_judged_by_its_tests(digits: tuple[diptych.Images, diptych.Images]) -> None:
+    pixels = torch.cat([part[:300].pixels(8) for part in digits]).permute(0, 2, 3, 1).numpy()
+    labels = np.concatenate([part.labels[:300] for part in digits])
+    parts = {"split": np.repeat(["train", "test"], 300)}
+    whole = diptych.Images.from_arrays(pixels, labels, classes=digits[0].classes, groups=parts)
+    model = diptych.VAE(epochs=2).fit(whole)
+    for against in (whole, whole[300:]):
+        report = interplay.score(model, against=against, seen=None if against is whole else whole, number=60)
+        assert report.facts["pictures"]["real"] == 300
+        assert report.facts["memorisation"]["held_out"] is not None
+        assert not any("training pictures" in finding for finding in report.findings)
+
+
+def test_pictures_that_were_learned_from_are_not_also_the_judge_s_lessons(
+    digits: tuple[diptych.Images, diptych.Images],
+) -> None:
+    train = digits[0][:400]
+    report = interplay.score(plain(digits[1][:100]), against=train, seen=train)
+    assert "random filters" in report.facts["extractor"]["name"]
+
+
+def test_the_order_of_made_pictures_changes_no_neighbourhood(digits: tuple[diptych.Images, diptych.Images]) -> None:
+    made, real = digits[0][:600], plain(digits[1])
+    by_class = made[np.argsort(made.labels, kind="stable")]
+    scores = interplay.score(plain(by_class), against=real).scores
+    assert scores["recall"].n == len(real) // 2
+    assert scores["recall"].value > 0.85  # of half of the classes it would be half of that
+    assert scores["coverage"].value > 0.85
+
+
 def test_pictures_of_other_sizes_come_to_one(digits: tuple[diptych.Images, diptych.Images]) -> None:
     large = digits[1][:60].pixels(20).permute(0, 2, 3, 1).numpy()
     wide = diptych.Images.from_arrays(np.pad(large, ((0, 0), (0, 0), (6, 6), (0, 0))))

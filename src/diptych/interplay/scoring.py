@@ -101,8 +101,9 @@ def score(
 
 def _add_distances(report: Report, made: Tensor, real: Tensor, seed: int) -> None:
     """Distances and neighbourhoods, each beside what one half of the real pictures reaches against the other."""
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
-    one, other = real[order].tensor_split(2)
+    drawn = torch.Generator().manual_seed(seed)
+    one, other = real[torch.randperm(len(real), generator=drawn)].tensor_split(2)
+    made = made[torch.randperm(len(made), generator=drawn)]  # a folder lists them class by class
     n = min(len(other), len(made))
     apart, among = kernel_distance(made, real), kernel_distance(other, one)
     endless = frechet_at_infinity(made, real, seed=seed)

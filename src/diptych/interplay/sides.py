@@ -14,7 +14,7 @@ from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.errors import DataError
 from diptych.recognition.preparation import evaluated_part
-from diptych.synthesis.preparation import sample_of, trained_on
+from diptych.synthesis.preparation import sample_of, train_part, trained_on
 
 if TYPE_CHECKING:
     from diptych.synthesis.flow import Flow
@@ -26,6 +26,7 @@ FEWEST = 20  # pictures a side
 LARGEST_SIDE = 128  # px
 MOST = {"cpu": 2_000, "mps": 2_000, "cuda": 10_000}  # pictures a side
 MOST_OF_MANY_CALLS = 500  # made on a processor by a model that runs its network many times a picture
+MOST_LESSONS = 10_000  # labelled pictures that a judge is trained on
 MOST_TRAINING = 50_000  # training pictures that copies are looked for among
 ENOUGH_ASIDE = 1_000  # real pictures from which on half of them can be spared for training a judge
 ENOUGH_HELD = 50  # pictures kept back at training that can stand for real ones
@@ -51,7 +52,7 @@ class Real:
     training
         What the model was trained on; ``None`` if unknown.
     aside
-        Labelled ones that are not scored; ``None`` if there are none.
+        Labelled ones that are not scored, as squares like these; ``None`` if there are none.
     unseen
         Whether ``images`` were not trained on, as far as is known.
     notes
@@ -101,19 +102,20 @@ def real(against: Images, seen: Images | None, model: "GAN | VAE | Flow | None",
     """
     found = _known(against, model) if seen is None else None
     if found is None:
-        sides = Real(evaluated_part(against), seen)
-        if seen is not None:
-            _part(sides, seen)
+        sides = Real(evaluated_part(against), None if seen is None else train_part(seen))
+        if sides.training is not None:
+            _part(sides, sides.training)
     else:
         sides = found
     most = MOST.get(machine.device().type, MOST["cpu"])
-    if sides.training is not None:
+    if sides.training is not None and sides.unseen:
         sides.aside = sides.training
     elif sides.images.classes and len(sides.images) >= ENOUGH_ASIDE:
         share = max(0.5, 1 - most / len(sides.images))
         sides.aside, sides.images = sides.images.split(share, 1 - share, seed=seed)
     if sides.aside is not None:
-        sides.aside = _labelled(sample_of(sides.aside, 10_000, seed))
+        lessons = _labelled(sample_of(sides.aside, MOST_LESSONS, seed).readable(size, GEOMETRY))
+        sides.aside = None if lessons is None else square(lessons, size)
     sides.images = square(sample_of(sides.images, most, seed), size, "real")
     if sides.training is not None:
         if len(sides.training) > MOST_TRAINING:
@@ -140,11 +142,13 @@ def square(images: Images, size: int, what: str = "real") -> Images:
 
 
 def _known(against: Images, model: "GAN | VAE | Flow | None") -> Real | None:
-    """Where the pictures given are those that the model was fitted on: those held back then, and the others."""
+    """Where the pictures given are those that the model was fitted on: those for tests or held back, and the others."""
     parts = None if model is None else trained_on(against, model)
     if parts is None:
         return None
     training, held = parts
+    if (np.asarray(against.groups.get("split", [])) == "test").any():
+        return Real(evaluated_part(against), training)
     if held is not None and len(held) >= ENOUGH_HELD:
         note = (
             f"These are the pictures that the model was given to learn from. It is judged against the {len(held):,} "

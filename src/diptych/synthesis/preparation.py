@@ -77,7 +77,10 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
     UsageError
         The size asked for is none that a network can have.
     """
-    images = _of_train_split(images)
+    learnt_from = train_part(images)
+    if len(learnt_from) < len(images):
+        log.info('Fitting on the %d pictures whose "split" is "train"', len(learnt_from))
+    images = learnt_from
     _enough(images)
     chosen = usual_size(images) if size is None else checked_size(size)
     images = images.readable(chosen, GEOMETRY)
@@ -137,14 +140,11 @@ def sample_of(images: Images, most: int, seed: int) -> Images:
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:most])]
 
 
-def _of_train_split(images: Images) -> Images:
+def train_part(images: Images) -> Images:
+    """The part that a model is to learn from: "train" where the set has one, else all of it."""
     split = images.groups.get("split")
     rows = np.flatnonzero(np.asarray([] if split is None else split).astype(str) == "train")
-    if not len(rows):
-        return images
-    if len(rows) < len(images):
-        log.info('Fitting on the %d pictures whose "split" is "train"', len(rows))
-    return images[rows]
+    return images[rows] if len(rows) else images
 
 
 def _enough(images: Images) -> None:
@@ -198,7 +198,7 @@ def trained_on(images: Images, model: "Model") -> tuple[Images, Images | None] |
     Told by the fingerprint that the model keeps of its training pictures.
     """
     kept = model.fingerprint
-    images = _of_train_split(images)
+    images = train_part(images)
     if kept is None or len(images) < FEWEST_PICTURES:
         return None
     images = images.readable(model.size_, GEOMETRY)
