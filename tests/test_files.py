@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from diptych.files import write_bytes, write_text
+from diptych.files import occupied, write_bytes, write_text
 
 
 def test_folders_are_made_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -27,3 +27,19 @@ def test_a_name_that_is_not_utf8_survives_in_json(tmp_path: Path) -> None:
     path = tmp_path / "names.json"
     write_text(path, json.dumps({"name": "caf\udce9"}, ensure_ascii=False))
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "caf\udce9"}
+
+
+def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken") as told:
+        write_bytes(tmp_path / "taken", b"new")
+    assert told.value.filename == str(tmp_path / "taken")
+
+
+def test_what_is_hidden_occupies_no_folder(tmp_path: Path) -> None:
+    assert not occupied(tmp_path / "none")
+    (tmp_path / ".DS_Store").touch()
+    assert not occupied(tmp_path)
+    (tmp_path / "a").touch()
+    assert occupied(tmp_path)
+    assert occupied(tmp_path / "a")

@@ -20,8 +20,10 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
             if synced:
                 os.fsync(file.fileno())
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # the draft is nobody's business, and a full disk names no file at all
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if synced:
         _sync_folder(path.parent)
@@ -34,6 +36,13 @@ def write_text(path: Path, text: str) -> None:
     string that reads back as the same name, on a page it is visible and harmless.
     """
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def occupied(path: Path) -> bool:
+    """Whether something is there that is not an empty folder; hidden files do not count."""
+    if path.is_dir():
+        return any(not inside.name.startswith(".") for inside in path.iterdir())
+    return path.exists()
 
 
 def _sync_folder(folder: Path) -> None:

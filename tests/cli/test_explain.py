@@ -15,7 +15,7 @@ def test_explain(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Pa
     twin = tmp_path / "red" / "003.png"
     twin.write_bytes(one.read_bytes())
     sheet, folder = tmp_path / "deep" / "heat.png", tmp_path / "sheets"
-    single, several, labelled, none, file_of_many, jpeg, unknown, gan = diptych.several(
+    single, several, labelled, none, file_of_many, jpeg, unknown, gan, itself = diptych.several(
         ["explain", model, one, "-o", sheet, "--json"],
         ["explain", model, one, bad, twin, "-o", folder, "--json"],
         ["explain", model, one, "-o", sheet, "--label", "green"],
@@ -24,6 +24,7 @@ def test_explain(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Pa
         ["explain", model, one, "-o", tmp_path / "heat.jpg"],
         ["explain", model, one, "-o", sheet, "--label", "blue"],
         ["explain", fitted[0] / "gan", one],
+        ["explain", model, twin, "-o", twin],
     )
     assert single.code == 0, single.err
     row = single.json
@@ -38,8 +39,11 @@ def test_explain(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Pa
 
     assert several.code == 4
     first, broken, second = several.lines
-    assert (first["sheet"], second["sheet"]) == (str(folder / "003.png"), str(folder / "003-2.png"))
-    assert {path.name for path in folder.iterdir()} == {"003.png", "003-2.png"}
+    assert (first["sheet"], second["sheet"]) == (
+        str(folder / "003-explained.png"),
+        str(folder / "003-2-explained.png"),
+    )
+    assert {path.name for path in folder.iterdir()} == {"003-explained.png", "003-2-explained.png"}
     assert broken.keys() == {"path", "error"}
 
     assert labelled.code == 0
@@ -51,3 +55,6 @@ def test_explain(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Pa
     assert "PNG" in jpeg.err
     assert "green, red" in unknown.err
     assert gan.code == 3
+    assert itself.code == 2
+    assert "the picture to be explained" in itself.err
+    assert twin.read_bytes() == one.read_bytes()

@@ -47,3 +47,21 @@ def test_csv_has_a_column_for_the_set(tmp_path: Path) -> None:
 def test_a_suffix_that_names_no_format_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="suffix"):
         Rows(as_json=False, file=tmp_path / "told.xyz", csv_file=None)
+
+
+def test_what_was_told_before_a_stop_is_kept(tmp_path: Path) -> None:
+    told = tmp_path / "told.tsv"
+    target = Rows(as_json=False, file=told, csv_file=None)
+    target.add(SOME[:2])
+    assert not told.exists()
+    assert len((tmp_path / "told.tsv.part").read_text().splitlines()) == 2
+    target.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["told.tsv"]
+
+
+def test_a_folder_and_two_formats_are_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        Rows(as_json=False, file=None, csv_file=tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="not both"):
+        Rows(as_json=True, file=None, csv_file=tmp_path / "b.csv")

@@ -75,3 +75,13 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     with pytest.raises(UsageError, match="epochs 10 there, 20 here"):
         checkpoint.claim(tmp_path, {"epochs": 20, "seed": 0})
     assert not checkpoint.finished(tmp_path, {"epochs": 10, "seed": 0})
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / ".DS_Store").touch()
+    checkpoint.claim(tmp_path, {"epochs": 10})
+    mine = tmp_path / "mine"
+    (mine / "checkpoint").mkdir(parents=True)
+    with pytest.raises(UsageError, match="holds something already that is no model"):
+        checkpoint.claim(mine, {"epochs": 10})
+    assert (mine / "checkpoint").exists()

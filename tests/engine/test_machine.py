@@ -1,6 +1,7 @@
 import os
 import time
 
+import pytest
 import torch
 from torch import nn
 
@@ -83,6 +84,23 @@ def test_a_candidate_that_does_not_work_is_passed_over(tmp_path, monkeypatch):
 
     chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
     assert not chosen.bf16
+
+
+def test_where_nothing_works_the_error_is_told_and_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    full = True
+
+    def step(on: machine.Machine) -> None:
+        if full:
+            raise RuntimeError("out of memory")
+
+    def choose() -> float:
+        return machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)[1]
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        choose()
+    full = False
+    assert choose() > 0
 
 
 def test_compilation_is_tried_on_long_runs_only(tmp_path, monkeypatch):

@@ -105,8 +105,8 @@ def _told(error: Exception) -> int:
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's usage errors
         return _usage(error)
-    if isinstance(error, OSError) and error.filename:
-        console.complain(f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError) and error.strerror:
+        console.complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
         return 1
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         console.complain("There is not enough memory. Choose a smaller --batch or --size.")

@@ -79,7 +79,9 @@ class Place:
         UsageError
             It is a file, but not for one picture, or not a .png.
         """
-        one = len(paths) == 1 and Path(paths[0]).is_file()
+        from diptych.cli.paths import is_set
+
+        one = len(paths) == 1 and Path(paths[0]).is_file() and not is_set(paths[0])
         if output is None:
             return cls(Path(f"{Path(paths[0]).stem}-explained.png") if one else None, Path("explained"))
         if output.is_dir() or not output.suffix:
@@ -91,8 +93,16 @@ class Place:
         return cls(output, output.parent)
 
     def next(self, path: str) -> Path:
-        """Where the sheet of this picture goes; no two go to one file."""
+        """Where the sheet of this picture goes; no two go to one file.
+
+        Raises
+        ------
+        UsageError
+            It is the picture itself.
+        """
         if self.file is not None:
+            if self.file.exists() and Path(path).exists() and self.file.samefile(path):
+                raise UsageError(f"{self.file} is the picture to be explained. Name another file with -o.")
             return self.file
         stem = name = Path(path.replace("#", "-")).stem or "picture"
         count = 1
@@ -100,7 +110,7 @@ class Place:
             count += 1
             name = f"{stem}-{count}"
         self.taken.add(name)
-        return self.folder / f"{name}.png"
+        return self.folder / f"{name}-explained.png"
 
 
 def explained(recognizer: "Recognizer", images: "Images", label: str | None, place: Place) -> Iterator[Row]:

@@ -18,7 +18,7 @@ Epochs = Annotated[
 ]
 Batch = Annotated[int | None, typer.Option(min=1, help="Pictures a step.  [default: the network's]")]
 Rate = Annotated[float | None, typer.Option("--lr", min=0.0, help="Peak learning rate.  [default: the network's]")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same model on the same machine.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same model on the same machine.")]
 Validate = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="Pictures to validate on.  [default: some of DATA is held out]"),

@@ -41,7 +41,7 @@ def inspect(
     model: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="A trained recognizer to look for wrong labels and outliers.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the proposed splits and of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the proposed splits and of the training.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -59,6 +59,8 @@ def inspect(
 
     if minutes is not None and model is not None:
         raise UsageError("Give either --minutes, to train recognizers, or --model, to ask one that is trained.")
+    if manifest is not None and manifest.exists():
+        raise UsageError(f"{manifest} is there already, and may have been edited. Name another file with --manifest.")
     found = examine(together([Images.open(one) for one in data], data))
     found = _doubted(found, minutes, model, seed)
     report = found.report()

@@ -54,6 +54,11 @@ def sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Bad"]:
         yield Images.of_files(files)
 
 
+def is_set(path: str) -> bool:
+    """Whether a file of this name holds many pictures."""
+    return path.lower().endswith(_SETS)
+
+
 def _files(path: str) -> list[str]:
     """The single pictures that a path stands for; none where it is a data set, a pattern or a URL."""
     from diptych.data.sources.builtin import BUILT_IN
@@ -65,7 +70,7 @@ def _files(path: str) -> list[str]:
         place = LocalFiles(local)
         names, _ = pictures_in(place, place.walk())
         return [str(local / name) for name in names]
-    if path.lower().endswith(_SETS) or is_url(path):
+    if is_set(path) or is_url(path):
         return []
     return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
 

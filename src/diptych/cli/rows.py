@@ -1,7 +1,6 @@
 """Predictions as rows: a table on a terminal, tab-separated, CSV or JSON lines elsewhere."""
 
 import csv
-import io
 import json
 import shutil
 import sys
@@ -11,7 +10,6 @@ from typing import Any, TextIO
 
 from diptych.cli import console
 from diptych.errors import UsageError
-from diptych.files import write_text
 
 Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
 COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")
@@ -20,25 +18,29 @@ _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", "
 
 
 class Rows:
-    """Where rows go: printed as they come, or to a file that appears whole at the end.
+    """Where rows go: printed as they come, or to a file, which is called FILE.part until it is whole.
 
     Raises
     ------
     UsageError
-        The file's suffix names no format.
+        The file's suffix names no format, or it is a folder.
     """
 
     def __init__(self, *, as_json: bool, file: Path | None, csv_file: Path | None) -> None:
         target = csv_file or file
         if csv_file and file:
             raise UsageError("Give either --csv FILE or -o FILE, not both.")
+        if csv_file and as_json:
+            raise UsageError("Give either --csv FILE or --json, not both; -o FILE.json writes JSON lines to a file.")
         kind = "json" if as_json else "table" if sys.stdout.isatty() and not target else "tabs"
         if target and not as_json:
             kind = "csv" if csv_file else _SUFFIXES.get(target.suffix.lower(), "")
         if not kind:
             raise UsageError(f"{target} does not say its format. Give it the suffix {', '.join(_SUFFIXES)}.")
+        if target and target.is_dir():
+            raise UsageError(f"{target} is a folder. Name a file in it.")
         self._target = target
-        self._stream: TextIO = io.StringIO(newline="") if target else sys.stdout
+        self._stream: TextIO = _opened(_part(target)) if target else sys.stdout
         self._write = _WRITERS[kind](self._stream)
 
     def add(self, rows: list[Row]) -> None:
@@ -49,9 +51,20 @@ class Rows:
 
     def close(self) -> None:
         """Finish the file, if rows go to one."""
-        if self._target and isinstance(self._stream, io.StringIO):
-            write_text(self._target, self._stream.getvalue())
+        if self._target:
+            self._stream.close()
+            _part(self._target).replace(self._target)
             console.log.info("The predictions are in %s", self._target)
+
+
+def _part(target: Path) -> Path:
+    """Where rows are kept until all are there; those of a run that was stopped stay in it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{target.name}.part")
+
+
+def _opened(part: Path) -> TextIO:
+    return part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 Write = Callable[[Row], None]

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from diptych.errors import PictureError
+from diptych.errors import Interrupted, PictureError
 
 Geometry = Literal["squash", "crop"]
 Pixels = NDArray[np.uint8]
@@ -173,7 +173,7 @@ def _explained(path: str) -> Iterator[None]:
     """Put whatever a decoder throws at hostile or broken bytes into words."""
     try:
         yield
-    except PictureError:
+    except (PictureError, Interrupted):
         raise
     except MemoryError:
         raise PictureError("there is not enough memory to decode it", path) from None
@@ -279,6 +279,8 @@ def _orientation(picture: Image.Image) -> int:
         return 1
     try:
         return int(picture.getexif().get(0x0112, 1))
+    except Interrupted:
+        raise
     except Exception:  # broken metadata must not cost the picture
         return 1
 

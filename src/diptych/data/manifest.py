@@ -154,7 +154,14 @@ def _splits(images: "Images", kept: Any, seed: int) -> list[str]:
 def _table(text: str, where: str) -> Iterable[tuple[int, dict[str, Any]]]:
     header = text.split("\n", 1)[0]
     separator = max((",", ";", "\t"), key=header.count)
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        yield from _rows(table, where)
+    except csv.Error as error:  # such as a quotation mark that is never closed, and would swallow the rows after it
+        raise DataError(f"{where}, line {table.line_num}: {error}. Mend the line.") from None
+
+
+def _rows(table: csv.DictReader[str], where: str) -> Iterable[tuple[int, dict[str, Any]]]:
     names = [name.strip().lower() for name in table.fieldnames or ()]
     if "path" not in names:
         raise DataError(f'{where} needs a first line with the columns {", ".join(COLUMNS)}; "path" must be there.')

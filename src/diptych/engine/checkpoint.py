@@ -112,10 +112,12 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises
     ------
     UsageError
-        The folder holds a run, finished or not, with other settings.
+        The folder holds a run, finished or not, with other settings, or something that is no run.
     """
     held = settings_in(folder)
     if held is None:
+        if files.occupied(folder):
+            raise UsageError(f"{folder} holds something already that is no model. Name a new or an empty folder.")
         files.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
         return
     wanted = json.loads(json.dumps(settings))

@@ -9,6 +9,9 @@ from torch import Tensor
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine.group import Group
+from diptych.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1
 
 
 class Order:
@@ -44,6 +47,17 @@ class Order:
         return torch.randperm(self.n, generator=generator).numpy()
 
 
+def _fits_on(device: torch.device, size: int) -> bool:
+    """Whether so many bytes are at most half of what is free on a GPU; elsewhere what memory there is was asked."""
+    return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
+
+
+def checked_seed(seed: int) -> None:
+    """Refuse a seed that no order of pictures can be drawn by."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"The seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
+
+
 class Feed:
     """Batches for one process, from any point of the run on.
 
@@ -65,7 +79,7 @@ class Feed:
         self.group = group
         device = group.device
         self.labels = label_tensor(images).to(device)
-        self.resident = images.fits_in_memory(size)
+        self.resident = images.fits_in_memory(size) and _fits_on(device, len(images) * 3 * size * size)
         self.pixels = images.pixels(size, geometry).to(device) if self.resident else None
 
     def batches(self, seen_pictures: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

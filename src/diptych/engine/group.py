@@ -26,6 +26,8 @@ class Group:
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
         self.device = device
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # seeds, pinned memory and barriers are of the current one
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
             # Else its threads are torn down with the interpreter, in whatever order that goes.

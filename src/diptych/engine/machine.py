@@ -179,6 +179,11 @@ def choose(
     -------
     tuple
         The machine, and its rate in pictures a second.
+
+    Raises
+    ------
+    RuntimeError
+        The step fails on every machine; this is the first one's error.
     """
     rates = _Remembered(key, where)
     best = rates.best(candidates(where), step, batch)
@@ -208,11 +213,14 @@ class _Remembered:
         name = hashlib.sha256(facts.encode()).hexdigest()[:24]
         self._path = cache_folder() / "rates" / f"{name}.json"
         self._rates: dict[str, float] = {}
+        self._errors: list[RuntimeError] = []  # of machines that do not work
         try:
             if time.time() - self._path.stat().st_mtime < REMEMBERED_SECONDS:
                 self._rates = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             log.debug("no rates are known yet for this network on this machine")
+        if not any(self._rates.values()):
+            self._rates = {}
 
     def of(self, machine: Machine) -> float:
         return self._rates[str(machine)]
@@ -225,7 +233,7 @@ class _Remembered:
         return self._rates
 
     def best(self, machines: Iterable[Machine], step: Step, batch: int) -> Machine:
-        """The fastest of some; each is measured and remembered, unless it is known."""
+        """The fastest of some; each is measured and remembered, unless it is known; the first error if none works."""
         best, *rivals = machines
         if str(best) not in self._rates:
             self._note(best, self._alone(best, step, batch))
@@ -233,6 +241,9 @@ class _Remembered:
             if str(rival) not in self._rates:
                 self._measure(rival, best, step, batch)
             best = max(best, rival, key=self.of)  # the first of equals
+        if not self.of(best):
+            self._path.unlink(missing_ok=True)  # such as a GPU that another program filled: it may be free next time
+            raise self._errors[0]
         return best
 
     def _measure(self, rival: Machine, best: Machine, step: Step, batch: int) -> None:
@@ -243,7 +254,7 @@ class _Remembered:
         try:
             pairs = _pairs(best, rival, step)
         except RuntimeError as error:
-            self._note(rival, _none(rival, error))
+            self._note(rival, self._none(rival, error))
             return
         self._note(best, max(self.of(best), batch / median(one for one, _ in pairs)))
         self._note(rival, self.of(best) * median(one / other for one, other in pairs))
@@ -255,7 +266,13 @@ class _Remembered:
                 _timed(machine, step)
                 return batch / median(_timed(machine, step) for _ in range(LEAST_STEPS))
         except RuntimeError as error:
-            return _none(machine, error)
+            return self._none(machine, error)
+
+    def _none(self, machine: Machine, error: RuntimeError) -> float:
+        """The rate of a machine that does not work: its compiler is not installed, or a kernel is not there."""
+        log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
+        self._errors.append(error)
+        return 0.0
 
     def _note(self, machine: Machine, rate: float) -> None:
         self._rates[str(machine)] = rate
@@ -294,12 +311,6 @@ def _timed(machine: Machine, step: Step) -> float:
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         return time.perf_counter() - start
-
-
-def _none(machine: Machine, error: RuntimeError) -> float:
-    """The rate of a machine that does not work: its compiler is not installed, or a kernel is not there."""
-    log.info("%s does not work here: %s", machine, str(error).splitlines()[0])
-    return 0.0
 
 
 def cache_folder() -> Path:

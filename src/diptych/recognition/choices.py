@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from diptych.data.images import Images
 from diptych.data.transforms import Augment, to_float
 from diptych.engine import machine
+from diptych.engine.feed import checked_seed
 from diptych.errors import UsageError
 from diptych.recognition import networks, preparation
 from diptych.recognition.budget import learning_pace
@@ -70,6 +71,7 @@ def check(parameters: Mapping[str, Any]) -> None:
         value = parameters[name]
         if value is not None and not value > 0:
             raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
+    checked_seed(parameters["seed"])
     size = parameters["size"]
     if size is not None and size < networks.SMALLEST:
         raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")

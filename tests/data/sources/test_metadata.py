@@ -89,6 +89,7 @@ def test_files_in_folders(flat, scene):
         ("metadata.csv", "name,label\n0.png,a\n", 'needs a "file_name"'),
         ("metadata.csv", "", 'needs a "file_name"'),
         ("metadata.csv", "file_name,label\nnone.png,a\n", "None of the files"),
+        ("metadata.csv", 'file_name,label\n0.png,"a\n1.png,b\n', "Mend the line"),
         ("metadata.jsonl", '{"file_name": "0.png"}\n{oops\n', "line 2: not a JSON object"),
     ],
 )
@@ -108,3 +109,8 @@ def test_metadata_in_train_and_test_folders(tmp_path, scene):
     assert images.classes == ("a", "b")
     assert images.labels.tolist() == [1, 0]
     assert np.array_equal(images.picture(0), np.asarray(scene(1)))
+
+
+def test_a_line_separator_in_a_caption_ends_no_line(flat):
+    (flat / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "one\u2028two"}\n', "utf-8")
+    assert Images.open(flat).groups["text"].tolist() == ["one\u2028two"]

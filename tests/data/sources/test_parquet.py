@@ -94,6 +94,19 @@ def test_rows_without_a_picture_or_with_a_path_only(scene, tmp_path):
     assert len(images.fingerprint()) == 64
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_path_that_leads_out_is_not_followed(scene, tmp_path, absolute):
+    scene(0).save(tmp_path / "private.png")
+    (tmp_path / "set").mkdir()
+    path = str(tmp_path / "private.png") if absolute else "../private.png"
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    held = [{"bytes": None, "path": path}]
+    pq.write_table(pa.table({"image": pa.array(held, kind)}), tmp_path / "set" / "a.parquet")
+    kept = Images.open(tmp_path / "set" / "a.parquet").readable(8)
+    assert len(kept) == 0
+    assert "outside the folder" in kept.skipped[0].reason
+
+
 def test_files_that_cannot_be_used(tmp_path):
     pq.write_table(pa.table({"x": [1], "label": [0]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"no column of pictures\. It holds x, label"):

@@ -1,4 +1,5 @@
 import shutil
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -71,3 +72,19 @@ def test_a_zip_with_one_folder_around_all(class_folders, tmp_path):
     (tmp_path / "outer" / "__MACOSX" / "pets" / "._cat").write_bytes(b"\0")
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "outer")
     assert Images.open(packed).counts() == {"cat": 6, "dog": 6}
+
+
+def test_a_zip_that_is_damaged_or_cut(class_folders, tmp_path):
+    packed = Path(shutil.make_archive(str(tmp_path / "pets"), "zip", class_folders))
+    whole = packed.read_bytes()
+    n = len(Images.open(packed))
+    with zipfile.ZipFile(packed) as archive:
+        first = next(info for info in archive.infolist() if info.filename.endswith(".png"))
+    at = first.header_offset + 30 + len(first.filename) + first.compress_size // 2
+    packed.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 8]) + whole[at + 8 :])
+    kept = Images.open(packed).readable(8)
+    assert len(kept) == n - 1
+    assert first.filename in str(kept.skipped[0])
+    packed.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="damaged"):
+        Images.open(packed)

@@ -5,6 +5,8 @@ import os
 import posixpath
 import re
 import stat
+import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +16,9 @@ from typing import Any
 from diptych.data.decode import BYTE_LIMIT
 from diptych.data.sources.base import reason, shown
 from diptych.errors import DataError, PictureError
+
+# A zip's member or index; RuntimeError where it is encrypted, NotImplementedError where it is packed in a rare way.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Files(ABC):
             return self.read_range(name, 0, size)
         except OSError as error:
             raise PictureError(reason(error), self.path(name)) from None
+        except DAMAGE as error:
+            raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
 
     @abstractmethod
     def walk(self) -> Found:
@@ -216,7 +223,15 @@ def filesystem_of(url: str) -> tuple[Any, str]:
         raise DataError(f"{url} cannot be opened: {error}") from None
     except OSError as error:
         raise DataError(f"{url} cannot be opened: {reason(error)}.") from None
+    except DAMAGE as error:
+        raise DataError(f"{url} is damaged: {error}.") from None
     return filesystem, str(path)
+
+
+def inside(name: str) -> bool:
+    """Whether a name in a table stays in the table's folder."""
+    name = posixpath.normpath(name.replace("\\", "/"))
+    return not (name == ".." or name.startswith(("/", "../")) or re.match(r"[a-zA-Z]:", name))
 
 
 def is_url(path: str) -> bool:

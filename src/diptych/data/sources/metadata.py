@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, from_name_lists, from_names
 from diptych.data.sources.base import ORIGINS, Rows, Source, log, several
-from diptych.data.sources.files import Files
+from diptych.data.sources.files import Files, inside
 from diptych.data.sources.folder import SPLITS, FileSource
 from diptych.errors import DataError, PictureError
 
@@ -42,12 +42,12 @@ def open_metadata(files: Files, tables: Sequence[str]) -> Source:
         split = {"split": SPLITS[part.lower()]} if part.lower() in SPLITS else {}
         for record in _read(files, table):
             name = posixpath.normpath(str(record["file_name"]).replace("\\", "/"))
-            inside = not name.startswith(("/", "../"))
+            within = inside(name)
             name = posixpath.join(part, name)
-            if inside and files.exists(name):
+            if within and files.exists(name):
                 present.append({**split, **record, "file_name": name})
             else:
-                why = "not there" if inside else "outside the folder"
+                why = "not there" if within else "outside the folder"
                 missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))
     where = several([files.path(table) for table in tables])
     if missing:
@@ -60,7 +60,7 @@ def open_metadata(files: Files, tables: Sequence[str]) -> Source:
 def _read(files: Files, table: str) -> list[dict[str, Any]]:
     where = files.path(table)
     text = files.read(table).decode("utf-8-sig", "surrogateescape")
-    records = _records(text, where) if table.endswith(".jsonl") else _table(text)
+    records = _records(text, where) if table.endswith(".jsonl") else _table(text, where)
     if not records or any("file_name" not in record for record in records):
         raise DataError(f'{where} needs a "file_name" for every picture.')
     return records
@@ -110,16 +110,19 @@ def _source(files: Files, records: Sequence[Mapping[str, Any]], missing: tuple[P
     return FileSource(files, names, rows)
 
 
-def _table(text: str) -> list[dict[str, Any]]:
+def _table(text: str, where: str) -> list[dict[str, Any]]:
     header = text.split("\n", 1)[0]
     separator = max((",", ";", "\t"), key=header.count)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey="")
-    return [{(name or "").strip(): value for name, value in row.items()} for row in rows]
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey="", strict=True)
+    try:
+        return [{(name or "").strip(): value for name, value in row.items()} for row in rows]
+    except csv.Error as error:  # such as a quotation mark that is never closed, and would swallow the rows after it
+        raise DataError(f"{where}, line {rows.line_num}: {error}. Mend the line.") from None
 
 
 def _records(text: str, where: str) -> list[dict[str, Any]]:
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

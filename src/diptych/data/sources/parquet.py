@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, from_name_lists, from_names
 from diptych.data.machine import free_bytes
-from diptych.data.sources.base import Rows, Source
-from diptych.data.sources.files import Files
+from diptych.data.sources.base import Rows, Source, shown
+from diptych.data.sources.files import Files, inside
 from diptych.data.sources.folder import SPLITS
 from diptych.data.sources.metadata import group, origins_among
 from diptych.errors import DataError, PictureError
@@ -44,6 +44,8 @@ class ParquetSource(Source):
         if data is not None:
             return memoryview(data)
         name = None if paths is None else paths[at].as_py()
+        if name and not inside(name):
+            raise PictureError(f"it names {shown(name)}, outside the folder", self.rows.paths[row])
         if name and self._files.exists(name):
             return self._files.read(name)
         raise PictureError("the row holds no picture", self.rows.paths[row])

@@ -7,6 +7,7 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ class _Shard:
                     shutil.copyfileobj(plain, copy)
                     copy.flush()
                     self._unpacked = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise DataError(f"{files.path(name)} cannot be unpacked: {error}") from None
 
     def read(self, start: int, count: int) -> bytes:
