@@ -113,6 +113,8 @@ def test_guidance_goes_from_no_label_to_the_label_and_beyond() -> None:
         torch.testing.assert_close(paths.guided(velocity, labels, strength)(x, t), expected)
     unasked = torch.full((3,), -1)
     torch.testing.assert_close(paths.guided(velocity, unasked, 2.5)(x, t), without)
+    each = paths.guided(velocity, labels, 2.5)(x, torch.tensor([0.1, 0.5, 0.9]))  # a time for each picture
+    torch.testing.assert_close(each[1], paths.guided(velocity, labels, 2.5)(x, t)[1])
 
 
 class Asked(nn.Module):
@@ -152,21 +154,35 @@ def test_the_second_point_by_hand() -> None:
             assert tuning.later_times(torch.tensor([t]), a).item() == pytest.approx(1 - share, abs=1e-6)
 
 
+def test_a_point_is_led_on_by_heun_and_straight_to_the_end() -> None:
+    x, times, later = torch.randn(3, 3, 2, 2), torch.tensor([0.0, 0.3, 0.6]), torch.tensor([0.5, 0.96, 1.0])
+    told = tuning.led(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
+    for n, (t, s) in enumerate(zip(times.tolist(), later.tolist(), strict=True)):
+        straight = x[n] * (1 - (s - t) * (1 + t))
+        bent = x[n] - (s - t) / 2 * (x[n] * (1 + t) + straight * (1 + s))
+        torch.testing.assert_close(told[n], bent if n == 0 else straight)
+
+
 def test_the_consistency_loss_by_a_loop() -> None:
     noise, pictures, times = torch.randn(2, 3, 2, 2), torch.randn(2, 3, 2, 2), torch.tensor([0.2, 0.7])
 
     def ending(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         return x * t[:, None, None, None] ** 2
 
+    def leading(x: Tensor, t: Tensor) -> Tensor:
+        return torch.full_like(x, 0.5)
+
     total, later = 0.0, tuning.later_times(times, 4.0).tolist()
     for n, (t, s) in enumerate(zip(times.tolist(), later, strict=True)):
-        pairs = zip(noise[n].flatten().tolist(), pictures[n].flatten().tolist(), strict=True)
-        squares = [(((1 - t) * z + t * x) * t**2 - ((1 - s) * z + s * x) * s**2) ** 2 for z, x in pairs]
+        points = ((1 - t) * noise[n] + t * pictures[n]).flatten().tolist()
+        squares = [(x * t**2 - (x + 0.5 * (s - t)) * s**2) ** 2 for x in points]
         total += math.sqrt(sum(squares) / 12) / (s - t)
     labels = torch.zeros(2, dtype=torch.int64)
-    assert tuning.consistency_loss(ending, noise, pictures, times, labels, 4.0).item() == pytest.approx(total / 2)
-    known = tuning.ending_of(Told(pictures))  # where there is one picture only, its ways end in it
-    assert tuning.consistency_loss(known, noise, pictures, times, labels, 4.0).item() < 1e-3
+    loss = tuning.consistency_loss(ending, leading, noise, pictures, times, labels, 4.0)
+    assert loss.item() == pytest.approx(total / 2)
+    known = Told(pictures)  # where there is one picture only, its ways end in it
+    field = paths.guided(paths.velocity_of(known), labels, 1.0)
+    assert tuning.consistency_loss(tuning.ending_of(known), field, noise, pictures, times, labels, 4.0).item() < 1e-3
 
 
 def test_a_second_call_begins_at_the_first_one_s_picture() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from diptych.synthesis.mixture import Mixture
+from diptych.synthesis.mixture import Mixture, some_of_each
 
 GROUP = 16
 CLUSTER = 13 * GROUP
@@ -77,3 +77,11 @@ def test_what_is_kept_is_no_pictures_latents():
     kept = torch.cat([means, means + spans, means - spans], dim=1).flatten(0, 1)
     between = torch.cdist(points, points).fill_diagonal_(torch.inf).amin(1).median()
     assert torch.cdist(kept, points).min() > 0.1 * between  # unmixed it were 0
+
+
+def test_rare_classes_are_among_those_it_is_fitted_to():
+    labels = np.where(np.arange(5000) < 3, 1, 0)
+    rows = some_of_each(labels, most=100, least=8, seed=0)
+    assert (labels[rows] == 1).sum() == 3
+    assert 100 <= len(rows) <= 103
+    assert (np.diff(rows) > 0).all()

@@ -34,6 +34,29 @@ def test_some_are_held_out_of_many():
     assert not set(prepared.train.paths) & set(prepared.held.paths)
 
 
+def test_several_labels_a_picture_are_none_to_a_synthesizer():
+    several = _images(200, labels=np.eye(2, dtype=bool)[np.arange(200) % 2], classes=("a", "b"))
+    prepared = preparation.prepare(several, several[:20], None, 0)
+    assert prepared.classes == ()
+    assert prepared.train.labels.tolist() == [-1] * 200
+    assert prepared.held.labels.tolist() == [-1] * 20
+
+
+def test_a_class_s_only_picture_is_never_held_out():
+    labels = np.zeros(120, int)
+    for lone in range(0, 120, 5):  # about one in twenty is held out
+        labels[lone] = 1
+        prepared = preparation.prepare(_images(120, labels=labels, classes=("a", "b")), None, None, 0)
+        assert 1 in prepared.train.labels
+        labels[lone] = 0
+
+
+def test_no_picture_to_validate_on_can_be_read(tmp_path):
+    (tmp_path / "torn.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="for validation"):
+        preparation.prepare(_images(), Images.of_files([str(tmp_path / "torn.png")]), None, 0)
+
+
 def test_only_the_train_split_is_learnt_from():
     split = np.array(["train"] * 30 + ["test"] * 10)
     assert len(preparation.prepare(_images(groups={"split": split}), None, None, 0).train) == 30

@@ -129,6 +129,15 @@ def test_more_are_added_and_fewer_change_nothing(model, tmp_path):
     assert json.loads((out / "sample.json").read_text())["number"] == 9
 
 
+def test_a_stopped_request_for_many_does_not_bind_one_for_fewer(model, tmp_path):
+    out = tmp_path / "out"
+    model.sample(3, into=out)
+    record = out / "sample.json"
+    record.write_text(record.read_text().replace('"number": 3', '"number": 1000000'))
+    assert len(model.sample(5, into=out)) == 5
+    assert len(list(out.rglob("0*.png"))) == 5
+
+
 @pytest.mark.parametrize("name", ["made.parquet", "made.npz"])
 def test_one_file_takes_them_too(model, tmp_path, name):
     made = model.sample(5, into=tmp_path / name)

@@ -115,3 +115,8 @@ def test_classes_are_matched_by_name(flow, tmp_path):
     assert fast.classes_ == CLASSES
     made = _array(fast.sample(6, label="blue")).float().mean(dim=(2, 3))
     assert (made.argmax(1) == 2).all()
+
+
+def test_one_step_still_encodes_the_picture(flow):
+    latents = flow.with_steps(1).encode(_images(3))
+    assert not torch.allclose(latents[0], latents[1])

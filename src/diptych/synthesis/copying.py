@@ -5,12 +5,14 @@ What counts as a copy, and how near a picture comes by chance, is told by :mod:`
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.metrics.intervals import difference
 from diptych.metrics.memorisation import FEWEST, LARGEST_SIDE, Known, bounds, copies, nearest
 
+AT_ONCE = 512  # pictures made small
 SURE = 2.576  # standard deviations: 99 % intervals, since a run is looked at many times
 
 
@@ -45,4 +47,6 @@ class Copies:
 def _small(pictures: Tensor) -> Tensor:
     if pictures.shape[-1] <= LARGEST_SIDE:
         return pictures
-    return F.adaptive_avg_pool2d(pictures.float(), LARGEST_SIDE).round().to(pictures.dtype)
+    # Some at a time: as floats the whole set would take four times its bytes.
+    parts = (F.adaptive_avg_pool2d(some.float(), LARGEST_SIDE) for some in torch.split(pictures, AT_ONCE))
+    return torch.cat([part.round().to(pictures.dtype) for part in parts])

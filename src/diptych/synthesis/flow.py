@@ -163,24 +163,31 @@ class Flow(Tunable):
             return _Regression(modules, choices)
         for module in modules.values():
             module.load_state_dict(self.modules_["network"].state_dict())
-        return Tuning(modules, choices.lr, choices.more["halvings"])
+        return Tuning(modules, choices)
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if not self._in_few_calls:
-            return self._carried(modules, noise, labels, self.guidance)
+            return self._carried(modules, noise, labels, self.guidance, self._ode_steps)
         noises = noise.reshape(len(noise), self.steps, 3, self.size_, self.size_).unbind(1)
         return in_calls(ending_of(modules["tuned"]), noises, labels)
 
     # Not guided, either way: the guided equation run backwards does not end in the noise that it came from.
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
-        return self._carried(modules, latents, labels, 1.0)
+        return self._carried(modules, latents, labels, 1.0, self._steps_back)
 
-    def _carried(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float) -> Tensor:
+    def _carried(
+        self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float, steps: int
+    ) -> Tensor:
         field = guided(velocity_of(modules["network"]), labels, guidance)
-        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(self._ode_steps))
+        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        return self._back(pixels, labels, even_times(self._ode_steps, reverse=True)).flatten(1)
+        return self._back(pixels, labels, even_times(self._steps_back, reverse=True)).flatten(1)
+
+    @property
+    def _steps_back(self) -> int:
+        """Of a picture to its noise; the first only noises the picture, so that one alone would lose it."""
+        return max(2, self._ode_steps)
 
     def _back(self, pixels: Tensor, labels: Tensor, times: Tensor) -> Tensor:
         """Pictures carried back from time 1 to where the times end."""
@@ -226,9 +233,9 @@ class Flow(Tunable):
         even = (torch.arange(len(pictures), device=pictures.device) + 0.5) / len(pictures)
         times = learning_times(torch.special.ndtri(even), self.size_)
         if "tuned" in modules:
-            ending = ending_of(modules["tuned"])
+            ending, field = ending_of(modules["tuned"]), guided(velocity_of(modules["network"]), labels, self.guidance)
             return {
-                "held_out_loss": float(consistency_loss(ending, noise, pictures, times, labels, MOST_HALVINGS)),
+                "held_out_loss": float(consistency_loss(ending, field, noise, pictures, times, labels, MOST_HALVINGS)),
             }
         return {
             "held_out_loss": float(flow_matching_loss(velocity_of(modules["network"]), noise, pictures, times, labels))

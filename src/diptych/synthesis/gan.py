@@ -20,7 +20,7 @@ from diptych.synthesis.augmentation import diff_augment, parts_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing import latents as ways
 from diptych.synthesis.networks.convvae import Encoder, patch_for
-from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.networks.dcgan import COMPARED, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
@@ -145,9 +145,9 @@ class _Game:
         """Logits (2·B,) of real pictures and as many made ones, (2·B, 3, S, S).
 
         In one call where that may be: small batches leave a processor's threads waiting for each other. Batch norm,
-        though, would let the critic know either kind by the other.
+        though, would let the critic know either kind by the other, and so would pictures of both compared in one group.
         """
-        if self.mixes:
+        if self.mixes or len(labels) % COMPARED:
             return torch.cat([self.critic(kind, labels) for kind in shown.chunk(2)])
         verdicts: Tensor = self.critic(shown, labels.repeat(2))
         return verdicts

@@ -77,6 +77,13 @@ class Mixture(nn.Module):
                     kept[row, k] = torch.from_numpy(value).float()
 
 
+def some_of_each(labels: Rows, most: int, least: int, seed: int) -> Rows:
+    """Rows drawn to fit to: ``most`` of all, and ``least`` of each class or as many as it has; in rising order."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    first = [order[labels[order] == label][:least] for label in np.unique(labels)]
+    return np.unique(np.concatenate([order[:most], *first]))
+
+
 def _alike(points: Points, rows: Rows, size: int) -> list[Rows]:
     """The rows in groups of ``size`` like ones: halved across their first principal component, again and again."""
     groups = len(rows) // size

@@ -65,15 +65,16 @@ def learning_times(normal: Tensor, size: int) -> Tensor:
 def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
     """The field v(x, t, none) + g·(v(x, t, label) − v(x, t, none)) (classifier-free guidance, Ho & Salimans 2022).
 
-    At g = 1, or where no label is given, it is the model's own field at half the cost.
+    At g = 1, or where no label is given, it is the model's own field at half the cost. t is one for all or (B,).
     """
     plain = guidance == 1 or bool((labels < 0).all())
 
     def field(x: Tensor, t: Tensor) -> Tensor:
+        times = t.to(x.device).expand(len(x))
         if plain:
-            return velocity(x, t.to(x.device).expand(len(x)), labels)
+            return velocity(x, times, labels)
         both = torch.cat([labels, torch.full_like(labels, -1)])
-        with_label, without = velocity(x.repeat(2, 1, 1, 1), t.to(x.device).expand(2 * len(x)), both).chunk(2)
+        with_label, without = velocity(x.repeat(2, 1, 1, 1), times.repeat(2), both).chunk(2)
         return without + guidance * (with_label - without)
 
     return field

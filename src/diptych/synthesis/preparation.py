@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
+from diptych.data.joining import relabelled
 from diptych.data.transforms import to_float
 from diptych.errors import DataError, UsageError
 
@@ -23,6 +24,7 @@ log = logging.getLogger("diptych")
 FEWEST_PICTURES = 10
 SMALLEST_SIZE, LARGEST_SIZE = 8, 128
 USUAL_SIZE = 64
+MEASURED = 2_000  # pictures, for the usual size
 HELD_SHARE, MOST_HELD = 0.05, 256
 FEWEST_TO_HOLD_OUT_FROM = 100
 GEOMETRY: Geometry = "crop"  # proportions matter in a made picture
@@ -86,11 +88,12 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
     images = images.readable(chosen, GEOMETRY)
     _enough(images)
     classes = _conditions(images)
-    if classes:
-        images = images.relabel(classes)
+    images = _labelled_for(classes, images)
     if validate is not None:
         validate = validate.readable(chosen, GEOMETRY)
-        return Prepared(images, validate.relabel(classes) if classes else validate, chosen, classes)
+        if not len(validate):
+            raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
+        return Prepared(images, _labelled_for(classes, validate), chosen, classes)
     train, held = _held_out(images, seed)
     return Prepared(train, held, chosen, classes)
 
@@ -110,7 +113,8 @@ def checked_size(size: int) -> int:
 
 def usual_size(images: Images) -> int:
     """The pictures' own size where it is small, else 64; always one that a network can have."""
-    sides = images.dimensions().min(axis=1)
+    # Some are enough to know the middle; a header may cost a whole file, fetched from afar.
+    sides = sample_of(images, MEASURED, 0).dimensions().min(axis=1)
     sides = sides[sides > 0]
     own = int(np.median(sides)) if len(sides) else USUAL_SIZE
     size = min(max(own // 4 * 4, SMALLEST_SIZE), USUAL_SIZE)
@@ -170,12 +174,21 @@ def _conditions(images: Images) -> tuple[str, ...]:
     return present if len(present) >= 2 else ()
 
 
+def _labelled_for(classes: tuple[str, ...], images: Images) -> Images:
+    """The pictures with labels numbered as the classes; with none where several a picture say nothing to a model."""
+    if classes:
+        return images.relabel(classes)
+    return relabelled(images, np.full(len(images), -1), ()) if images.multi_label else images
+
+
 def _held_out(images: Images, seed: int) -> tuple[Images, Images | None]:
     if len(images) < FEWEST_TO_HOLD_OUT_FROM:
         return images, None
     order = np.random.default_rng(seed).permutation(len(images))
-    held = min(MOST_HELD, max(1, round(HELD_SHARE * len(images))))
-    return images[np.sort(order[held:])], images[np.sort(order[:held])]
+    held = np.zeros(len(images), bool)
+    held[order[: min(MOST_HELD, max(1, round(HELD_SHARE * len(images))))]] = True
+    held &= np.isin(images.labels, images.labels[~held])  # a class's last picture is learnt from
+    return images[~held], images[held]
 
 
 def folder_of(into: str | Path | None) -> Path | None:
@@ -202,8 +215,6 @@ def trained_on(images: Images, model: "Model") -> tuple[Images, Images | None] |
     if kept is None or len(images) < FEWEST_PICTURES:
         return None
     images = images.readable(model.size_, GEOMETRY)
-    classes = _conditions(images)
-    if classes:
-        images = images.relabel(classes)
+    images = _labelled_for(_conditions(images), images)
     ways: list[tuple[Images, Images | None]] = [(images, None), _held_out(images, model.seed)]
     return next((parts for parts in ways if parts[0].fingerprint() == kept), None)

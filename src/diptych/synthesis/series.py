@@ -30,7 +30,7 @@ from diptych import artefact
 from diptych.data.images import Images
 from diptych.data.machine import workers
 from diptych.errors import UsageError
-from diptych.files import write_bytes, write_text
+from diptych.files import occupied, write_bytes, write_text
 from diptych.progress import Bar
 from diptych.report import figures
 from diptych.synthesis.model import Label, Model
@@ -148,19 +148,25 @@ def _make(series: Series, rows: list[int], paths: list[Path], pool: ThreadPoolEx
 
 
 def _claimed(series: Series) -> Series:
-    """Mark the folder as this request's; a smaller number than it holds already becomes that one."""
+    """Mark the folder as this request's; a smaller number than it holds pictures already becomes that one."""
     record, facts = series.folder / RECORD, series.facts()
     if record.exists():
         held = json.loads(record.read_text(encoding="utf-8"))
         _refuse_another(series.folder, held, json.loads(json.dumps(facts)))
-        series = Series(series.model, max(series.number, held["number"]), series.label, series.seed, series.folder)
-    elif series.folder.exists() and (not series.folder.is_dir() or _visible(series.folder)):
+        number = max(series.number, _begun(series.folder))
+        series = Series(series.model, number, series.label, series.seed, series.folder)
+    elif occupied(series.folder):
         raise UsageError(f"{series.folder} holds something already; give a new or an empty folder.")
     for draft in series.folder.rglob(_DRAFT):  # of a run that was killed
         draft.unlink()
     write_text(record, json.dumps({**facts, "number": series.number}, indent=1, ensure_ascii=False) + "\n")
     write_text(series.folder / TABLE, _table(series))
     return series
+
+
+def _begun(folder: Path) -> int:
+    """How many pictures the folder holds, gaps that a kill has left counted."""
+    return max((int(path.stem) + 1 for path in folder.rglob("[0-9]*.png") if path.stem.isdigit()), default=0)
 
 
 def _refuse_another(folder: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -170,10 +176,6 @@ def _refuse_another(folder: Path, held: dict[str, Any], wanted: dict[str, Any]) 
     plain = [f"{name} {held.get(name)} there, {wanted[name]} here" for name in differing if name in ("label", "seed")]
     told = ", ".join(plain or ["made by another model"])
     raise UsageError(f"{folder} holds pictures of another request ({told}). Choose another folder, or delete that one.")
-
-
-def _visible(folder: Path) -> bool:
-    return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _table(series: Series) -> str:

@@ -75,6 +75,8 @@ class Frames:
         self._folder = None if folder is None else folder / "samples"
         self.grids: dict[int, bytes] = {}
         for path in sorted(self._folder.glob("[0-9]*.png")) if self._folder else []:
+            if not path.stem.isdigit():
+                continue
             if int(path.stem) > seen_pictures:
                 path.unlink()
             else:

@@ -14,6 +14,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
+from diptych.engine.feed import checked_seed
 from diptych.engine.loop import Run
 from diptych.errors import UsageError
 from diptych.progress import Bar
@@ -94,7 +95,7 @@ class Synthesizer(Editor):
             often as the class was among the training pictures.
         into
             A folder that they are written to as they are made, in bounded memory for any number of them; or an
-            .npz or .parquet file. The same call continues one that was killed, and a larger ``n`` adds to it.
+            .npz or .parquet file. The same call continues one that was killed; in a folder, a larger ``n`` adds to it.
             None: they are kept in memory.
 
         Returns
@@ -209,8 +210,9 @@ class Synthesizer(Editor):
             raise UsageError("Set either minutes or epochs, not both.")
         for name in ("minutes", "epochs", "batch", "lr"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise UsageError(f"{name} must be above 0, not {value}.")
+        checked_seed(self.seed)
         if self.size is not None:
             preparation.checked_size(self.size)
 

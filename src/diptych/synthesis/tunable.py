@@ -24,6 +24,7 @@ log = logging.getLogger("diptych")
 class Tunable(Synthesizer):
     """A synthesizer whose ``network`` is called step by step, until a ``tuned`` one beside it needs few calls."""
 
+    guidance: float
     steps: int
     _tuning: Length | None = None  # while it is being tuned
 
@@ -98,8 +99,8 @@ class Tunable(Synthesizer):
     def _choices_of_tuning(self) -> Choices:
         layout = {**self.layout_, "tuned": True, "steps": self.steps}
         rate = TUNING_RATE * self.settings_["learning_rate"]
-        gpu = machine.device().type == "cuda"
-        more = {"halvings": MOST_HALVINGS_ON_GPU if gpu else MOST_HALVINGS}
+        halvings = MOST_HALVINGS_ON_GPU if machine.device().type == "cuda" else MOST_HALVINGS
+        more = {"halvings": halvings, "guidance": self.guidance if self.classes_ else 1.0}
         return Choices(layout, batch=self.settings_["batch"], lr=rate, clip=1.0, more=more)
 
     def _identity_of_tuning(self, asked: Length, prepared: Prepared) -> dict[str, Any]:

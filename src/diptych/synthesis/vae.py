@@ -19,7 +19,7 @@ from diptych.synthesis.augmentation import crop_for
 from diptych.synthesis.choices import Choices, worth_compiling
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
-from diptych.synthesis.mixture import Mixture
+from diptych.synthesis.mixture import Mixture, some_of_each
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
 from diptych.synthesis.preparation import GEOMETRY, Prepared
 from diptych.synthesis.synthesizer import Synthesizer
@@ -274,8 +274,9 @@ class VAE(Synthesizer):
         return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)
 
     def _complete(self, prepared: Prepared) -> None:
-        known = preparation.sample_of(prepared.train, ENCODED_PICTURES, self.seed)
-        labels = preparation.matched(known, self.classes_)
+        every = preparation.matched(prepared.train, self.classes_)
+        rows = some_of_each(every, ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
+        known, labels = prepared.train[rows], every[rows]
         encoded = self._run(self._posterior, known.pixels(prepared.size, GEOMETRY), labels)
         means, log_variances = encoded.chunk(2, dim=1)
         prior, statistics = self.modules_["prior"], self.modules_["statistics"]

@@ -128,7 +128,7 @@ def _picture(channels: int, *, finest: bool) -> nn.Conv2d:
 def _differences(features: Tensor) -> Tensor:
     """How much each picture and its neighbours differ, (B, C, H, W) -> (B, 1, H, W): their mean standard deviation."""
     batch, channels, height, width = features.shape
-    among = COMPARED if batch % COMPARED == 0 else 1
+    among = math.gcd(batch, COMPARED)
     groups = features.float().reshape(batch // among, among, channels, height, width)
     variance = (groups - groups.mean(dim=1, keepdim=True)).square().mean(dim=1)
     deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
