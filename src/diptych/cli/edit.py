@@ -87,6 +87,8 @@ def interpolate(
 
     from diptych.report import film
 
+    if mp4:
+        film.encoder()  # said before all else is made
     work = Work("interpolate", model, pictures, output)
     if len(work.images) < 2:
         raise UsageError("There is nothing to go to: name two pictures or more.")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diptych.cli import console
 from diptych.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def _files(path: str) -> list[str]:
     local = Path(path)
     if local.is_dir():
         place = LocalFiles(local)
-        names, _ = pictures_in(place, place.walk())
+        found = place.walk()
+        for error in found.skipped:  # such as a folder that may not be read: what is in it has no row
+            console.log.warning("Left out: %s", error)
+        names, _ = pictures_in(place, found)
         return [str(local / name) for name in names]
     if is_set(path) or is_url(path):
         return []

@@ -1,6 +1,7 @@
 """Pictures one after the other: a film as GIF, or as MP4."""
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,21 @@ def gif(frames: np.ndarray) -> bytes:
     return out.getvalue()
 
 
+def encoder() -> Any:
+    """PyAV, which MP4 is made by.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise UsageError("An MP4 needs PyAV. Install it with: pip install 'diptych[video]'") from error
+    return av
+
+
 def mp4(frames: np.ndarray) -> bytes:
     """A film (N, H, W, 3) uint8 as MP4 (H.264), all colours.
 
@@ -28,10 +44,7 @@ def mp4(frames: np.ndarray) -> bytes:
     UsageError
         PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise UsageError("An MP4 needs PyAV. Install it with: pip install 'diptych[video]'") from error
+    av = encoder()
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=round(1 / SECONDS), options={"crf": "12"})

@@ -81,8 +81,8 @@ def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
 def layout_loss(made: Tensor, pictures: Tensor, kl: Tensor) -> Tensor:
     """−ELBO of the pictures (n, 3, S, S) that the first n made ones were encoded from, seen from afar; 0 if n is 0.
 
-    Both are shrunk to some 16 px by averaging, so that edges and texture are the critic's business alone (Larsen et al.
-    2016, equation 8, with what is seen from afar for the critic's features). ``kl`` (n, D) in nats.
+    Both are shrunk to 16 to 31 px by averaging whole cells, so that edges and texture are the critic's business alone
+    (Larsen et al. 2016, equation 8, with what is seen from afar for the critic's features). ``kl`` (n, D) in nats.
     """
     if not len(kl):
         return made.new_zeros(())

@@ -145,7 +145,7 @@ def test_restyling_turns_towards_the_other_class(model, unseen, digits):
         (lambda model, images: model.inpaint(images, np.zeros((2, 8, 8), bool)), "one mask, or as many, not 2"),
         (lambda model, images: model.inpaint(images, np.zeros((8, 8))), "of bool"),
         (lambda model, images: model.inpaint(images, HALF, seed=-1), "seed is from 0"),
-        (lambda model, images: model.interpolate(images, images[:1]), "as many pictures"),
+        (lambda model, images: model.interpolate(images, images[:1]), "paired"),
         (lambda model, images: model.interpolate(images, images, steps=1), "2 steps or more"),
         (lambda model, images: model.traverse(images, directions=0), "a direction or more"),
         (lambda model, images: model.blend(images, images[:1]), "as many pictures on both sides"),

@@ -81,8 +81,10 @@ class Editor(Model):
         On the great circle where latents are normal noise, else on the straight line; the class changes with them.
         The group "position" goes from 0 to 1.
         """
-        if len(first) != len(second) or steps < 2:
-            raise UsageError(f"Interpolating is between as many pictures, in 2 steps or more, not {steps}.")
+        if len(first) != len(second):
+            raise UsageError(f"Each picture goes to one other: {len(first)} cannot be paired with {len(second)}.")
+        if steps < 2:
+            raise UsageError(f"Interpolating takes 2 steps or more, not {steps}.")
         (pixels, labels), (others, ends) = self._given(first, label), self._given(second, label)
         way = torch.linspace(0, 1, steps)
         a, b = self._run(self._encode, pixels, labels), self._run(self._encode, others, ends)
