@@ -30,8 +30,8 @@ MOST_HALVINGS, MOST_HALVINGS_ON_GPU = 4.0, 7.0
 BROADER = 1.6  # times are drawn more widely than for the flow: one call begins at the noisiest point of all
 STEEPNESS = 8.0  # how much farther apart the points are where little noise is left (the paper's k)
 # The time at which the second call begins. The first picture is sharp already, since the flow led the tuning. On
-# CIFAR-10, five minutes after a fit of twenty, the kernel distance × 1000 is 130 at 0.55 (the paper's σ of 0.821), 108 at
-# 0.7, 97 at 0.8 and at 0.9; on digits all are alike.
+# CIFAR-10, five minutes after a fit of twenty, the kernel distance × 1000 is 130 at 0.55 (the paper's σ of 0.821), 108
+# at 0.7, 97 at 0.8 and at 0.9; on digits all are alike.
 HALF_WAY = 0.8
 MOST_CALLS = 2
 TUNING_RATE = 0.25  # of the rate that the flow was fitted with
