@@ -5,6 +5,7 @@ Parts, each in fresh processes, one after the other:
 judge   a recognizer (speednet) is trained, in whose eyes all are judged; once, and kept in the work folder;
 dcgan   the tutorials' DCGAN, repaired so that it trains (tutorial_dcgan.py);
 gan, vae, flow   ``diptych fit`` with the same minutes, from the process's start to the saved model;
+tuned   that flow after ``diptych tune`` for a quarter of the minutes, in two calls and in one;
 rate    training pictures a second of the flow's step beside torchcfm's (flow_rate.py).
 
     python benchmarks/cifar10_synthesis.py folder        # cifar10-train.parquet and cifar10-test.parquet
@@ -31,8 +32,9 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "cifar10_synthesis"
 JUDGE = ("--network", "speednet", "--epochs")
 JUDGE_EPOCHS = 8.0
-PARTS = ("judge", "dcgan", "gan", "vae", "flow", "rate")
-MAKERS = PARTS[1:-1]
+PARTS = ("judge", "dcgan", "gan", "vae", "flow", "tuned", "rate")
+MAKERS = PARTS[1:-2]
+TUNED_SHARE = 0.25  # of the minutes
 TITLES = {"dcgan": "the tutorials' DCGAN", "gan": "Diptych GAN", "vae": "Diptych VAE", "flow": "Diptych Flow"}
 SHOWN = 64
 Row = dict[str, Any]
@@ -58,23 +60,37 @@ def made_by_tutorial(train: Path, work: Path, minutes: float, samples: int) -> R
 
 def made_by_diptych(kind: str, train: Path, work: Path, minutes: float, samples: int) -> Row:
     """Train and sample through the command line, as a person does."""
-    model, made = work / f"{kind}-{minutes:g}", work / f"{kind}.npz"
-    made.unlink(missing_ok=True)
+    model = work / f"{kind}-{minutes:g}"
     fit = measure.run(
         [*Program, "fit", kind, str(train), "--minutes", f"{minutes:g}", "-o", str(model), "--json"],
         {"XDG_CACHE_HOME": str(work / "cache")},  # the machine's trial is part of the time
     )
-    sampled = measure.run([*Program, "sample", str(model), "-n", str(samples), "-o", str(made)], {})
-    told = json.loads(fit.stdout)
     from diptych import load
 
-    return {
-        "seen_pictures": told["seen_pictures"],
-        "seconds": fit.seconds,
-        "sampling_seconds": sampled.seconds,
-        "calls": load(model).calls,
-        "peak_megabytes": fit.peak_bytes / measure.MEGABYTE,
-    }
+    return {**_trained(fit), **_sampled(model, work / f"{kind}.npz", samples), "calls": load(model).calls}
+
+
+def made_in_few_calls(train: Path, work: Path, minutes: float, samples: int) -> list[Row]:
+    """Tune the flow, which must be there, and sample in two calls and in one."""
+    flow, model = work / f"flow-{minutes:g}", work / f"tuned-{minutes:g}"
+    lasts = f"{minutes * TUNED_SHARE:g}"
+    tune = measure.run([*Program, "tune", str(flow), str(train), "--minutes", lasts, "-o", str(model), "--json"], {})
+    rows = []
+    for calls in (2, 1):
+        row = {**_trained(tune), "calls": calls, "program": f"{TITLES['flow']}, tuned for {lasts} minutes more"}
+        rows.append({**row, **_sampled(model, work / f"tuned_{calls}.npz", samples, "--steps", str(calls))})
+    return rows
+
+
+def _trained(fit: measure.Measured) -> Row:
+    seen = json.loads(fit.stdout)["seen_pictures"]
+    return {"seen_pictures": seen, "seconds": fit.seconds, "peak_megabytes": fit.peak_bytes / measure.MEGABYTE}
+
+
+def _sampled(model: Path, made: Path, samples: int, *options: str) -> Row:
+    made.unlink(missing_ok=True)
+    done = measure.run([*Program, "sample", str(model), "-n", str(samples), "-o", str(made), *options], {})
+    return {"sampling_seconds": done.seconds}
 
 
 class Eyes:
@@ -101,16 +117,16 @@ class Eyes:
         return {"distance": value, "low": low, "high": high, "n": len(images), "judge": self.hash}
 
 
-def judged(part: str, row: Row, work: Path, eyes: Eyes, out: Path) -> Row:
+def judged(part: str, made_as: str, row: Row, work: Path, eyes: Eyes, out: Path) -> Row:
     """A maker's row with its score; its first pictures are saved as a grid."""
     from diptych import Images
     from diptych.report import figures
 
-    made = Images.open(work / f"{part}.npz")
+    made = Images.open(work / f"{made_as}.npz")
     pixels = made[:SHOWN].pixels(32).permute(0, 2, 3, 1).numpy()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_name(f"{out.name}_{part}.png").write_bytes(figures.grid(pixels, columns=8))
-    return {"part": part, "program": TITLES[part], **row, **eyes.score(made)}
+    out.with_name(f"{out.name}_{made_as}.png").write_bytes(figures.grid(pixels, columns=8))
+    return {"part": part, "program": TITLES.get(part), **row, "grid": made_as, **eyes.score(made)}
 
 
 def rates(train: Path, seconds: float, rounds: int) -> list[Row]:
@@ -155,12 +171,16 @@ def rate_table(rows: Sequence[Row]) -> list[str]:
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
     """What was aimed at, and what came."""
-    scored = {row["part"]: row for row in rows if "distance" in row}
+    scored = {row["part"]: row for row in rows if "distance" in row and row["part"] != "tuned"}
     told, ours = [], [scored[kind] for kind in ("gan", "vae", "flow") if kind in scored]
     if ours and "dcgan" in scored:
         best = min(ours, key=lambda row: row["distance"])
         share = best["distance"] / scored["dcgan"]["distance"]
         told.append(f"- Aim: half of the tutorials' distance at most. {best['program']} comes to {share:.2f} of it.")
+    few = [row for row in rows if row["part"] == "tuned"]
+    for row in few if "flow" in scored else []:
+        times, calls = row["distance"] / scored["flow"]["distance"], scored["flow"]["calls"]
+        told.append(f"- In {row['calls']} calls, tuned, the flow comes to {times:.2f} times its distance in {calls}.")
     steps = _by_program(rows)
     for name in steps.keys() - {"torchcfm"} if "torchcfm" in steps else ():
         times = _median(steps[name]) / _median(steps["torchcfm"])
@@ -184,7 +204,7 @@ def measured(asked: argparse.Namespace, train: Path, test: Path) -> tuple[list[R
     """The rows of the parts that were asked for, and the judge's hash."""
     work, rows = asked.work, []
     wanted = [part for part in PARTS if part in asked.only]
-    if set(wanted) & {"judge", *MAKERS}:
+    if set(wanted) & {"judge", "tuned", *MAKERS}:
         rows.append(train_judge(train, work, asked.judge_epochs))
     eyes = Eyes(work, test, asked.samples) if rows else None
     if eyes is not None:
@@ -197,8 +217,11 @@ def measured(asked: argparse.Namespace, train: Path, test: Path) -> tuple[list[R
         if part in MAKERS and eyes is not None:
             minutes = (train, work, asked.minutes, asked.samples)
             row = made_by_tutorial(*minutes) if part == "dcgan" else made_by_diptych(part, *minutes)
-            rows.append(judged(part, row, work, eyes, asked.out))
+            rows.append(judged(part, part, row, work, eyes, asked.out))
             print(f"{part}: {rows[-1]['distance']:.1f} after {row['seconds']:.0f} s", file=sys.stderr)
+        if part == "tuned" and eyes is not None:
+            for row in made_in_few_calls(train, work, asked.minutes, asked.samples):
+                rows.append(judged(part, f"tuned_{row['calls']}", row, work, eyes, asked.out))
         if part == "rate":
             rows += rates(train, asked.rate_seconds, rounds=3)
     return rows, eyes.hash if eyes else None
@@ -206,7 +229,11 @@ def measured(asked: argparse.Namespace, train: Path, test: Path) -> tuple[list[R
 
 def page(rows: Sequence[Row], machine: dict[str, str], command: str) -> str:
     """The results as a Markdown page."""
-    grids = [f"- {row['program']}: ![](cifar10_synthesis_{row['part']}.png)" for row in rows if row["part"] in MAKERS]
+    grids = [
+        f"- {row['program']}, {row['calls']} calls: ![](cifar10_synthesis_{row['grid']}.png)"
+        for row in rows
+        if "grid" in row
+    ]
     facts = [f"- {name}: {value}" for name, value in machine.items()]
     judges = [f"- judge: {row['program']}, validation accuracy {row['validation']:.2%}" for row in rows[:1]]
     parts = [[f"# {__doc__.splitlines()[0].rstrip('.')}", "", f"    {command}"], table(rows), rate_table(rows)]

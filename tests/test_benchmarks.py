@@ -281,6 +281,11 @@ def test_makers_are_compared_in_the_eyes_of_one_judge(synthesis: ModuleType) -> 
     assert synthesis.table(rows)[3] == "| gan | 40.0 | 39.0 to 41.0 | 5000 | 1200 | 400,000 | 1 | 1.0 | 900 |"
 
 
+def test_few_calls_are_told_beside_the_flow_s_many(synthesis: ModuleType) -> None:
+    many, few = {**_scored("flow", 60.0), "calls": 62}, {**_scored("tuned", 90.0), "calls": 2}
+    assert synthesis.verdicts([many, few]) == ["- In 2 calls, tuned, the flow comes to 1.50 times its distance in 62."]
+
+
 def test_steps_are_compared_by_their_medians(synthesis: ModuleType) -> None:
     rates = {"torchcfm": (50.0, 90.0, 60.0), "Diptych": (120.0, 90.0, 60.0)}
     rows = [
