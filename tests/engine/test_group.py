@@ -16,7 +16,8 @@ sys.path.insert(0, sys.argv[2])
 import tiny
 task = tiny.Tiny(noisy=False)
 folder = Path(sys.argv[1])
-run = Run(task, tiny.images(), size=8, recipe=Recipe(batch=16, pictures=640, half_life=50), folder=folder, settings={})
+recipe = Recipe(batch=16, pictures=640, half_life=50)
+run = Run(task, tiny.images(), size=8, recipe=recipe, folder=folder / "run", settings={})
 ticks = list(run)
 torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/left-by-{run.group.rank}.pt")
 """
@@ -39,7 +40,7 @@ def test_two_processes_train_the_model_of_one(tmp_path):
         folder.mkdir()
         launched(folder, processes)
         left[processes] = [torch.load(p) for p in sorted(folder.glob("left-by-*.pt"))]
-        assert len((folder / "history.jsonl").read_text().splitlines()) == 20
+        assert len((folder / "run" / "history.jsonl").read_text().splitlines()) == 20
     (alone, alone_losses), *_ = left[1]
     (first, first_losses), (second, second_losses) = left[2]
     assert first_losses == second_losses

@@ -161,7 +161,7 @@ def _table(text: str, where: str) -> Iterable[tuple[int, dict[str, Any]]]:
         raise DataError(f"{where}, line {table.line_num}: {error}. Mend the line.") from None
 
 
-def _rows(table: csv.DictReader[str], where: str) -> Iterable[tuple[int, dict[str, Any]]]:
+def _rows(table: "csv.DictReader[str]", where: str) -> Iterable[tuple[int, dict[str, Any]]]:
     names = [name.strip().lower() for name in table.fieldnames or ()]
     if "path" not in names:
         raise DataError(f'{where} needs a first line with the columns {", ".join(COLUMNS)}; "path" must be there.')
