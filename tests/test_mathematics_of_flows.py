@@ -199,8 +199,8 @@ def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
     (_, _), (x, t), (then, after) = seen
     assert torch.equal(x, noises[0])
     assert t.tolist() == [0.0] * 4
-    torch.testing.assert_close(then, 0.2 * noises[1] + 0.8 * (noises[0] * 0.5).clamp(-1, 1))
-    assert after.tolist() == pytest.approx([0.8] * 4)
+    torch.testing.assert_close(then, 0.45 * noises[1] + 0.55 * (noises[0] * 0.5).clamp(-1, 1))
+    assert after.tolist() == pytest.approx([0.55] * 4)
     assert torch.equal(made, then * 0.5)
 
 

@@ -11,7 +11,7 @@ from diptych import artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
 from diptych.errors import UsageError
-from diptych.synthesis import preparation
+from diptych.synthesis import optimizers, preparation
 from diptych.synthesis.choices import Choices, length
 from diptych.synthesis.model import Label
 from diptych.synthesis.preparation import Prepared
@@ -86,7 +86,7 @@ class Tunable(Synthesizer):
         folder = preparation.folder_of(into)
         prepared = preparation.prepare(images, validate, self.size_, self.seed).for_classes(self.classes_)
         choices = self._choices_of_tuning()
-        settings = {**self.settings_, "tuned": self._identity_of_tuning(tuned._tuning, prepared)}
+        settings = {**self.settings_, "tuned": {**self._identity_of_tuning(tuned._tuning, prepared), **choices.more}}
         if folder is not None and checkpoint.finished(folder, settings):
             log.info("%s holds this model already, tuned", folder)
             tuned._adopt(artefact.read(folder, self.kind))
@@ -100,7 +100,7 @@ class Tunable(Synthesizer):
         layout = {**self.layout_, "tuned": True, "steps": self.steps}
         rate = TUNING_RATE * self.settings_["learning_rate"]
         halvings = MOST_HALVINGS_ON_GPU if machine.device().type == "cuda" else MOST_HALVINGS
-        more = {"halvings": halvings, "guidance": self.guidance if self.classes_ else 1.0}
+        more = {**optimizers.FACTS, "halvings": halvings, "guidance": self.guidance if self.classes_ else 1.0}
         return Choices(layout, batch=self.settings_["batch"], lr=rate, clip=1.0, more=more)
 
     def _identity_of_tuning(self, asked: Length, prepared: Prepared) -> dict[str, Any]:
