@@ -77,8 +77,9 @@ def made_in_few_calls(train: Path, work: Path, minutes: float, samples: int) -> 
     tune = measure.run([*Program, "tune", str(flow), str(train), "--minutes", lasts, "-o", str(model), "--json"], {})
     rows = []
     for calls in (2, 1):
-        row = {**_trained(tune), "calls": calls, "program": f"{TITLES['flow']}, tuned for {lasts} minutes more"}
-        rows.append({**row, **_sampled(model, work / f"tuned_{calls}.npz", samples, "--steps", str(calls))})
+        told = f"{TITLES['flow']}, tuned for {lasts} minutes more, by {calls} call{'s' if calls > 1 else ''}"
+        sampled = _sampled(model, work / f"tuned_{calls}.npz", samples, "--steps", str(calls))
+        rows.append({"program": told, **_trained(tune), **sampled, "calls": calls})
     return rows
 
 
@@ -117,16 +118,22 @@ class Eyes:
         return {"distance": value, "low": low, "high": high, "n": len(images), "judge": self.hash}
 
 
-def judged(part: str, made_as: str, row: Row, work: Path, eyes: Eyes, out: Path) -> Row:
+def made_as(row: Row) -> str:
+    """What the files of a row's pictures are called."""
+    return f"tuned_{row['calls']}" if row["part"] == "tuned" else str(row["part"])
+
+
+def judged(part: str, row: Row, work: Path, eyes: Eyes, out: Path) -> Row:
     """A maker's row with its score; its first pictures are saved as a grid."""
     from diptych import Images
     from diptych.report import figures
 
-    made = Images.open(work / f"{made_as}.npz")
+    row = {"part": part, "program": TITLES.get(part), **row}
+    made = Images.open(work / f"{made_as(row)}.npz")
     pixels = made[:SHOWN].pixels(32).permute(0, 2, 3, 1).numpy()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_name(f"{out.name}_{made_as}.png").write_bytes(figures.grid(pixels, columns=8))
-    return {"part": part, "program": TITLES.get(part), **row, "grid": made_as, **eyes.score(made)}
+    out.with_name(f"{out.name}_{made_as(row)}.png").write_bytes(figures.grid(pixels, columns=8))
+    return {**row, **eyes.score(made)}
 
 
 def rates(train: Path, seconds: float, rounds: int) -> list[Row]:
@@ -180,7 +187,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     few = [row for row in rows if row["part"] == "tuned"]
     for row in few if "flow" in scored else []:
         times, calls = row["distance"] / scored["flow"]["distance"], scored["flow"]["calls"]
-        told.append(f"- In {row['calls']} calls, tuned, the flow comes to {times:.2f} times its distance in {calls}.")
+        told.append(f"- {row['program']}: {times:.2f} times the flow's distance by {calls}.")
     steps = _by_program(rows)
     for name in steps.keys() - {"torchcfm"} if "torchcfm" in steps else ():
         times = _median(steps[name]) / _median(steps["torchcfm"])
@@ -217,11 +224,11 @@ def measured(asked: argparse.Namespace, train: Path, test: Path) -> tuple[list[R
         if part in MAKERS and eyes is not None:
             minutes = (train, work, asked.minutes, asked.samples)
             row = made_by_tutorial(*minutes) if part == "dcgan" else made_by_diptych(part, *minutes)
-            rows.append(judged(part, part, row, work, eyes, asked.out))
+            rows.append(judged(part, row, work, eyes, asked.out))
             print(f"{part}: {rows[-1]['distance']:.1f} after {row['seconds']:.0f} s", file=sys.stderr)
         if part == "tuned" and eyes is not None:
             for row in made_in_few_calls(train, work, asked.minutes, asked.samples):
-                rows.append(judged(part, f"tuned_{row['calls']}", row, work, eyes, asked.out))
+                rows.append(judged(part, row, work, eyes, asked.out))
         if part == "rate":
             rows += rates(train, asked.rate_seconds, rounds=3)
     return rows, eyes.hash if eyes else None
@@ -229,11 +236,8 @@ def measured(asked: argparse.Namespace, train: Path, test: Path) -> tuple[list[R
 
 def page(rows: Sequence[Row], machine: dict[str, str], command: str) -> str:
     """The results as a Markdown page."""
-    grids = [
-        f"- {row['program']}, {row['calls']} calls: ![](cifar10_synthesis_{row['grid']}.png)"
-        for row in rows
-        if "grid" in row
-    ]
+    shown = [row for row in rows if row["part"] in (*MAKERS, "tuned")]
+    grids = [f"- {row['program']}: ![](cifar10_synthesis_{made_as(row)}.png)" for row in shown]
     facts = [f"- {name}: {value}" for name, value in machine.items()]
     judges = [f"- judge: {row['program']}, validation accuracy {row['validation']:.2%}" for row in rows[:1]]
     parts = [[f"# {__doc__.splitlines()[0].rstrip('.')}", "", f"    {command}"], table(rows), rate_table(rows)]

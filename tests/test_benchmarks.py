@@ -283,7 +283,7 @@ def test_makers_are_compared_in_the_eyes_of_one_judge(synthesis: ModuleType) -> 
 
 def test_few_calls_are_told_beside_the_flow_s_many(synthesis: ModuleType) -> None:
     many, few = {**_scored("flow", 60.0), "calls": 62}, {**_scored("tuned", 90.0), "calls": 2}
-    assert synthesis.verdicts([many, few]) == ["- In 2 calls, tuned, the flow comes to 1.50 times its distance in 62."]
+    assert synthesis.verdicts([many, few]) == ["- tuned: 1.50 times the flow's distance by 62."]
 
 
 def test_steps_are_compared_by_their_medians(synthesis: ModuleType) -> None:

@@ -22,7 +22,9 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
         draft.replace(path)
     except BaseException as error:
         draft.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # the draft is nobody's business, and a full disk names no file at all
+        if (
+            isinstance(error, OSError) and error.errno
+        ):  # the draft is nobody's business, and a full disk names no file at all
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if synced:

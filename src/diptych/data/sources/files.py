@@ -17,8 +17,8 @@ from diptych.data.decode import BYTE_LIMIT
 from diptych.data.sources.base import reason, shown
 from diptych.errors import DataError, PictureError
 
-# A zip's member or index; RuntimeError where it is encrypted, NotImplementedError where it is packed in a rare way.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+# What a zip raises: RuntimeError where a member is encrypted, or packed in a way that Python does not know.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass
