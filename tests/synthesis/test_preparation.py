@@ -51,6 +51,13 @@ def test_a_class_s_only_picture_is_never_held_out():
         labels[lone] = 0
 
 
+def test_where_every_picture_is_a_class_none_is_held_out():
+    names = [f"{i:03}" for i in range(120)]
+    prepared = preparation.prepare(_images(120, labels=np.arange(120), classes=names), None, None, 0)
+    assert len(prepared.train) == 120
+    assert prepared.held is None
+
+
 def test_no_picture_to_validate_on_can_be_read(tmp_path):
     (tmp_path / "torn.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="for validation"):

@@ -188,7 +188,7 @@ def _held_out(images: Images, seed: int) -> tuple[Images, Images | None]:
     held = np.zeros(len(images), bool)
     held[order[: min(MOST_HELD, max(1, round(HELD_SHARE * len(images))))]] = True
     held &= np.isin(images.labels, images.labels[~held])  # a class's last picture is learnt from
-    return images[~held], images[held]
+    return images[~held], images[held] if held.any() else None
 
 
 def folder_of(into: str | Path | None) -> Path | None:
