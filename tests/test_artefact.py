@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diptych import artefact
-from diptych.errors import ArtefactError
+from diptych.errors import ArtefactError, UsageError
 from diptych.report import Report
 
 FACTS = {"kind": "recognizer", "classes": ["cat", "犬", "caf\udce9"], "loss": float("nan")}
@@ -69,6 +69,15 @@ def test_a_write_that_is_cut_short_leaves_no_model(saved: Path) -> None:
         artefact.write(saved, FACTS, {"w": torch.ones(1)}, report="no page")  # type: ignore[arg-type]
     with pytest.raises(ArtefactError, match="holds no model"):
         artefact.read(saved)
+
+
+def test_a_folder_of_other_things_is_not_written_over(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# My project")
+    with pytest.raises(UsageError, match="no model"):
+        artefact.write(tmp_path, FACTS, {"w": torch.ones(1)}, card="# Pets")
+    assert readme.read_text() == "# My project"
+    assert list(tmp_path.iterdir()) == [readme]
 
 
 def _json(folder: Path, **changes: object) -> None:

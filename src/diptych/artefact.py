@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from diptych.errors import ArtefactError
-from diptych.files import write_bytes, write_text
+from diptych.errors import ArtefactError, UsageError
+from diptych.files import occupied, write_bytes, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Artefact", "beside", "data", "facts", "pack", "read", "write", "write_bytes", "write_text"]
 
 FORMAT = 1
+_OURS = ("model.json", "weights.safetensors", "checkpoint")  # one of them is there even when a write was cut short
 _VERSIONED = ("diptych", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
@@ -78,8 +79,15 @@ def write(
         The page for ``report.html``.
     beside
         Further files by name; of safetensors (see :func:`pack`) the checksum is added to the facts.
+
+    Raises
+    ------
+    UsageError
+        The folder holds something else, such as a project with a README.md of its own.
     """
     target = Path(folder)
+    if occupied(target) and not any((target / name).exists() for name in _OURS):
+        raise UsageError(f"{target} holds something already that is no model. Name a new or an empty folder.")
     packed, more = pack(weights), dict(beside or {})
     written = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}
     written["weights_sha256"] = hashlib.sha256(packed).hexdigest()

@@ -44,12 +44,15 @@ def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: 
     fit = ["--epochs", 1, "--json", "--manifest"]
     wrong = tmp_path / "wrong.csv"
     wrong.write_text(f"path,action\n{rows[0]['path']},drop\n")
-    recognizer, gan, refused = diptych.several(
+    recognizer, gan, refused, again = diptych.several(
         ["fit", "recognizer", photos, "--network", "convnet", "-o", tmp_path / "model", *fit, manifest],
         ["fit", "gan", photos, "--size", 16, "-o", tmp_path / "gan", *fit, manifest],
         ["fit", "recognizer", photos, "-o", tmp_path / "none", *fit, wrong],
+        ["inspect", photos, "--manifest", manifest],
     )
-    assert (recognizer.code, gan.code, refused.code) == (0, 0, 3)
+    assert (recognizer.code, gan.code, refused.code, again.code) == (0, 0, 3, 2)
+    assert "may have been edited" in again.err
+    assert "green" in manifest.read_text()
     assert "excludes 1 pictures" in recognizer.err
     held_out = [row for row in rows if row["split"] == "validation"]
     assert recognizer.json["scores"]["accuracy"]["n"] == len(held_out)

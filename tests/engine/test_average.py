@@ -47,3 +47,14 @@ def test_no_half_life_means_the_latest_weights():
     average.swap()
     assert torch.equal(module.weight, before)
     assert average.state() == []
+
+
+def test_it_follows_the_memory_format_of_the_weights():
+    module = nn.Conv2d(4, 4, 3, bias=False)
+    average = Average([module], half_life=1000)
+    before = module.weight.detach().clone()
+    module.to(memory_format=torch.channels_last)
+    average.align()
+    [kept] = average.state()
+    assert kept.stride() == module.weight.stride()
+    assert torch.equal(kept, before)

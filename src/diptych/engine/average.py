@@ -29,6 +29,10 @@ class Average:
         self._kept = [t.detach().clone() for t in self._live] if half_life else []
         self._lerped = [i for i, t in enumerate(self._kept) if t.is_floating_point()]
 
+    def align(self) -> None:
+        """Follow the weights' memory format, once it is chosen: else each update goes the slow way, value by value."""
+        self._kept = [torch.empty_like(live).copy_(kept) for live, kept in zip(self._live, self._kept, strict=False)]
+
     @torch.no_grad()
     def update(self, batch: int, seen_pictures: int) -> None:
         """Take one step of ``batch`` pictures into the average."""

@@ -297,6 +297,7 @@ class Run:
             with torch.random.fork_rng(devices=self._rng_devices()):
                 self._trial().compile(chosen)
         chosen.prepare(self.modules.values(), self.task.compilable())
+        self._average.align()
         every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
         self.group.average([t.data for t in every])
         self.clock.lay_out(rate, self.seen_pictures)
