@@ -120,3 +120,10 @@ def test_classes_are_matched_by_name(flow, tmp_path):
 def test_one_step_still_encodes_the_picture(flow):
     latents = flow.with_steps(1).encode(_images(3))
     assert not torch.allclose(latents[0], latents[1])
+
+
+def test_what_keeps_few_pictures_from_being_learnt_by_heart_is_off_in_tuning(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 20, 3), np.uint8)
+    flow = diptych.Flow(epochs=1, batch=8, steps=2).fit(Images.from_arrays(pixels, np.arange(12) % 2))
+    assert flow.layout_["dropout"] > 0
+    assert flow.tune(Images.from_arrays(pixels, np.arange(12) % 2), epochs=1).layout_["dropout"] == 0

@@ -26,6 +26,9 @@ from diptych.synthesis.tunable import Tunable
 from diptych.synthesis.tuning import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
 
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
+# Of few pictures: of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, without it
+# it rises again, to 0.139. Of single values, as is usual, it does the same but took 40 ms of a step.
+DROPOUT = 0.1
 LARGE_FROM_MINUTES = 5.0  # on a GPU: in less a smaller network sees enough more pictures to come farther
 
 
@@ -129,6 +132,7 @@ class Flow(Tunable):
             "classes": len(prepared.classes),
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
             "windows": few(len(prepared.train), size),
+            "dropout": DROPOUT if few(len(prepared.train), size) else 0.0,
             **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)

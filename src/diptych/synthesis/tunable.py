@@ -97,7 +97,8 @@ class Tunable(Synthesizer):
         return self
 
     def _choices_of_tuning(self) -> Choices:
-        layout = {**self.layout_, "tuned": True, "steps": self.steps}
+        # Two points of one way are to be told the same picture by the same network: nothing is left out at random.
+        layout = {**self.layout_, "dropout": 0.0, "tuned": True, "steps": self.steps}
         rate = TUNING_RATE * self.settings_["learning_rate"]
         halvings = MOST_HALVINGS_ON_GPU if machine.device().type == "cuda" else MOST_HALVINGS
         more = {**optimizers.FACTS, "halvings": halvings, "guidance": self.guidance if self.classes_ else 1.0}

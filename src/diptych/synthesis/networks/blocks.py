@@ -87,13 +87,15 @@ class Block(nn.Module):
 
     The scale and shift are linear in ``code`` (FiLM, Perez et al. 2018), which carries time, class or latent;
     with ``code_channels=0`` the block is unconditional. The last convolution starts at zero, so that a new
-    network is the identity at every block.
+    network is the identity at every block. ``dropout`` is the chance of a channel to be left out of it in training
+    (Tompson et al. 2015: whole channels, for neighbouring cells tell the same).
     """
 
-    def __init__(self, channels_in: int, channels: int, code_channels: int = 0) -> None:
+    def __init__(self, channels_in: int, channels: int, code_channels: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm1, self.norm2 = group_norm(channels_in), group_norm(channels)
         self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.dropout = nn.Dropout2d(dropout)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
         self.code = nn.Linear(code_channels, 2 * channels) if code_channels else None
@@ -105,7 +107,7 @@ class Block(nn.Module):
         if self.code is not None and code is not None:
             scale, shift = self.code(code)[:, :, None, None].chunk(2, dim=1)
             inner = inner * (1 + scale) + shift
-        out: Tensor = self.skip(features) + self.conv2(F.silu(inner))
+        out: Tensor = self.skip(features) + self.conv2(self.dropout(F.silu(inner)))
         return out
 
 

@@ -4,7 +4,8 @@ Large pictures are cut into patches (space to depth) first, which makes a step m
 full width still sees every pixel of a patch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ class UNet(nn.Module):
         blocks: int = 1,
         attention: int = 8,
         windows: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.patch, self.blocks = patch, blocks
@@ -55,7 +57,7 @@ class UNet(nn.Module):
         self.label = LabelEmbedding(classes, code) if classes else None
         self.window = nn.Linear(4, code, bias=False) if windows else None
         self.first = nn.Conv2d(3 * patch**2, width, 3, padding=1)
-        self._build_levels(width, widths, code, attention)
+        self._build_levels(width, widths, partial(Block, code_channels=code, dropout=dropout), attention)
         self.norm = group_norm(widths[0])
         self.last = nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)
@@ -65,16 +67,16 @@ class UNet(nn.Module):
         ends = [self.first.weight, self.last.weight]
         return ends if self.window is None else [*ends, self.window.weight]
 
-    def _build_levels(self, width: int, widths: list[int], code: int, attention: int) -> None:
+    def _build_levels(self, width: int, widths: list[int], block: Callable[[int, int], Block], attention: int) -> None:
         """The blocks of each level one after the other, from the finest level to the coarsest."""
         sources, above = [width, *widths[:-1]], [*widths[1:], widths[-1]]
         places = [(level, turn) for level in range(len(widths)) for turn in range(self.blocks)]
         self.shrinks = nn.ModuleList(nn.Conv2d(a, a, 3, stride=2, padding=1) for a in sources[1:])
-        self.downs = nn.ModuleList(Block(widths[k] if turn else sources[k], widths[k], code) for k, turn in places)
-        self.middle = nn.ModuleList([Block(widths[-1], widths[-1], code) for _ in range(2)])
+        self.downs = nn.ModuleList(block(widths[k] if turn else sources[k], widths[k]) for k, turn in places)
+        self.middle = nn.ModuleList([block(widths[-1], widths[-1]) for _ in range(2)])
         # The way up begins at the end of the list: a level's last block is the one that takes from the level above.
         below = [above[k] if turn == self.blocks - 1 else widths[k] for k, turn in places]
-        self.ups = nn.ModuleList(Block(a + widths[k], widths[k], code) for a, (k, _) in zip(below, places, strict=True))
+        self.ups = nn.ModuleList(block(a + widths[k], widths[k]) for a, (k, _) in zip(below, places, strict=True))
         self.attend = nn.ModuleList(
             Attention(widths[k]) if self.sides[k] <= attention else nn.Identity() for k, _ in places
         )
