@@ -147,7 +147,7 @@ def flow(
     network: Annotated[
         str, typer.Option(help="unet (sized to pictures, machine and minutes), unet-small or unet-large.")
     ] = "unet",
-    guidance: Annotated[float, typer.Option(min=0.0, help="How strictly samples follow their class.")] = 1.5,
+    guidance: Annotated[float, typer.Option(min=0.0, help="How strictly samples follow their class.")] = 2.0,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps; diptych tune makes them 1 or 2.")] = 16,
     size: Size = None,
     minutes: Minutes = None,

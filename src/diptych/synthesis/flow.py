@@ -98,7 +98,9 @@ class Flow(Tunable):
         self,
         network: str = "unet",
         *,
-        guidance: float = 1.5,
+        # At 1.5, 2, 2.5 twenty minutes of CIFAR-10 on a processor come to distances of 103, 67, 49 from its training
+        # pictures (n = 2,000), but digits lose variety: recall 0.87, 0.78, 0.67.
+        guidance: float = 2.0,
         steps: int = 16,
         size: int | None = None,
         minutes: float | None = None,
