@@ -241,7 +241,13 @@ class Recognizer:
         return evaluation.evaluate(Witness(network, self.size_, self.memory_), self._reading, images, unknown)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model into ``folder``: facts, weights, card, report. Returns the folder."""
+        """Write the model into ``folder``: facts, weights, card, report. Returns the folder.
+
+        Raises
+        ------
+        UsageError
+            The folder holds something that is no model.
+        """
         network = self._fitted()
         target = Path(folder)
         weights = network.state_dict()

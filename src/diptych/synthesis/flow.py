@@ -26,8 +26,8 @@ from diptych.synthesis.tunable import Tunable
 from diptych.synthesis.tuning import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
 
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
-# Of few pictures: of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, without it
-# it rises again, to 0.139. Of single values, as is usual, it does the same but took 40 ms of a step.
+# Of channels, where pictures are few. Of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, and
+# at 0.139 without. Single values, as is usual: 0.137, and 9 ms a layer on a processor instead of 0.2.
 DROPOUT = 0.1
 LARGE_FROM_MINUTES = 5.0  # on a GPU: in less a smaller network sees enough more pictures to come farther
 

@@ -122,7 +122,7 @@ class Synthesizer(Editor):
                 yield self._made(range(start, min(start + series.BLOCK, seed + n)), label, bar)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model as an artefact; returns its folder."""
+        """Write the model as an artefact; returns its folder. A :class:`UsageError` if that holds anything else."""
         self._fitted()
         weights = {f"{name}.{k}": t for name, m in self.modules_.items() for k, t in m.state_dict().items()}
         papers = self._papers
