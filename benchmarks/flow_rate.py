@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from diptych.data.images import Images
 from diptych.engine.loop import Run
 from diptych.engine.machine import device
-from diptych.synthesis.choices import Choices, recipe
 from diptych.synthesis.flow import Flow
 from diptych.synthesis.networks.unet import UNet
+from diptych.synthesis.training.config import Choices, recipe
 
 os.environ["POT_BACKEND_DISABLE_TENSORFLOW"] = "1"  # torchcfm's POT would load it beside torch; their LLVMs clash
 SIZE, BATCH, CHANNELS, MULTIPLES = 32, 32, 64, (1, 2, 2)

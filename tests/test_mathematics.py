@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from diptych.recognition.networks import convnet
 from diptych.recognition.networks.convnet import ConvNet
-from diptych.recognition.training import Classification
+from diptych.recognition.training.task import Classification
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,13 @@ from scipy import stats
 from torch import Tensor
 
 from diptych.metrics.classification import balanced_accuracy, expected_calibration_error
-from diptych.metrics.selection import area_under_risk_coverage, risk_coverage
-from diptych.recognition import conformal, imbalance, linear
-from diptych.recognition.calibration import label_thresholds, temperature
-from diptych.recognition.memory import Memory, rows_to_remember
-from diptych.recognition.observed import Observed, slopes
-from diptych.recognition.unknown import Scale, signs, threshold
+from diptych.metrics.selective import area_under_risk_coverage, risk_coverage
+from diptych.recognition.confidence import conformal
+from diptych.recognition.confidence.ood import Scale, signs, threshold
+from diptych.recognition.confidence.temperature import label_thresholds, temperature
+from diptych.recognition.inference.embeddings import Memory, rows_to_remember
+from diptych.recognition.inference.outputs import Observed, slopes
+from diptych.recognition.training import imbalance, logistic_regression
 
 
 @pytest.fixture(autouse=True)
@@ -276,10 +277,10 @@ def test_a_balanced_last_layer_tells_each_class_equally_often() -> None:
     counts = torch.tensor([200, 30, 10])
     labels = torch.arange(3).repeat_interleave(counts)
     features = torch.randn(240, 4) + torch.eye(3, 4)[labels]
-    lesson = linear.Lesson(features, labels)
+    lesson = logistic_regression.Lesson(features, labels)
     weights = (240 / (3 * counts[labels])).double()
     for balanced in (True, False):
-        told = linear.fit(lesson, lesson, 3, balanced=balanced).logits(features).double().softmax(1)
+        told = logistic_regression.fit(lesson, lesson, 3, balanced=balanced).logits(features).double().softmax(1)
         mean = (weights[:, None] * told).mean(0) if balanced else told.mean(0)
         even = torch.full((3,), 1 / 3) if balanced else counts / 240
         torch.testing.assert_close(mean, even.double(), atol=2e-3, rtol=0)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diptych.synthesis import flow, paths, tuning
-from diptych.synthesis.augmentation import half_in_windows
-from diptych.synthesis.choices import Choices
-from diptych.synthesis.samplers import even_times, heun
+from diptych.synthesis import consistency, flow, flow_matching
+from diptych.synthesis.sampling.ode import even_times, heun
+from diptych.synthesis.training.augmentation import half_in_windows
+from diptych.synthesis.training.config import Choices
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,11 @@ def _seeded() -> None:
 
 def test_the_path_is_straight_and_its_velocity_constant() -> None:
     noise, pictures = torch.randn(2, 5, 3, 4, 4).double().unbind()
-    velocity = paths.velocity_on_path(noise, pictures)
+    velocity = flow_matching.velocity_on_path(noise, pictures)
     for t in (0.0, 0.3, 1.0):
-        here = paths.on_path(noise, pictures, torch.full((5,), t, dtype=torch.float64))
+        here = flow_matching.on_path(noise, pictures, torch.full((5,), t, dtype=torch.float64))
         torch.testing.assert_close(here, noise + t * velocity)
-        ahead = paths.on_path(noise, pictures, torch.full((5,), t + 1e-3, dtype=torch.float64))
+        ahead = flow_matching.on_path(noise, pictures, torch.full((5,), t + 1e-3, dtype=torch.float64))
         torch.testing.assert_close((ahead - here) / 1e-3, velocity)
 
 
@@ -39,7 +39,7 @@ def test_the_flow_matching_loss_by_a_loop() -> None:
         x0, x1, t = noise[n, c, i, j].item(), pictures[n, c, i, j].item(), times[n].item()
         point = (1 - t) * x0 + t * x1
         total += (0.5 * point + t - (x1 - x0)) ** 2
-    loss = paths.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(2, dtype=torch.int64))
+    loss = flow_matching.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(2, dtype=torch.int64))
     assert loss.item() == pytest.approx(total / 24, rel=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_the_mean_velocity_has_the_least_loss() -> None:
         def velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
             return scale * best_velocity(x, t[:, None, None, None]) + shift
 
-        return paths.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(50_000)).item()
+        return flow_matching.flow_matching_loss(velocity, noise, pictures, times, torch.zeros(50_000)).item()
 
     best = loss(1.0, 0.0)
     assert all(loss(*other) > best + 1e-3 for other in ((0.8, 0.0), (1.2, 0.0), (1.0, 0.1), (1.0, -0.1)))
@@ -79,13 +79,13 @@ class Told(nn.Module):
 
 def test_the_expected_picture_gives_the_velocity() -> None:
     noise, pictures, labels = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4), torch.zeros(5, dtype=torch.int64)
-    velocity = paths.velocity_of(Told(pictures))
+    velocity = flow_matching.velocity_of(Told(pictures))
     for t in (0.0, 0.4, 0.95):
         times = torch.full((5,), t)
-        told = velocity(paths.on_path(noise, pictures, times), times, labels)
+        told = velocity(flow_matching.on_path(noise, pictures, times), times, labels)
         torch.testing.assert_close(told, pictures - noise, atol=1e-4, rtol=1e-4)
     nearly = velocity(pictures + 0.1, torch.ones(5), labels)  # an error of 0.1 at the very end
-    torch.testing.assert_close(nearly, torch.full_like(nearly, -0.1 / paths.NEAREST_END), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(nearly, torch.full_like(nearly, -0.1 / flow_matching.NEAREST_END), atol=1e-4, rtol=1e-4)
 
 
 def test_heun_carries_noise_to_a_gaussian_with_an_error_of_second_order() -> None:
@@ -110,11 +110,11 @@ def test_guidance_goes_from_no_label_to_the_label_and_beyond() -> None:
     without = velocity(x, t.expand(3), torch.full((3,), -1))
     for strength in (0.0, 1.0, 2.5):
         expected = without + strength * (told - without)
-        torch.testing.assert_close(paths.guided(velocity, labels, strength)(x, t), expected)
+        torch.testing.assert_close(flow_matching.guided(velocity, labels, strength)(x, t), expected)
     unasked = torch.full((3,), -1)
-    torch.testing.assert_close(paths.guided(velocity, unasked, 2.5)(x, t), without)
-    each = paths.guided(velocity, labels, 2.5)(x, torch.tensor([0.1, 0.5, 0.9]))  # a time for each picture
-    torch.testing.assert_close(each[1], paths.guided(velocity, labels, 2.5)(x, t)[1])
+    torch.testing.assert_close(flow_matching.guided(velocity, unasked, 2.5)(x, t), without)
+    each = flow_matching.guided(velocity, labels, 2.5)(x, torch.tensor([0.1, 0.5, 0.9]))  # a time for each picture
+    torch.testing.assert_close(each[1], flow_matching.guided(velocity, labels, 2.5)(x, t)[1])
 
 
 class Asked(nn.Module):
@@ -141,7 +141,7 @@ def test_labels_are_dropped_by_one_coin_a_picture() -> None:
 
 def test_a_way_ends_in_the_picture_told_and_a_picture_in_itself() -> None:
     x, pictures, labels = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64)
-    ending = tuning.ending_of(Told(pictures))
+    ending = consistency.ending_of(Told(pictures))
     torch.testing.assert_close(ending(x, torch.tensor([0.0, 0.9]), labels), pictures)
     assert torch.equal(ending(x, torch.ones(2), labels), x)
 
@@ -151,12 +151,12 @@ def test_the_second_point_by_hand() -> None:
         for a in (1.0, 3.0, 7.0):
             steep = 1 + 8 / (1 + math.exp((1 - t) / t)) if t else 1.0
             share = (1 - t) * max(0.0, 1 - steep / 2**a)
-            assert tuning.later_times(torch.tensor([t]), a).item() == pytest.approx(1 - share, abs=1e-6)
+            assert consistency.later_times(torch.tensor([t]), a).item() == pytest.approx(1 - share, abs=1e-6)
 
 
 def test_a_point_is_led_on_by_heun_and_straight_to_the_end() -> None:
     x, times, later = torch.randn(3, 3, 2, 2), torch.tensor([0.0, 0.3, 0.6]), torch.tensor([0.5, 0.96, 1.0])
-    told = tuning.led(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
+    told = consistency.led(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
     for n, (t, s) in enumerate(zip(times.tolist(), later.tolist(), strict=True)):
         straight = x[n] * (1 - (s - t) * (1 + t))
         bent = x[n] - (s - t) / 2 * (x[n] * (1 + t) + straight * (1 + s))
@@ -172,17 +172,20 @@ def test_the_consistency_loss_by_a_loop() -> None:
     def leading(x: Tensor, t: Tensor) -> Tensor:
         return torch.full_like(x, 0.5)
 
-    total, later = 0.0, tuning.later_times(times, 4.0).tolist()
+    total, later = 0.0, consistency.later_times(times, 4.0).tolist()
     for n, (t, s) in enumerate(zip(times.tolist(), later, strict=True)):
         points = ((1 - t) * noise[n] + t * pictures[n]).flatten().tolist()
         squares = [(x * t**2 - (x + 0.5 * (s - t)) * s**2) ** 2 for x in points]
         total += math.sqrt(sum(squares) / 12) / (s - t)
     labels = torch.zeros(2, dtype=torch.int64)
-    loss = tuning.consistency_loss(ending, leading, noise, pictures, times, labels, 4.0)
+    loss = consistency.consistency_loss(ending, leading, noise, pictures, times, labels, 4.0)
     assert loss.item() == pytest.approx(total / 2)
     known = Told(pictures)  # where there is one picture only, its ways end in it
-    field = paths.guided(paths.velocity_of(known), labels, 1.0)
-    assert tuning.consistency_loss(tuning.ending_of(known), field, noise, pictures, times, labels, 4.0).item() < 1e-3
+    field = flow_matching.guided(flow_matching.velocity_of(known), labels, 1.0)
+    assert (
+        consistency.consistency_loss(consistency.ending_of(known), field, noise, pictures, times, labels, 4.0).item()
+        < 1e-3
+    )
 
 
 def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
@@ -194,8 +197,8 @@ def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
         return x * 0.5
 
     labels = torch.zeros(4, dtype=torch.int64)
-    assert torch.equal(tuning.in_calls(ending, noises[:1], labels), noises[0] * 0.5)
-    made = tuning.in_calls(ending, noises, labels)
+    assert torch.equal(consistency.in_calls(ending, noises[:1], labels), noises[0] * 0.5)
+    made = consistency.in_calls(ending, noises, labels)
     (_, _), (x, t), (then, after) = seen
     assert torch.equal(x, noises[0])
     assert t.tolist() == [0.0] * 4

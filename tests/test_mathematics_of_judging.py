@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance
-from diptych.metrics.neighbourhoods import neighbourhoods
+from diptych.metrics.prdc import neighbourhoods
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from diptych.engine.task import Recipe
 from diptych.engine.trial import play
 from diptych.metrics.disentanglement import mutual_information_gap
 from diptych.synthesis import gan, vae
-from diptych.synthesis.choices import Choices
 from diptych.synthesis.likelihood import discretised_nll
 from diptych.synthesis.networks.dcgan import Critic, Generator
+from diptych.synthesis.training.config import Choices
 
 
 @pytest.fixture(autouse=True)

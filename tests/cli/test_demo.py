@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from diptych.cli import showcase
+from diptych.cli import demo_run
 
 
 def test_the_demo_makes_its_page_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(showcase, "RECOGNIZER_EPOCHS", 10)
-    monkeypatch.setattr(showcase, "JUDGED", 2)
-    monkeypatch.setattr(showcase, "MAKERS", {kind: (maker, 1) for kind, (maker, _) in showcase.MAKERS.items()})
-    shown = showcase.run(tmp_path)
+    monkeypatch.setattr(demo_run, "RECOGNIZER_EPOCHS", 10)
+    monkeypatch.setattr(demo_run, "JUDGED", 2)
+    monkeypatch.setattr(demo_run, "MAKERS", {kind: (maker, 1) for kind, (maker, _) in demo_run.MAKERS.items()})
+    shown = demo_run.run(tmp_path)
     told = json.loads(json.dumps(shown.json(), allow_nan=False))
     assert told["accuracy"]["value"] > 0.9
     assert told["accuracy"]["n"] > 300
@@ -25,6 +25,6 @@ def test_the_demo_makes_its_page_and_resumes(tmp_path: Path, monkeypatch: pytest
         assert words.lower() in page.lower()
     assert f"{tmp_path}/report.html" in shown.text()
     weights = [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in told["models"]]
-    again = showcase.run(tmp_path)
+    again = demo_run.run(tmp_path)
     assert again == shown
     assert weights == [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in told["models"]]

@@ -52,7 +52,7 @@ def test_clusters_follow_chains(copies):
 
 def test_they_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
     wanted = duplicates.pairs(copies).tolist()
-    monkeypatch.setattr("diptych.data.machine.free_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
     assert duplicates.pairs(copies[:]).tolist() == wanted
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from diptych.engine.feed import Feed
-from diptych.engine.group import Group
+from diptych.engine.distributed import Group
+from diptych.engine.loader import Feed
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe
 from diptych.engine.trial import ENOUGH_ON_CPU, Trial

@@ -15,8 +15,8 @@ from diptych import Images, Recognizer, export, load
 from diptych.errors import ArtefactError, ExportError, UsageError
 from diptych.exporting import Portable
 from diptych.exporting.parity import Parity, parity, share_kept
-from diptych.exporting.pictures import Shown
-from diptych.exporting.pictures import pictures as shown_of
+from diptych.exporting.reference_images import Shown
+from diptych.exporting.reference_images import pictures as shown_of
 
 
 def test_the_file_tells_what_it_is(file):

@@ -1,6 +1,6 @@
 import torch
 
-from diptych.synthesis.paths import (
+from diptych.synthesis.flow_matching import (
     flow_matching_loss,
     guided,
     learning_times,
@@ -9,7 +9,7 @@ from diptych.synthesis.paths import (
     velocity_of,
     velocity_on_path,
 )
-from diptych.synthesis.samplers import even_times, heun
+from diptych.synthesis.sampling.ode import even_times, heun
 
 
 def test_the_path_runs_from_noise_to_picture_at_the_velocity_regressed():

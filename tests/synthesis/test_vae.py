@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from diptych.data.images import Images
-from diptych.synthesis.augmentation import crop_for
+from diptych.synthesis.training.augmentation import crop_for
 from diptych.synthesis.vae import (
     LOWEST_LOG_SIGMA,
     VAE,

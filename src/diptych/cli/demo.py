@@ -24,7 +24,7 @@ def demo(
     FOLDER/report.html is the page to look at; the models and the sheets of samples lie beside it. The same
     command again resumes.
     """
-    from diptych.cli.showcase import run
+    from diptych.cli.demo_run import run
 
     shown = run(output)
     if json:

@@ -85,17 +85,17 @@ def interpolate(
     """
     import numpy as np
 
-    from diptych.report import film
+    from diptych.report import animation
 
     if mp4:
-        film.encoder()  # said before all else is made
+        animation.encoder()  # said before all else is made
     work = Work("interpolate", model, pictures, output)
     if len(work.images) < 2:
         raise UsageError("There is nothing to go to: name two pictures or more.")
     made = work.synthesizer.interpolate(work.images[:-1], work.images[1:], steps=steps, label=label)
     frames = work.pixels(made)
     there_and_back = np.concatenate([frames, frames[-2:0:-1]])
-    films = {"film.gif": film.gif(there_and_back), **({"film.mp4": film.mp4(there_and_back)} if mp4 else {})}
+    films = {"film.gif": animation.gif(there_and_back), **({"film.mp4": animation.mp4(there_and_back)} if mp4 else {})}
     work.finish(made, json, frames, columns=steps, films=films)
 
 
@@ -139,7 +139,7 @@ def inpaint(
 
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
     """
-    from diptych.synthesis.editing.seams import holes
+    from diptych.synthesis.editing.compositing import holes
 
     work = Work("inpaint", model, pictures, output)
     over = work.mask(mask)
@@ -206,7 +206,7 @@ class Work:
         self.verb, self.model = verb, model
         self.synthesizer: Any = loaded(model, *SYNTHESIZERS)
         self.size: int = self.synthesizer.size_
-        from diptych.cli.edited import Given, Place
+        from diptych.cli.edit_output import Given, Place
 
         self.given = Given(paths, self.size)
         self.place = Place(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
@@ -218,7 +218,7 @@ class Work:
 
     def mask(self, path: str) -> "Images":
         """One mask for all, or those of the pictures that can be read."""
-        from diptych.cli.edited import opened
+        from diptych.cli.edit_output import opened
 
         masks = opened([path])
         return masks[self.given.kept] if len(masks) == len(self.given.kept) > 1 else masks
@@ -237,7 +237,7 @@ class Work:
         **settings: Any,
     ) -> None:
         """Write all of it and tell where; exits with 4 where a picture was left out."""
-        from diptych.cli.edited import A_LINE, GRID, sheet
+        from diptych.cli.edit_output import A_LINE, GRID, sheet
 
         others = {GRID: sheet(*lines, columns=columns or A_LINE), **(films or {})}
         about = {"edit": self.verb, "model": str(self.model), **settings, "left_out": self.given.left_out}

@@ -76,7 +76,7 @@ def _told(report: "Report") -> dict[str, Any]:
 
 def _of_signs(report: "Report") -> dict[str, Any]:
     """How well each sign alone tells what is unknown, and of how many pictures."""
-    from diptych.recognition.unknown import SIGNS
+    from diptych.recognition.confidence.ood import SIGNS
 
     table = report.tables.get("What tells the unknown")
     if table is None:

@@ -119,8 +119,8 @@ def explained(recognizer: "Recognizer", images: "Images", label: str | None, pla
 
     from diptych.cli.predict import told
     from diptych.files import write_bytes
-    from diptych.recognition.neighbours import picture_at
-    from diptych.report.reasons import LEAST, Like, sheet
+    from diptych.recognition.explanation.nearest import picture_at
+    from diptych.report.explanation_sheet import LEAST, Like, sheet
 
     rows = [row for some in told(recognizer, images) for row in some]
     good = np.flatnonzero(["error" not in row for row in rows])

@@ -183,7 +183,7 @@ def _fit(
     manifest: Path | None,
     json: bool,
 ) -> None:
-    from diptych.cli.training import train
+    from diptych.cli.fit_run import train
 
     # What a person leaves out is the model's to choose; 10 epochs are 10, not 10.0.
     given = {

@@ -9,7 +9,7 @@ from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
 
 if TYPE_CHECKING:
-    from diptych.data.inspection import Inspection
+    from diptych.data.inspection.inspect import Inspection
 
 SLOW_CHECKS = (
     "Labels were not doubted: that takes training. Ask for it with --minutes 10, or with --model MODEL, a recognizer "
@@ -54,7 +54,7 @@ def inspect(
     --minutes or --model.
     """
     from diptych.data.images import Images
-    from diptych.data.inspection import examine, together
+    from diptych.data.inspection.inspect import examine, together
     from diptych.errors import UsageError
 
     if minutes is not None and model is not None:
@@ -72,7 +72,7 @@ def inspect(
         report.save(output)
         console.log.info("The report is in %s", output)
     if manifest is not None:
-        from diptych.data.manifest import write
+        from diptych.data.inspection.manifest import write
 
         write(found, manifest, seed)
         console.log.info("The manifest is in %s: edit it, then diptych fit ... --manifest %s", manifest, manifest)
@@ -83,7 +83,7 @@ def _doubted(found: "Inspection", minutes: float | None, model: Path | None, see
     images = found.images
     if minutes is None and model is None:
         return found.noting(SLOW_CHECKS) if images.classes else found
-    from diptych.recognition.review import label_candidates
+    from diptych.recognition.label_errors import label_candidates
 
     if model is None:
         return found.doubting(label_candidates(images, minutes=minutes, seed=seed))

@@ -29,7 +29,7 @@ def opened(data: str, manifest: Path | None = None) -> "Images":
     images = Images.open(data)
     if manifest is None:
         return images
-    from diptych.data.manifest import apply
+    from diptych.data.inspection.manifest import apply
 
     return apply(images, manifest)
 

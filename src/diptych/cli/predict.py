@@ -46,7 +46,7 @@ def predict(
     or JSON lines. A file that cannot be read gets a row with the reason; the exit code is then 4, or 3 if none
     could be read.
     """
-    from diptych.cli.rows import Rows
+    from diptych.cli.prediction_rows import Rows
 
     rows = Rows(as_json=json, file=output, csv_file=csv)
     recognizer = answering(model)

@@ -52,7 +52,7 @@ def sample(
     if steps is not None:
         synthesizer = _with_steps(synthesizer, steps)
     made = synthesizer.sample(number, label=label, seed=seed, into=place)
-    from diptych.synthesis.series import grid_of
+    from diptych.synthesis.sampling.writer import grid_of
 
     grid = grid_of(place)
     if json:

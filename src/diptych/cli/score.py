@@ -77,7 +77,7 @@ def score(
 
 def told(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object; what does not apply is null."""
-    from diptych.interplay.scoring import ALL, BESIDE, USEFUL
+    from diptych.interplay.score import ALL, BESIDE, USEFUL
     from diptych.report.report import plain
 
     beside = [row[2] for row in plain(report.tables[BESIDE].rows)]

@@ -30,8 +30,8 @@ def tune(
     DATA is what the flow was fitted on. MODEL stays as it is; diptych sample of the tuned one takes 2 steps, or as many
     as --steps says. The same command again resumes.
     """
+    from diptych.cli.fit_run import tell
     from diptych.cli.models import loaded
-    from diptych.cli.training import tell
     from diptych.data.images import Images
 
     flow = loaded(model, "flow")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diptych.data.decode import Geometry, decode, decode_square, quiet, square
-from diptych.data.machine import workers
+from diptych.data.resources import workers
 from diptych.errors import PictureError
 
 if TYPE_CHECKING:

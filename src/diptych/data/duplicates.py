@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import reading
-from diptych.data.looks import THUMBNAIL, Small, look, smaller
+from diptych.data import store
+from diptych.data.perceptual_hash import THUMBNAIL, Small, look, smaller
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -114,7 +114,7 @@ def same_picture(first: Small, second: Small, share: NDArray[np.float32] | float
 
 def exact(images: "Images") -> NDArray[np.uint64]:
     """(N,) a digest of each picture's content: equal for exact copies; 0 where it cannot be read."""
-    reading.check(images._sources, images._place, THUMBNAIL, "squash")
+    store.check(images._sources, images._place, THUMBNAIL, "squash")
     out = np.zeros(len(images), np.uint64)
     for number, here, rows in images._place.by_source():
         out[here] = images._sources[number].decoded.digests[rows]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import machine, reading
+from diptych.data import resources, store
 from diptych.data.decode import Geometry
 from diptych.data.sources import Source, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
@@ -52,10 +52,10 @@ class Images:
     paths: NDArray[np.str_]
     skipped: tuple[PictureError, ...]
     _sources: tuple[Source, ...]
-    _place: reading.Place
+    _place: store.Place
     _memory: dict[str, Any]
 
-    def __init__(self, sources: Sequence[Source], place: reading.Place, about: Mapping[str, Any]) -> None:
+    def __init__(self, sources: Sequence[Source], place: store.Place, about: Mapping[str, Any]) -> None:
         """Not for people: use :meth:`open` or :meth:`from_arrays`."""
         held = {
             "classes": tuple(about["classes"]),
@@ -161,7 +161,7 @@ class Images:
 
     def __add__(self, other: "Images") -> "Images":
         """Both sets, one behind the other; classes are matched by name, and new ones come last."""
-        from diptych.data.joining import join
+        from diptych.data.combine import join
 
         return join(self, other)
 
@@ -173,7 +173,7 @@ class Images:
         DataError
             If a picture has a class that is not among them.
         """
-        from diptych.data.joining import reordered
+        from diptych.data.combine import reordered
 
         return reordered(self, classes)
 
@@ -214,14 +214,14 @@ class Images:
         """
         import torch
 
-        errors = reading.fill(self._sources, self._place, size, geometry)
+        errors = store.fill(self._sources, self._place, size, geometry)
         if errors:
             reasons = several([str(error) for error in errors.values()])
             raise DataError(
                 f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
                 "Remove them, or leave them out with readable()."
             )
-        return torch.from_numpy(reading.gather(self._sources, self._place, size, geometry))
+        return torch.from_numpy(store.gather(self._sources, self._place, size, geometry))
 
     def readable(self, size: int, geometry: Geometry = "squash") -> "Images":
         """Leave out the pictures that cannot be decoded, and name them in ``skipped``.
@@ -242,12 +242,12 @@ class Images:
 
     def unreadable(self, size: int, geometry: Geometry = "squash") -> dict[int, PictureError]:
         """Decode every picture, and say which rows cannot be, and why; see :meth:`readable`."""
-        work = reading.fill if self.fits_in_memory(size) else reading.check
+        work = store.fill if self.fits_in_memory(size) else store.check
         return work(self._sources, self._place, size, geometry)
 
     def known_errors(self) -> dict[int, PictureError]:
         """Say which rows have been found unreadable so far, and why; decodes nothing."""
-        return reading.errors(self._sources, self._place)
+        return store.errors(self._sources, self._place)
 
     def stream(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
         """Decode batch after batch, ahead of their use and in order, in bounded memory.
@@ -263,25 +263,25 @@ class Images:
         """
         import torch
 
-        for block in reading.stream(self._sources, self._place, size, geometry, batches):
+        for block in store.stream(self._sources, self._place, size, geometry, batches):
             yield torch.from_numpy(block)
 
-    def tried(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[reading.Batch]:
+    def tried(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[store.Batch]:
         """Decode every picture once, in order, ahead of its use and in bounded memory; nothing is kept.
 
         Yields
         ------
         (B, 3, size, size) uint8, as :meth:`pixels` has them, and (B,) bool: which of them could be read.
         """
-        return reading.tried(self._sources, self._place, size, geometry, batch)
+        return store.tried(self._sources, self._place, size, geometry, batch)
 
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""
-        return len(self) * 3 * size * size <= machine.free_bytes() // 4
+        return len(self) * 3 * size * size <= resources.free_bytes() // 4
 
     def dimensions(self) -> NDArray[np.int64]:
         """(N, 2) width and height of each picture when upright, from its header; (0, 0) if unreadable."""
-        return reading.dimensions(self._sources, self._place)
+        return store.dimensions(self._sources, self._place)
 
     def split(self, *shares: float, seed: int = 0) -> tuple["Images", ...]:
         """Split into parts of these shares, stratified by class; near-duplicates stay on one side.
@@ -293,17 +293,17 @@ class Images:
         return tuple(self[rows] for rows in split(self, shares, seed))
 
     def inspect(self) -> "Report":
-        """Look for what would spoil training; see :func:`diptych.data.inspection.inspect`."""
-        from diptych.data.inspection import inspect
+        """Look for what would spoil training; see :func:`diptych.data.inspection.inspect.inspect`."""
+        from diptych.data.inspection.inspect import inspect
 
         return inspect(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the pictures: a folder of class folders of PNG, or an .npz or .parquet file.
 
-        See :func:`diptych.data.saving.save`.
+        See :func:`diptych.data.writers.save`.
         """
-        from diptych.data.saving import save
+        from diptych.data.writers import save
 
         return save(self, Path(path))
 
@@ -335,7 +335,7 @@ def _of(source: Source) -> Images:
         "paths": np.asarray(rows.paths, dtype=np.str_),
         "skipped": rows.skipped,
     }
-    return Images((source,), reading.Place.whole(n), about)
+    return Images((source,), store.Place.whole(n), about)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
-from diptych.engine.average import Average
 from diptych.engine.clock import Clock
-from diptych.engine.feed import Feed
-from diptych.engine.group import Group
+from diptych.engine.distributed import Group
+from diptych.engine.ema import Average
 from diptych.engine.history import History
+from diptych.engine.loader import Feed
 from diptych.engine.plan import Plan
 from diptych.engine.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych import files
-from diptych.engine import memory
+from diptych.engine import allocator
 from diptych.engine.im2col import Im2col
 
 log = logging.getLogger("diptych")
@@ -61,7 +61,7 @@ class Machine:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Within the block torch works with this machine's number of threads, and freed memory is kept for reuse."""
-        with self.threaded(), memory.kept():
+        with self.threaded(), allocator.kept():
             yield
 
     @contextmanager
@@ -291,7 +291,7 @@ def _pairs(best: Machine, rival: Machine, step: Step) -> list[tuple[float, float
     In turn, because other work on a shared machine makes it twice as slow from one second to the next.
     """
     pairs: list[tuple[float, float]] = []
-    with memory.kept():
+    with allocator.kept():
         _timed(rival, step)
         _timed(best, step)
         start = time.perf_counter()

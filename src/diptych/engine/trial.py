@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from diptych.engine.feed import Feed
+from diptych.engine.loader import Feed
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe, Task
 

@@ -9,12 +9,12 @@ from diptych import artefact, files
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
-from diptych.exporting import graph, quantised
+from diptych.exporting import graph, int8
 from diptych.exporting.parity import ENOUGH, Parity, parity
-from diptych.exporting.pictures import Shown, pictures
 from diptych.exporting.portable import FORMAT, Portable
+from diptych.exporting.reference_images import Shown, pictures
 from diptych.loading import load
-from diptych.recognition import graphs
+from diptych.recognition.inference import onnx_backend
 from diptych.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def export(
     target = Path(path)
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target} does not end in .onnx. Name a file such as {target.with_suffix('.onnx')}.")
-    if not graphs.available():
+    if not onnx_backend.available():
         raise UsageError("Exporting needs onnx and onnxruntime. Install them with: pip install 'diptych[export]'")
     recognizer = model if isinstance(model, Recognizer) else load(model)
     if not isinstance(recognizer, Recognizer):
@@ -105,10 +105,10 @@ def _int8(
 ) -> tuple[Iterator[tuple[str, "ModelProto"]], Shown]:
     """The ways to int8, and the pictures to judge them on: others than the scales are measured on, if they are many."""
     count = len(shown.images)
-    rows = range(0, count, max(1, count // quantised.CALIBRATED_ON))[: quantised.CALIBRATED_ON]
+    rows = range(0, count, max(1, count // int8.CALIBRATED_ON))[: int8.CALIBRATED_ON]
     measured = shown.images[list(rows)].readable(recognizer.size_)
     rest = shown if count < JUDGED_APART * len(rows) else shown[sorted(set(range(count)) - set(rows))]
-    return quantised.ways(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
+    return int8.ways(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
 
 
 def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from diptych.exporting.reading import Told
-from diptych.recognition import graphs
-from diptych.recognition.graphs import IR, OPSET
+from diptych.exporting.decision_graph import Told
+from diptych.recognition.inference import onnx_backend
+from diptych.recognition.inference.onnx_backend import IR, OPSET
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -68,7 +68,7 @@ def preparation(size: int) -> "ModelProto":
 
 def network(recognizer: "Recognizer") -> "ModelProto":
     """(n, 3, S, S) in [-1, 1] -> logits, features."""
-    return graphs.seen(recognizer.network_, recognizer.size_, recognizer.network_.views)
+    return onnx_backend.seen(recognizer.network_, recognizer.size_, recognizer.network_.views)
 
 
 def reading(recognizer: "Recognizer") -> "ModelProto":
@@ -78,7 +78,7 @@ def reading(recognizer: "Recognizer") -> "ModelProto":
     with torch.no_grad():
         logits, features = recognizer.network_.cpu().eval().both(pictures)
     names = ["probabilities", "labels", "unknown", "sets"][: 3 + (recognizer.reading_.cutoff is not None)]
-    return graphs.converted(told, {"shown": pictures, "answers": logits, "sight": features}, names)
+    return onnx_backend.converted(told, {"shown": pictures, "answers": logits, "sight": features}, names)
 
 
 def joined(prepare: "ModelProto", network: "ModelProto", reading: "ModelProto") -> "ModelProto":

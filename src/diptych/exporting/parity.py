@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from diptych.data.cache import in_turn, pool
 from diptych.data.decode import Pixels, square
 from diptych.data.images import Images
-from diptych.data.machine import workers
+from diptych.data.resources import workers
 from diptych.errors import ExportError, PictureError
-from diptych.exporting.pictures import Shown
 from diptych.exporting.portable import Answers, Portable
+from diptych.exporting.reference_images import Shown
 from diptych.recognition.predictions import Predictions
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from diptych.data.cache import in_turn, pool
 from diptych.data.decode import Pixels
 from diptych.data.images import Images
-from diptych.data.machine import workers
-from diptych.data.reading import Batch
+from diptych.data.resources import workers
+from diptych.data.store import Batch
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, PictureError, UsageError
 from diptych.progress import Bar
@@ -105,11 +105,18 @@ class Portable:
         UsageError
             ``unknown`` is given.
         """
-        from diptych.exporting.judged import evaluate
+        from diptych.exporting.evaluation import evaluate_logits
 
         if unknown is not None:
             raise UsageError("How well the unknown is noticed is judged on the model itself. Name its folder.")
-        return evaluate(self, images)
+        return evaluate_logits(
+            self.logits,
+            images,
+            classes=self.classes_,
+            size=self.size_,
+            multi_label=self.multi_label_,
+            calibration=self.facts["calibration"],
+        )
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         """(N, K) of readable pictures."""

@@ -15,19 +15,24 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import NotFittedError, PictureError
-from diptych.recognition import answers, choices, evaluation, explanation, networks, preparation, quick, trust
-from diptych.recognition.card import card
-from diptych.recognition.fitting import Fitted, fit
-from diptych.recognition.memory import FILE as MEMORY
-from diptych.recognition.memory import Memory
-from diptych.recognition.neighbours import Neighbours, neighbours
+from diptych.recognition import datasets, networks
+from diptych.recognition.confidence import calibrate
+from diptych.recognition.confidence.decision import Reading
+from diptych.recognition.confidence.ood import signs
+from diptych.recognition.evaluation import evaluate
+from diptych.recognition.evaluation.worst_errors import Witness
+from diptych.recognition.explanation import attribution
+from diptych.recognition.explanation.nearest import Neighbours, neighbours
+from diptych.recognition.inference import batched, fast_backend
+from diptych.recognition.inference.embeddings import FILE as MEMORY
+from diptych.recognition.inference.embeddings import Memory
+from diptych.recognition.inference.outputs import Observed, observe, observe_in_turn
+from diptych.recognition.model_card import card
 from diptych.recognition.networks import Network
-from diptych.recognition.observed import Observed, observe, observe_in_turn
-from diptych.recognition.prediction import Reading
 from diptych.recognition.predictions import Predictions
-from diptych.recognition.stored import Stored, carried
-from diptych.recognition.unknown import signs
-from diptych.recognition.worst import Witness
+from diptych.recognition.restore import Stored, carried
+from diptych.recognition.training import config
+from diptych.recognition.training.fit import Fitted, fit
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
@@ -57,7 +62,7 @@ class Recognizer:
         Pictures a step and the peak learning rate; ``None`` means what suits the network.
     balance
         "auto": where the classes are uneven, each is made to count the same, see
-        :mod:`diptych.recognition.imbalance`; "none": answers go by how frequent the classes were.
+        :mod:`diptych.recognition.training.imbalance`; "none": answers go by how frequent the classes were.
     seed
         Of the start, the split, the order and the augmentation.
 
@@ -133,7 +138,7 @@ class Recognizer:
             A parameter cannot be, or ``into`` holds another run.
         """
         started = time.monotonic()
-        choices.check(self._parameters())
+        config.check(self._parameters())
         folder = None if into is None else Path(into)
         settings = self._settings(images, validate)
         if checkpoint.finished(folder, settings):
@@ -150,15 +155,15 @@ class Recognizer:
         """Tell what is in each picture; one that cannot be read gets a row with the reason.
 
         Answers are float32's and do not depend on which pictures are asked about together; on a processor, work of
-        more than twenty seconds may take a quicker way to the same labels (:mod:`diptych.recognition.quick`), whose
-        confidences may be a hundredth off.
+        more than twenty seconds may run on a faster backend with the same labels, whose confidences may be a hundredth
+        off (:mod:`diptych.recognition.inference.fast_backend`).
         """
-        both = quick.both(self._fitted(), images, self.size_, several=self.multi_label_)
+        both = fast_backend.both(self._fitted(), images, self.size_, several=self.multi_label_)
         return self._told(observe(self.network_, images, self.size_, both=both), images.known_errors())
 
     def stream(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        both, start = quick.both(self._fitted(), images, self.size_, several=self.multi_label_), 0
+        both, start = fast_backend.both(self._fitted(), images, self.size_, several=self.multi_label_), 0
         for seen in observe_in_turn(self.network_, images, self.size_, both=both):
             some = images[start : start + len(seen.logits)]
             yield self._told(seen, some.known_errors())
@@ -173,14 +178,14 @@ class Recognizer:
             A picture cannot be read.
         """
         network = self._fitted()
-        preparation.check_readable(images, self.size_)
-        return F.normalize(answers.features(network, images, self.size_), dim=1)
+        datasets.check_readable(images, self.size_)
+        return F.normalize(batched.features(network, images, self.size_), dim=1)
 
     def explain(self, images: Images, label: str | int | None = None) -> Tensor:
         """Which places of each picture speak for a label: (N, size_, size_) float32 in 0..1.
 
         A map covers the whole picture, squashed to the square that the network sees. Its strongest place is 1; all of
-        it is 0 where nothing speaks for the label. See :mod:`diptych.recognition.explanation`.
+        it is 0 where nothing speaks for the label. See :mod:`diptych.recognition.explanation.attribution`.
 
         Parameters
         ----------
@@ -195,9 +200,9 @@ class Recognizer:
             There is no such class; or the network keeps no track of places, and captum is not installed.
         """
         network = self._fitted()
-        preparation.check_readable(images, self.size_)
-        asked = None if label is None else torch.full((len(images),), explanation.number_of(label, self.classes_))
-        return explanation.heat(network, images, self.size_, asked, multi_label=self.multi_label_)
+        datasets.check_readable(images, self.size_)
+        asked = None if label is None else torch.full((len(images),), attribution.number_of(label, self.classes_))
+        return attribution.heat(network, images, self.size_, asked, multi_label=self.multi_label_)
 
     def neighbours(self, images: Images, k: int = 3) -> Neighbours:
         """The training pictures most like each picture, among up to 10,000 that are remembered.
@@ -217,8 +222,10 @@ class Recognizer:
         validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        known = preparation.judgeable(images, self.classes_, self.size_)
-        self._reading = trust.calibrated(observe(network, known, self.size_, title="Calibrating"), known, self.memory_)
+        known = datasets.judgeable(images, self.classes_, self.size_)
+        self._reading = calibrate.calibrated(
+            observe(network, known, self.size_, title="Calibrating"), known, self.memory_
+        )
         self._facts["calibration"] = self._reading.json()
         return self
 
@@ -238,7 +245,7 @@ class Recognizer:
             The pictures have no labels, or a class that this recognizer does not know.
         """
         network = self._fitted()
-        return evaluation.evaluate(Witness(network, self.size_, self.memory_), self._reading, images, unknown)
+        return evaluate.evaluate(Witness(network, self.size_, self.memory_), self._reading, images, unknown)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder.

@@ -13,17 +13,17 @@ from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
 from diptych.errors import UsageError
-from diptych.synthesis import optimizers
-from diptych.synthesis.augmentation import few, half_in_windows
-from diptych.synthesis.choices import USUAL_MINUTES, Choices, worth_compiling
-from diptych.synthesis.editing.carrying import ahead, filled, noise_of, part_of_the_way
+from diptych.synthesis.consistency import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
+from diptych.synthesis.consistency_tuning import Tunable
+from diptych.synthesis.datasets import Prepared
 from diptych.synthesis.editing.latents import orthonormal, principal
+from diptych.synthesis.editing.trajectories import ahead, filled, noise_of, part_of_the_way
+from diptych.synthesis.flow_matching import flow_matching_loss, guided, learning_times, noise_like, on_path, velocity_of
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
-from diptych.synthesis.paths import flow_matching_loss, guided, learning_times, noise_like, on_path, velocity_of
-from diptych.synthesis.preparation import Prepared
-from diptych.synthesis.samplers import even_times, heun
-from diptych.synthesis.tunable import Tunable
-from diptych.synthesis.tuning import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
+from diptych.synthesis.sampling.ode import even_times, heun
+from diptych.synthesis.training import optimizers
+from diptych.synthesis.training.augmentation import few, half_in_windows
+from diptych.synthesis.training.config import USUAL_MINUTES, Choices, worth_compiling
 
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
 # Of channels, where pictures are few. Of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, and

@@ -16,14 +16,14 @@ from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
-from diptych.synthesis.augmentation import diff_augment, parts_for
-from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis.datasets import Prepared
 from diptych.synthesis.editing import latents as ways
 from diptych.synthesis.networks.convvae import Encoder, patch_for
 from diptych.synthesis.networks.dcgan import COMPARED, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
-from diptych.synthesis.preparation import Prepared
 from diptych.synthesis.synthesizer import Synthesizer
+from diptych.synthesis.training.augmentation import diff_augment, parts_for
+from diptych.synthesis.training.config import Choices, worth_compiling
 from diptych.synthesis.vae import gaussian_kl, gaussian_nll, negative_elbo, optimal_log_sigma
 
 LOSSES = ("relativistic", "non-saturating", "minimax")

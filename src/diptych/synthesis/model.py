@@ -17,10 +17,10 @@ from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
-from diptych.synthesis import drawing
-from diptych.synthesis.choices import Choices
-from diptych.synthesis.papers import Papers, reread
-from diptych.synthesis.preparation import GEOMETRY, Prepared
+from diptych.synthesis.datasets import GEOMETRY, Prepared
+from diptych.synthesis.sampling import seeding
+from diptych.synthesis.training.config import Choices
+from diptych.synthesis.training.model_files import Papers, reread
 
 BLOCK = 1024  # pictures whose noise is held at a time
 Modules = Mapping[str, nn.Module]
@@ -184,7 +184,7 @@ class Model(ABC):
             return np.full(len(seeds), self._number(label), np.int64)
         if not self.classes_:
             return np.full(len(seeds), -1, np.int64)
-        return drawing.labels_of(seeds, self.shares_)
+        return seeding.labels_of(seeds, self.shares_)
 
     def _pictures(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
         """(N, 3, S, S) uint8, a picture for each seed and label."""
@@ -194,7 +194,7 @@ class Model(ABC):
 
         blocks = [slice(start, start + BLOCK) for start in range(0, len(seeds), BLOCK)]
         made = [
-            self._run(draw, drawing.noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
+            self._run(draw, seeding.noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
             for rows in blocks
         ]
         return torch.cat(made)
@@ -204,7 +204,7 @@ class Model(ABC):
 
     def _run(
         self,
-        run: drawing.Draw,
+        run: seeding.Draw,
         inputs: Tensor,
         labels: NDArray[np.int64],
         seeds: Sequence[int] | None = None,
@@ -214,10 +214,10 @@ class Model(ABC):
         if not len(inputs):
             raise DataError("There is no picture to work on.")
         device = next(next(iter(self.modules_.values())).parameters()).device
-        chunk = drawing.chunk_size(self.size_, device)
+        chunk = seeding.chunk_size(self.size_, device)
         outputs: Tensor | None = None
         numbers = range(len(inputs)) if seeds is None else seeds
-        for rows, made in drawing.in_chunks(run, inputs, labels, numbers, chunk, device):
+        for rows, made in seeding.in_chunks(run, inputs, labels, numbers, chunk, device):
             if outputs is None:
                 outputs = torch.empty(len(inputs), *made.shape[1:], dtype=made.dtype)
             outputs[rows] = made

@@ -14,17 +14,18 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
-from diptych.engine.feed import checked_seed
+from diptych.engine.loader import checked_seed
 from diptych.engine.loop import Run
 from diptych.errors import UsageError
 from diptych.progress import Bar
-from diptych.synthesis import drawing, preparation, series
-from diptych.synthesis.choices import Choices, length, recipe
+from diptych.synthesis import datasets
+from diptych.synthesis.datasets import GEOMETRY, Prepared
 from diptych.synthesis.editing.editor import Editor
 from diptych.synthesis.model import Label
-from diptych.synthesis.papers import papers_of
-from diptych.synthesis.preparation import GEOMETRY, Prepared
-from diptych.synthesis.watching import Ending, Watch
+from diptych.synthesis.sampling import seeding, writer
+from diptych.synthesis.training.config import Choices, length, recipe
+from diptych.synthesis.training.model_files import papers_of
+from diptych.synthesis.training.monitor import Ending, Watch
 
 log = logging.getLogger("diptych")
 REHEARSED_AT = 0.4  # of the run: late enough for the weights' average, early enough to plan by
@@ -75,8 +76,8 @@ class Synthesizer(Editor):
         """
         started = time.monotonic()
         self._check()
-        folder = preparation.folder_of(into)
-        prepared = preparation.prepare(images, validate, self.size, self.seed)
+        folder = datasets.folder_of(into)
+        prepared = datasets.prepare(images, validate, self.size, self.seed)
         choices = self._choose(prepared, machine.device().type == "cuda")
         settings = self._identity(prepared, choices)
         if folder is not None and checkpoint.finished(folder, settings):
@@ -110,7 +111,7 @@ class Synthesizer(Editor):
         """
         self._check_request(n, seed)
         if into is not None:
-            return series.into(self, n, label, seed, Path(into))
+            return writer.into(self, n, label, seed, Path(into))
         with Bar("Sampling", n) as bar:
             return self._made(range(seed, seed + n), label, bar)
 
@@ -118,8 +119,8 @@ class Synthesizer(Editor):
         """The pictures of :meth:`sample` some hundreds at a time, in order: constant memory for any number of them."""
         self._check_request(n, seed)
         with Bar("Sampling", n) as bar:
-            for start in range(seed, seed + n, series.BLOCK):
-                yield self._made(range(start, min(start + series.BLOCK, seed + n)), label, bar)
+            for start in range(seed, seed + n, writer.BLOCK):
+                yield self._made(range(start, min(start + writer.BLOCK, seed + n)), label, bar)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as an artefact; returns its folder. A :class:`UsageError` if that holds anything else."""
@@ -137,8 +138,8 @@ class Synthesizer(Editor):
         self, prepared: Prepared, choices: Choices, settings: dict[str, Any], folder: Path | None, started: float
     ) -> None:
         run_length = self._length(prepared)
-        few = preparation.sample_of(prepared.train, 2000, self.seed)
-        mirrored = preparation.mirror_symmetric(few.pixels(prepared.size, GEOMETRY), np.asarray(few.labels))
+        few = datasets.sample_of(prepared.train, 2000, self.seed)
+        mirrored = datasets.mirror_symmetric(few.pixels(prepared.size, GEOMETRY), np.asarray(few.labels))
         facts = {**choices.facts(), **run_length, "mirrored": mirrored}
         log.info("Chosen: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
         self._describe(prepared, choices, settings)
@@ -214,7 +215,7 @@ class Synthesizer(Editor):
                 raise UsageError(f"{name} must be above 0, not {value}.")
         checked_seed(self.seed)
         if self.size is not None:
-            preparation.checked_size(self.size)
+            datasets.checked_size(self.size)
 
     def _made(self, seeds: range, label: Label | None, bar: Bar) -> Images:
         labels = self._labels(seeds, label)
@@ -222,7 +223,7 @@ class Synthesizer(Editor):
 
     def _check_request(self, n: int, seed: int) -> None:
         self._fitted()
-        if n < 1 or not 0 <= seed < drawing.LARGEST_SEED:
+        if n < 1 or not 0 <= seed < seeding.LARGEST_SEED:
             raise UsageError(
                 f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
             )
@@ -231,8 +232,8 @@ class Synthesizer(Editor):
         if prepared.held is None:
             return {}
         device = next(next(iter(self.modules_.values())).parameters()).device
-        held = preparation.sample_of(prepared.held, preparation.MOST_HELD, self.seed)
+        held = datasets.sample_of(prepared.held, datasets.MOST_HELD, self.seed)
         pictures = to_float(held.pixels(prepared.size, GEOMETRY)).to(device)
-        labels = torch.from_numpy(preparation.matched(held, self.classes_)).to(device)
+        labels = torch.from_numpy(datasets.matched(held, self.classes_)).to(device)
         with torch.no_grad():
             return self._scores(self.modules_, pictures, labels)

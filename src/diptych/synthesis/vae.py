@@ -14,15 +14,17 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
-from diptych.synthesis import drawing, optimizers, preparation
-from diptych.synthesis.augmentation import crop_for
-from diptych.synthesis.choices import Choices, worth_compiling
+from diptych.synthesis import datasets
+from diptych.synthesis.datasets import GEOMETRY, Prepared
 from diptych.synthesis.editing.latents import nearest
 from diptych.synthesis.likelihood import Statistics, discretised_nll
-from diptych.synthesis.mixture import Mixture, some_of_each
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
-from diptych.synthesis.preparation import GEOMETRY, Prepared
+from diptych.synthesis.priors import Mixture, some_of_each
+from diptych.synthesis.sampling import seeding
 from diptych.synthesis.synthesizer import Synthesizer
+from diptych.synthesis.training import optimizers
+from diptych.synthesis.training.augmentation import crop_for
+from diptych.synthesis.training.config import Choices, worth_compiling
 
 PRIORS = ("mixture", "normal")
 LOWEST_LOG_SIGMA = -5.0
@@ -173,12 +175,12 @@ class VAE(Synthesizer):
         of the training pictures; the latents are drawn once for each picture, by ``seed`` and its row.
         """
         log_sigma = self._statistics().log_sigma.cpu()
-        labels, pixels = preparation.matched(images, self.classes_), images.pixels(self.size_, GEOMETRY)
+        labels, pixels = datasets.matched(images, self.classes_), images.pixels(self.size_, GEOMETRY)
         told = []
         for start in range(0, len(pixels), JUDGED_AT_ONCE):
             rows = slice(start, start + JUDGED_AT_ONCE)
             mean, log_variance = self._run(self._posterior, pixels[rows], labels[rows]).double().chunk(2, dim=1)
-            noise = drawing.noise(range(seed + start, seed + start + len(mean)), mean.shape[1:])
+            noise = seeding.noise(range(seed + start, seed + start + len(mean)), mean.shape[1:])
             latents = (mean + noise * (0.5 * log_variance).exp()).float()
             nll = discretised_nll(pixels[rows], self._run(self._means, latents, labels[rows]), log_sigma)
             told.append(nll + gaussian_kl(mean, log_variance).sum(dim=1))
@@ -248,7 +250,7 @@ class VAE(Synthesizer):
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         """The likeliest latents of what is seen, near those of the whole picture with its hole smoothed over."""
         mean, log_variance = self.modules_["encoder"](pictures, labels)
-        noise = drawing.noise(seeds, mean.shape[1:]).to(mean.device)
+        noise = seeding.noise(seeds, mean.shape[1:]).to(mean.device)
         start = mean + noise * (0.5 * log_variance).exp()
         seen = (~hole).float()
         sigma = float(self.scores_.get("pixel_error", 0.1)) * 2  # of the range -1..1
@@ -274,7 +276,7 @@ class VAE(Synthesizer):
         return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)
 
     def _complete(self, prepared: Prepared) -> None:
-        every = preparation.matched(prepared.train, self.classes_)
+        every = datasets.matched(prepared.train, self.classes_)
         rows = some_of_each(every, ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
         known, labels = prepared.train[rows], every[rows]
         encoded = self._run(self._posterior, known.pixels(prepared.size, GEOMETRY), labels)
@@ -284,7 +286,7 @@ class VAE(Synthesizer):
         assert isinstance(statistics, Statistics)
         prior.fit(means, log_variances.exp(), labels, self.seed)
         rows = np.unique(np.linspace(0, len(means) - 1, DECODED_PICTURES).round().astype(np.int64))
-        noise = drawing.noise(rows, (self._latent_length(),))
+        noise = seeding.noise(rows, (self._latent_length(),))
         decoded = self._run(self._means, means[rows] + noise * (0.5 * log_variances[rows]).exp(), labels[rows])
         pictures = to_float(known[rows].pixels(prepared.size, GEOMETRY))
         statistics.keep(optimal_log_sigma(pictures, decoded), gaussian_kl(means, log_variances).mean(dim=0))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from diptych import Images, Recognizer, load
 from diptych.errors import UsageError
 from diptych.recognition import networks
-from diptych.recognition.training import optimizers
+from diptych.recognition.training.task import optimizers
 
 NAME = "test_efficientnet"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, from_name_lists, from_names
-from diptych.data.machine import free_bytes
+from diptych.data.resources import free_bytes
 from diptych.data.sources.base import Rows, Source, shown
 from diptych.data.sources.files import Files, inside
 from diptych.data.sources.folder import SPLITS

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import nn
 
+from diptych.backbones import weights
 from diptych.errors import UsageError
-from diptych.recognition.networks import alexnet, convnet, pretrained, speednet, weights
+from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
+from diptych.recognition.networks.custom import Own
 from diptych.recognition.networks.network import Network, Training, augmentation
-from diptych.recognition.networks.own import Own
 
 __all__ = ["FAMILIES", "OWN_PREFIX", "SMALLEST", "Network", "Training", "build", "check", "name_of", "training"]
 

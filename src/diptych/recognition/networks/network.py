@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from diptych.data.transforms import Augment
 
 if TYPE_CHECKING:
-    from diptych.recognition.views import Views
+    from diptych.recognition.networks.tta import Views
 
 LONG = 30  # epochs, from which on a picture is seen often enough to be known by heart
 PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
@@ -98,10 +98,9 @@ class Network(nn.Module, ABC):
     gain
         What the head multiplies its linear map by.
     offset
-        (classes,) what is added to the logits for good, see :mod:`diptych.recognition.imbalance`; ``None`` adds
-        nothing.
+        (classes,) added to the logits for good, see :mod:`diptych.recognition.training.imbalance`; ``None``: nothing.
     views
-        From which sides those who ask look at doubtful pictures, see :mod:`diptych.recognition.views`; ``None``: once.
+        Test-time augmentation of uncertain pictures, see :mod:`diptych.recognition.networks.tta`; ``None``: none.
     """
 
     head: nn.Module

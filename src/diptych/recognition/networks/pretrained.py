@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diptych.backbones import weights as found
+from diptych.backbones.weights import PREFIX, Weights
 from diptych.data.transforms import Augment
 from diptych.errors import UsageError
-from diptych.recognition.networks import weights as found
 from diptych.recognition.networks.network import Network, Training
-from diptych.recognition.networks.weights import PREFIX, Weights
 
 TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
 FRESH = 0x5EED_1DEA  # that new weights are drawn with: what stays so has not been loaded

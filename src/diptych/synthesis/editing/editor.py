@@ -11,11 +11,12 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.data.transforms import to_float, to_uint8
 from diptych.errors import DataError, UsageError
-from diptych.synthesis import drawing, preparation
+from diptych.synthesis import datasets
+from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as ways
-from diptych.synthesis.editing.seams import holes, multiband, placed
+from diptych.synthesis.editing.compositing import holes, multiband, placed
 from diptych.synthesis.model import Label, Model
-from diptych.synthesis.preparation import GEOMETRY
+from diptych.synthesis.sampling import seeding
 
 CANDIDATES, TRIED = 128, 3  # latents that are looked at before a search, and how many of them it begins from
 COMPARED = 256  # made pictures that principal directions are found from
@@ -252,14 +253,14 @@ class Editor(Model):
         """The latents (B, D) of what is nearest to the targets where they are seen, begun from the best of many."""
         starts = torch.empty(TRIED, len(target), self._latent_length(), device=target.device)
         for i, seed in enumerate(seeds):
-            some = drawing.noise(range(seed, seed + CANDIDATES), (self._latent_length(),)).to(target.device)
+            some = seeding.noise(range(seed, seed + CANDIDATES), (self._latent_length(),)).to(target.device)
             made = self._decode(self.modules_, some, labels[i].expand(CANDIDATES))
             starts[:, i] = some[ways.closest(made, target[i : i + 1], seen[i : i + 1], TRIED)[:, 0]]
         return ways.nearest(lambda latents: self._decode(self.modules_, latents, labels), target, seen, starts)
 
     def _some_made(self, labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Noise (M, D), and pictures (M, 3, S, S) in -1..1 made of it, of the classes given."""
-        noise = drawing.noise(range(COMPARED), (self._latent_length(),))
+        noise = seeding.noise(range(COMPARED), (self._latent_length(),))
         told = labels[np.arange(COMPARED) % len(labels)]
         pictures = self._run(lambda some, asked: self._decode(self.modules_, some, asked), noise, told)
         for label in np.unique(told):  # what tells the classes apart is not a direction within them
@@ -277,7 +278,7 @@ class Editor(Model):
 
     def _told(self, images: Images, label: Label | None) -> NDArray[np.int64]:
         if label is None:
-            return preparation.matched(images, self.classes_)
+            return datasets.matched(images, self.classes_)
         return np.full(len(images), self._number(label), np.int64)
 
     def _enough_labels(self, labels: NDArray[np.int64]) -> None:
@@ -285,7 +286,7 @@ class Editor(Model):
             raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
 
     def _seeds(self, seed: int, count: int) -> list[int]:
-        if not 0 <= seed < drawing.LARGEST_SEED:
+        if not 0 <= seed < seeding.LARGEST_SEED:
             raise UsageError(f"The seed is from 0 to 2⁶² − 1, not {seed}.")
         return list(range(seed, seed + count))
 

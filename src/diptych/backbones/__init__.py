@@ -1,0 +1,1 @@
+"""Pretrained features: where the weights of pretrained backbones are."""

@@ -1,0 +1,172 @@
+"""Pictures to disk, in forms that ``Images.open`` reads back: a folder, .npz or Parquet."""
+
+import csv
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from diptych.data.cache import in_turn, pool
+from diptych.data.labels import as_names
+from diptych.data.resources import workers
+from diptych.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from diptych.data.images import Images
+
+_BATCH = 1000
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+
+
+def save(images: "Images", path: Path) -> Path:
+    """Write every picture at its own size, without loss, with labels, groups and origins.
+
+    Parameters
+    ----------
+    images
+        The pictures; each must be readable.
+    path
+        Ends in .npz or .parquet for one file, which is replaced; anything else is a folder of class folders of
+        PNG, which must be new or empty. A metadata.csv in it holds what folders cannot say.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds something already.
+    DataError
+        If pictures of different sizes are to go into an .npz.
+    PictureError
+        If a picture cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = {".npz": _save_npz, ".parquet": _save_parquet}.get(path.suffix.lower(), _save_folder)
+    writer(images, path)
+    return path
+
+
+def _save_folder(images: "Images", path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} holds something already; give a new or an empty folder.")
+    names, plain = _file_names(images)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as made:
+        part = Path(made, "part")
+        for folder in {Path(part, name).parent for name in names} | {part}:
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, data in zip(names, _encoded(images), strict=True):
+            Path(part, name).write_bytes(data)
+        if not plain:
+            text = metadata(images, names)
+            Path(part, "metadata.csv").write_text(text, "utf-8", "surrogateescape", newline="")
+        part.replace(path)
+
+
+def _file_names(images: "Images") -> tuple[list[str], bool]:
+    """Name each file, and say whether the names alone tell all that is known."""
+    labels = as_names(images.labels, images.classes)
+    single = not images.multi_label
+    folders = {name: _FORBIDDEN.sub("_", name).strip(" .") or "_" for name in images.classes}
+    names = [f"{folders[label[0]]}/{i:06}.png" if single and label else f"{i:06}.png" for i, label in enumerate(labels)]
+    plain = single and not images.groups and set(images.origins.tolist()) <= {"real"}
+    plain = plain and all(name == folder for name, folder in folders.items())
+    return names, plain and (all(labels) or not any(labels))
+
+
+def metadata(images: "Images", names: list[str]) -> str:
+    """What a metadata.csv says of pictures in files of these names."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(["file_name", "labels" if images.multi_label else "label", "origin", *images.groups])
+    labels = as_names(images.labels, images.classes)
+    columns = [column.tolist() for column in images.groups.values()]
+    for i, (name, label) in enumerate(zip(names, labels, strict=True)):
+        told = json.dumps(label) if images.multi_label else "".join(label)
+        rows.writerow([name, told, str(images.origins[i]), *(column[i] for column in columns)])
+    return out.getvalue()
+
+
+def _save_npz(images: "Images", path: Path) -> None:
+    pictures = [images.picture(i) for i in range(len(images))]
+    sizes = sorted({picture.shape for picture in pictures})
+    if len(sizes) > 1:
+        raise DataError(
+            f"An .npz holds pictures of one size, but these have {len(sizes)} (such as "
+            f"{sizes[0][1]} x {sizes[0][0]} and {sizes[-1][1]} x {sizes[-1][0]}). Save a folder or a .parquet."
+        )
+    held = {
+        **images.groups,
+        "pixels": np.stack(pictures) if pictures else np.zeros((0, 1, 1, 3), np.uint8),
+        "labels": images.labels,
+        "classes": np.array(images.classes, np.str_),
+        "origins": images.origins,
+    }
+    with _replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **held)  # type: ignore[arg-type]
+
+
+def _save_parquet(images: "Images", path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    labels: Any = images.labels.tolist()
+    if images.multi_label:
+        labels = [np.flatnonzero(row).tolist() for row in images.labels]
+    name = "labels" if images.multi_label else "label"
+    columns = {"origin": images.origins.tolist(), **{key: held.tolist() for key, held in images.groups.items()}}
+    data, writer = _encoded(images), None
+    with _replacing(path) as part:
+        for start in range(0, max(len(images), 1), _BATCH):
+            rows = range(start, min(start + _BATCH, len(images)))
+            pictures = [{"bytes": next(data), "path": f"{i:06}.png"} for i in rows]
+            kind = pa.list_(pa.int64()) if images.multi_label else pa.int64()
+            table = {
+                "image": pa.array(pictures, pa.struct({"bytes": pa.binary(), "path": pa.string()})),
+                name: pa.array(labels[start : rows.stop], kind),
+                **{key: pa.array(held[start : rows.stop]) for key, held in columns.items()},
+            }
+            batch = pa.table(table).replace_schema_metadata({"huggingface": _features(images, name)})
+            writer = writer or pq.ParquetWriter(part, batch.schema)
+            writer.write_table(batch)
+        if writer is not None:
+            writer.close()
+
+
+def _features(images: "Images", label: str) -> str:
+    """What Hugging Face writes beside the schema, so that class names travel with the numbers."""
+    classes: dict[str, Any] = {"names": list(images.classes), "_type": "ClassLabel"}
+    if images.multi_label:
+        classes = {"feature": classes, "_type": "List"}
+    return json.dumps({"info": {"features": {"image": {"_type": "Image"}, label: classes}}})
+
+
+def _encoded(images: "Images") -> Iterator[bytes]:
+    """Every picture as PNG, in order, encoded in threads."""
+
+    def encode(i: int) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(images.picture(i)).save(out, "PNG")
+        return out.getvalue()
+
+    with pool() as executor:
+        yield from in_turn(executor, encode, iter(range(len(images))), ahead=8 * workers())
+
+
+class _replacing:  # noqa: N801 - reads as a verb
+    """A temporary path beside ``path`` that takes its place when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._part = path, path.with_name(f".{path.name}.part")
+
+    def __enter__(self) -> Path:
+        return self._part
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""Pictures in the order of training: resident on the device where they fit, streamed from the source else."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diptych.data.decode import Geometry
+from diptych.data.images import Images
+from diptych.engine.distributed import Group
+from diptych.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1
+
+
+class Order:
+    """An endless sequence of seeded permutations of ``n`` rows; position p is the p-th picture shown.
+
+    The order is a function of the seed and the position alone, so a resumed run, and a run on another number of
+    processes, shows the same pictures.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self.seed = seed
+        coins = torch.Generator().manual_seed(seed)
+        self._coins = torch.randint(0, 2, (n,), generator=coins).numpy()
+        self._held: dict[int, np.ndarray] = {}
+
+    def batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and turns of the positions ``start`` to ``start + size``.
+
+        A picture's turn is its epoch plus a coin of its own: whether it is odd is what alternating flips go by.
+        """
+        positions = np.arange(start, start + size)
+        epochs, places = np.divmod(positions, self.n)
+        first, last = int(epochs[0]), int(epochs[-1])
+        self._held = {e: self._permutation(e) for e in range(first, last + 1)}
+        rows = np.concatenate([self._held[e][places[epochs == e]] for e in range(first, last + 1)])
+        return rows, epochs + self._coins[rows]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch in self._held:
+            return self._held[epoch]
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(self.n, generator=generator).numpy()
+
+
+def _fits_on(device: torch.device, size: int) -> bool:
+    """Whether so many bytes are at most half of what is free on a GPU; elsewhere what memory there is was asked."""
+    return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
+
+
+def checked_seed(seed: int) -> None:
+    """Refuse a seed that no order of pictures can be drawn by."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"The seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
+
+
+class Feed:
+    """Batches for one process, from any point of the run on.
+
+    Parameters
+    ----------
+    images
+        Readable pictures.
+    size, geometry
+        As in :meth:`Images.pixels`.
+    batch
+        Pictures a step, all processes together.
+    """
+
+    def __init__(self, images: Images, size: int, geometry: Geometry, batch: int, seed: int, group: Group) -> None:
+        self.images = images
+        self.size, self.geometry = size, geometry
+        self.batch = batch
+        self.order = Order(len(images), seed)
+        self.group = group
+        device = group.device
+        self.labels = label_tensor(images).to(device)
+        self.resident = images.fits_in_memory(size) and _fits_on(device, len(images) * 3 * size * size)
+        self.pixels = images.pixels(size, geometry).to(device) if self.resident else None
+
+    def batches(self, seen_pictures: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """(pixels (B, 3, size, size) uint8, labels, turns (B,)) on the device, from that point on, without end."""
+        if self.pixels is not None:
+            for order in self._turns(seen_pictures):
+                rows, turns = (self._sent(torch.from_numpy(some)) for some in order)
+                yield self.pixels[rows], self.labels[rows], turns
+            return
+        told: list[tuple[np.ndarray, np.ndarray]] = []
+        for pixels in self.images.stream(self.size, self.geometry, self._asked(seen_pictures, told)):
+            rows, turns = (self._sent(torch.from_numpy(some)) for some in told.pop(0))
+            yield self._sent(pixels), self.labels[rows], turns
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """To the device; a GPU fetches it while the processor goes on, which would else wait for every step so far."""
+        device = self.labels.device
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+    def _turns(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        mine = self.group.share(self.batch)
+        while True:
+            rows, turns = self.order.batch(seen_pictures, self.batch)
+            yield rows[mine], turns[mine]
+            seen_pictures += self.batch
+
+    def _asked(self, seen_pictures: int, told: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+        """The rows for the stream to decode ahead, each noted in ``told`` until its pictures come."""
+        for rows, turns in self._turns(seen_pictures):
+            told.append((rows, turns))
+            yield rows
+
+
+def label_tensor(images: Images) -> Tensor:
+    """Labels as losses take them: (N,) int64 class numbers, or (N, K) float32 of 0 and 1 for multi-label sets."""
+    labels = torch.tensor(images.labels)
+    return labels.float() if images.multi_label else labels.long()

@@ -1,0 +1,1 @@
+"""Calibrated confidence, conformal label sets and out-of-distribution detection."""

@@ -1,0 +1,1 @@
+"""Why a recognizer answers as it does: attribution maps and nearest training pictures."""

@@ -1,0 +1,1 @@
+"""Running a trained network over many pictures, fast and in bounded memory."""

@@ -1,0 +1,1 @@
+"""From seeds to pictures: solvers, per-picture seeding and writing to disk."""

@@ -1,0 +1,1 @@
+"""Training a synthesizer: configuration, augmentation, optimisers and monitoring."""

@@ -1,0 +1,135 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from diptych.data.images import Images
+from diptych.data.inspection.inspect import examine, together
+from diptych.data.inspection.issues import Candidate
+from diptych.errors import UsageError
+
+
+def sharp(picture, seed):
+    """The picture with some detail."""
+    noise = np.random.default_rng(seed).normal(0, 25, (picture.height, picture.width, 1))
+    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+
+
+def test_a_healthy_set_has_no_findings(tmp_path, scene):
+    for k, name in enumerate(("cat", "dog")):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            sharp(scene(100 * k + i), i).save(tmp_path / name / f"{i}.png")
+    report = Images.open(tmp_path).inspect()
+    assert report.findings == ["Nothing was found that would spoil training."]
+    assert report.facts["counts"] == {"cat": 20, "dog": 20}
+    assert report.facts["imbalance"] == 1.0
+    assert report.facts["shorter_side"] == {"smallest": 40, "median": 40.0, "largest": 40}
+    assert {"cat", "dog"} <= set(report.figures)
+    assert all(data.startswith(b"\x89PNG") for name, data in report.figures.items() if name in ("cat", "dog"))
+    assert "cat" in str(report)
+    json.dumps(report.json())
+
+
+@pytest.fixture
+def troubled(class_folders, scene):
+    for i in range(30):
+        scene(300 + i).save(class_folders / "dog" / f"more{i}.png")
+    shutil.copy(class_folders / "cat" / "0.png", class_folders / "cat" / "0 (1).png")
+    shutil.copy(class_folders / "cat" / "1.png", class_folders / "dog" / "wrong.png")
+    scene(2).resize((96, 80)).save(class_folders / "cat" / "large.jpg")
+    scene(900, 5, 5).save(class_folders / "dog" / "small.png")
+    (class_folders / "cat" / "broken.png").write_bytes(b"")
+    (class_folders / "cat" / "notes.txt").write_text("words")
+    return Images.open(class_folders).inspect()
+
+
+def test_what_would_spoil_training_is_found(troubled):
+    told = "\n".join(troubled.findings)
+    assert "2 files cannot be used" in told
+    assert "broken.png (the file is empty)" in told
+    assert "1 class of fewer than 20 readable pictures: cat (8)" in told
+    assert "dog has 4.8 times as many pictures as cat" in told
+    assert "1 pair of copies with different labels" in told
+    assert "2 pictures are the same file as another" in told
+    assert "1 picture is another picture but for size or encoding" in told
+    assert "small.png (5 x 5 pixels)" in told
+    assert (troubled.facts["exact_copies"], troubled.facts["near_duplicates"]) == (2, 1)
+    assert troubled.facts["unreadable"] == 2
+    assert len(troubled.tables["Files left out"].rows) == 2
+    assert len(troubled.tables["Exact copies"].rows) == 2
+
+
+def test_copies_across_a_given_split(tmp_path, scene):
+    for part in ("train", "test"):
+        (tmp_path / part / "a").mkdir(parents=True)
+        scene(0).save(tmp_path / part / "a" / "x.png")
+    told = Images.open(tmp_path).inspect().findings
+    assert any("copies across" in finding and "too good" in finding for finding in told)
+    assert any("only one class, a" in finding for finding in told)
+
+
+def test_sets_without_labels_or_without_a_readable_picture(tmp_path, scene):
+    report = Images.from_arrays(np.zeros((3, 4, 4, 3), np.uint8)).inspect()
+    assert any("No picture has a label" in finding for finding in report.findings)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.png").write_bytes(b"words")
+    report = Images.open(tmp_path).inspect()
+    assert report.facts["unreadable"] == 1
+    str(report), report.html()
+
+
+def test_several_labels_a_picture():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (40, 20, 20, 3), np.uint8)
+    report = Images.from_arrays(pixels, rng.random((40, 3)) < 0.8, classes=list("abc")).inspect()
+    assert report.facts["classes"] == 3
+    assert {"a", "b", "c"} <= set(report.figures)
+
+
+def test_copies_across_two_folders(tmp_path, scene):
+    for name in ("one", "two"):
+        (tmp_path / name / "a").mkdir(parents=True)
+    for i in range(6):
+        scene(i).save(tmp_path / "one" / "a" / f"{i}.png")
+    ImageOps.mirror(scene(2, 96, 80)).save(tmp_path / "two" / "a" / "again.jpg", quality=70)
+    scene(50).save(tmp_path / "two" / "a" / "other.png")
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    found = examine(together([Images.open(folder) for folder in folders], folders))
+    report = found.report()
+    assert report.facts["copies_across_folders"] == 1
+    assert report.facts["mirrored_copies"] == 1
+    assert [row[1].rsplit("/", 1)[1] for row in report.tables["Copies across folders"].rows] == ["again.jpg"]
+    assert f"1 pair of copies across {folders[0]} and {folders[1]}" in "\n".join(report.findings)
+    assert "Copies across folders" in report.figures
+    assert [problem.kind for problem in found.problems if problem.other is not None] == ["mirrored copy"]
+    with pytest.raises(UsageError, match="named twice"):
+        together([Images.open(folders[0])] * 2, [folders[0]] * 2)
+
+
+def test_copies_with_different_labels_are_for_review(class_folders):
+    shutil.copy(class_folders / "cat" / "1.png", class_folders / "dog" / "wrong.png")
+    found = examine(Images.open(class_folders))
+    clash = found.of("copies with different labels")
+    assert sorted(found.images.paths[problem.row].rsplit("/", 1)[1] for problem in clash) == ["1.png", "wrong.png"]
+    assert {problem.action for problem in clash} == {"review"}
+    assert "labelled dog, but its exact copy is labelled cat" in [problem.reason for problem in clash]
+
+
+def test_doubtful_labels_are_shown_for_review_with_the_most_doubtful_first(class_folders):
+    found = examine(Images.open(class_folders)).doubting(
+        [Candidate(3, "cat", "dog", 0.2), Candidate(8, "dog", "cat", 0.01)]
+    )
+    report = found.report()
+    assert [row[1:] for row in report.tables["Doubtful labels"].rows] == [["dog", "cat", 0.01], ["cat", "dog", 0.2]]
+    assert "2 labels may be wrong" in "\n".join(report.findings)
+    assert "Labels that may be wrong" in report.figures
+    doubtful = [told for told in found.listed() if told["kind"] == "doubtful label"]
+    assert doubtful[0] == {
+        "path": str(found.images.paths[8]), "kind": "doubtful label", "action": "review", "other": None,
+        "reason": "labelled dog, looks like cat (dog 1%)", "suggested": "cat", "score": 0.01,
+    }  # fmt: skip
+    json.dumps(report.json())
+    report.html()

@@ -1,6 +1,0 @@
-from diptych.data.machine import free_bytes, workers
-
-
-def test_this_machine_has_something_to_spare():
-    assert free_bytes() > 1 << 20
-    assert 1 <= workers() <= 16

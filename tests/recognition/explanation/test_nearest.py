@@ -1,0 +1,87 @@
+"""Training pictures as reasons: the nearest, their names, and their files where these are still in place."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diptych import Images, Recognizer, load
+from diptych.errors import DataError, UsageError
+from diptych.recognition.evaluation import evaluate
+from diptych.recognition.evaluation.worst_errors import Witness
+from diptych.recognition.explanation.nearest import picture_at
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Digits 0 and 1 as files, 40 of each."""
+    place = tmp_path_factory.mktemp("data")
+    digits = Images.open("digits")
+    for k in (0, 1):
+        (place / f"digit {k}").mkdir()
+        for j, i in enumerate(np.flatnonzero(digits.labels == k)[:40].tolist()):
+            Image.fromarray(digits.picture(i)).save(place / f"digit {k}" / f"{j:02d}.png")
+    return place
+
+
+@pytest.fixture(scope="module")
+def fitted(folder, tmp_path_factory):
+    into = tmp_path_factory.mktemp("models") / "digits"
+    return Recognizer("convnet", epochs=4, batch=16).fit(Images.open(folder), into=into), into
+
+
+def test_a_training_picture_is_most_like_itself(fitted, folder):
+    recognizer, into = fitted
+    path = recognizer.memory_.paths[5]
+    asked = Images.of_files([path])
+    found = recognizer.neighbours(asked, 4)
+    assert found.paths.shape == found.names.shape == found.similarities.shape == (1, 4)
+    assert found.similarities[0, 0] == pytest.approx(1, abs=1e-2)
+    first = found.rows(0)[0]
+    assert first.keys() == {"path", "label", "similarity"}
+    assert first["label"] in path
+    assert load(into).neighbours(asked, 4).rows(0) == found.rows(0)
+
+
+def test_files_are_shown_while_they_are_there(fitted, tmp_path):
+    path = fitted[0].memory_.paths[0]
+    assert picture_at(path, 32).shape == (32, 32, 3)
+    assert picture_at(str(tmp_path / "gone.png"), 32) is None
+    assert picture_at("digits#3", 32) is None
+    (tmp_path / "odd.png").write_text("no picture")
+    assert picture_at(str(tmp_path / "odd.png"), 32) is None
+
+
+def test_a_recognizer_without_memory_says_so(fitted, folder):
+    recognizer = load(fitted[1])
+    recognizer.memory_ = None
+    with pytest.raises(DataError, match="Train it again"):
+        recognizer.neighbours(Images.open(folder)[:1])
+
+
+def test_none_are_asked_for(fitted, folder):
+    with pytest.raises(UsageError, match="1 or more"):
+        fitted[0].neighbours(Images.open(folder)[:1], 0)
+
+
+def test_the_worst_errors_are_shown_with_their_reasons(fitted, folder):
+    recognizer = fitted[0]
+    images = Images.open(folder)[::8]
+    wrong = images.labels.copy()
+    wrong[3] = 1 - wrong[3]
+    known = Images.from_arrays(images.pixels(8).permute(0, 2, 3, 1).numpy(), wrong, classes=images.classes)
+    report = evaluate.report(
+        "Judged",
+        known,
+        torch.nn.functional.one_hot(torch.tensor(images.labels), 2) * 4.0,
+        recognizer._reading,
+        Witness(recognizer.network_, recognizer.size_, recognizer.memory_),
+    )
+    (cards,) = report.cards.values()
+    (card,) = cards
+    told = images.classes[images.labels[3]]
+    assert list(card.pictures)[:2] == ["picture", f"what spoke for {told}"]
+    assert list(card.pictures)[2].startswith("most alike in training: digit")
+    assert len(set(card.pictures.values())) == 3
+    assert recognizer.memory_.paths[0].rsplit("/", 2)[0] in card.facts["most alike in training"]
+    assert card.facts["picture"] == "array#3"

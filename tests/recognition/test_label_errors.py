@@ -1,0 +1,100 @@
+import logging
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from diptych.data.inspection.inspect import examine
+from diptych.errors import DataError, UsageError
+from diptych.recognition import label_errors
+from diptych.recognition.recognizer import Recognizer
+
+
+@pytest.fixture(scope="module")
+def swapped(digits):
+    """Digits of which eight have another's label; and which."""
+    labels = digits.labels.copy()
+    rows = np.random.default_rng(0).choice(len(digits), 8, replace=False)
+    labels[rows] = (labels[rows] + 1) % 4
+    pixels = np.stack([digits.picture(i) for i in range(len(digits))])
+    return Images.from_arrays(pixels, labels, classes=list("0123")), set(rows.tolist())
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    """A recognizer that has seen other digits."""
+    every = Images.open("digits")
+    rows = np.concatenate([np.flatnonzero(every.labels == k)[60:140] for k in range(4)])
+    return Recognizer("convnet", epochs=12).fit(every[rows].relabel(list("0123456789")))
+
+
+def test_wrong_labels_are_the_first_candidates(swapped, caplog):
+    images, wrong = swapped
+    with caplog.at_level(logging.INFO, "diptych"):
+        found = label_errors.label_candidates(images, minutes=0.75)
+    assert len(wrong & {candidate.row for candidate in found[:12]}) >= 7
+    assert [candidate.score for candidate in found] == sorted(candidate.score for candidate in found)
+    for candidate in found[:5]:
+        assert candidate.given == images.classes[images.labels[candidate.row]]
+        assert candidate.suggested != candidate.given
+    assert sum("recognizer" in record.message for record in caplog.records) == 3
+
+
+def test_a_trained_model_is_asked_instead(swapped, model):
+    images, wrong = swapped
+    found = label_errors.label_candidates(images, model=model)
+    assert len(wrong & {candidate.row for candidate in found[:12]}) >= 7
+
+
+def test_a_model_that_was_trained_on_them_is_told(model, caplog):
+    digits = Images.open("digits")[:200]
+    images = digits[digits.labels < 4].relabel(["0", "1", "2", "3"])
+    seen = label_errors.trained_on(model, images)
+    label_errors.label_candidates(images, model=model)
+    assert (f"at least {seen} of these {len(images)} pictures" in caplog.text) == (seen > 0)
+
+
+def test_pictures_without_label_and_rare_classes_are_passed_over(caplog):
+    pixels = np.random.default_rng(0).integers(0, 256, (42, 8, 8, 3), np.uint8)
+    images = Images.from_arrays(pixels, [0] * 19 + [1] * 19 + [2] * 2 + [-1] * 2, classes=["a", "b", "rare"])
+    rows, known = label_errors._reviewable(images)
+    assert rows.tolist() == list(range(38))
+    assert known.classes == ("a", "b")
+    assert "under 3 pictures: rare" in caplog.text
+
+
+def test_folds_hold_every_class_and_keep_copies_together(swapped):
+    images, _ = swapped
+    both = Images.from_arrays(
+        np.concatenate([[images.picture(i) for i in range(len(images))]] * 2), np.tile(images.labels, 2)
+    )
+    number = label_errors._folds(both, 0)
+    assert (number[: len(images)] == number[len(images) :]).all()
+    for fold in range(3):
+        assert min(both[number == fold].counts().values()) > 15
+
+
+def test_several_labels_a_picture():
+    pixels = np.zeros((4, 8, 8, 3), np.uint8)
+    images = Images.from_arrays(pixels, [[1, 0], [0, 1], [1, 1], [0, 0]], classes=["a", "b"])
+    chances = np.array([[0.9, 0.1], [0.1, 0.2], [0.9, 0.8], [0.4, 0.95]])
+    found = label_errors._ranked(np.arange(4), images, chances)
+    assert [(one.row, one.given, one.suggested) for one in found] == [(3, "", "b"), (1, "b", "")]
+
+
+def test_what_cannot_be_asked_is_told(swapped, monkeypatch):
+    images, _ = swapped
+    with pytest.raises(UsageError, match="either minutes"):
+        label_errors.label_candidates(images)
+    with pytest.raises(DataError, match="needs 30 readable pictures of two classes"):
+        label_errors.label_candidates(images[:10], minutes=1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"diptych\[doctor\]"):
+        label_errors.label_candidates(images, minutes=1)
+
+
+def test_the_outliers_of_an_embedding_take_the_place_of_those_of_statistics(swapped, model):
+    images, _ = swapped
+    rows = np.arange(len(images))
+    found = examine(images).seen_by(rows, model.embed(images).numpy())
+    assert {problem.kind for problem in found.problems} <= {"outlier", "low information", "blurred", "dark"}

@@ -1,0 +1,41 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diptych.report.explanation_sheet import LEAST, Like, sheet
+from diptych.report.fonts import font, short
+
+NAMES = ["cat 98%", "猫 98%", "caf\udce9 \x07 <b>", "x" * 400]
+
+
+def _drawn(height: int, width: int, name: str, likes: int) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    held = [Like(pixels if i % 2 else None, name, name) for i in range(likes)]
+    made = sheet(pixels, np.ones((4, 4), np.float32), answer=name, explained=name, likes=held)
+    return np.asarray(Image.open(io.BytesIO(made)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sheet_shows_the_picture_at_its_own_size(name: str) -> None:
+    drawn = _drawn(300, 400, name, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)
+    gap = 400 // 24
+    assert (drawn[gap : gap + 300, gap : gap + 400] == pixels).all()
+    assert drawn.shape[1] == 2 * 400 + 3 * gap
+    below = drawn[gap + 301 : gap + 301 + 2 * gap, gap : gap + 400]
+    assert (below < 128).any()  # something is written
+    assert (drawn[:, -gap // 2 :] == 255).all()  # and nothing runs over the edge
+
+
+def test_a_small_picture_is_enlarged() -> None:
+    assert _drawn(8, 8, "3", 0).shape[1] > 2 * LEAST
+    assert _drawn(8, 8, "3", 3).shape[0] > _drawn(8, 8, "3", 0).shape[0]
+
+
+def test_long_names_keep_their_end() -> None:
+    shown = short("a/long/path/to/a/picture.png", 12, 120)
+    assert shown.startswith("…")
+    assert shown.endswith("picture.png")
+    assert font(shown, 12).getlength(shown) <= 120

@@ -1,0 +1,146 @@
+"""Pictures made straight to disk: whatever interrupts it, the same command ends with the same files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diptych
+from diptych.data.images import Images
+from diptych.errors import UsageError
+from diptych.synthesis.sampling import writer
+
+PEAK = """
+import resource, sys
+import diptych
+from diptych.data.images import Images
+model = diptych.load(sys.argv[1])
+for n in map(int, sys.argv[2:]):
+    model.sample(n, into=f"{sys.argv[1]}-{n}")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def _pictures(n: int) -> Images:
+    """Red and blue noise."""
+    labels = np.arange(n) % 2
+    pixels = np.random.default_rng(0).integers(0, 100, (n, 32, 32, 3), np.uint8)
+    pixels[np.arange(n), :, :, labels * 2] += 120
+    return Images.from_arrays(pixels, labels, classes=("red", "blue"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> diptych.VAE:
+    folder = tmp_path_factory.mktemp("made") / "vae"
+    return diptych.VAE(epochs=1, batch=8, latent=4).fit(_pictures(16), into=folder)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory) -> Path:
+    return model.save(tmp_path_factory.mktemp("saved") / "vae")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def arrays(images: Images) -> np.ndarray:
+    return images.pixels(32).numpy()
+
+
+def test_the_files_hold_the_pictures_that_sample_returns(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "BLOCK", 7)
+    wanted = model.sample(30, seed=2)
+    made = model.sample(30, seed=2, into=tmp_path / "out")
+    assert np.array_equal(arrays(made), arrays(wanted))
+    assert [made.classes[k] for k in made.labels] == [wanted.classes[k] for k in wanted.labels]
+    assert set(made.origins) == {"synthetic"}
+    again = Images.open(tmp_path / "out")
+    assert len(again) == 30  # and not the sheet
+    assert set(again.origins) == {"synthetic"}
+
+
+def test_a_stream_gives_the_pictures_of_sample_in_order(model, monkeypatch):
+    monkeypatch.setattr(writer, "BLOCK", 8)
+    blocks = list(model.stream(20, seed=3))
+    assert [len(block) for block in blocks] == [8, 8, 4]
+    assert np.array_equal(np.concatenate([arrays(block) for block in blocks]), arrays(model.sample(20, seed=3)))
+
+
+def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, tmp_path):
+    command = [sys.executable, "-m", "diptych", "sample", str(saved), "-n", "800", "-o"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, str(whole)], check=True, capture_output=True, timeout=120)
+    with subprocess.Popen([*command, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while len(list(killed.rglob("0*.png"))) < 150:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    kept = {path: path.stat().st_mtime_ns for path in killed.rglob("0*.png")}
+    assert len(kept) < 800
+    torn = sorted(kept)[5]
+    torn.write_bytes(torn.read_bytes()[:-9])  # as after a power cut
+    done = subprocess.run([*command, str(killed)], check=True, capture_output=True, text=True, timeout=120)
+    assert "of the 800 pictures were there already" in done.stderr
+    assert files(killed) == files(whole)
+    assert all(path.stat().st_mtime_ns == moment for path, moment in kept.items() if path != torn)
+
+
+def test_memory_does_not_grow_with_their_number(saved):
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(saved), "300", "4000"], check=True, capture_output=True, text=True, timeout=120
+    )
+    few, many = map(int, done.stdout.split())
+    assert many - few < 4000 * 3 * 32 * 32  # bytes that the pictures take
+
+
+def test_a_folder_belongs_to_one_request(model, tmp_path):
+    out = tmp_path / "out"
+    model.sample(3, into=out)
+    with pytest.raises(UsageError, match="seed 0 there, 1 here"):
+        model.sample(3, seed=1, into=out)
+    with pytest.raises(UsageError, match="label None there, blue here"):
+        model.sample(3, label="blue", into=out)
+    with pytest.raises(UsageError, match="another model"):
+        diptych.VAE(epochs=1, batch=8, latent=4, seed=1).fit(_pictures(16)).sample(3, into=out)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="a new or an empty folder"):
+        model.sample(3, into=full)
+
+
+def test_more_are_added_and_fewer_change_nothing(model, tmp_path):
+    out = tmp_path / "out"
+    model.sample(4, into=out)
+    first = {name for name in files(out).items() if "/" in name[0]}
+    assert len(first) == 4
+    assert len(model.sample(9, into=out)) == 9
+    held = files(out)
+    assert first < held.items()
+    assert len(model.sample(2, into=out)) == 2
+    assert files(out) == held
+    assert json.loads((out / "sample.json").read_text())["number"] == 9
+
+
+def test_a_stopped_request_for_many_does_not_bind_one_for_fewer(model, tmp_path):
+    out = tmp_path / "out"
+    model.sample(3, into=out)
+    record = out / "sample.json"
+    record.write_text(record.read_text().replace('"number": 3', '"number": 1000000'))
+    assert len(model.sample(5, into=out)) == 5
+    assert len(list(out.rglob("0*.png"))) == 5
+
+
+@pytest.mark.parametrize("name", ["made.parquet", "made.npz"])
+def test_one_file_takes_them_too(model, tmp_path, name):
+    made = model.sample(5, into=tmp_path / name)
+    assert np.array_equal(arrays(made), arrays(model.sample(5)))
+    assert set(made.origins) == {"synthetic"}
+    assert {path.name for path in tmp_path.iterdir()} == {name, "made.grid.png"}

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from diptych.data.images import Images
+from diptych.synthesis.training.memorisation import Copies
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = Images.open("digits")
+    pixels = images.pixels(8)[torch.from_numpy(np.random.default_rng(0).permutation(len(images)))]
+    return pixels[:1400], pixels[1400:1500], pixels[1500:1700]
+
+
+def disguised(pictures):
+    """Softer, darker, and with some noise."""
+    soft = F.avg_pool2d(F.pad(pictures.float(), (1, 1, 1, 1)), 3, 1)
+    noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(0)) * 6
+    return (0.95 * (0.9 * pictures + 0.1 * soft) + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def test_pictures_that_were_never_seen_are_no_copies(digits):
+    train, held, fresh = digits
+    found = Copies(train, held)(fresh)
+    assert found.value < 0.02
+    assert not found.clear
+
+
+def test_copies_are_found_disguised_or_mirrored(digits):
+    train, held, fresh = digits
+    for copied in (disguised(train[:200]), disguised(train[:200].flip(3))):
+        found = Copies(train, held)(copied)
+        assert found.value > 0.8
+        assert found.clear
+    some = Copies(train, held)(torch.cat([disguised(train[:60]), fresh[:140]]))
+    assert 0.2 < some.value < 0.4
+    assert some.clear
+
+
+def test_soft_pictures_near_many_are_no_copies(digits):
+    train, held, _ = digits
+    between = train[:400].float().view(100, 4, 3, 8, 8).mean(1).to(torch.uint8)
+    assert not Copies(train, held)(between).clear

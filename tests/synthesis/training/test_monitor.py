@@ -1,0 +1,243 @@
+"""Looks at a run: what they note, what they decide, and that a run that was killed decides the same."""
+
+import json
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import diptych
+from diptych.data.images import Images
+from diptych.engine.loop import Run
+from diptych.engine.optim import adamw
+from diptych.errors import Interrupted
+from diptych.synthesis.datasets import GEOMETRY, prepare
+from diptych.synthesis.synthesizer import Synthesizer
+from diptych.synthesis.training import monitor
+from diptych.synthesis.training.config import Choices, recipe
+from diptych.synthesis.training.monitor import Watch
+
+CLASSES = 30
+
+
+@pytest.fixture(autouse=True)
+def looked_at_often(monkeypatch):
+    """These runs take a second each: look at every tick all the same."""
+    monkeypatch.setattr(monitor, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "PLANNED_SHARE", 1e6)
+    monkeypatch.setattr(monitor, "MOST_JUDGED", 90)
+
+
+def spots(n: int, seed: int) -> Images:
+    """A soft bright spot each, somewhere, in some colour: so many classes, one picture after the other."""
+    draw = np.random.default_rng(seed)
+    place, colour = draw.uniform(0, 8, (n, 2, 1, 1)), draw.uniform(60, 255, (n, 1, 1, 3))
+    down, across = np.mgrid[:8, :8]
+    far = (down - place[:, 0]) ** 2 + (across - place[:, 1]) ** 2
+    pixels = (np.exp(-far / 6)[..., None] * colour).astype(np.uint8)
+    return Images.from_arrays(pixels, np.arange(n) % CLASSES, classes=[f"{k:02}" for k in range(CLASSES)])
+
+
+class Table(nn.Module):
+    """A picture for each class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures = nn.Parameter(torch.randn(CLASSES, 3, 8, 8))
+
+    def forward(self, labels):
+        return self.pictures[labels]
+
+
+class Parrot(Synthesizer):
+    """Learns one picture for each class by heart."""
+
+    kind = "parrot"
+    networks = ("table",)
+
+    def __init__(self):
+        super().__init__("table", size=8, minutes=None, epochs=None, batch=None, lr=None, seed=0)
+
+    def _parameters(self):
+        return {}
+
+    def _choose(self, prepared, gpu):
+        return Choices({}, batch=10, lr=0.03)
+
+    def _build(self, layout):
+        return {"table": Table()}
+
+    def _task(self, modules, choices):
+        return Learning(modules["table"], choices.lr)
+
+    def _noise_shape(self):
+        return (1,)
+
+    def _decode(self, modules, latents, labels):
+        return modules["table"](labels)
+
+    def _scores(self, modules, pictures, labels):
+        return {}
+
+    def _complete(self, prepared):
+        pass
+
+
+class Learning:
+    def __init__(self, table, lr):
+        self.table, self.lr = table, lr
+
+    def modules(self):
+        return {"table": self.table}
+
+    def players(self):
+        return {"table": list(self.table.parameters())}
+
+    def optimizers(self):
+        return {"table": [adamw(self.table.parameters(), self.lr, 0.0, (0.9, 0.99))]}
+
+    def losses(self, images, labels):
+        yield "table", (self.table(labels) - images).square().mean()
+
+    def compilable(self):
+        return []
+
+    def before_step(self, progress):
+        pass
+
+
+def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Watch]:
+    parrot = Parrot()
+    prepared = prepare(train, held, 8, 0)
+    choices = parrot._choose(prepared, gpu=False)
+    parrot._describe(prepared, choices, {})
+    torch.manual_seed(0)
+    task = parrot._task(parrot._build({}), choices)
+    length = {"pictures": pictures}
+    run = Run(task, prepared.train, size=8, geometry=GEOMETRY, recipe=recipe(choices, length, False, 0))
+    return run, Watch(parrot, prepared, run, None)
+
+
+def test_a_run_that_begins_to_copy_ends_there_and_keeps_what_it_was_before():
+    run, watch = begun(spots(CLASSES, 0), spots(200, 1).relabel([f"{k:02}" for k in range(CLASSES)]), 8000)
+    for tick in run:
+        watch.at(tick)
+        last = tick
+    rates = [record["scores"]["copy_rate"] for record in run.history.records]
+    assert len(rates) < 20
+    assert rates[0] < 0.1
+    assert min(rates[-2:]) > 0.05
+    assert rates[-1] > 0.2
+    ending = watch.ending(last)
+    assert "begun to copy" in ending.notes[0]
+    assert ending.seen_pictures < last.seen_pictures
+    assert ending.scores["copy_rate"] < 0.05
+    apart = ending.weights["table"]["pictures"] - run.modules["table"].pictures.detach()
+    assert float(apart.abs().max()) > 0.05
+
+
+def test_the_best_moment_is_kept_where_the_end_is_clearly_worse():
+    many = spots(30 * CLASSES, 0)
+    run, watch = begun(many, spots(200, 1).relabel(many.classes), 3000)
+    for tick in run:
+        if tick.progress > 0.6:
+            run.modules["table"].pictures.data.uniform_(-1, 1)
+        watch.at(tick)
+        last = tick
+    assert last.done
+    ending = watch.ending(last)
+    assert "clearly better" in ending.notes[0]
+    assert ending.seen_pictures <= 0.6 * 3000
+    values = [record["scores"]["kernel_distance"] for record in run.history.records]
+    assert ending.scores["kernel_distance"]["value"] == min(values)
+    assert ending.scores["kernel_distance"]["n"] == 200
+
+
+def digits(n: int) -> Images:
+    every = Images.open("digits")
+    return every[np.random.default_rng(0).permutation(len(every))[:n]]
+
+
+def test_looks_are_in_history_scores_and_report(tmp_path):
+    diptych.VAE(epochs=6, batch=32, latent=8).fit(digits(700), into=tmp_path / "vae")
+    records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
+    values = [record["scores"]["kernel_distance"] for record in records]
+    assert len(values) == 20
+    assert values[-1] < 0.5 * values[0]
+    assert {"kernel_distance_low", "kernel_distance_high", "copy_rate"} < records[3]["scores"].keys()
+    facts = json.loads((tmp_path / "vae" / "model.json").read_text())
+    assert facts["scores"]["kernel_distance"]["value"] in values
+    assert facts["scores"]["kernel_distance"]["n"] == 35
+    assert len(list((tmp_path / "vae" / "samples").iterdir())) == 20
+    page = (tmp_path / "vae" / "report.html").read_text()
+    assert page.count('type="radio"') == 12
+    assert "copy rate" in page
+    assert "<script" not in page
+    assert "kernel distance" in (tmp_path / "vae" / "README.md").read_text()
+
+
+def test_where_there_is_time_for_one_look_only_it_is_the_one_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor, "PLANNED_SHARE", 0.0)
+    monkeypatch.setattr(monitor, "MOST_SHARE", 1e6)
+    diptych.VAE(minutes=0.1, batch=32, latent=8).fit(digits(300), into=tmp_path / "vae")
+    records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
+    assert len(records) > 2
+    assert ["kernel_distance" in record["scores"] for record in records] == [False] * (len(records) - 1) + [True]
+
+
+def test_an_interrupted_run_looks_and_decides_as_one_that_was_not(tmp_path):
+    images = digits(300)
+
+    def fit(name: str) -> None:
+        diptych.GAN(epochs=4, batch=16).fit(images, into=tmp_path / name)
+
+    fit("whole")
+    for records in (4, 9, 14):
+        with interrupted(tmp_path / "stopped" / "history.jsonl", records) as stopped:
+            fit("stopped")
+        assert stopped.is_set()
+    fit("stopped")
+    for name in ("weights.safetensors", "samples"):
+        assert contents(tmp_path / "stopped" / name) == contents(tmp_path / "whole" / name)
+    scores = [
+        [json.loads(line)["scores"] for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        for name in ("whole", "stopped")
+    ]
+    assert scores[0] == scores[1]
+    assert all("kernel_distance" in found for found in scores[0])
+
+
+class interrupted:  # noqa: N801 - reads as a verb
+    """Ctrl-C once the history has so many records; what that raises ends here, and is told."""
+
+    def __init__(self, history, records: int) -> None:
+        self.history, self.records = history, records
+        self.over, self.stopped = threading.Event(), threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._press)
+        self.thread.start()
+        return self.stopped
+
+    def __exit__(self, kind, error, trace):
+        self.over.set()
+        self.thread.join()
+        if kind is not None and issubclass(kind, Interrupted):
+            self.stopped.set()
+            return True
+        return False
+
+    def _press(self) -> None:
+        while not self.over.is_set():
+            if self.history.exists() and self.history.read_text().count("\n") >= self.records:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            self.over.wait(0.002)
+
+
+def contents(path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())}
