@@ -27,7 +27,7 @@ from diptych.engine.loop import Run
 from diptych.engine.machine import device
 from diptych.synthesis.flow import Flow
 from diptych.synthesis.networks.unet import UNet
-from diptych.synthesis.training.config import Choices, recipe
+from diptych.synthesis.training.config import TrainingConfig, make_recipe
 
 os.environ["POT_BACKEND_DISABLE_TENSORFLOW"] = "1"  # torchcfm's POT would load it beside torch; their LLVMs clash
 SIZE, BATCH, CHANNELS, MULTIPLES = 32, 32, 64, (1, 2, 2)
@@ -62,8 +62,8 @@ def diptych_rate(images: Images, width: int, patch: int, seconds: float) -> Row:
 
 def _run(images: Images, layout: dict[str, Any], pictures: int) -> tuple[float, str]:
     """The rate between the first tick and the last, and the machine that the trial chose."""
-    flow, choices = Flow(size=SIZE), Choices(layout, batch=BATCH, lr=1e-3, clip=1.0)
-    planned = recipe(choices, {"pictures": pictures}, mirrored=True, seed=0)
+    flow, choices = Flow(size=SIZE), TrainingConfig(layout, batch=BATCH, lr=1e-3, clip=1.0)
+    planned = make_recipe(choices, {"pictures": pictures}, mirrored=True, seed=0)
     run = Run(flow._task(flow._build(layout), choices), images, size=SIZE, geometry="crop", recipe=planned)
     moments = [(time.perf_counter(), tick.seen_pictures) for tick in run]
     (start, before), (end, after) = moments[0], moments[-1]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from diptych.files import occupied, write_bytes, write_text
+from diptych.files import is_occupied, write_bytes, write_text
 
 
 def test_folders_are_made_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
 
 
 def test_what_is_hidden_occupies_no_folder(tmp_path: Path) -> None:
-    assert not occupied(tmp_path / "none")
+    assert not is_occupied(tmp_path / "none")
     (tmp_path / ".DS_Store").touch()
-    assert not occupied(tmp_path)
+    assert not is_occupied(tmp_path)
     (tmp_path / "a").touch()
-    assert occupied(tmp_path)
-    assert occupied(tmp_path / "a")
+    assert is_occupied(tmp_path)
+    assert is_occupied(tmp_path / "a")

@@ -72,10 +72,10 @@ def test_max_pooling_takes_the_window_at_i_s_plus_u() -> None:
 
 
 def test_cross_entropy_with_smoothed_labels() -> None:
-    task = Classification(ConvNet(10, 8), convnet.TRAINING, lr=1e-3, multi_label=False)
+    task = Classification(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
     pictures, labels = torch.randn(6, 3, 8, 8), torch.tensor([0, 1, 2, 3, 9, 9])
     ((_, loss),) = task.losses(pictures, labels)
-    total, smoothing = 0.0, convnet.TRAINING.label_smoothing
+    total, smoothing = 0.0, convnet.RECIPE.label_smoothing
     logits = task.network(pictures).detach().double()
     for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
         p = [math.exp(a) / sum(math.exp(b) for b in z) for a in z]
@@ -85,19 +85,19 @@ def test_cross_entropy_with_smoothed_labels() -> None:
 
 
 def test_equal_logits_cost_log_k_and_the_gradient_is_p_minus_q() -> None:
-    task = Classification(ConvNet(10, 8), convnet.TRAINING, lr=1e-3, multi_label=False)
+    task = Classification(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
     for parameter in task.network.head.parameters():
         nn.init.zeros_(parameter)
     ((_, loss),) = task.losses(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3]))
     assert loss.item() == pytest.approx(math.log(10), rel=1e-6)
     loss.backward()
-    smoothing = convnet.TRAINING.label_smoothing
+    smoothing = convnet.RECIPE.label_smoothing
     q = torch.tensor([(1 - smoothing) * (k < 4) / 4 + smoothing / 10 for k in range(10)])  # mean of the four targets
     torch.testing.assert_close(task.network.head.bias.grad, 0.1 - q)
 
 
 def test_several_labels_are_a_coin_each() -> None:
-    task = Classification(ConvNet(5, 8), convnet.TRAINING, lr=1e-3, multi_label=True)
+    task = Classification(ConvNet(5, 8), convnet.RECIPE, lr=1e-3, multi_label=True)
     pictures, labels = torch.randn(3, 3, 8, 8), torch.randint(0, 2, (3, 5)).float()
     ((_, loss),) = task.losses(pictures, labels)
     logits = task.network(pictures).detach().double()

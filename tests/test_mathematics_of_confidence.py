@@ -13,10 +13,10 @@ from torch import Tensor
 from diptych.metrics.classification import balanced_accuracy, expected_calibration_error
 from diptych.metrics.selective import area_under_risk_coverage, risk_coverage
 from diptych.recognition.confidence import conformal
-from diptych.recognition.confidence.ood import Scale, signs, threshold
-from diptych.recognition.confidence.temperature import label_thresholds, temperature
-from diptych.recognition.inference.embeddings import Memory, rows_to_remember
-from diptych.recognition.inference.outputs import Observed, slopes
+from diptych.recognition.confidence.ood import FamiliarityScale, familiarity_threshold, ood_scores
+from diptych.recognition.confidence.temperature import fit_label_thresholds, fit_temperature
+from diptych.recognition.inference.embeddings import EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.outputs import Outputs, detail_slopes
 from diptych.recognition.training import imbalance, logistic_regression
 
 
@@ -32,8 +32,8 @@ def test_the_temperature_of_two_classes_in_closed_form(apart: float, right: int)
     doubt = 1 / 102
     share = (1 - doubt) * right / 100 + doubt / 2
     expected = apart / math.log(share / (1 - share))
-    assert temperature(logits, truth) == pytest.approx(expected, rel=1e-4)
-    assert temperature(logits[:, :1], truth[:, None] == 0) == pytest.approx(expected, rel=1e-4)  # a coin: the same
+    assert fit_temperature(logits, truth) == pytest.approx(expected, rel=1e-4)
+    assert fit_temperature(logits[:, :1], truth[:, None] == 0) == pytest.approx(expected, rel=1e-4)  # a coin: the same
 
 
 def test_no_other_temperature_fits_better() -> None:
@@ -48,7 +48,7 @@ def test_no_other_temperature_fits_better() -> None:
             total += sum(((1 - doubt) * (k == y) + doubt / 5) * (whole - a / t) for k, a in enumerate(z))
         return total / 40
 
-    best = temperature(logits, truth)
+    best = fit_temperature(logits, truth)
     assert all(misfit(best) <= misfit(best * factor) for factor in (0.5, 0.9, 0.999, 1.001, 1.1, 2.0))
 
 
@@ -71,19 +71,19 @@ def test_of_n_plus_one_pictures_exactly_k_are_covered_by_the_others(n: int) -> N
     covered = 0
     for i in range(n + 1):
         others = np.delete(true, i)
-        found = conformal.cutoff(np.stack([others, 1 - others], 1), np.zeros(n, np.int64))
+        found = conformal.set_cutoff(np.stack([others, 1 - others], 1), np.zeros(n, np.int64))
         assert found == sorted(others)[n + 1 - k - 1]  # the (n + 1 - k)-th, counted from 1
         covered += true[i] >= found
     assert covered == k
     few = np.full((8, 2), 0.5)
-    assert conformal.cutoff(few, np.zeros(8, np.int64)) == 0  # under 9 pictures every set is full
+    assert conformal.set_cutoff(few, np.zeros(8, np.int64)) == 0  # under 9 pictures every set is full
 
 
 def test_coverage_over_draws_follows_the_beta_distribution() -> None:
     n, draws = 60, 4000
     scores, first = np.random.default_rng(0).random((draws, n)), np.zeros(n, np.int64)
     # With uniform probabilities of the true label a cutoff covers exactly 1 - cutoff of further pictures.
-    coverage = np.array([1 - conformal.cutoff(row[:, None], first) for row in scores])
+    coverage = np.array([1 - conformal.set_cutoff(row[:, None], first) for row in scores])
     k = math.ceil(0.9 * (n + 1))
     assert stats.kstest(coverage, stats.beta(k, n + 1 - k).cdf).pvalue > 0.01
     low, high = conformal.coverage_range(n)
@@ -103,7 +103,7 @@ def test_risk_control_takes_the_highest_cutoff_that_is_safe() -> None:
         return fmean(sum(a < cutoff for a, has in zip(p, y, strict=True) if has) / sum(y) for p, y in owned)
 
     safe = [c for c in sorted({*chances.ravel().tolist(), 1.0}) if (n * risk(c) + 1) / (n + 1) <= 0.1 + 1e-12]
-    assert conformal.cutoff_of_several(chances, truth) == pytest.approx(max(safe))
+    assert conformal.multi_label_cutoff(chances, truth) == pytest.approx(max(safe))
     assert 0 < max(safe) < 1
 
 
@@ -119,7 +119,7 @@ def believed(chances: Tensor, has: Tensor) -> tuple[list[float], list[float], li
 def test_label_thresholds_by_trying_every_one() -> None:
     chances = torch.rand(60, 6)
     truth = torch.rand(60, 6) < chances ** torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
-    found = label_thresholds(chances, truth)
+    found = fit_label_thresholds(chances, truth)
     for k in range(6):
         p, _, f1 = believed(chances[:, k], truth[:, k])
         best = f1.index(max(f1))
@@ -134,7 +134,7 @@ def test_a_label_is_told_from_half_of_the_best_f1_on() -> None:
     truth[chances.argmax()] = True  # so that what is believed descends with the probability
     p, b, f1 = believed(chances, truth)
     half = max(f1) / 2
-    told = [q >= float(label_thresholds(chances[:, None], truth[:, None])) for q in p]
+    told = [q >= float(fit_label_thresholds(chances[:, None], truth[:, None])) for q in p]
     assert 0 < sum(told) < 1000
     assert told == [value >= half for value in b]
 
@@ -159,9 +159,9 @@ def test_the_area_under_risk_of_a_perfect_and_of_a_blind_confidence() -> None:
 
 def test_the_three_signs_picture_by_picture() -> None:
     learned, detail = torch.randn(30, 4), torch.randn(30, 3)
-    memory = Memory.of(learned, detail, np.zeros(30, np.int64), np.array([str(i) for i in range(30)]))
-    observed = Observed(torch.randn(5, 3), torch.randn(5, 4), torch.randn(5, 3))
-    found, several = (signs(observed, memory, multi_label=some) for some in (False, True))
+    memory = EmbeddingIndex.of(learned, detail, np.zeros(30, np.int64), np.array([str(i) for i in range(30)]))
+    observed = Outputs(torch.randn(5, 3), torch.randn(5, 4), torch.randn(5, 3))
+    found, several = (ood_scores(observed, memory, multi_label=some) for some in (False, True))
     centre = [fmean(column) for column in detail.T.tolist()]
     covariance = np.cov(detail.double().numpy().T, bias=True) + 1e-3 * np.eye(3)
     for i in range(5):
@@ -195,7 +195,7 @@ def test_slopes_of_detail_pixel_by_pixel() -> None:
         down = fmean((grey[i + 1][j] - grey[i][j]) ** 2 for i in range(side - 1) for j in range(side))
         logs.append(math.log(across + down + 1e-4))
     expected = [b - a for a, b in itertools.pairwise(logs)]
-    assert slopes(picture)[0].tolist() == pytest.approx(expected, abs=1e-4)
+    assert detail_slopes(picture)[0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("n", [30, 400])
@@ -211,12 +211,12 @@ def test_familiarity_adds_up_the_logarithms_of_student_s_t(n: int) -> None:
             deviation = math.sqrt(sum((x - mean) ** 2 for x in column) / (n - 1))
             total += stats.t(n - 1).logcdf((value - mean) / deviation / math.sqrt(1 + 1 / n))
         expected.append(total)
-    assert Scale.of(known).familiarity(shown).tolist() == pytest.approx(expected, rel=2e-3)
+    assert FamiliarityScale.of(known).familiarity(shown).tolist() == pytest.approx(expected, rel=2e-3)
 
 
 def test_of_independent_signs_familiarity_is_chi_squared() -> None:
     known, further = torch.randn(20_000, 3), torch.randn(2000, 3)
-    combined = -2 * Scale.of(known).familiarity(further)
+    combined = -2 * FamiliarityScale.of(known).familiarity(further)
     assert stats.kstest(combined.numpy(), stats.chi2(6).cdf).pvalue > 0.01
 
 
@@ -224,7 +224,7 @@ def test_of_n_plus_one_known_pictures_exactly_k_are_told_unknown() -> None:
     n = 149
     familiarity = torch.randn(n + 1)
     told = sum(
-        float(familiarity[i]) < threshold(familiarity[torch.arange(n + 1) != i])  # set on the others
+        float(familiarity[i]) < familiarity_threshold(familiarity[torch.arange(n + 1) != i])  # set on the others
         for i in range(n + 1)
     )
     assert told == int(0.02 * (n + 1)) == 3
@@ -260,27 +260,32 @@ def test_the_strength_of_the_adjustment_by_trying_every_one() -> None:
         low -= 1
     while high < 40 and scores[high + 1] >= scores[best] - error:
         high += 1
-    assert imbalance.adjustment(logits, truth, shares) == pytest.approx(strengths[(low + high) // 2])
+    assert imbalance.logit_adjustment_strength(logits, truth, shares) == pytest.approx(strengths[(low + high) // 2])
 
 
 def test_the_adjustment_of_a_perfect_reader_is_about_one() -> None:
     shares = torch.tensor([0.9, 0.08, 0.02])
     logits, truth = reader(100_000, shares)
-    assert imbalance.adjustment(logits, truth, shares) == pytest.approx(1, abs=0.15)
+    assert imbalance.logit_adjustment_strength(logits, truth, shares) == pytest.approx(1, abs=0.15)
     likeliest = (logits - shares.log()).argmax(1)  # by p(x | k) alone
     at_one = balanced_accuracy(truth, likeliest, 3)
     assert at_one > balanced_accuracy(truth, logits.argmax(1), 3) + 0.1
-    assert imbalance.potential(logits, truth, shares) == pytest.approx(at_one, abs=0.01)
+    assert imbalance.adjusted_balanced_accuracy(logits, truth, shares) == pytest.approx(at_one, abs=0.01)
 
 
 def test_a_balanced_last_layer_tells_each_class_equally_often() -> None:
     counts = torch.tensor([200, 30, 10])
     labels = torch.arange(3).repeat_interleave(counts)
     features = torch.randn(240, 4) + torch.eye(3, 4)[labels]
-    lesson = logistic_regression.Lesson(features, labels)
+    lesson = logistic_regression.LabelledFeatures(features, labels)
     weights = (240 / (3 * counts[labels])).double()
     for balanced in (True, False):
-        told = logistic_regression.fit(lesson, lesson, 3, balanced=balanced).logits(features).double().softmax(1)
+        told = (
+            logistic_regression.fit_logistic_regression(lesson, lesson, 3, balanced=balanced)
+            .logits(features)
+            .double()
+            .softmax(1)
+        )
         mean = (weights[:, None] * told).mean(0) if balanced else told.mean(0)
         even = torch.full((3,), 1 / 3) if balanced else counts / 240
         torch.testing.assert_close(mean, even.double(), atol=2e-3, rtol=0)
@@ -288,6 +293,6 @@ def test_a_balanced_last_layer_tells_each_class_equally_often() -> None:
 
 def test_pictures_are_remembered_evenly_over_the_classes() -> None:
     labels = np.repeat([0, 1, 2], [50, 4, 30])
-    rows = rows_to_remember(labels, 24)
+    rows = rows_to_index(labels, 24)
     assert np.bincount(labels[rows]).tolist() == [10, 4, 10]  # what a class lacks is shared by the others
     assert rows.tolist() == sorted(set(rows.tolist()))

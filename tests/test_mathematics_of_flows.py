@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from diptych.synthesis import consistency, flow, flow_matching
 from diptych.synthesis.sampling.ode import even_times, heun
-from diptych.synthesis.training.augmentation import half_in_windows
-from diptych.synthesis.training.config import Choices
+from diptych.synthesis.training.augmentation import crop_half
+from diptych.synthesis.training.config import TrainingConfig
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,11 @@ def _seeded() -> None:
 
 def test_the_path_is_straight_and_its_velocity_constant() -> None:
     noise, pictures = torch.randn(2, 5, 3, 4, 4).double().unbind()
-    velocity = flow_matching.velocity_on_path(noise, pictures)
+    velocity = flow_matching.target_velocity(noise, pictures)
     for t in (0.0, 0.3, 1.0):
-        here = flow_matching.on_path(noise, pictures, torch.full((5,), t, dtype=torch.float64))
+        here = flow_matching.interpolate(noise, pictures, torch.full((5,), t, dtype=torch.float64))
         torch.testing.assert_close(here, noise + t * velocity)
-        ahead = flow_matching.on_path(noise, pictures, torch.full((5,), t + 1e-3, dtype=torch.float64))
+        ahead = flow_matching.interpolate(noise, pictures, torch.full((5,), t + 1e-3, dtype=torch.float64))
         torch.testing.assert_close((ahead - here) / 1e-3, velocity)
 
 
@@ -79,10 +79,10 @@ class Told(nn.Module):
 
 def test_the_expected_picture_gives_the_velocity() -> None:
     noise, pictures, labels = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4), torch.zeros(5, dtype=torch.int64)
-    velocity = flow_matching.velocity_of(Told(pictures))
+    velocity = flow_matching.predicted_velocity(Told(pictures))
     for t in (0.0, 0.4, 0.95):
         times = torch.full((5,), t)
-        told = velocity(flow_matching.on_path(noise, pictures, times), times, labels)
+        told = velocity(flow_matching.interpolate(noise, pictures, times), times, labels)
         torch.testing.assert_close(told, pictures - noise, atol=1e-4, rtol=1e-4)
     nearly = velocity(pictures + 0.1, torch.ones(5), labels)  # an error of 0.1 at the very end
     torch.testing.assert_close(nearly, torch.full_like(nearly, -0.1 / flow_matching.NEAREST_END), atol=1e-4, rtol=1e-4)
@@ -110,11 +110,13 @@ def test_guidance_goes_from_no_label_to_the_label_and_beyond() -> None:
     without = velocity(x, t.expand(3), torch.full((3,), -1))
     for strength in (0.0, 1.0, 2.5):
         expected = without + strength * (told - without)
-        torch.testing.assert_close(flow_matching.guided(velocity, labels, strength)(x, t), expected)
+        torch.testing.assert_close(flow_matching.guided_velocity(velocity, labels, strength)(x, t), expected)
     unasked = torch.full((3,), -1)
-    torch.testing.assert_close(flow_matching.guided(velocity, unasked, 2.5)(x, t), without)
-    each = flow_matching.guided(velocity, labels, 2.5)(x, torch.tensor([0.1, 0.5, 0.9]))  # a time for each picture
-    torch.testing.assert_close(each[1], flow_matching.guided(velocity, labels, 2.5)(x, t)[1])
+    torch.testing.assert_close(flow_matching.guided_velocity(velocity, unasked, 2.5)(x, t), without)
+    each = flow_matching.guided_velocity(velocity, labels, 2.5)(
+        x, torch.tensor([0.1, 0.5, 0.9])
+    )  # a time for each picture
+    torch.testing.assert_close(each[1], flow_matching.guided_velocity(velocity, labels, 2.5)(x, t)[1])
 
 
 class Asked(nn.Module):
@@ -132,7 +134,7 @@ class Asked(nn.Module):
 
 def test_labels_are_dropped_by_one_coin_a_picture() -> None:
     network = Asked()
-    task = flow.Flow()._task({"network": network}, Choices({}, batch=8, lr=1e-3))
+    task = flow.Flow()._task({"network": network}, TrainingConfig({}, batch=8, lr=1e-3))
     for _ in task.losses(torch.zeros(4000, 3, 2, 2), torch.arange(4000) % 10):
         dropped = network.labels < 0
         assert dropped.float().mean().item() == pytest.approx(flow.LABEL_DROPOUT, abs=0.02)
@@ -141,7 +143,7 @@ def test_labels_are_dropped_by_one_coin_a_picture() -> None:
 
 def test_a_way_ends_in_the_picture_told_and_a_picture_in_itself() -> None:
     x, pictures, labels = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64)
-    ending = consistency.ending_of(Told(pictures))
+    ending = consistency.consistency_function(Told(pictures))
     torch.testing.assert_close(ending(x, torch.tensor([0.0, 0.9]), labels), pictures)
     assert torch.equal(ending(x, torch.ones(2), labels), x)
 
@@ -156,7 +158,7 @@ def test_the_second_point_by_hand() -> None:
 
 def test_a_point_is_led_on_by_heun_and_straight_to_the_end() -> None:
     x, times, later = torch.randn(3, 3, 2, 2), torch.tensor([0.0, 0.3, 0.6]), torch.tensor([0.5, 0.96, 1.0])
-    told = consistency.led(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
+    told = consistency.ode_step(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
     for n, (t, s) in enumerate(zip(times.tolist(), later.tolist(), strict=True)):
         straight = x[n] * (1 - (s - t) * (1 + t))
         bent = x[n] - (s - t) / 2 * (x[n] * (1 + t) + straight * (1 + s))
@@ -181,9 +183,11 @@ def test_the_consistency_loss_by_a_loop() -> None:
     loss = consistency.consistency_loss(ending, leading, noise, pictures, times, labels, 4.0)
     assert loss.item() == pytest.approx(total / 2)
     known = Told(pictures)  # where there is one picture only, its ways end in it
-    field = flow_matching.guided(flow_matching.velocity_of(known), labels, 1.0)
+    field = flow_matching.guided_velocity(flow_matching.predicted_velocity(known), labels, 1.0)
     assert (
-        consistency.consistency_loss(consistency.ending_of(known), field, noise, pictures, times, labels, 4.0).item()
+        consistency.consistency_loss(
+            consistency.consistency_function(known), field, noise, pictures, times, labels, 4.0
+        ).item()
         < 1e-3
     )
 
@@ -197,8 +201,8 @@ def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
         return x * 0.5
 
     labels = torch.zeros(4, dtype=torch.int64)
-    assert torch.equal(consistency.in_calls(ending, noises[:1], labels), noises[0] * 0.5)
-    made = consistency.in_calls(ending, noises, labels)
+    assert torch.equal(consistency.few_step_sample(ending, noises[:1], labels), noises[0] * 0.5)
+    made = consistency.few_step_sample(ending, noises, labels)
     (_, _), (x, t), (then, after) = seen
     assert torch.equal(x, noises[0])
     assert t.tolist() == [0.0] * 4
@@ -211,7 +215,7 @@ def test_half_a_batch_shows_the_parts_that_are_told() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(-1 + 1 / 16, 1 - 1 / 16, 16)  # each column's centre, from -1 to 1 across the picture
     pictures = ramp.expand(200, 3, 16, 16).contiguous(memory_format=torch.channels_last)
-    shown, windows = half_in_windows(pictures)
+    shown, windows = crop_half(pictures)
     assert shown.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(shown[100:], pictures[100:])
     assert (windows[100:] == torch.tensor([1.0, 1.0, 0.0, 0.0])).all()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance
-from diptych.metrics.prdc import neighbourhoods
+from diptych.metrics.prdc import prdc
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_neighbourhoods_by_loops() -> None:
     apart = [[math.dist(x.tolist(), y.tolist()) for y in real] for x in made]
     in_real = [[apart[j][i] <= reach(real, i) for i in range(10)] for j in range(12)]
     in_made = [[apart[j][i] <= reach(made, j) for j in range(12)] for i in range(10)]
-    found = neighbourhoods(made, real, k=k)
+    found = prdc(made, real, k=k)
     assert found.precision == pytest.approx(sum(map(any, in_real)) / 12)
     assert found.recall == pytest.approx(sum(map(any, in_made)) / 10)
     assert found.density == pytest.approx(sum(map(sum, in_real)) / (k * 12))

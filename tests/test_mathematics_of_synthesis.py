@@ -9,12 +9,12 @@ from torch import Tensor
 
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe
-from diptych.engine.trial import play
+from diptych.engine.trial import run_microbatches
 from diptych.metrics.disentanglement import mutual_information_gap
 from diptych.synthesis import gan, vae
 from diptych.synthesis.likelihood import discretised_nll
 from diptych.synthesis.networks.dcgan import Critic, Generator
-from diptych.synthesis.training.config import Choices
+from diptych.synthesis.training.config import TrainingConfig
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +99,10 @@ def test_each_player_is_stepped_by_its_own_loss() -> None:
     more = {"loss": "relativistic", "augment": [], "penalty": 1.0, "betas": [0.0, 0.99]}
     game = gan.GAN(size=8, batch=8)._task(
         {"generator": Generator(size=8, classes=0, latent=4, width=8), "critic": Critic(size=8, classes=0, width=8)},
-        Choices({"latent": 4}, batch=8, lr=1e-2, more=more),
+        TrainingConfig({"latent": 4}, batch=8, lr=1e-2, more=more),
     )
     stepped = []
-    turns = play(
+    turns = run_microbatches(
         game, Recipe(batch=8, pictures=8), Machine(torch.device("cpu")), torch.rand(8, 3, 8, 8), torch.zeros(8)
     )
     for player, _ in turns:

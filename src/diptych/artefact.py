@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diptych.errors import ArtefactError, UsageError
-from diptych.files import occupied, write_bytes, write_text
+from diptych.files import is_occupied, write_bytes, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def write(
         The folder holds something else, such as a project with a README.md of its own.
     """
     target = Path(folder)
-    if occupied(target) and not any((target / name).exists() for name in _OURS):
+    if is_occupied(target) and not any((target / name).exists() for name in _OURS):
         raise UsageError(f"{target} holds something already that is no model. Name a new or an empty folder.")
     packed, more = pack(weights), dict(beside or {})
     written = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}

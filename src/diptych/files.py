@@ -40,7 +40,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
-def occupied(path: Path) -> bool:
+def is_occupied(path: Path) -> bool:
     """Whether something is there that is not an empty folder; hidden files do not count."""
     if path.is_dir():
         return any(not inside.name.startswith(".") for inside in path.iterdir())

@@ -49,7 +49,7 @@ def cached(hub, state, repository="models--someone--something"):
 
 def test_a_folder_tells_its_backbone_its_size_and_its_colours(tmp_path, state):
     folder = laid_out(tmp_path / "any", state, mean=[0.1, 0.2, 0.3], interpolation="bilinear", crop_pct=0.9)
-    (found,) = weights.inside(folder)
+    (found,) = weights.weights_inside(folder)
     assert found.network == f"timm:{NAME}.mine@{folder / 'model.safetensors'}"
     assert pretrained.default_size(found.network) == 96
     network = pretrained.build(found.network, classes=2, size=32)
@@ -61,26 +61,26 @@ def test_a_file_named_after_its_backbone_is_found_and_others_are_not(tmp_path, s
     save_file(state, tmp_path / f"{NAME}.r160_in1k.safetensors")
     save_file(state, tmp_path / "holiday.safetensors")
     laid_out(tmp_path / "below", state)
-    assert [w.name for w in weights.inside(tmp_path)] == [f"{NAME}.r160_in1k", f"{NAME}.mine"]
-    assert weights.inside(tmp_path / "nothing") == []
+    assert [w.name for w in weights.weights_inside(tmp_path)] == [f"{NAME}.r160_in1k", f"{NAME}.mine"]
+    assert weights.weights_inside(tmp_path / "nothing") == []
 
 
 def test_what_a_person_names_comes_before_the_cache(tmp_path, state, hub, monkeypatch):
     cached(hub, state)
-    assert [w.file.parent.name for w in weights.at_hand()] == ["abc"]
+    assert [w.file.parent.name for w in weights.local_weights()] == ["abc"]
     save_file(state, tmp_path / f"{NAME}.safetensors")
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path / f"{NAME}.safetensors"))
-    assert [w.name for w in weights.at_hand()] == [NAME]
+    assert [w.name for w in weights.local_weights()] == [NAME]
 
 
 def test_a_variable_that_names_no_weights_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(UsageError, match=r"DIPTYCH_WEIGHTS names .* holds no weights"):
-        weights.at_hand()
+        weights.local_weights()
 
 
 def test_an_empty_cache_has_nothing_at_hand(hub):
-    assert weights.at_hand() == []
+    assert weights.local_weights() == []
 
 
 def test_the_largest_that_can_be_trained_is_the_best(tmp_path):
@@ -90,20 +90,20 @@ def test_the_largest_that_can_be_trained_is_the_best(tmp_path):
         return weights.Weights(name, tmp_path / name)
 
     small, middle, large = made("small", 5), made("middle", 90), made("large", 350)
-    assert weights.best([small, large, middle], "cpu") is middle
-    assert weights.best([small, large, middle], "cuda") is large
-    assert weights.best([large], "cpu") is large
+    assert weights.best_weights([small, large, middle], "cpu") is middle
+    assert weights.best_weights([small, large, middle], "cuda") is large
+    assert weights.best_weights([large], "cpu") is large
 
 
 def test_a_backbone_named_alone_comes_from_the_cache_without_a_network(state, hub):
     cached(hub, state, f"models--timm--{NAME}.r160_in1k")
-    assert weights.fetched(NAME).file.parent.name == "abc"
+    assert weights.fetch_weights(NAME).file.parent.name == "abc"
 
 
 def test_a_folder_without_the_backbone_is_answered_with_the_cure(tmp_path, state):
     laid_out(tmp_path / "one", state)
     with pytest.raises(UsageError, match=r"holds no weights of resnet18.*timm:resnet18@"):
-        weights.located("resnet18", tmp_path)
+        weights.locate_weights("resnet18", tmp_path)
 
 
 def test_a_hub_that_does_not_answer_is_given_up_soon(state, hub, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_hub_that_does_not_answer_is_given_up_soon(state, hub, monkeypatch):
         monkeypatch.setattr(weights, "PATIENCE_SECONDS", 0.3)
         start = time.monotonic()
         with pytest.raises(UsageError, match="the hub cannot be reached"):
-            weights.fetched(NAME)
+            weights.fetch_weights(NAME)
         assert time.monotonic() - start < 3
 
 

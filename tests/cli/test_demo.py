@@ -11,7 +11,7 @@ from diptych.cli import demo_run
 def test_the_demo_makes_its_page_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_run, "RECOGNIZER_EPOCHS", 10)
     monkeypatch.setattr(demo_run, "JUDGED", 2)
-    monkeypatch.setattr(demo_run, "MAKERS", {kind: (maker, 1) for kind, (maker, _) in demo_run.MAKERS.items()})
+    monkeypatch.setattr(demo_run, "MAKERS", {kind: (maker, 1) for kind, (maker, _) in demo_run.SYNTHESIZERS.items()})
     shown = demo_run.run(tmp_path)
     told = json.loads(json.dumps(shown.json(), allow_nan=False))
     assert told["accuracy"]["value"] > 0.9

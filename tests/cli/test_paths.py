@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diptych.cli.paths import sets
+from diptych.cli.paths import image_sets
 
 
 def test_folders_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -12,6 +12,6 @@ def test_folders_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCa
     Image.new("RGB", (8, 8)).save(tmp_path / "cats" / "a.png")
     (tmp_path / "again").symlink_to(tmp_path / "cats", target_is_directory=True)
     with caplog.at_level(logging.WARNING, "diptych"):
-        (some,) = sets([str(tmp_path)])
+        (some,) = image_sets([str(tmp_path)])
     assert len(some) == 1
     assert "Left out:" in caplog.text

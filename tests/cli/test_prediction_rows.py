@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diptych.cli import prediction_rows
-from diptych.cli.prediction_rows import Rows
+from diptych.cli.prediction_rows import RowWriter
 from diptych.errors import UsageError
 
 TOLD = {"label": "cat", "confidence": 0.61, "probabilities": {}, "unknown": False}
@@ -34,7 +34,7 @@ def test_a_table_says_what_else_it_may_be() -> None:
 
 
 def test_csv_has_a_column_for_the_set(tmp_path: Path) -> None:
-    target = Rows(as_json=False, file=None, csv_file=tmp_path / "told.csv")
+    target = RowWriter(as_json=False, file=None, csv_file=tmp_path / "told.csv")
     target.add(SOME)
     target.close()
     with (tmp_path / "told.csv").open(newline="") as file:
@@ -46,12 +46,12 @@ def test_csv_has_a_column_for_the_set(tmp_path: Path) -> None:
 
 def test_a_suffix_that_names_no_format_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="suffix"):
-        Rows(as_json=False, file=tmp_path / "told.xyz", csv_file=None)
+        RowWriter(as_json=False, file=tmp_path / "told.xyz", csv_file=None)
 
 
 def test_what_was_told_before_a_stop_is_kept(tmp_path: Path) -> None:
     told = tmp_path / "told.tsv"
-    target = Rows(as_json=False, file=told, csv_file=None)
+    target = RowWriter(as_json=False, file=told, csv_file=None)
     target.add(SOME[:2])
     assert not told.exists()
     assert len((tmp_path / "told.tsv.part").read_text().splitlines()) == 2
@@ -62,6 +62,6 @@ def test_what_was_told_before_a_stop_is_kept(tmp_path: Path) -> None:
 def test_a_folder_and_two_formats_are_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
-        Rows(as_json=False, file=None, csv_file=tmp_path / "a.csv")
+        RowWriter(as_json=False, file=None, csv_file=tmp_path / "a.csv")
     with pytest.raises(UsageError, match="not both"):
-        Rows(as_json=True, file=None, csv_file=tmp_path / "b.csv")
+        RowWriter(as_json=True, file=None, csv_file=tmp_path / "b.csv")

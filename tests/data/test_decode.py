@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.data.decode import decode, decode_square, dimensions, looks_like_a_picture, quiet, square
+from diptych.data.decode import decode, decode_square, dimensions, looks_like_a_picture, silence_pillow, square
 from diptych.errors import PictureError
 
 
@@ -142,7 +142,7 @@ def test_other_colour_spaces_become_rgb():
 def test_cut_anywhere_it_is_whole_or_refused(scene, kind):
     data = encoded(scene(0, 64, 64), kind)
     whole = decode(data)
-    with quiet():
+    with silence_pillow():
         for share in np.linspace(0.01, 0.999, 40):
             cut = data[: max(1, int(len(data) * share))]
             try:

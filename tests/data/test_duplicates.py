@@ -38,33 +38,33 @@ def names(images, pairs):
 
 def test_copies_are_found_and_nothing_else(copies):
     wanted = {("0", "0-copy"), ("1", "1-quality-30"), ("2", "2-half-size"), ("3", "3-larger"), ("4", "4-brighter")}
-    assert names(copies, duplicates.pairs(copies)) == wanted
-    digests = duplicates.exact(copies)
-    exact = [pair for pair in duplicates.pairs(copies).tolist() if digests[pair[0]] == digests[pair[1]]]
+    assert names(copies, duplicates.duplicate_pairs(copies)) == wanted
+    digests = duplicates.content_digests(copies)
+    exact = [pair for pair in duplicates.duplicate_pairs(copies).tolist() if digests[pair[0]] == digests[pair[1]]]
     assert names(copies, exact) == {("0", "0-copy")}
 
 
 def test_clusters_follow_chains(copies):
-    cluster = duplicates.clusters(copies)
+    cluster = duplicates.duplicate_clusters(copies)
     assert len(np.unique(cluster)) == 20
     assert (np.bincount(cluster)[cluster] == 2).sum() == 10
 
 
 def test_they_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
-    wanted = duplicates.pairs(copies).tolist()
+    wanted = duplicates.duplicate_pairs(copies).tolist()
     monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
-    assert duplicates.pairs(copies[:]).tolist() == wanted
+    assert duplicates.duplicate_pairs(copies[:]).tolist() == wanted
 
 
 def test_the_same_shape_in_another_colour_is_another_picture():
     shape = np.zeros((2, 40, 40, 3), np.uint8)
     shape[0, 8:30, 10:25] = (220, 30, 30)
     shape[1, 8:30, 10:25] = (30, 30, 220)
-    assert len(duplicates.pairs(Images.from_arrays(shape))) == 0
+    assert len(duplicates.duplicate_pairs(Images.from_arrays(shape))) == 0
 
 
 def test_different_digits_are_not_near_duplicates():
-    assert len(duplicates.pairs(Images.open("digits"))) < 5
+    assert len(duplicates.duplicate_pairs(Images.open("digits"))) < 5
 
 
 def test_unreadable_pictures_are_nobodys_copies(tmp_path, scene):
@@ -72,9 +72,9 @@ def test_unreadable_pictures_are_nobodys_copies(tmp_path, scene):
     for name in ("b.png", "c.png"):
         (tmp_path / name).write_bytes(b"")
     images = Images.open(tmp_path)
-    assert len(duplicates.pairs(images)) == 0
-    assert duplicates.exact(images)[1:].tolist() == [0, 0]
-    assert len(set(duplicates.clusters(images).tolist())) == 3
+    assert len(duplicates.duplicate_pairs(images)) == 0
+    assert duplicates.content_digests(images)[1:].tolist() == [0, 0]
+    assert len(set(duplicates.duplicate_clusters(images).tolist())) == 3
 
 
 def test_the_search_finds_what_all_pairs_have():
@@ -85,7 +85,7 @@ def test_the_search_finds_what_all_pairs_have():
         codes[300 + i] = codes[i] ^ np.bitwise_or.reduce(np.uint64(1) << turned, initial=np.uint64(0))
     distance = np.bitwise_count(codes[:, None] ^ codes[None])
     wanted = {(i, j) for i, j in np.argwhere(distance <= 7).tolist() if i < j}
-    found = np.concatenate(list(duplicates.candidates(codes, rng.random(400, np.float32))))
+    found = np.concatenate(list(duplicates.candidate_pairs(codes, rng.random(400, np.float32))))
     assert {tuple(pair) for pair in found.tolist()} == wanted
 
 
@@ -93,12 +93,12 @@ def test_a_picture_that_is_there_ten_thousand_times_takes_no_longer():
     pixels = np.full((10_000, 8, 8, 3), 90, np.uint8)
     pixels[-1, :4] = 200
     images = Images.from_arrays(pixels)
-    assert len(duplicates.pairs(images)) == 9_998
-    assert np.bincount(duplicates.clusters(images)).tolist() == [9_999] + [0] * 9_998 + [1]
+    assert len(duplicates.duplicate_pairs(images)) == 9_998
+    assert np.bincount(duplicates.duplicate_clusters(images)).tolist() == [9_999] + [0] * 9_998 + [1]
 
 
 def test_crowds_are_searched_among_neighbours_only():
-    found = sum(len(pairs) for pairs in duplicates.candidates(np.zeros(4000, np.uint64), np.arange(4000.0)))
+    found = sum(len(pairs) for pairs in duplicates.candidate_pairs(np.zeros(4000, np.uint64), np.arange(4000.0)))
     assert 4000 < found <= 8 * 128 * 4000
 
 
@@ -107,7 +107,7 @@ def test_each_repeated_picture_is_told_once_with_its_closest_kin(tmp_path, scene
     picture.save(tmp_path / "a.png")
     for name in ("b.jpg", "c.jpg"):
         picture.save(tmp_path / name, quality=60)
-    assert duplicates.pairs(Images.open(tmp_path)).tolist() == [[0, 1], [1, 2]]
+    assert duplicates.duplicate_pairs(Images.open(tmp_path)).tolist() == [[0, 1], [1, 2]]
 
 
 @pytest.fixture
@@ -133,20 +133,20 @@ def two_folders(tmp_path, scene):
 
 def test_copies_across_two_folders_are_all_found_and_mirrored_ones_told(two_folders):
     images, folder = two_folders
-    found = duplicates.across(images, folder)
+    found = duplicates.cross_duplicates(images, folder)
     stems = [path.rsplit("/", 1)[1].split(".")[0] for path in images.paths.tolist()]
     assert sorted(stems[b] for _, b in found.tolist()) == sorted(str(i) for i in range(30))
     assert all(stems[a] == stems[b] for a, b in found.tolist())
     turned = [int(stems[b]) % 4 in (1, 3) for _, b in found.tolist()]
-    assert duplicates.mirrored(images, found).tolist() == turned
+    assert duplicates.mirrored_pairs(images, found).tolist() == turned
 
 
 def test_every_member_of_a_cluster_on_two_sides_is_told(tmp_path, scene):
     for i in range(4):
         scene(0, 96, 80).save(tmp_path / f"{i}.jpg", quality=50 + 10 * i)
     images = Images.open(tmp_path)
-    assert duplicates.across(images, np.array(["a", "a", "b", "b"])).tolist() == [[0, 2], [0, 3], [1, 2]]
-    assert len(duplicates.across(images, np.array(["a"] * 4))) == 0
+    assert duplicates.cross_duplicates(images, np.array(["a", "a", "b", "b"])).tolist() == [[0, 2], [0, 3], [1, 2]]
+    assert len(duplicates.cross_duplicates(images, np.array(["a"] * 4))) == 0
 
 
 def test_mirrored_copies_stay_on_one_side_of_a_split(tmp_path, scene):

@@ -14,20 +14,20 @@ from diptych.data import labels
     ],
 )
 def test_order_of_classes(names, wanted):
-    assert labels.in_order(names) == wanted
+    assert labels.sort_class_names(names) == wanted
 
 
 def test_names_outside_the_known_classes_come_last():
-    numbers, classes = labels.from_names(["cow", None, "dog", "", "ant"], ("dog",))
+    numbers, classes = labels.labels_from_names(["cow", None, "dog", "", "ant"], ("dog",))
     assert classes == ("dog", "ant", "cow")
     assert numbers.tolist() == [2, -1, 0, -1, 1]
 
 
 def test_names_and_back():
     lists = [["b", "a"], [], ["c"]]
-    indicators, classes = labels.from_name_lists(lists)
-    assert labels.as_names(indicators, classes) == [["a", "b"], [], ["c"]]
-    assert labels.as_names(np.array([1, -1]), ("a", "b")) == [["b"], []]
+    indicators, classes = labels.labels_from_name_lists(lists)
+    assert labels.label_names(indicators, classes) == [["a", "b"], [], ["c"]]
+    assert labels.label_names(np.array([1, -1]), ("a", "b")) == [["b"], []]
 
 
 def test_renumbering_drops_what_is_not_wanted():

@@ -60,7 +60,7 @@ def test_near_duplicates_stay_on_one_side():
     noise = np.random.default_rng(1).integers(-3, 4, pixels[:30].shape)
     copies = np.clip(pixels[:30].astype(int) + noise, 0, 255).astype(np.uint8)
     images = Images.from_arrays(np.concatenate([pixels, copies, pixels[:10]]), [0, 1] * 50)
-    cluster = duplicates.clusters(images)
+    cluster = duplicates.duplicate_clusters(images)
     assert len(np.unique(cluster)) == 60
     for seed in range(5):
         first, second = rows(images.split(0.7, 0.3, seed=seed))

@@ -20,12 +20,12 @@ def faults(steps: int) -> int:
 
 def test_memory_is_taken_again_and_given_back_in_the_end():
     if platform.libc_ver()[0] != "glibc":
-        with allocator.kept():
+        with allocator.keep_freed_memory():
             assert torch.ones(4).sum() == 4
         return
     page = resource.getpagesize()
     assert faults(3) * page > 3 * 4 * BLOCK * 0.9
-    with allocator.kept():
+    with allocator.keep_freed_memory():
         faults(20)  # until the heap has found its shape
         assert faults(20) * page < 20 * 4 * BLOCK * 0.2
     assert faults(1) * page > 4 * BLOCK * 0.9

@@ -74,7 +74,7 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
     with pytest.raises(UsageError, match="epochs 10 there, 20 here"):
         checkpoint.claim(tmp_path, {"epochs": 20, "seed": 0})
-    assert not checkpoint.finished(tmp_path, {"epochs": 10, "seed": 0})
+    assert not checkpoint.is_finished(tmp_path, {"epochs": 10, "seed": 0})
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):

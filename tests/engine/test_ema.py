@@ -1,13 +1,13 @@
 import torch
 from torch import nn
 
-from diptych.engine.ema import Average
+from diptych.engine.ema import EMA
 
 
 def test_the_average_has_the_half_life_it_states():
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
-    average = Average([module], half_life=1000)
+    average = EMA([module], half_life=1000)
     nn.init.ones_(module.weight)
     for step in range(10):
         average.update(100, seen_pictures=10**6 + 100 * step)
@@ -20,7 +20,7 @@ def test_the_average_has_the_half_life_it_states():
 def test_early_weights_are_forgotten_in_a_short_run():
     module = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(module.weight)
-    average = Average([module], half_life=10**9)
+    average = EMA([module], half_life=10**9)
     nn.init.ones_(module.weight)
     for step in range(1, 200):
         average.update(10, seen_pictures=10 * step)
@@ -30,7 +30,7 @@ def test_early_weights_are_forgotten_in_a_short_run():
 
 def test_buffers_are_averaged_with_the_weights_and_counters_are_not():
     module = nn.BatchNorm1d(2)
-    average = Average([module], half_life=100)
+    average = EMA([module], half_life=100)
     module.running_mean.fill_(1.0)
     module.num_batches_tracked.fill_(7)
     average.update(100, seen_pictures=10**6)
@@ -42,7 +42,7 @@ def test_buffers_are_averaged_with_the_weights_and_counters_are_not():
 def test_no_half_life_means_the_latest_weights():
     module = nn.Linear(2, 2)
     before = module.weight.clone()
-    average = Average([module], half_life=None)
+    average = EMA([module], half_life=None)
     average.update(100, 100)
     average.swap()
     assert torch.equal(module.weight, before)
@@ -51,7 +51,7 @@ def test_no_half_life_means_the_latest_weights():
 
 def test_it_follows_the_memory_format_of_the_weights():
     module = nn.Conv2d(4, 4, 3, bias=False)
-    average = Average([module], half_life=1000)
+    average = EMA([module], half_life=1000)
     before = module.weight.detach().clone()
     module.to(memory_format=torch.channels_last)
     average.align()

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from diptych.engine.distributed import Group
-from diptych.engine.loader import Feed, Order
+from diptych.engine.distributed import ProcessGroup
+from diptych.engine.loader import Loader, ShuffledOrder
 from tests.engine import tiny
 
 
 def test_every_picture_is_shown_once_an_epoch_in_a_new_order():
-    order = Order(10, seed=3)
+    order = ShuffledOrder(10, seed=3)
     rows = [order.batch(start, 4)[0] for start in range(0, 20, 4)]
     first, second = np.concatenate(rows)[:10], np.concatenate(rows)[10:]
     assert sorted(first) == sorted(second) == list(range(10))
@@ -16,7 +16,7 @@ def test_every_picture_is_shown_once_an_epoch_in_a_new_order():
 
 
 def test_the_order_is_a_function_of_the_position():
-    ahead, there = Order(10, seed=3), Order(10, seed=3)
+    ahead, there = ShuffledOrder(10, seed=3), ShuffledOrder(10, seed=3)
     ahead.batch(0, 4)
     ahead.batch(4, 4)
     for a, b in zip(ahead.batch(28, 4), there.batch(28, 4), strict=True):
@@ -24,7 +24,7 @@ def test_the_order_is_a_function_of_the_position():
 
 
 def test_a_picture_turns_at_every_epoch():
-    order = Order(8, seed=0)
+    order = ShuffledOrder(8, seed=0)
     rows, turns = order.batch(0, 16)
     for row in range(8):
         one, other = turns[rows == row]
@@ -32,15 +32,15 @@ def test_a_picture_turns_at_every_epoch():
 
 
 def test_a_batch_may_be_larger_than_the_set():
-    rows, _ = Order(3, seed=0).batch(0, 9)
+    rows, _ = ShuffledOrder(3, seed=0).batch(0, 9)
     assert sorted(rows) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 @pytest.mark.parametrize("start", [0, 40])
 def test_streamed_and_resident_batches_are_the_same(start):
     images = tiny.images(24)
-    group = Group(torch.device("cpu"))
-    resident, streamed = (Feed(images, 8, "squash", 10, 0, group) for _ in range(2))
+    group = ProcessGroup(torch.device("cpu"))
+    resident, streamed = (Loader(images, 8, "squash", 10, 0, group) for _ in range(2))
     streamed.pixels = None
     for _, a, b in zip(range(6), resident.batches(start), streamed.batches(start), strict=False):
         for x, y in zip(a, b, strict=True):

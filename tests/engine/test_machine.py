@@ -122,7 +122,7 @@ def test_modules_are_compiled_and_back_without_new_names():
     names = list(module.state_dict())
     machine.Machine(torch.device("cpu"), compile=True).prepare([module], [module])
     assert list(module.state_dict()) == names
-    with machine.eager([module]):
+    with machine.without_compilation([module]):
         assert module._compiled_call_impl is None
     assert module._compiled_call_impl is not None
     machine.Machine(torch.device("cpu")).prepare([module], [module])

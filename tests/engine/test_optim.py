@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from diptych.engine.optim import SGD, AdamW, Muon, adamw, filters, orthogonalise, sgd
+from diptych.engine.optim import SGD, AdamW, Muon, adamw, filters, newton_schulz, sgd
 
 
 def test_orthogonalise_brings_singular_values_near_1_and_keeps_the_directions():
     torch.manual_seed(0)
     for shape in [(4, 16, 48), (4, 48, 16)]:
         given = torch.randn(shape)
-        found = orthogonalise(given, steps=5)
+        found = newton_schulz(given, steps=5)
         assert torch.linalg.svdvals(found).sub(1).abs().max() < 0.5
         u, _, vt = torch.linalg.svd(given, full_matrices=False)
         cosine = nn.functional.cosine_similarity(found.flatten(1), (u @ vt).flatten(1))

@@ -3,12 +3,12 @@ import math
 
 import pytest
 
-from diptych.engine.plan import Plan, fixed
+from diptych.engine.plan import Plan, fixed_plan
 from diptych.engine.schedule import cosine, hold_then_fall, triangle
 
 
 def test_a_fixed_plan_runs_from_0_to_exactly_1():
-    plan = fixed(1000)
+    plan = fixed_plan(1000)
     assert plan.at(0) == 0
     assert plan.at(250) == 0.25
     assert plan.at(1000) == 1.0
@@ -16,14 +16,14 @@ def test_a_fixed_plan_runs_from_0_to_exactly_1():
 
 
 def test_planning_anew_keeps_progress_and_ends_in_the_time_left():
-    plan = fixed(1000).replanned(seen_pictures=400, rate=50, seconds_left=10, batch=20)
+    plan = fixed_plan(1000).replanned(seen_pictures=400, rate=50, seconds_left=10, batch=20)
     assert plan.at(400) == pytest.approx(0.4)
     assert plan.end == 400 + 500
     assert plan.at(900) == 1.0
 
 
 def test_a_plan_without_time_left_takes_one_last_batch():
-    assert fixed(1000).replanned(400, rate=50, seconds_left=-3, batch=20).end == 420
+    assert fixed_plan(1000).replanned(400, rate=50, seconds_left=-3, batch=20).end == 420
 
 
 def test_a_plan_survives_its_numbers():

@@ -15,8 +15,8 @@ from diptych import Images, Recognizer, export, load
 from diptych.errors import ArtefactError, ExportError, UsageError
 from diptych.exporting import Portable
 from diptych.exporting.parity import Parity, parity, share_kept
-from diptych.exporting.reference_images import Shown
-from diptych.exporting.reference_images import pictures as shown_of
+from diptych.exporting.reference_images import ReferenceImages
+from diptych.exporting.reference_images import reference_images as shown_of
 
 
 def test_the_file_tells_what_it_is(file):
@@ -98,7 +98,9 @@ def test_another_models_file_is_found_out(file, model, pictures):
     other = load(model)
     with torch.no_grad():
         other.network_.head.weight.neg_()
-    found = parity(Portable.open(file), other, Shown(Images.open(pictures)[:20], "pictures", True, np.ones(20, bool)))
+    found = parity(
+        Portable.open(file), other, ReferenceImages(Images.open(pictures)[:20], "pictures", True, np.ones(20, bool))
+    )
     assert found.same_labels < 20
     with pytest.raises(ExportError, match="no file was written"):
         found.check("fp32")

@@ -44,7 +44,7 @@ def shown():
 
 
 def test_the_layer_that_bears_rounding_worst_is_spared_first(uneven, shown):
-    ways = dict(int8.ways(uneven, shown))
+    ways = dict(int8.int8_candidates(uneven, shown))
     static, spared, half, weights = ways
     assert static == "int8 (static)"
     assert spared == "int8 (static, but 1 of 4 layers by their weights)"
@@ -61,7 +61,7 @@ def test_the_layer_that_bears_rounding_worst_is_spared_first(uneven, shown):
 def test_an_answer_does_not_depend_on_the_pictures_beside(uneven, shown):
     beside = shown.copy()
     beside[1:] *= 3
-    for way, network in int8.ways(uneven, shown):
+    for way, network in int8.int8_candidates(uneven, shown):
         alone, among = told(network, shown[:1])[0], told(network, beside)[0]
         assert np.allclose(alone, among, rtol=1e-4, atol=1e-3), way
 
@@ -71,11 +71,11 @@ def test_rounded_weights_take_a_quarter_and_tell_nearly_the_same(name, size, pic
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), tmp_path / "weights.safetensors")
     images = Images.open(pictures)[::3]
-    network = graph.network(
+    network = graph.network_graph(
         Recognizer(f"timm:{name}@{tmp_path / 'weights.safetensors'}", size=size, epochs=1).fit(images)
     )
     shown = np.random.default_rng(0).uniform(-1, 1, (8, 3, size, size)).astype(np.float32)
-    *_, (way, rounded) = int8.ways(network, shown)
+    *_, (way, rounded) = int8.int8_candidates(network, shown)
     assert way == "int8 (weights)"
     onnx.checker.check_model(rounded)
     assert rounded.ByteSize() < 0.6 * network.ByteSize()  # what is no weight, such as positions, stays as it is

@@ -24,27 +24,29 @@ def test_pretrained_weights_at_hand_judge_photographs(
     file = tmp_path / "test_vit.safetensors"
     save_file(timm.create_model("test_vit").state_dict(), file)
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    judge = extractors.chosen(None, None, 48)
+    judge = extractors.choose_extractor(None, None, 48)
     assert judge.name == "test_vit, pretrained"
     assert judge.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     features = judge.features(photographs)
     assert features.shape[0] == 6
-    assert torch.equal(features, extractors.chosen(None, None, 64).features(photographs))
-    assert extractors.chosen(None, None, 32).name == "fixed random filters"  # small pictures are no photographs
+    assert torch.equal(features, extractors.choose_extractor(None, None, 64).features(photographs))
+    assert (
+        extractors.choose_extractor(None, None, 32).name == "fixed random filters"
+    )  # small pictures are no photographs
 
 
 def test_pictures_that_cannot_be_learned_from_leave_it_to_the_filters(photographs: diptych.Images) -> None:
     lone = diptych.Images.from_arrays(photographs.pixels(8).permute(0, 2, 3, 1).numpy(), [0] * 6, classes=["a", "b"])
-    judge = extractors.chosen(None, lone, 8)
+    judge = extractors.choose_extractor(None, lone, 8)
     assert judge.name == "fixed random filters"
-    assert judge.sha256 == extractors.chosen(None, None, 8).sha256
+    assert judge.sha256 == extractors.choose_extractor(None, None, 8).sha256
 
 
 def test_the_random_filters_are_the_same_everywhere_and_see_texture() -> None:
     pictures = torch.rand(6, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    one, other = extractors.Filters()(pictures), extractors.Filters()(pictures)
+    one, other = extractors.RandomFilters()(pictures), extractors.RandomFilters()(pictures)
     assert torch.equal(one, other)
     assert one.shape == (6, 896)
     blurred = torch.nn.functional.avg_pool2d(pictures, 3, stride=1, padding=1)
-    assert (extractors.Filters()(blurred) - one).norm() > 0.3 * one.norm()
-    assert extractors.Filters()(pictures[:, :, :4, :4]).isfinite().all()
+    assert (extractors.RandomFilters()(blurred) - one).norm() > 0.3 * one.norm()
+    assert extractors.RandomFilters()(pictures[:, :, :4, :4]).isfinite().all()

@@ -70,7 +70,7 @@ def test_a_judge_of_ones_own_and_the_same_answer_twice(digits: tuple[diptych.Ima
     judge = diptych.Recognizer("convnet", epochs=3).fit(digits[0])
     made, real = plain(digits[0][:100]), plain(digits[1][:120])
     first, again = (interplay.score(made, against=real, judge=judge) for _ in range(2))
-    features = [batched.features(judge.network_, images, 8) for images in (made, real)]
+    features = [batched.batched_features(judge.network_, images, 8) for images in (made, real)]
     assert first.scores["kernel_distance"].value == pytest.approx(kernel_distance(*features).value)
     assert again.scores == first.scores
     assert "10 classes" in first.facts["extractor"]["name"]

@@ -8,7 +8,16 @@ from sklearn.datasets import load_sample_images
 from torch.nn import functional as F
 
 import diptych
-from diptych.metrics.memorisation import FIXED, Bounds, Known, Matches, beyond_chance, bounds, copies, nearest
+from diptych.metrics.memorisation import (
+    FIXED_THRESHOLD,
+    CopyThreshold,
+    NearestMatches,
+    TrainingPictures,
+    copy_threshold,
+    is_copy,
+    more_copies_than_chance,
+    nearest_training,
+)
 
 
 def jpeg(pixels, quality):
@@ -63,8 +72,15 @@ COPIES = {
 @pytest.mark.parametrize("which", ["digits", "photographs"])
 def test_planted_copies_are_found(which, how, request):
     training, held_out, _ = request.getfixturevalue(which)
-    found = nearest(COPIES[how](training[:60]), Known(training))
-    assert copies(found, bounds(Known(training), nearest(held_out, Known(training)))).float().mean() >= 0.95
+    found = nearest_training(COPIES[how](training[:60]), TrainingPictures(training))
+    assert (
+        is_copy(
+            found, copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
+        )
+        .float()
+        .mean()
+        >= 0.95
+    )
     assert (found.row == torch.arange(60)).float().mean() >= 0.95
     if how in ("exact", "mirrored"):
         assert (found.mirrored == (how == "mirrored")).float().mean() >= 0.9  # some digits mirror themselves
@@ -72,77 +88,85 @@ def test_planted_copies_are_found(which, how, request):
 
 def test_photographs_shifted_by_an_eighth_or_compressed_are_found(photographs):
     training, held_out, _ = photographs
-    limit = bounds(Known(training), nearest(held_out, Known(training)))
+    limit = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
     for again in (shifted(training[:60], 4, -3), jpeg(training[:60], 85)):
-        assert copies(nearest(again, Known(training)), limit).float().mean() >= 0.95
+        assert is_copy(nearest_training(again, TrainingPictures(training)), limit).float().mean() >= 0.95
 
 
 @pytest.mark.parametrize("which", ["digits", "photographs"])
 def test_real_pictures_raise_no_flag(which, request):
     training, held_out, others = request.getfixturevalue(which)
-    limit = bounds(Known(training), nearest(held_out, Known(training)))
+    limit = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
     assert limit.calibrated
-    assert not copies(nearest(others, Known(training)), limit).any()
-    assert not copies(nearest(held_out, Known(training)), limit).any()
+    assert not is_copy(nearest_training(others, TrainingPictures(training)), limit).any()
+    assert not is_copy(nearest_training(held_out, TrainingPictures(training)), limit).any()
 
 
 def test_a_few_repeats_among_the_held_out_pictures_do_not_blind_it(digits):
     training, held_out, _ = digits
     repeated = torch.cat([held_out, training[-7:]])  # 2 %
-    limit = bounds(Known(training), nearest(repeated, Known(training)))
-    assert copies(nearest(shifted(training[:60], 1, 0), Known(training)), limit).float().mean() >= 0.95
+    limit = copy_threshold(TrainingPictures(training), nearest_training(repeated, TrainingPictures(training)))
+    assert (
+        is_copy(nearest_training(shifted(training[:60], 1, 0), TrainingPictures(training)), limit).float().mean()
+        >= 0.95
+    )
 
 
 def test_a_flat_picture_is_no_copy_and_few_pictures_can_be_compared():
     flat = torch.full((3, 3, 8, 8), 128, dtype=torch.uint8)
-    found = nearest(flat, Known(flat[:1]))
-    assert not copies(found, Bounds(0.5, 1.0, 6.0)).any()
+    found = nearest_training(flat, TrainingPictures(flat[:1]))
+    assert not is_copy(found, CopyThreshold(0.5, 1.0, 6.0)).any()
     noise = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    assert nearest(noise, Known(noise[:1])).row.tolist() == [0, 0]
+    assert nearest_training(noise, TrainingPictures(noise[:1])).row.tolist() == [0, 0]
     with pytest.raises(ValueError, match="no training picture"):
-        nearest(noise, Known(noise[:0]))
+        nearest_training(noise, TrainingPictures(noise[:0]))
 
 
 def test_with_few_pictures_held_out_the_bounds_are_as_steady_as_with_many(digits):
     training, held_out, others = digits
-    known = Known(training)
-    limits = [bounds(known, nearest(part, known)).distance for part in held_out.split(60)]
+    known = TrainingPictures(training)
+    limits = [copy_threshold(known, nearest_training(part, known)).distance for part in held_out.split(60)]
     assert max(limits) < 1.1 * min(limits)
-    assert not copies(nearest(others, known), bounds(known)).any()  # none held out
+    assert not is_copy(nearest_training(others, known), copy_threshold(known)).any()  # none held out
 
 
 def test_repeats_among_the_training_pictures_do_not_blind_it(digits):
     training, held_out, _ = digits
-    known = Known(torch.cat([training, jpeg(training[:300], 90)]))  # of every three, one twice
-    limit = bounds(known, nearest(held_out[:50], known))
-    assert copies(nearest(shifted(training[:60], 1, 0), known), limit).float().mean() >= 0.95
+    known = TrainingPictures(torch.cat([training, jpeg(training[:300], 90)]))  # of every three, one twice
+    limit = copy_threshold(known, nearest_training(held_out[:50], known))
+    assert is_copy(nearest_training(shifted(training[:60], 1, 0), known), limit).float().mean() >= 0.95
 
 
 def test_with_too_few_pictures_the_bounds_are_fixed_and_say_so(digits):
     training, held_out, _ = digits
-    few = Known(training[:10])
-    assert bounds(few) == bounds(few, nearest(held_out[:5], few)) == bounds(Known(training[:1])) == FIXED
-    assert not FIXED.calibrated
-    assert bounds(few, nearest(held_out[:10], few)).calibrated
+    few = TrainingPictures(training[:10])
+    assert (
+        copy_threshold(few)
+        == copy_threshold(few, nearest_training(held_out[:5], few))
+        == copy_threshold(TrainingPictures(training[:1]))
+        == FIXED_THRESHOLD
+    )
+    assert not FIXED_THRESHOLD.calibrated
+    assert copy_threshold(few, nearest_training(held_out[:10], few)).calibrated
 
 
 def test_one_copy_among_many_pictures_is_beyond_chance_and_real_pictures_are_not(digits):
     training, held_out, others = digits
-    known = Known(training)
-    limit = bounds(known, nearest(held_out, known))
-    assert not beyond_chance(nearest(others, known), limit)
+    known = TrainingPictures(training)
+    limit = copy_threshold(known, nearest_training(held_out, known))
+    assert not more_copies_than_chance(nearest_training(others, known), limit)
     for how in ("exact", "mirrored", "shifted", "re-encoded"):
         one = torch.cat([others, COPIES[how](training[:1])])
-        assert beyond_chance(nearest(one, known), limit)
+        assert more_copies_than_chance(nearest_training(one, known), limit)
 
 
 def test_of_thousands_one_just_within_the_bounds_is_chance_and_ten_are_not():
-    limit = Bounds(0.2, 0.4, 6.0)
+    limit = CopyThreshold(0.2, 0.4, 6.0)
     far, near = torch.full((2000,), 0.5), torch.full((10,), 0.199)
-    assert not beyond_chance(_matches(torch.cat([far, near[:1]])), limit)
-    assert beyond_chance(_matches(torch.cat([far, near])), limit)
-    assert beyond_chance(_matches(near[:1]), limit._replace(power=None))  # bounds of which no chance is known
+    assert not more_copies_than_chance(_matches(torch.cat([far, near[:1]])), limit)
+    assert more_copies_than_chance(_matches(torch.cat([far, near])), limit)
+    assert more_copies_than_chance(_matches(near[:1]), limit._replace(power=None))  # bounds of which no chance is known
 
 
 def _matches(distance):
-    return Matches(distance, distance, torch.zeros(len(distance)).long(), torch.zeros(len(distance)).bool())
+    return NearestMatches(distance, distance, torch.zeros(len(distance)).long(), torch.zeros(len(distance)).bool())

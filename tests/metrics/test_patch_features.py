@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.metrics.distribution import kernel_distance
-from diptych.metrics.patch_features import Patches
+from diptych.metrics.patch_features import PatchFeatures
 
 HELD, MADE = 300, 150
 
@@ -25,7 +25,7 @@ def digits() -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def distance(digits):
-    features = Patches(digits[0][:512])
+    features = PatchFeatures(digits[0][:512])
     held = features(digits[1])
     return lambda made: kernel_distance(features(made), held)
 
@@ -68,10 +68,10 @@ def test_missing_kinds_and_parts_that_do_not_belong_together_are_seen(digits, di
 def test_features_depend_on_pictures_and_seed_alone(digits):
     some = digits[0][:100]
     torch.rand(3)  # whatever was drawn before
-    assert torch.equal(Patches(some)(digits[1]), Patches(some)(digits[1]))
-    assert not torch.equal(Patches(some, seed=1)(digits[1]), Patches(some)(digits[1]))
+    assert torch.equal(PatchFeatures(some)(digits[1]), PatchFeatures(some)(digits[1]))
+    assert not torch.equal(PatchFeatures(some, seed=1)(digits[1]), PatchFeatures(some)(digits[1]))
 
 
 def test_flat_and_large_pictures_have_features():
     flat = torch.full((12, 3, 36, 36), 7, dtype=torch.uint8)
-    assert torch.isfinite(Patches(flat)(flat)).all()
+    assert torch.isfinite(PatchFeatures(flat)(flat)).all()

@@ -3,7 +3,7 @@ import pytest
 
 from diptych.data.images import Images
 from diptych.errors import DataError
-from diptych.recognition.datasets import check_labels, evaluated_part, picture_size, prepare
+from diptych.recognition.datasets import check_labels, evaluation_part, median_side, prepare
 
 
 def some(labels, *, classes=(), groups=None, seed=0) -> Images:
@@ -38,8 +38,8 @@ def test_own_parts_are_used_and_the_test_part_is_left_unread(caplog):
     assert len(prepared.training) == 20
     assert len(prepared.validation) == 10
     assert any("test part (6 pictures) was left unread" in note for note in prepared.notes)
-    assert len(evaluated_part(images)) == 6
-    assert len(evaluated_part(images[:30])) == 30
+    assert len(evaluation_part(images)) == 6
+    assert len(evaluation_part(images[:30])) == 30
     assert "none for tests" in caplog.text
 
 
@@ -100,4 +100,4 @@ def test_copies_of_one_picture_cannot_be_split():
 def test_the_size_is_the_median_of_the_shorter_sides():
     shapes = [(10, 40), (12, 90), (50, 14)]
     pictures = [np.zeros((height, width, 3), np.uint8) for height, width in shapes]
-    assert picture_size(Images.from_arrays(pictures)) == 12
+    assert median_side(Images.from_arrays(pictures)) == 12

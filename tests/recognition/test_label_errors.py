@@ -31,7 +31,7 @@ def model(digits):
 def test_wrong_labels_are_the_first_candidates(swapped, caplog):
     images, wrong = swapped
     with caplog.at_level(logging.INFO, "diptych"):
-        found = label_errors.label_candidates(images, minutes=0.75)
+        found = label_errors.find_label_errors(images, minutes=0.75)
     assert len(wrong & {candidate.row for candidate in found[:12]}) >= 7
     assert [candidate.score for candidate in found] == sorted(candidate.score for candidate in found)
     for candidate in found[:5]:
@@ -42,15 +42,15 @@ def test_wrong_labels_are_the_first_candidates(swapped, caplog):
 
 def test_a_trained_model_is_asked_instead(swapped, model):
     images, wrong = swapped
-    found = label_errors.label_candidates(images, model=model)
+    found = label_errors.find_label_errors(images, model=model)
     assert len(wrong & {candidate.row for candidate in found[:12]}) >= 7
 
 
 def test_a_model_that_was_trained_on_them_is_told(model, caplog):
     digits = Images.open("digits")[:200]
     images = digits[digits.labels < 4].relabel(["0", "1", "2", "3"])
-    seen = label_errors.trained_on(model, images)
-    label_errors.label_candidates(images, model=model)
+    seen = label_errors.count_trained_on(model, images)
+    label_errors.find_label_errors(images, model=model)
     assert (f"at least {seen} of these {len(images)} pictures" in caplog.text) == (seen > 0)
 
 
@@ -85,12 +85,12 @@ def test_several_labels_a_picture():
 def test_what_cannot_be_asked_is_told(swapped, monkeypatch):
     images, _ = swapped
     with pytest.raises(UsageError, match="either minutes"):
-        label_errors.label_candidates(images)
+        label_errors.find_label_errors(images)
     with pytest.raises(DataError, match="needs 30 readable pictures of two classes"):
-        label_errors.label_candidates(images[:10], minutes=1)
+        label_errors.find_label_errors(images[:10], minutes=1)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"diptych\[doctor\]"):
-        label_errors.label_candidates(images, minutes=1)
+        label_errors.find_label_errors(images, minutes=1)
 
 
 def test_the_outliers_of_an_embedding_take_the_place_of_those_of_statistics(swapped, model):

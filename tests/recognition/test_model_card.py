@@ -1,4 +1,4 @@
-from diptych.recognition.model_card import card, renewed
+from diptych.recognition.model_card import model_card, updated_card
 from diptych.report import Report, Score
 
 FACTS = {
@@ -13,7 +13,7 @@ FACTS = {
 
 def test_the_card_tells_scores_with_intervals_and_findings():
     report = Report("r", scores={"macro_f1": Score(0.8, 0.7, 0.9, 16)}, findings=["cat is taken for dog."])
-    told = card(FACTS, report)
+    told = model_card(FACTS, report)
     assert "| macro F1 | 0.800 | 0.700 to 0.900 | 16 |" in told
     assert "- cat is taken for dog." in told
     assert "Classes: cat, dog." in told
@@ -22,13 +22,13 @@ def test_the_card_tells_scores_with_intervals_and_findings():
 
 def test_many_classes_are_not_all_named():
     facts = {**FACTS, "classes": [f"c{i}" for i in range(100)]}
-    told = card(facts, Report("r", scores={}))
+    told = model_card(facts, Report("r", scores={}))
     assert "c59 and 40 more" in told
     assert "- Nothing to note." in told
 
 
 def test_the_card_tells_what_confidence_means_with_its_values():
-    told = card(FACTS, Report("r"))
+    told = model_card(FACTS, Report("r"))
     assert "temperature of 1.5" in told
     assert "a probability of 0.250 on" in told
     assert "by their count of 16, of 79.4% to 99.8%" in told
@@ -37,15 +37,15 @@ def test_the_card_tells_what_confidence_means_with_its_values():
 
 def test_the_card_of_several_labels_names_their_thresholds():
     calibration = {**FACTS["calibration"], "label_thresholds": [0.41, 0.5], "pictures": 199}
-    told = card({**FACTS, "multi_label": True, "calibration": calibration}, Report("r"))
+    told = model_card({**FACTS, "multi_label": True, "calibration": calibration}, Report("r"))
     assert "cat 0.41, dog 0.50" in told
     assert "it marks 2.0% (0.6% to 4.3%)" in told
     assert "90% or more of the labels that a picture has" in told
 
 
 def test_a_card_follows_a_new_calibration_and_keeps_the_rest():
-    old = card(FACTS, Report("r"))
+    old = model_card(FACTS, Report("r"))
     new = {**FACTS, "calibration": {**FACTS["calibration"], "temperature": 2.25}}
-    assert renewed(old, FACTS) == old
-    assert renewed(old, new) == card(new, Report("r"))
-    assert renewed("# Mine\n", new) == "# Mine\n"
+    assert updated_card(old, FACTS) == old
+    assert updated_card(old, new) == model_card(new, Report("r"))
+    assert updated_card("# Mine\n", new) == "# Mine\n"

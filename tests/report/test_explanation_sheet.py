@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.report.explanation_sheet import LEAST, Like, sheet
+from diptych.report.explanation_sheet import LEAST, SimilarPicture, explanation_sheet
 from diptych.report.fonts import font, short
 
 NAMES = ["cat 98%", "猫 98%", "caf\udce9 \x07 <b>", "x" * 400]
@@ -12,8 +12,8 @@ NAMES = ["cat 98%", "猫 98%", "caf\udce9 \x07 <b>", "x" * 400]
 
 def _drawn(height: int, width: int, name: str, likes: int) -> np.ndarray:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    held = [Like(pixels if i % 2 else None, name, name) for i in range(likes)]
-    made = sheet(pixels, np.ones((4, 4), np.float32), answer=name, explained=name, likes=held)
+    held = [SimilarPicture(pixels if i % 2 else None, name, name) for i in range(likes)]
+    made = explanation_sheet(pixels, np.ones((4, 4), np.float32), answer=name, explained=name, likes=held)
     return np.asarray(Image.open(io.BytesIO(made)))
 
 

@@ -113,9 +113,9 @@ def test_what_was_watched_is_drawn_with_its_band_and_the_moment_chosen() -> None
         }
         for i in range(1, 8)
     ]
-    svg = figures.watched(history, 30)
-    assert svg == figures.watched(history, 30)
-    assert svg != figures.watched(history, 50)
+    svg = figures.monitor_figure(history, 30)
+    assert svg == figures.monitor_figure(history, 30)
+    assert svg != figures.monitor_figure(history, 50)
     assert "copy rate" in _texts(svg)
     assert "distance" in _texts(svg)
     assert {"−0.1", "0.1", "1", "10"} <= set(_texts(svg).split())

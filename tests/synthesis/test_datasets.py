@@ -72,14 +72,14 @@ def test_only_the_train_split_is_learnt_from():
 @pytest.mark.parametrize("size", [0, 4, 10, 33, 132, 1000])
 def test_sizes_that_cannot_be_name_the_nearest(size):
     with pytest.raises(UsageError, match="Set the size to") as told:
-        datasets.checked_size(size)
+        datasets.check_size(size)
     nearest = [int(word.rstrip(".")) for word in str(told.value).split("size to ")[1].split(" or ")]
-    assert [datasets.checked_size(near) for near in nearest] == nearest
+    assert [datasets.check_size(near) for near in nearest] == nearest
 
 
 def test_the_usual_size_is_the_pictures_own_where_small():
     sizes = {8: 8, 5: 8, 28: 28, 33: 32, 64: 64, 300: 64}
-    assert {own: datasets.usual_size(_images(12, own)) for own in sizes} == sizes
+    assert {own: datasets.default_size(_images(12, own)) for own in sizes} == sizes
 
 
 def test_too_few_pictures_are_refused_with_the_cure():
@@ -98,4 +98,4 @@ def test_mirroring_is_for_pictures_that_look_alike_when_mirrored():
 
 def test_labels_are_matched_by_name():
     images = _images(3, labels=["b", "c", "a"], classes=("a", "b", "c"))
-    assert datasets.matched(images, ("b", "a")).tolist() == [0, -1, 1]
+    assert datasets.match_labels(images, ("b", "a")).tolist() == [0, -1, 1]

@@ -2,22 +2,22 @@ import torch
 
 from diptych.synthesis.flow_matching import (
     flow_matching_loss,
-    guided,
-    learning_times,
+    guided_velocity,
+    interpolate,
     noise_like,
-    on_path,
-    velocity_of,
-    velocity_on_path,
+    predicted_velocity,
+    target_velocity,
+    training_times,
 )
 from diptych.synthesis.sampling.ode import even_times, heun
 
 
 def test_the_path_runs_from_noise_to_picture_at_the_velocity_regressed():
     noise, picture = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
-    assert torch.equal(on_path(noise, picture, torch.zeros(2)), noise)
-    assert torch.equal(on_path(noise, picture, torch.ones(2)), picture)
-    step = on_path(noise, picture, torch.full((2,), 0.51)) - on_path(noise, picture, torch.full((2,), 0.5))
-    torch.testing.assert_close(step / 0.01, velocity_on_path(noise, picture), atol=1e-4, rtol=0)
+    assert torch.equal(interpolate(noise, picture, torch.zeros(2)), noise)
+    assert torch.equal(interpolate(noise, picture, torch.ones(2)), picture)
+    step = interpolate(noise, picture, torch.full((2,), 0.51)) - interpolate(noise, picture, torch.full((2,), 0.5))
+    torch.testing.assert_close(step / 0.01, target_velocity(noise, picture), atol=1e-4, rtol=0)
 
 
 def test_noise_is_that_of_the_seed_whatever_the_memory_format():
@@ -51,13 +51,13 @@ def test_the_true_velocity_of_a_known_pair_carries_noise_to_the_picture():
 
 def test_a_network_that_knows_the_picture_gives_the_velocity_of_the_path():
     picture, noise, times = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([0.0, 0.9])
-    velocity = velocity_of(lambda x, t, y: picture)(on_path(noise, picture, times), times, torch.zeros(2))
-    torch.testing.assert_close(velocity, velocity_on_path(noise, picture), atol=1e-4, rtol=0)
+    velocity = predicted_velocity(lambda x, t, y: picture)(interpolate(noise, picture, times), times, torch.zeros(2))
+    torch.testing.assert_close(velocity, target_velocity(noise, picture), atol=1e-4, rtol=0)
 
 
 def test_times_lie_nearer_to_noise_for_large_pictures():
     torch.manual_seed(0)
-    small, large = (learning_times(torch.randn(4000), size) for size in (8, 64))
+    small, large = (training_times(torch.randn(4000), size) for size in (8, 64))
     assert 0.48 < small.mean() < 0.52
     assert large.mean() < 0.4
     assert 0 < large.min() < large.max() < 1
@@ -69,11 +69,13 @@ def _velocity(x, t, labels):
 
 def test_guidance_goes_on_from_the_field_without_a_label():
     x, labels = torch.zeros(2, 3, 4, 4), torch.tensor([0, 4])
-    field = guided(_velocity, labels, 2.0)(x, torch.tensor(0.5))
+    field = guided_velocity(_velocity, labels, 2.0)(x, torch.tensor(0.5))
     assert field[:, 0, 0, 0].tolist() == [1.0, 9.0]  # −1 + 2·(label − (−1))
 
 
 def test_without_guidance_or_labels_the_field_is_the_model_s_own():
     x = torch.zeros(2, 3, 4, 4)
     for labels, guidance in ((torch.tensor([3, 4]), 1.0), (torch.tensor([-1, -1]), 7.0)):
-        assert torch.equal(guided(_velocity, labels, guidance)(x, torch.tensor(0.0)), _velocity(x, None, labels))
+        assert torch.equal(
+            guided_velocity(_velocity, labels, guidance)(x, torch.tensor(0.0)), _velocity(x, None, labels)
+        )

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from diptych.synthesis.priors import Mixture, some_of_each
+from diptych.synthesis.priors import GaussianMixture, stratified_rows
 
 GROUP = 16
 CLUSTER = 13 * GROUP
@@ -22,7 +22,7 @@ def _noise(n: int, latent: int = 2) -> torch.Tensor:
 
 def test_samples_fall_where_the_class_is():
     points, labels = _points()
-    mixture = Mixture(classes=2, components=26, latent=2, group=GROUP)
+    mixture = GaussianMixture(classes=2, components=26, latent=2, group=GROUP)
     mixture.fit(points, torch.full_like(points, 0.01), labels, seed=0)
     first = mixture(_noise(600), torch.zeros(600, dtype=torch.int64))
     second = mixture(_noise(600), torch.ones(600, dtype=torch.int64))
@@ -34,7 +34,7 @@ def test_samples_fall_where_the_class_is():
 
 def test_the_posteriors_noise_is_drawn_too():
     points, labels = _points()
-    mixture = Mixture(classes=2, components=26, latent=2, group=GROUP)
+    mixture = GaussianMixture(classes=2, components=26, latent=2, group=GROUP)
     mixture.fit(points, torch.tensor([1e-4, 4.0]).expand_as(points), labels, seed=0)
     made = mixture(_noise(3000), torch.ones(3000, dtype=torch.int64))
     assert made[:, 0].std() < 0.4
@@ -44,7 +44,7 @@ def test_the_posteriors_noise_is_drawn_too():
 def test_a_class_of_one_picture_borrows_its_spread_from_the_others():
     points, labels = _points()
     points, labels = points[: 2 * CLUSTER + 1], labels[: 2 * CLUSTER + 1]
-    mixture = Mixture(classes=2, components=13, latent=2, group=GROUP)
+    mixture = GaussianMixture(classes=2, components=13, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), labels, seed=0)
     made = mixture(_noise(300), torch.ones(300, dtype=torch.int64))
     assert made.isfinite().all()
@@ -53,7 +53,7 @@ def test_a_class_of_one_picture_borrows_its_spread_from_the_others():
 
 def test_a_class_of_which_no_picture_was_seen_is_normal():
     points, labels = _points()
-    mixture = Mixture(classes=3, components=13, latent=2, group=GROUP)
+    mixture = GaussianMixture(classes=3, components=13, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), labels, seed=0)
     made = mixture(_noise(2000), torch.full((2000,), 2))
     torch.testing.assert_close(made.mean(0), torch.zeros(2), atol=0.1, rtol=0)
@@ -62,7 +62,7 @@ def test_a_class_of_which_no_picture_was_seen_is_normal():
 
 def test_without_classes_there_is_one_row_of_the_same_mean_and_covariance():
     points, labels = _points()
-    mixture = Mixture(classes=0, components=52, latent=2, group=GROUP)
+    mixture = GaussianMixture(classes=0, components=52, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), np.full_like(labels, -1), seed=0)
     made = mixture(_noise(5000), torch.full((5000,), -1))
     torch.testing.assert_close(made.mean(0), points.mean(0), atol=0.4, rtol=0)
@@ -71,7 +71,7 @@ def test_without_classes_there_is_one_row_of_the_same_mean_and_covariance():
 
 def test_what_is_kept_is_no_pictures_latents():
     points = torch.randn(20 * GROUP, 32, generator=torch.Generator().manual_seed(0))
-    mixture = Mixture(classes=0, components=20, latent=32, group=GROUP)
+    mixture = GaussianMixture(classes=0, components=20, latent=32, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), np.full(len(points), -1), seed=0)
     means, spans = mixture.means[0, :, None], mixture.factors[0].transpose(1, 2) * GROUP**0.5
     kept = torch.cat([means, means + spans, means - spans], dim=1).flatten(0, 1)
@@ -81,7 +81,7 @@ def test_what_is_kept_is_no_pictures_latents():
 
 def test_rare_classes_are_among_those_it_is_fitted_to():
     labels = np.where(np.arange(5000) < 3, 1, 0)
-    rows = some_of_each(labels, most=100, least=8, seed=0)
+    rows = stratified_rows(labels, most=100, least=8, seed=0)
     assert (labels[rows] == 1).sum() == 3
     assert 100 <= len(rows) <= 103
     assert (np.diff(rows) > 0).all()

@@ -2,7 +2,7 @@
 
 A folder is laid out as the Hugging Face hub lays it out (``config.json`` of timm beside ``model.safetensors``), or
 holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or holds such folders. Nothing here uses
-the network but :func:`fetched`, which a person asks for by naming a backbone alone (``timm:NAME``).
+the network but :func:`fetch_weights`, which a person asks for by naming a backbone alone (``timm:NAME``).
 """
 
 import json
@@ -64,7 +64,7 @@ def is_known(name: str) -> bool:
     return bool(timm.is_model(architecture(name)))
 
 
-def known(name: str) -> Any:
+def pretrained_cfg(name: str) -> Any:
     """What timm itself tells of a backbone (its ``PretrainedCfg``); ``None`` of one, or of a tag, that it has not."""
     import timm
 
@@ -74,7 +74,7 @@ def known(name: str) -> Any:
         return None
 
 
-def located(name: str, path: Path) -> Weights:
+def locate_weights(name: str, path: Path) -> Weights:
     """The weights of the backbone ``name`` in a file or folder.
 
     Raises
@@ -83,7 +83,7 @@ def located(name: str, path: Path) -> Weights:
         They are not there.
     """
     if path.is_dir():
-        alike = [w for w in inside(path) if architecture(w.name) == architecture(name)]
+        alike = [w for w in weights_inside(path) if architecture(w.name) == architecture(name)]
         files = sorted(path.glob(f"*{SUFFIX}"))
         if len(alike) > 1 and any(w.name == name for w in alike):
             alike = [w for w in alike if w.name == name]
@@ -104,7 +104,7 @@ def located(name: str, path: Path) -> Weights:
     return Weights(name, path, told if told.get("architecture") == architecture(name) else {})
 
 
-def inside(path: Path) -> list[Weights]:
+def weights_inside(path: Path) -> list[Weights]:
     """All weights in a file or folder, and in the folders of a folder, that tell which backbone of timm they are."""
     if path.is_file():
         of_folder = [w for w in _of_folder(path.parent) if w.file == path]
@@ -115,7 +115,7 @@ def inside(path: Path) -> list[Weights]:
     return [found for folder in (path, *folders) for found in _of_folder(folder)]
 
 
-def at_hand() -> list[Weights]:
+def local_weights() -> list[Weights]:
     """What may be used without the network: what ``DIPTYCH_WEIGHTS`` names, else what the hub's cache holds.
 
     Raises
@@ -126,7 +126,7 @@ def at_hand() -> list[Weights]:
     named = os.environ.get(VARIABLE)
     if not named:
         return _cached()
-    found = inside(Path(named))
+    found = weights_inside(Path(named))
     if not found:
         raise UsageError(
             f"{VARIABLE} names {named}, which holds no weights of a backbone that timm knows. It should be a folder "
@@ -135,23 +135,23 @@ def at_hand() -> list[Weights]:
     return found
 
 
-def best(found: list[Weights], device: str) -> Weights:
+def best_weights(found: list[Weights], device: str) -> Weights:
     """The largest that this kind of device ("cpu", "cuda", "mps") can train in minutes; else the smallest."""
     by_size = sorted(found, key=lambda w: w.file.stat().st_size)
     fitting = [w for w in by_size if w.file.stat().st_size <= 1e6 * LARGEST[device]]
     return fitting[-1] if fitting else by_size[0]
 
 
-def cached(name: str) -> Weights | None:
+def cached_weights(name: str) -> Weights | None:
     """The weights that timm names for a backbone, if the hub's cache holds them."""
     from huggingface_hub import try_to_load_from_cache
 
     repository = _repository(name)
     path = try_to_load_from_cache(repository, FILE) if repository else None
-    return located(name, Path(path)) if isinstance(path, str) else None
+    return locate_weights(name, Path(path)) if isinstance(path, str) else None
 
 
-def fetched(name: str) -> Weights:
+def fetch_weights(name: str) -> Weights:
     """The weights that timm names for a backbone: from the hub's cache, else from the hub.
 
     Raises
@@ -159,7 +159,7 @@ def fetched(name: str) -> Weights:
     UsageError
         timm names none, or the hub cannot be reached.
     """
-    found = cached(name)
+    found = cached_weights(name)
     if found is not None:
         return found
     repository = _repository(name)
@@ -171,7 +171,7 @@ def fetched(name: str) -> Weights:
 
     try:
         hf_hub_download(repository, CONFIG)
-        return located(name, Path(hf_hub_download(repository, FILE)))
+        return locate_weights(name, Path(hf_hub_download(repository, FILE)))
     except Exception as error:  # the hub's client raises what its HTTP library does
         raise _absent(name, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
 
@@ -204,7 +204,7 @@ def _cached() -> list[Weights]:
 
 
 def _repository(name: str) -> str | None:
-    told = known(name)
+    told = pretrained_cfg(name)
     return told.hf_hub_id if told else None
 
 

@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return _reader_gone()
     except (KeyboardInterrupt, typer.Abort):
-        console.complain("Stopped.")
+        console.print_error("Stopped.")
         return 130
     except Exception as error:
         if debug:
@@ -101,18 +101,18 @@ def _program() -> Any:
 def _told(error: Exception) -> int:
     """Say in one sentence what went wrong; returns the exit code."""
     if isinstance(error, DiptychError):
-        console.complain(str(error))
+        console.print_error(str(error))
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's usage errors
         return _usage(error)
     if isinstance(error, OSError) and error.strerror:
-        console.complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
+        console.print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
         return 1
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        console.complain("There is not enough memory. Choose a smaller --batch or --size.")
+        console.print_error("There is not enough memory. Choose a smaller --batch or --size.")
         return 1
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    console.complain(
+    console.print_error(
         f"This is a bug in Diptych ({what}). Please report it with what DIPTYCH_DEBUG=1 prints when you run "
         "the same command again."
     )
@@ -122,7 +122,7 @@ def _told(error: Exception) -> int:
 def _usage(error: Any) -> int:
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help" if context else ""
-    console.complain(f"{error.format_message().rstrip('.')}.{hint}")
+    console.print_error(f"{error.format_message().rstrip('.')}.{hint}")
     return int(error.exit_code)
 
 

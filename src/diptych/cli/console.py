@@ -42,27 +42,27 @@ def prepare(debug: bool) -> None:
         warnings.simplefilter("ignore")
 
 
-def hush() -> None:
+def warnings_only() -> None:
     """Keep notes to warnings."""
     log.setLevel(logging.WARNING)
 
 
-def say(text: str = "") -> None:
+def print_text(text: str = "") -> None:
     """Print a result for a person."""
     print(text.rstrip("\n"))
 
 
-def emit(thing: Any) -> None:
+def print_json(thing: Any) -> None:
     """Print a result for a program: one JSON object on one line, at once."""
     print(json.dumps(thing, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Say on stderr why the command failed."""
     print(f"{paint('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
 
 
-def name_left_out(images: "Images", unreadable: Iterable[str]) -> int:
+def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
     """Name what could not be used, each file with its reason, unless a warning has named it already.
 
     Returns how many pictures are unreadable; what was seen to be no picture when ``images`` were opened (a text

@@ -28,9 +28,9 @@ def demo(
 
     shown = run(output)
     if json:
-        console.emit(shown.json())
+        console.print_json(shown.json())
     else:
-        console.say(shown.text())
+        console.print_text(shown.text())
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from diptych.cli import console
-from diptych.cli.sample import pixels_of
+from diptych.cli.sample import stacked_pixels
 from diptych.data.images import Images
 from diptych.engine import history
 from diptych.files import write_bytes
@@ -25,7 +25,7 @@ JUDGED = 50  # pictures of each digit that the recognizer reads
 SHOWN = 8  # of each digit on the sheets
 # Epochs for two minutes in all on two cores, where each model is as good as the digits let it be.
 RECOGNIZER_EPOCHS = 40
-MAKERS = {"gan": (GAN, 40), "vae": (VAE, 40), "flow": (Flow, 30)}
+SYNTHESIZERS = {"gan": (GAN, 40), "vae": (VAE, 40), "flow": (Flow, 30)}
 TITLES = {"gan": "GAN", "vae": "VAE", "flow": "Flow"}
 READ_AS = "read as the digit asked for"
 
@@ -96,7 +96,7 @@ def run(folder: Path) -> Shown:
     tested = recognizer.evaluate(test)
     tested.title = f"The recognizer on {len(test)} digits that it had not seen"
     judged: dict[str, Agreement] = {}
-    for kind, (maker, epochs) in MAKERS.items():
+    for kind, (maker, epochs) in SYNTHESIZERS.items():
         console.log.info("Training the %s", TITLES[kind])
         synthesizer = maker(epochs=epochs).fit(train, validate=validation, into=folder / kind)
         judged[kind] = agreement(synthesizer, recognizer, per_class=JUDGED)
@@ -109,7 +109,7 @@ def run(folder: Path) -> Shown:
 def _sheet(found: Agreement) -> bytes:
     """A column for each class."""
     classes = len(found.per_class)
-    pixels = pixels_of(found.images)
+    pixels = stacked_pixels(found.images)
     by_class = pixels.reshape(classes, -1, *pixels.shape[1:])[:, :SHOWN]
     return figures.grid(by_class.swapaxes(0, 1).reshape(-1, *pixels.shape[1:]), columns=classes)
 
@@ -117,7 +117,7 @@ def _sheet(found: Agreement) -> bytes:
 def _real(digits: Images) -> bytes:
     """The same for real ones."""
     rows = [np.flatnonzero(digits.labels == label)[:SHOWN] for label in range(len(digits.classes))]
-    return figures.grid(pixels_of(digits[np.stack(rows, axis=1).ravel()]), columns=len(rows))
+    return figures.grid(stacked_pixels(digits[np.stack(rows, axis=1).ravel()]), columns=len(rows))
 
 
 def _report(shown: Shown, inspection: Report, tested: Report, judged: dict[str, Agreement], test: Images) -> Report:

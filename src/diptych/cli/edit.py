@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import SYNTHESIZERS, loaded
+from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.errors import UsageError
 
@@ -88,7 +88,7 @@ def interpolate(
     from diptych.report import animation
 
     if mp4:
-        animation.encoder()  # said before all else is made
+        animation.mp4_encoder()  # said before all else is made
     work = Work("interpolate", model, pictures, output)
     if len(work.images) < 2:
         raise UsageError("There is nothing to go to: name two pictures or more.")
@@ -139,13 +139,13 @@ def inpaint(
 
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
     """
-    from diptych.synthesis.editing.compositing import holes
+    from diptych.synthesis.editing.compositing import hole_masks
 
     work = Work("inpaint", model, pictures, output)
     over = work.mask(mask)
     made = work.synthesizer.inpaint(work.images, over, label=label, seed=seed)
     given = work.given.pixels(work.size)
-    hidden = holes(over, work.images, work.size).permute(0, 2, 3, 1).numpy()
+    hidden = hole_masks(over, work.images, work.size).permute(0, 2, 3, 1).numpy()
     work.finish(made, json, given, np_where(hidden, given), work.pixels(made), seed=seed)
 
 
@@ -204,12 +204,12 @@ class Work:
 
     def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None) -> None:
         self.verb, self.model = verb, model
-        self.synthesizer: Any = loaded(model, *SYNTHESIZERS)
+        self.synthesizer: Any = load_model(model, *SYNTHESIZERS)
         self.size: int = self.synthesizer.size_
-        from diptych.cli.edit_output import Given, Place
+        from diptych.cli.edit_output import InputPictures, OutputFolder
 
-        self.given = Given(paths, self.size)
-        self.place = Place(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
+        self.given = InputPictures(paths, self.size)
+        self.place = OutputFolder(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
 
     @property
     def images(self) -> "Images":
@@ -218,9 +218,9 @@ class Work:
 
     def mask(self, path: str) -> "Images":
         """One mask for all, or those of the pictures that can be read."""
-        from diptych.cli.edit_output import opened
+        from diptych.cli.edit_output import open_pictures
 
-        masks = opened([path])
+        masks = open_pictures([path])
         return masks[self.given.kept] if len(masks) == len(self.given.kept) > 1 else masks
 
     def pixels(self, made: "Images") -> "NDArray[np.uint8]":
@@ -245,9 +245,11 @@ class Work:
         places = {Path(name).stem if name == GRID else name.replace("film.", ""): str(self.place.folder / name)
                   for name in others}  # fmt: skip
         if json:
-            console.emit({**record, **places})
+            console.print_json({**record, **places})
         else:
-            console.say(f"{len(made)} pictures are in {self.place.folder}; to look at: {', '.join(places.values())}")
+            console.print_text(
+                f"{len(made)} pictures are in {self.place.folder}; to look at: {', '.join(places.values())}"
+            )
         if self.given.left_out:
             raise typer.Exit(4)
 

@@ -19,7 +19,7 @@ A_LINE = 8  # pictures beside each other on the sheet
 ON_SHEET = 64  # more cannot be looked at
 
 
-class Given:
+class InputPictures:
     """The pictures that the arguments name.
 
     Attributes
@@ -35,13 +35,13 @@ class Given:
     def __init__(self, paths: Sequence[str], size: int) -> None:
         import numpy as np
 
-        images = opened(paths)
+        images = open_pictures(paths)
         errors = images.unreadable(size, "crop")
         self.kept = np.ones(len(images), bool)
         self.kept[list(errors)] = False
         if not self.kept.any():
             raise DataError("; ".join(map(str, errors.values())) or "There is no picture to work on.")
-        self.left_out = console.name_left_out(images, map(str, errors.values()))
+        self.left_out = console.list_skipped(images, map(str, errors.values()))
         self.images: Images = images[self.kept]
 
     def pixels(self, size: int) -> "NDArray[np.uint8]":
@@ -49,7 +49,7 @@ class Given:
         return _pixels(self.images, size)
 
 
-def opened(paths: Sequence[str]) -> "Images":
+def open_pictures(paths: Sequence[str]) -> "Images":
     """Pictures named one by one, or the one data set that is named, which may have labels."""
     from diptych.data.images import Images
 
@@ -61,7 +61,7 @@ def opened(paths: Sequence[str]) -> "Images":
     return Images.of_files(paths)
 
 
-class Place:
+class OutputFolder:
     """A folder of made pictures: it holds nothing else, so that no picture of anybody's is ever written over.
 
     Raises
@@ -82,7 +82,7 @@ class Place:
 
     def write(self, made: "Images", size: int, about: dict[str, Any], others: dict[str, bytes]) -> dict[str, Any]:
         """Write the pictures, what is known of them, and the other files; returns the record."""
-        from diptych.data.writers import metadata
+        from diptych.data.writers import metadata_csv
         from diptych.files import write_bytes, write_text
         from diptych.report import figures
 
@@ -92,7 +92,7 @@ class Place:
             write_bytes(self.folder / name, figures.png(picture))
         for name, data in others.items():
             write_bytes(self.folder / name, data)
-        write_bytes(self.folder / TABLE, metadata(made, names).encode("utf-8", "surrogateescape"))
+        write_bytes(self.folder / TABLE, metadata_csv(made, names).encode("utf-8", "surrogateescape"))
         rows = [{"path": str(self.folder / name), **_about(made, i)} for i, name in enumerate(names)]
         record = {**about, "folder": str(self.folder), "pictures": len(made), "files": rows}
         write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(others)}, indent=1))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import answering
+from diptych.cli.models import load_predictor
 from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Model, Quiet
-from diptych.cli.paths import opened
+from diptych.cli.paths import open_images
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -38,15 +38,15 @@ def evaluate(
     --unknown (a folder, Parquet and so on) need no labels. Of a set that has a part for tests, by its folders or by
     the --manifest, that part alone is judged.
     """
-    recognizer = answering(model)
-    images = opened(data, manifest)
-    strange = None if unknown is None else opened(unknown)
+    recognizer = load_predictor(model)
+    images = open_images(data, manifest)
+    strange = None if unknown is None else open_images(unknown)
     report = recognizer.evaluate(images, unknown=strange)
     left_out = sum(_name_left_out(some) for some in (images, strange) if some is not None)
     if json:
-        console.emit(_told(report))
+        console.print_json(_told(report))
     else:
-        console.say(str(report))
+        console.print_text(str(report))
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
@@ -55,7 +55,7 @@ def evaluate(
 
 
 def _name_left_out(images: "Images") -> int:
-    return console.name_left_out(images, map(str, images.known_errors().values()))
+    return console.list_skipped(images, map(str, images.known_errors().values()))
 
 
 def _told(report: "Report") -> dict[str, Any]:
@@ -76,13 +76,13 @@ def _told(report: "Report") -> dict[str, Any]:
 
 def _of_signs(report: "Report") -> dict[str, Any]:
     """How well each sign alone tells what is unknown, and of how many pictures."""
-    from diptych.recognition.confidence.ood import SIGNS
+    from diptych.recognition.confidence.ood import OOD_SCORES
 
     table = report.tables.get("What tells the unknown")
     if table is None:
         return {}
     return {
-        "unknown_auroc_by_sign": {name: score.json() for name, score in table.rows if name in SIGNS},
+        "unknown_auroc_by_sign": {name: score.json() for name, score in table.rows if name in OOD_SCORES},
         "unknown_n": report.scores["unknown_tpr"].n,
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import loaded
+from diptych.cli.models import load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.errors import UsageError
 
@@ -46,18 +46,18 @@ def explain(
     Each sheet shows the picture, the same in grey with what matters in colour, and below them the training pictures
     that the recognizer finds most alike, where their files are still in place.
     """
-    from diptych.cli.paths import Bad, sets
+    from diptych.cli.paths import UnreadablePath, image_sets
 
     place = Place.of(paths, output)
-    recognizer = loaded(model, "recognizer")
+    recognizer = load_model(model, "recognizer")
     good = bad = 0
-    for some in sets(paths, CHUNK):
-        rows = [{"path": some.path, "error": some.reason}] if isinstance(some, Bad) else explained(
+    for some in image_sets(paths, CHUNK):
+        rows = [{"path": some.path, "error": some.reason}] if isinstance(some, UnreadablePath) else explained(
             recognizer, some, label, place
         )  # fmt: skip
         for row in rows:
             good, bad = good + ("error" not in row), bad + ("error" in row)
-            console.emit(row) if json else console.say(_line(row))
+            console.print_json(row) if json else console.print_text(_line(row))
     if bad:
         console.log.warning("%d of %d pictures could not be read.", bad, good + bad)
         raise typer.Exit(4 if good else 3)
@@ -117,16 +117,16 @@ def explained(recognizer: "Recognizer", images: "Images", label: str | None, pla
     """Write a sheet for each picture; yields a row each, in order: an answer with its reasons, or why there is none."""
     import numpy as np
 
-    from diptych.cli.predict import told
+    from diptych.cli.predict import prediction_rows_of
     from diptych.files import write_bytes
-    from diptych.recognition.explanation.nearest import picture_at
-    from diptych.report.explanation_sheet import LEAST, Like, sheet
+    from diptych.recognition.explanation.nearest import read_picture
+    from diptych.report.explanation_sheet import LEAST, SimilarPicture, explanation_sheet
 
-    rows = [row for some in told(recognizer, images) for row in some]
+    rows = [row for some in prediction_rows_of(recognizer, images) for row in some]
     good = np.flatnonzero(["error" not in row for row in rows])
     readable = images[good]
     maps = recognizer.explain(readable, label)
-    near = recognizer.neighbours(readable, NEIGHBOURS) if recognizer.memory_ else None
+    near = recognizer.neighbours(readable, NEIGHBOURS) if recognizer.embedding_index_ else None
     place_of = {row: i for i, row in enumerate(good.tolist())}
     for number, row in enumerate(rows):
         i = place_of.get(number)
@@ -135,10 +135,12 @@ def explained(recognizer: "Recognizer", images: "Images", label: str | None, pla
             row["neighbours"] = [] if near is None else near.rows(i)
             row["sheet"] = str(place.next(row["path"]))
             likes = [
-                Like(picture_at(like["path"], LEAST), like["path"], f"{like['label']} {like['similarity']:.2f}")
+                SimilarPicture(
+                    read_picture(like["path"], LEAST), like["path"], f"{like['label']} {like['similarity']:.2f}"
+                )
                 for like in row["neighbours"]
             ]
-            drawn = sheet(
+            drawn = explanation_sheet(
                 readable.picture(i),
                 maps[i].numpy(),
                 answer=_answer(row),

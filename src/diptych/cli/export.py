@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import loaded
+from diptych.cli.models import load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 
 
@@ -31,15 +31,15 @@ def export(
     The file takes decoded pictures of any size; its metadata name the classes. It is compared with the model on real
     pictures, and not written where they disagree. Use it with onnxruntime, or: diptych predict pets.onnx new/
     """
-    recognizer = loaded(model, "recognizer")
+    recognizer = load_model(model, "recognizer")
     from diptych.exporting.export import export as write
 
     portable = write(recognizer, output, int8=int8, check=check)
     if json:
         facts = portable.facts
-        console.emit({"file": str(output), "bytes": output.stat().st_size, **{k: facts[k] for k in _TOLD}})
+        console.print_json({"file": str(output), "bytes": output.stat().st_size, **{k: facts[k] for k in _TOLD}})
     else:
-        console.say(f"The recognizer is in {output}. Try it: diptych predict {output} PICTURES")
+        console.print_text(f"The recognizer is in {output}. Try it: diptych predict {output} PICTURES")
 
 
 _TOLD = ("precision", "size", "classes", "parity")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.cli import console
-from diptych.cli.paths import opened
+from diptych.cli.paths import open_images
 from diptych.loading import HOMES
 from diptych.report import Score
 from diptych.report.report import number
@@ -33,24 +33,24 @@ def train(
         console.log.info("The model goes to %s", folder)
     home, name = HOMES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
-    images = opened(data, manifest)
-    held_out = None if validate is None else opened(validate)
+    images = open_images(data, manifest)
+    held_out = None if validate is None else open_images(validate)
     model.fit(images, validate=held_out, into=folder)
-    return tell(folder, kind, images, data, json)
+    return print_result(folder, kind, images, data, json)
 
 
-def tell(folder: Path, kind: str, images: "Images", data: str, json: bool) -> int:
+def print_result(folder: Path, kind: str, images: "Images", data: str, json: bool) -> int:
     """Print where the model is and how good, and what of the pictures was left out; returns the exit code."""
     from diptych.engine.distributed import is_leader
 
     if not is_leader():  # of the processes that torchrun started, one speaks
         return 0
-    left_out = console.name_left_out(images, _skipped(folder))
+    left_out = console.list_skipped(images, _skipped(folder))
     told = _told(folder, kind, left_out)
     if json:
-        console.emit(told)
+        console.print_json(told)
     else:
-        console.say(_summary(told, data))
+        console.print_text(_summary(told, data))
     return 4 if left_out else 0
 
 

@@ -54,20 +54,20 @@ def inspect(
     --minutes or --model.
     """
     from diptych.data.images import Images
-    from diptych.data.inspection.inspect import examine, together
+    from diptych.data.inspection.inspect import concatenate_sets, examine
     from diptych.errors import UsageError
 
     if minutes is not None and model is not None:
         raise UsageError("Give either --minutes, to train recognizers, or --model, to ask one that is trained.")
     if manifest is not None and manifest.exists():
         raise UsageError(f"{manifest} is there already, and may have been edited. Name another file with --manifest.")
-    found = examine(together([Images.open(one) for one in data], data))
+    found = examine(concatenate_sets([Images.open(one) for one in data], data))
     found = _doubted(found, minutes, model, seed)
     report = found.report()
     if json:
-        console.emit({**report.json(), "problems": found.listed()})
+        console.print_json({**report.json(), "problems": found.listed()})
     else:
-        console.say(str(report))
+        console.print_text(str(report))
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
@@ -83,10 +83,10 @@ def _doubted(found: "Inspection", minutes: float | None, model: Path | None, see
     images = found.images
     if minutes is None and model is None:
         return found.noting(SLOW_CHECKS) if images.classes else found
-    from diptych.recognition.label_errors import label_candidates
+    from diptych.recognition.label_errors import find_label_errors
 
     if model is None:
-        return found.doubting(label_candidates(images, minutes=minutes, seed=seed))
+        return found.doubting(find_label_errors(images, minutes=minutes, seed=seed))
     import numpy as np
 
     from diptych.errors import UsageError
@@ -99,7 +99,7 @@ def _doubted(found: "Inspection", minutes: float | None, model: Path | None, see
     rows = np.flatnonzero(images.dimensions()[:, 0] > 0)
     rows = np.setdiff1d(rows, list(images.unreadable(known.size_)))
     found = found.seen_by(rows, known.embed(images[rows]).numpy())
-    return found.doubting(label_candidates(images, model=known)) if images.classes else found
+    return found.doubting(find_label_errors(images, model=known)) if images.classes else found
 
 
 def add_to(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from diptych.errors import ArtefactError
 SYNTHESIZERS = ("gan", "vae", "flow")
 
 
-def loaded(folder: Path, *kinds: str) -> Any:
+def load_model(folder: Path, *kinds: str) -> Any:
     """The model in ``folder``; its kind is checked before torch is imported.
 
     Raises
@@ -27,7 +27,7 @@ def loaded(folder: Path, *kinds: str) -> Any:
     return load(folder)
 
 
-def answering(path: Path) -> Any:
+def load_predictor(path: Path) -> Any:
     """What tells of pictures: the recognizer in a folder, or the one in an .onnx file, which needs no torch.
 
     Raises
@@ -36,7 +36,7 @@ def answering(path: Path) -> Any:
         There is none, it is damaged, or it is of another kind.
     """
     if path.suffix.lower() != ".onnx" or path.is_dir():
-        return loaded(path, "recognizer")
+        return load_model(path, "recognizer")
     from diptych.exporting.portable import Portable
 
     return Portable.open(path)

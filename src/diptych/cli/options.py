@@ -41,7 +41,7 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
 def _hushed(quiet: bool) -> bool:
     if quiet:
         progress.quiet()
-        console.hush()
+        console.warnings_only()
     return quiet
 
 

@@ -15,14 +15,14 @@ CHUNK = 1 << 16  # pictures opened at a time: what is known of each takes memory
 _SETS = (".parquet", ".npz", ".tar", ".tar.gz", ".tgz", ".zip")
 
 
-class Bad:
+class UnreadablePath:
     """A path that holds no pictures, and why."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
 
 
-def opened(data: str, manifest: Path | None = None) -> "Images":
+def open_images(data: str, manifest: Path | None = None) -> "Images":
     """The pictures of a data set; with a manifest those that it keeps, with its labels and splits."""
     from diptych.data.images import Images
 
@@ -34,7 +34,7 @@ def opened(data: str, manifest: Path | None = None) -> "Images":
     return apply(images, manifest)
 
 
-def sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Bad"]:
+def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | UnreadablePath"]:
     """The pictures of all paths, in the order given, so many at a time."""
     from diptych.data.images import Images
 
@@ -79,13 +79,13 @@ def _files(path: str) -> list[str]:
     return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
 
 
-def _opened(path: str, chunk: int) -> Iterator["Images | Bad"]:
+def _opened(path: str, chunk: int) -> Iterator["Images | UnreadablePath"]:
     from diptych.data.images import Images
 
     try:
         images = Images.open(path)
     except DataError as error:
-        yield Bad(path, str(error))
+        yield UnreadablePath(path, str(error))
         return
     for start in range(0, len(images), chunk):
         yield images[start : start + chunk]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import answering
+from diptych.cli.models import load_predictor
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
-from diptych.cli.paths import Bad, sets
+from diptych.cli.paths import UnreadablePath, image_sets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,13 +46,17 @@ def predict(
     or JSON lines. A file that cannot be read gets a row with the reason; the exit code is then 4, or 3 if none
     could be read.
     """
-    from diptych.cli.prediction_rows import Rows
+    from diptych.cli.prediction_rows import RowWriter
 
-    rows = Rows(as_json=json, file=output, csv_file=csv)
-    recognizer = answering(model)
+    rows = RowWriter(as_json=json, file=output, csv_file=csv)
+    recognizer = load_predictor(model)
     good = bad = 0
-    for some in sets(paths):
-        known = iter([[{"path": some.path, "error": some.reason}]]) if isinstance(some, Bad) else told(recognizer, some)
+    for some in image_sets(paths):
+        known = (
+            iter([[{"path": some.path, "error": some.reason}]])
+            if isinstance(some, UnreadablePath)
+            else prediction_rows_of(recognizer, some)
+        )
         for answers in known:
             rows.add(answers)
             failed = sum("error" in answer for answer in answers)
@@ -63,7 +67,7 @@ def predict(
         raise typer.Exit(4 if good else 3)
 
 
-def told(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
+def prediction_rows_of(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
     """A row for each picture, in order, some at a time: an answer, or why there is none."""
     start = 0
     for answers in recognizer.stream(images):

@@ -17,7 +17,7 @@ ALTERNATIVES = 3  # named in a table
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
 
 
-class Rows:
+class RowWriter:
     """Where rows go: printed as they come, or to a file, which is called FILE.part until it is whole.
 
     Raises

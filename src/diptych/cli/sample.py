@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import SYNTHESIZERS, loaded
+from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.errors import UsageError
 
@@ -47,18 +47,20 @@ def sample(
     Writes 000000.png, 000001.png, … (in class folders unless --label names one) and grid.png, the first of them on one
     sheet. Pictures are written as they are made; the same command again continues, and a larger -n adds to them.
     """
-    synthesizer = loaded(model, *SYNTHESIZERS)
+    synthesizer = load_model(model, *SYNTHESIZERS)
     place = output or model.with_name(f"{model.resolve().name}-samples")
     if steps is not None:
         synthesizer = _with_steps(synthesizer, steps)
     made = synthesizer.sample(number, label=label, seed=seed, into=place)
-    from diptych.synthesis.sampling.writer import grid_of
+    from diptych.synthesis.sampling.writer import grid_path
 
-    grid = grid_of(place)
+    grid = grid_path(place)
     if json:
-        console.emit({"folder": str(place), "grid": str(grid), "pictures": len(made), "seed": seed, "label": label})
+        console.print_json(
+            {"folder": str(place), "grid": str(grid), "pictures": len(made), "seed": seed, "label": label}
+        )
     else:
-        console.say(f"{len(made):,} pictures are in {place}; on one sheet: {grid}")
+        console.print_text(f"{len(made):,} pictures are in {place}; on one sheet: {grid}")
 
 
 def _with_steps(synthesizer: Any, steps: int) -> Any:
@@ -67,7 +69,7 @@ def _with_steps(synthesizer: Any, steps: int) -> Any:
     return synthesizer.with_steps(steps)
 
 
-def pixels_of(images: "Images") -> "NDArray[np.uint8]":
+def stacked_pixels(images: "Images") -> "NDArray[np.uint8]":
     """(N, H, W, 3) uint8 of pictures of one size."""
     size = int(images.dimensions()[0, 0])
     return images.pixels(size).permute(0, 2, 3, 1).numpy()

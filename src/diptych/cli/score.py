@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import SYNTHESIZERS, loaded
+from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def score(
     It takes any folder of pictures, so other tools' work can be judged too. If REAL is what the synthesizer was fitted
     on, the pictures kept back then are judged against, and copies of the others are looked for without --seen.
     """
-    subject: Any = loaded(Path(made), *SYNTHESIZERS) if (Path(made) / "model.json").exists() else None
-    recognizer = None if judge is None else loaded(judge, "recognizer")
+    subject: Any = load_model(Path(made), *SYNTHESIZERS) if (Path(made) / "model.json").exists() else None
+    recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay
     from diptych.data.images import Images
 
@@ -64,14 +64,14 @@ def score(
     learned = None if seen is None else Images.open(seen)
     report = interplay.score(subject, against=real, judge=recognizer, seen=learned, number=number, seed=seed)
     if json:
-        console.emit(told(report))
+        console.print_json(told(report))
     else:
-        console.say(str(report))
+        console.print_text(str(report))
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
     opened = [images for images in (subject, real, learned) if isinstance(images, Images)]
-    if sum(console.name_left_out(some, map(str, some.known_errors().values())) for some in opened):
+    if sum(console.list_skipped(some, map(str, some.known_errors().values())) for some in opened):
         raise typer.Exit(4)
 
 

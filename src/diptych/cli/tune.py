@@ -30,16 +30,16 @@ def tune(
     DATA is what the flow was fitted on. MODEL stays as it is; diptych sample of the tuned one takes 2 steps, or as many
     as --steps says. The same command again resumes.
     """
-    from diptych.cli.fit_run import tell
-    from diptych.cli.models import loaded
+    from diptych.cli.fit_run import print_result
+    from diptych.cli.models import load_model
     from diptych.data.images import Images
 
-    flow = loaded(model, "flow")
+    flow = load_model(model, "flow")
     images = Images.open(data)
     held_out = None if validate is None else Images.open(validate)
     folder = output or model.with_name(f"{model.resolve().name}-tuned")
     flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
-    raise typer.Exit(tell(folder, "flow", images, data, json))
+    raise typer.Exit(print_result(folder, "flow", images, data, json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych.data.decode import Geometry, decode, decode_square, quiet, square
+from diptych.data.decode import Geometry, decode, decode_square, silence_pillow, square
 from diptych.data.resources import workers
 from diptych.errors import PictureError
 
@@ -35,7 +35,7 @@ _UNKNOWN, _GOOD, _BAD = 0, 1, 2
 
 
 @contextmanager
-def pool(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """A thread pool that drops what has not begun when its user leaves early (Ctrl-C, an error)."""
     executor = ThreadPoolExecutor(threads or workers(), thread_name_prefix="diptych-decode")
     try:
@@ -74,7 +74,7 @@ class _Kept:
         return out
 
 
-class Decoded:
+class DecodedCache:
     """The decoded pictures of one source, by size and geometry, and what decoding taught about each."""
 
     def __init__(self, source: "Source") -> None:
@@ -162,7 +162,7 @@ class Decoded:
         content = self._source.read(row)
         if isinstance(content, np.ndarray):
             return content
-        with quiet():
+        with silence_pillow():
             return decode(content, self._source.rows.paths[row])
 
     def _keep(self, size: int, geometry: Geometry) -> _Kept:
@@ -188,8 +188,8 @@ class Decoded:
                     out[i] = pixels.transpose(2, 0, 1)
             return len(chunk)
 
-        with quiet(), pool(1 if self._tiny(rows) else None) as executor:
-            for done in in_turn(executor, work, iter(range(0, len(rows), CHUNK)), ahead=4 * workers()):
+        with silence_pillow(), thread_pool(1 if self._tiny(rows) else None) as executor:
+            for done in ordered_map(executor, work, iter(range(0, len(rows), CHUNK)), ahead=4 * workers()):
                 advance(done)
 
     def _tiny(self, rows: Rows) -> bool:
@@ -202,7 +202,7 @@ class Decoded:
         return bool(bytes_each) and float(np.median(bytes_each)) <= _TINY
 
 
-def in_turn(
+def ordered_map(
     executor: ThreadPoolExecutor, work: Callable[[Any], Any], tasks: Iterator[Any], ahead: int
 ) -> Iterator[Any]:
     """Map over tasks in a pool, in order, with at most ``ahead`` begun and not yet taken."""

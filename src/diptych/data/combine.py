@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from diptych.data import labels as labelling
 from diptych.data.images import Images
-from diptych.data.sources.base import several
+from diptych.data.sources.base import join_names
 from diptych.data.store import Place
 from diptych.errors import DataError
 
 
-def join(first: Images, second: Images) -> Images:
+def concatenate(first: Images, second: Images) -> Images:
     """Concatenate; see :meth:`diptych.Images.__add__`. A single label becomes one of several if need be."""
     classes = first.classes + tuple(name for name in second.classes if name not in first.classes)
     both = [labelling.renumber(images.labels, images.classes, classes) for images in (first, second)]
@@ -38,32 +38,32 @@ def join(first: Images, second: Images) -> Images:
     return Images(sources, first._place + moved, about)
 
 
-def grouped(images: Images, **columns: NDArray[Any]) -> Images:
+def with_groups(images: Images, **columns: NDArray[Any]) -> Images:
     """The same pictures with further columns (N,), or other values in those they have."""
     about = {**images._about(), "groups": {**images.groups, **columns}}
     return Images(images._sources, images._place, about)
 
 
-def ungrouped(images: Images) -> Images:
+def without_groups(images: Images) -> Images:
     """The same pictures without what else is known about them, such as the part of a split that they are in."""
     return Images(images._sources, images._place, {**images._about(), "groups": {}})
 
 
-def relabelled(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> Images:
+def with_labels(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> Images:
     """The same pictures with other labels, (N,) numbers or (N, K) bool, of other classes."""
     about = {**images._about(), "labels": labels, "classes": tuple(classes)}
     return Images(images._sources, images._place, about)
 
 
-def reordered(images: Images, classes: Sequence[str]) -> Images:
+def reorder_classes(images: Images, classes: Sequence[str]) -> Images:
     """The same pictures with their labels in another order of classes; see :meth:`diptych.Images.relabel`."""
     unknown = [name for name, count in images.counts().items() if count and name not in classes]
     if unknown:
         raise DataError(
-            f"The pictures have classes that are unknown here: {several(unknown, 8)}. "
-            f"Known are: {several(classes, 8) or 'none'}. Rename or leave out the folders that do not match."
+            f"The pictures have classes that are unknown here: {join_names(unknown, 8)}. "
+            f"Known are: {join_names(classes, 8) or 'none'}. Rename or leave out the folders that do not match."
         )
-    return relabelled(images, labelling.renumber(images.labels, images.classes, classes), classes)
+    return with_labels(images, labelling.renumber(images.labels, images.classes, classes), classes)
 
 
 def _indicators(labels: NDArray[Any], k: int) -> NDArray[Any]:

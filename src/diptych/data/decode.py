@@ -76,18 +76,18 @@ _DAMAGED = "the file is damaged"
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_pillow() -> Iterator[None]:
     """Keep Pillow's warnings about odd files from the person: what matters is raised as a PictureError.
 
     To be entered by the thread that starts the work, since Python's warning filters belong to the process.
     """
     with warnings.catch_warnings():
-        quiet_from_now_on()
+        silence_pillow_for_good()
         yield
 
 
-def quiet_from_now_on() -> None:
-    """As :func:`quiet`, for work that goes on between other work, where a context could not be left in order."""
+def silence_pillow_for_good() -> None:
+    """As :func:`silence_pillow`, for work that goes on between other work and so has no context to leave."""
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import store
-from diptych.data.perceptual_hash import THUMBNAIL, Small, look, smaller
+from diptych.data.perceptual_hash import THUMBNAIL, SmallThumbnails, halve, perceptual_hashes
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -36,7 +36,7 @@ _BATCH = 4096
 Pairs = NDArray[np.int64]  # (M, 2), the smaller number first
 
 
-def clusters(images: "Images") -> NDArray[np.int64]:
+def duplicate_clusters(images: "Images") -> NDArray[np.int64]:
     """(N,) the number of each picture's cluster: its own, or that of the first picture that it repeats."""
     known = images._memory.get("clusters")
     if known is None:
@@ -44,11 +44,11 @@ def clusters(images: "Images") -> NDArray[np.int64]:
     return np.asarray(known)
 
 
-def pairs(images: "Images") -> Pairs:
+def duplicate_pairs(images: "Images") -> Pairs:
     """Each picture that repeats another, behind the first that it is an exact copy of, else a near-duplicate."""
-    first = clusters(images)
+    first = duplicate_clusters(images)
     _, earliest, inverse = np.unique(
-        np.stack([first.astype(np.uint64), exact(images)]), axis=1, return_index=True, return_inverse=True
+        np.stack([first.astype(np.uint64), content_digests(images)]), axis=1, return_index=True, return_inverse=True
     )
     copied = earliest[inverse.ravel()]
     rows = np.arange(len(images))
@@ -57,12 +57,12 @@ def pairs(images: "Images") -> Pairs:
     return np.stack([original[again], rows[again]], 1).astype(np.int64)
 
 
-def across(images: "Images", side: NDArray[Any]) -> Pairs:
+def cross_duplicates(images: "Images", side: NDArray[Any]) -> Pairs:
     """Each picture that repeats one of another side, behind the first such: what leaks between parts or folders.
 
     ``side``: (N,) what must be kept apart. Of a cluster on two sides, every picture is in at least one pair.
     """
-    first = clusters(images)
+    first = duplicate_clusters(images)
     _, number = np.unique(side, return_inverse=True)
     rows = np.arange(len(first))
     strangers = rows[number != number[first]]
@@ -73,19 +73,19 @@ def across(images: "Images", side: NDArray[Any]) -> Pairs:
     return np.array(sorted(found), np.int64).reshape(-1, 2)
 
 
-def mirrored(images: "Images", found: Pairs) -> NDArray[np.bool_]:
+def mirrored_pairs(images: "Images", found: Pairs) -> NDArray[np.bool_]:
     """(M,) whether the second of each pair looks more like the mirror image of the first."""
     if not len(found):
         return np.zeros(0, bool)
     rows, place = np.unique(found, return_inverse=True)
-    small = smaller(images[rows].pixels(THUMBNAIL).numpy()).astype(np.float32)[place.reshape(found.shape)]
+    small = halve(images[rows].pixels(THUMBNAIL).numpy()).astype(np.float32)[place.reshape(found.shape)]
     straight, turned = (
         np.square(small[:, 0] - other).sum((1, 2, 3)) for other in (small[:, 1], small[:, 1, ..., ::-1])
     )
     return np.asarray(turned < straight)
 
 
-def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterator[Pairs]:
+def candidate_pairs(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterator[Pairs]:
     """Pairs whose hashes differ in at most 7 bits; in crowded buckets, only neighbours by ``order``."""
     octets = codes.view(np.uint8).reshape(-1, _PARTS)
     for part in range(_PARTS):
@@ -100,7 +100,9 @@ def candidates(codes: NDArray[np.uint64], order: NDArray[np.float32]) -> Iterato
                 yield np.sort(np.stack([rank[near], rank[near + step]], 1), axis=1)
 
 
-def same_picture(first: Small, second: Small, share: NDArray[np.float32] | float = _SHARE) -> NDArray[np.bool_]:
+def same_picture(
+    first: SmallThumbnails, second: SmallThumbnails, share: NDArray[np.float32] | float = _SHARE
+) -> NDArray[np.bool_]:
     """Whether (M, 3, 16, 16) thumbnails show the same picture.
 
     Their difference (root mean square over pixels and colours) is at most ``share`` of the contrast (standard
@@ -112,7 +114,7 @@ def same_picture(first: Small, second: Small, share: NDArray[np.float32] | float
     return np.asarray(difference <= 1.0 + share * contrast)
 
 
-def exact(images: "Images") -> NDArray[np.uint64]:
+def content_digests(images: "Images") -> NDArray[np.uint64]:
     """(N,) a digest of each picture's content: equal for exact copies; 0 where it cannot be read."""
     store.check(images._sources, images._place, THUMBNAIL, "squash")
     out = np.zeros(len(images), np.uint64)
@@ -123,7 +125,7 @@ def exact(images: "Images") -> NDArray[np.uint64]:
 
 def _links(images: "Images") -> Pairs:
     """Pairs of near-duplicates that tie every cluster together, though not every pair of it."""
-    seen = look(images)
+    seen = perceptual_hashes(images)
     if len(seen.rows) < 2:
         return np.empty((0, 2), np.int64)
     # What looks the same to the last bit is tied to its first; the rest of the search need not see it again.
@@ -132,7 +134,7 @@ def _links(images: "Images") -> Pairs:
     earliest = np.where((flat == flat[earliest]).all(1), earliest, np.arange(len(flat)))
     first = np.unique(earliest)
     same = np.stack([earliest, np.arange(len(earliest))], 1)
-    proposed = np.concatenate([np.empty((0, 2), np.int64), *candidates(seen.codes[first], seen.brightness[first])])
+    proposed = np.concatenate([np.empty((0, 2), np.int64), *candidate_pairs(seen.codes[first], seen.brightness[first])])
     proposed = first[np.unique(proposed, axis=0)]
     proposed = proposed[seen.rows[proposed[:, 0]] != seen.rows[proposed[:, 1]]]
     keep = np.zeros(len(proposed), bool)

@@ -14,7 +14,7 @@ from diptych.data import resources, store
 from diptych.data.decode import Geometry
 from diptych.data.sources import Source, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
-from diptych.data.sources.base import ORIGINS, several
+from diptych.data.sources.base import ORIGINS, join_names
 from diptych.data.sources.files import LocalFiles
 from diptych.errors import DataError, PictureError
 
@@ -161,9 +161,9 @@ class Images:
 
     def __add__(self, other: "Images") -> "Images":
         """Both sets, one behind the other; classes are matched by name, and new ones come last."""
-        from diptych.data.combine import join
+        from diptych.data.combine import concatenate
 
-        return join(self, other)
+        return concatenate(self, other)
 
     def relabel(self, classes: Sequence[str]) -> "Images":
         """Express the labels in another order of classes, matched by name.
@@ -173,9 +173,9 @@ class Images:
         DataError
             If a picture has a class that is not among them.
         """
-        from diptych.data.combine import reordered
+        from diptych.data.combine import reorder_classes
 
-        return reordered(self, classes)
+        return reorder_classes(self, classes)
 
     def counts(self) -> dict[str, int]:
         """Pictures of each class, also of those that have none."""
@@ -216,7 +216,7 @@ class Images:
 
         errors = store.fill(self._sources, self._place, size, geometry)
         if errors:
-            reasons = several([str(error) for error in errors.values()])
+            reasons = join_names([str(error) for error in errors.values()])
             raise DataError(
                 f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
                 "Remove them, or leave them out with readable()."
@@ -231,7 +231,7 @@ class Images:
         errors = self.unreadable(size, geometry)
         if not errors:
             return self
-        reasons = several([str(error) for error in errors.values()])
+        reasons = join_names([str(error) for error in errors.values()])
         log.warning("%d pictures cannot be read and are left out: %s.", len(errors), reasons)
         keep = np.ones(len(self), bool)
         keep[list(errors)] = False

@@ -11,7 +11,7 @@ from diptych.errors import DataError
 Labels = NDArray[Any]  # (N,) int64 with -1 for unlabelled, or (N, K) bool
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
+def sort_class_names(names: Iterable[str]) -> tuple[str, ...]:
     """Sort class names: by value if every one is a whole number ("2" before "10"), else alphabetically."""
     unique = set(names)
     if unique and all(name.removeprefix("-").isdecimal() for name in unique):
@@ -19,7 +19,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(unique))
 
 
-def from_names(names: Sequence[str | None], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+def labels_from_names(names: Sequence[str | None], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
     """One name a picture (None or "" = unlabelled) -> (N,) class numbers, and the classes they count in.
 
     Names outside ``classes`` are added behind them.
@@ -30,7 +30,9 @@ def from_names(names: Sequence[str | None], classes: Sequence[str] = ()) -> tupl
     return labels, known
 
 
-def from_name_lists(lists: Sequence[Iterable[str]], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+def labels_from_name_lists(
+    lists: Sequence[Iterable[str]], classes: Sequence[str] = ()
+) -> tuple[Labels, tuple[str, ...]]:
     """Any number of names a picture -> (N, K) bool, and the K classes."""
     rows = [[name for name in names if name] for names in lists]
     known = _extended(classes, (name for names in rows for name in names))
@@ -41,7 +43,7 @@ def from_name_lists(lists: Sequence[Iterable[str]], classes: Sequence[str] = ())
     return labels, known
 
 
-def from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
+def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
     """Labels as an array of names, of numbers (into ``classes`` if given; -1 = unlabelled), or (N, K) of 0 and 1.
 
     Numbers without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
@@ -56,13 +58,13 @@ def from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Label
     if array.ndim == 2:
         return _indicators(array, classes)
     if array.dtype.kind in "US":
-        return from_names([str(name) for name in array.astype(str)], classes)
+        return labels_from_names([str(name) for name in array.astype(str)], classes)
     if array.dtype.kind == "O":
-        return from_names([None if name is None else str(name) for name in array], classes)
+        return labels_from_names([None if name is None else str(name) for name in array], classes)
     return _numbers(array, classes)
 
 
-def as_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
+def label_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
     """The class names of each picture; an empty list for an unlabelled one."""
     if labels.ndim == 2:
         return [[classes[k] for k in np.flatnonzero(row).tolist()] for row in labels]
@@ -84,7 +86,7 @@ def renumber(labels: Labels, classes: Sequence[str], wanted: Sequence[str]) -> L
 
 def _extended(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
     known = tuple(classes)
-    return known + tuple(name for name in in_order(names) if name not in set(known))
+    return known + tuple(name for name in sort_class_names(names) if name not in set(known))
 
 
 def _indicators(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
@@ -103,7 +105,7 @@ def _numbers(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple
     if len(whole) and whole.min() < -1:
         raise DataError(f"A label is {whole.min()}; labels count from 0, and -1 means unlabelled.")
     if not classes:
-        return from_names([None if k < 0 else str(k) for k in whole.tolist()])
+        return labels_from_names([None if k < 0 else str(k) for k in whole.tolist()])
     if len(whole) and whole.max() >= len(classes):
         raise DataError(
             f"A label is {whole.max()}, but there are only {len(classes)} classes (0 to {len(classes) - 1})."

@@ -25,11 +25,11 @@ THUMBNAIL, SMALL = 32, 16
 _UPRIGHT = 0.05
 _BATCH = 4096
 
-Small = NDArray[np.uint8]  # (N, 3, 16, 16)
+SmallThumbnails = NDArray[np.uint8]  # (N, 3, 16, 16)
 
 
 @dataclass(frozen=True)
-class Looks:
+class PerceptualHashes:
     """A look at every readable picture, turned so that its brighter side is on the left.
 
     A picture and its mirror image look the same then. One that leans to neither side has two looks, one each way,
@@ -50,21 +50,23 @@ class Looks:
     rows: NDArray[np.int64]
     codes: NDArray[np.uint64]
     brightness: NDArray[np.float32]
-    small: Small
+    small: SmallThumbnails
 
 
-def look(images: "Images") -> Looks:
+def perceptual_hashes(images: "Images") -> PerceptualHashes:
     """Look at every picture that can be read."""
-    parts = [_looks(rows, thumbnails) for rows, thumbnails in blocks(images)]
+    parts = [_looks(rows, thumbnails) for rows, thumbnails in thumbnail_batches(images)]
     if not parts:
         empty = np.empty(0, np.int64)
-        return Looks(empty, empty.astype(np.uint64), empty.astype(np.float32), np.empty((0, 3, SMALL, SMALL), np.uint8))
+        return PerceptualHashes(
+            empty, empty.astype(np.uint64), empty.astype(np.float32), np.empty((0, 3, SMALL, SMALL), np.uint8)
+        )
     columns = zip(*parts, strict=True)
     rows, codes, brightness, small = (np.concatenate(column) for column in columns)
-    return Looks(rows, codes, brightness, small)
+    return PerceptualHashes(rows, codes, brightness, small)
 
 
-def blocks(images: "Images") -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+def thumbnail_batches(images: "Images") -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
     """Rows of the pictures that can be read and their (n, 3, 32, 32) thumbnails, a few thousand at a time."""
     sources, place, resident = images._sources, images._place, images.fits_in_memory(THUMBNAIL)
     unreadable = (store.fill if resident else store.check)(sources, place, THUMBNAIL, "squash")
@@ -77,7 +79,7 @@ def blocks(images: "Images") -> Iterator[tuple[NDArray[np.int64], NDArray[np.uin
         yield from zip(batches, store.stream(sources, place, THUMBNAIL, "squash", batches), strict=True)
 
 
-def smaller(thumbnails: NDArray[np.uint8]) -> Small:
+def halve(thumbnails: NDArray[np.uint8]) -> SmallThumbnails:
     """Average (N, 3, 32, 32) over squares of two by two pixels."""
     return np.asarray((_sums(thumbnails) + 2) >> 2, np.uint8)
 
@@ -91,7 +93,7 @@ def hashes(coefficients: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 def _looks(
     rows: NDArray[np.int64], thumbnails: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float32], Small]:
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.float32], SmallThumbnails]:
     sums = _sums(thumbnails)
     small = np.asarray((sums + 2) >> 2, np.uint8)
     grey = (sums[:, 0] + sums[:, 1] + sums[:, 2]).reshape(len(sums), -1).astype(np.float32)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.duplicates import clusters, exact
-from diptych.data.sources.base import several
+from diptych.data.duplicates import content_digests, duplicate_clusters
+from diptych.data.sources.base import join_names
 from diptych.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def split(images: "Images", shares: Sequence[float], seed: int = 0) -> tuple[Row
         return tuple(np.empty(0, np.int64) for _ in wanted)
     rest = 1 - sum(wanted)
     parts = np.array([*wanted, rest] if rest > 1e-6 else wanted)
-    cluster = _divisible(images, clusters(images), parts.max())
+    cluster = _divisible(images, duplicate_clusters(images), parts.max())
     assigned = _assign(_tally(images, cluster), parts, len(wanted), np.random.default_rng(seed))
     _warn_of_rare(images)
     return tuple(np.flatnonzero(assigned[cluster] == part) for part in range(len(wanted)))
@@ -77,9 +77,9 @@ def _divisible(images: "Images", cluster: Rows, most: float) -> Rows:
     inside = np.flatnonzero(np.isin(cluster, large))
     log.warning(
         "%d pictures look so alike that no split can keep them together: their scores will look too good (%s).",
-        len(inside), several(images.paths[inside].tolist()),
+        len(inside), join_names(images.paths[inside].tolist()),
     )  # fmt: skip
-    _, copies = np.unique(exact(images)[inside], return_inverse=True)
+    _, copies = np.unique(content_digests(images)[inside], return_inverse=True)
     cluster[inside] = cluster.max() + 1 + copies
     return np.unique(cluster, return_inverse=True)[1]
 
@@ -181,4 +181,4 @@ def _part(wanted: NDArray[np.float64], empty: Rows, left: int) -> int:
 def _warn_of_rare(images: "Images") -> None:
     single = [name for name, count in images.counts().items() if count == 1]
     if single:
-        log.warning("Only one picture in %s: it is on one side of the split only.", several(single))
+        log.warning("Only one picture in %s: it is on one side of the split only.", join_names(single))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.cache import in_turn, pool
-from diptych.data.decode import Geometry, quiet, quiet_from_now_on
+from diptych.data.cache import ordered_map, thread_pool
+from diptych.data.decode import Geometry, silence_pillow, silence_pillow_for_good
 from diptych.data.decode import dimensions as header_dimensions
 from diptych.data.resources import workers
 from diptych.data.sources.base import Source
@@ -118,9 +118,9 @@ def stream(
             out[i] = sources[number].decoded.one(at, size, geometry).transpose(2, 0, 1)
         return out if last else None
 
-    quiet_from_now_on()
-    with pool() as executor:
-        for done in in_turn(executor, work, tasks(), ahead=4 * workers()):
+    silence_pillow_for_good()
+    with thread_pool() as executor:
+        for done in ordered_map(executor, work, tasks(), ahead=4 * workers()):
             if done is not None:
                 yield done
 
@@ -131,9 +131,9 @@ def tried(sources: Sequence[Source], place: Place, size: int, geometry: Geometry
     def work(start: int) -> Batch:
         return _taken(sources, place[start : start + batch], size, geometry)
 
-    quiet_from_now_on()
-    with pool() as executor:
-        yield from in_turn(executor, work, iter(range(0, len(place), batch)), ahead=2 * workers())
+    silence_pillow_for_good()
+    with thread_pool() as executor:
+        yield from ordered_map(executor, work, iter(range(0, len(place), batch)), ahead=2 * workers())
 
 
 def _taken(sources: Sequence[Source], place: Place, size: int, geometry: Geometry) -> Batch:
@@ -164,7 +164,7 @@ def dimensions(sources: Sequence[Source], place: Place) -> NDArray[np.int64]:
         except PictureError:
             return 0, 0
 
-    with quiet():
+    with silence_pillow():
         return np.array([look(at) for at in place.pairs()], np.int64).reshape(-1, 2)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from diptych.data.cache import in_turn, pool
-from diptych.data.labels import as_names
+from diptych.data.cache import ordered_map, thread_pool
+from diptych.data.labels import label_names
 from diptych.data.resources import workers
 from diptych.errors import DataError, UsageError
 
@@ -61,14 +61,14 @@ def _save_folder(images: "Images", path: Path) -> None:
         for name, data in zip(names, _encoded(images), strict=True):
             Path(part, name).write_bytes(data)
         if not plain:
-            text = metadata(images, names)
+            text = metadata_csv(images, names)
             Path(part, "metadata.csv").write_text(text, "utf-8", "surrogateescape", newline="")
         part.replace(path)
 
 
 def _file_names(images: "Images") -> tuple[list[str], bool]:
     """Name each file, and say whether the names alone tell all that is known."""
-    labels = as_names(images.labels, images.classes)
+    labels = label_names(images.labels, images.classes)
     single = not images.multi_label
     folders = {name: _FORBIDDEN.sub("_", name).strip(" .") or "_" for name in images.classes}
     names = [f"{folders[label[0]]}/{i:06}.png" if single and label else f"{i:06}.png" for i, label in enumerate(labels)]
@@ -77,12 +77,12 @@ def _file_names(images: "Images") -> tuple[list[str], bool]:
     return names, plain and (all(labels) or not any(labels))
 
 
-def metadata(images: "Images", names: list[str]) -> str:
+def metadata_csv(images: "Images", names: list[str]) -> str:
     """What a metadata.csv says of pictures in files of these names."""
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(["file_name", "labels" if images.multi_label else "label", "origin", *images.groups])
-    labels = as_names(images.labels, images.classes)
+    labels = label_names(images.labels, images.classes)
     columns = [column.tolist() for column in images.groups.values()]
     for i, (name, label) in enumerate(zip(names, labels, strict=True)):
         told = json.dumps(label) if images.multi_label else "".join(label)
@@ -152,8 +152,8 @@ def _encoded(images: "Images") -> Iterator[bytes]:
         Image.fromarray(images.picture(i)).save(out, "PNG")
         return out.getvalue()
 
-    with pool() as executor:
-        yield from in_turn(executor, encode, iter(range(len(images))), ahead=8 * workers())
+    with thread_pool() as executor:
+        yield from ordered_map(executor, encode, iter(range(len(images))), ahead=8 * workers())
 
 
 class _replacing:  # noqa: N801 - reads as a verb

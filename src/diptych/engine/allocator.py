@@ -17,7 +17,7 @@ _NEVER = 2**31 - 1
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Within the block freed memory stays with the process; after it, all that is free goes back to the system.
 
     Does nothing where the C library is not glibc. Blocks may lie in each other: the innermost end is an end.

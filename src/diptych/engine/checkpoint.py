@@ -114,9 +114,9 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     UsageError
         The folder holds a run, finished or not, with other settings, or something that is no run.
     """
-    held = settings_in(folder)
+    held = stored_settings(folder)
     if held is None:
-        if files.occupied(folder):
+        if files.is_occupied(folder):
             raise UsageError(f"{folder} holds something already that is no model. Name a new or an empty folder.")
         files.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
         return
@@ -127,7 +127,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
         raise UsageError(f"{folder} already holds another run ({told}). Choose another folder, or delete that one.")
 
 
-def finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
+def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
     """Whether ``folder`` holds the finished model of the run with these settings.
 
     Raises
@@ -141,7 +141,7 @@ def finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
     return True
 
 
-def settings_in(folder: Path) -> dict[str, Any] | None:
+def stored_settings(folder: Path) -> dict[str, Any] | None:
     """The settings of the run that ``folder`` holds, finished or not; ``None`` if it holds none."""
     if (folder / "model.json").exists():
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})

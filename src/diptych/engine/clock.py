@@ -3,7 +3,7 @@
 import math
 import time
 
-from diptych.engine.plan import Plan, fixed
+from diptych.engine.plan import Plan, fixed_plan
 from diptych.engine.task import Recipe
 
 REPLAN_SHARE = 1 / 100  # of the budget: how often the run is planned anew
@@ -26,7 +26,7 @@ class Clock:
         self._started = started
         self.reserve_seconds = recipe.reserve_seconds
         self.seconds_before = 0.0  # used by earlier stretches of a resumed run
-        self.plan = fixed(recipe.pictures or recipe.batch)
+        self.plan = fixed_plan(recipe.pictures or recipe.batch)
         self._rate = 0.0
         self._measured_at, self._measured_seen = 0.0, 0
 

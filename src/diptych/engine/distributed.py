@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class Group:
+class ProcessGroup:
     """This process's place among those that train one model.
 
     Attributes

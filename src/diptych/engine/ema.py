@@ -8,7 +8,7 @@ from torch import Tensor, nn
 RAMP = 0.05  # the half-life is at most this share of the pictures seen so far, so that early noise is forgotten
 
 
-class Average:
+class EMA:
     """Averages the parameters and the floating-point buffers of some modules.
 
     Buffers (batch norm's running statistics) are averaged with the weights, since averaged weights with the

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
-from diptych.engine.distributed import Group
+from diptych.engine.distributed import ProcessGroup
 from diptych.errors import UsageError
 
 LARGEST_SEED = 2**32 - 1
 
 
-class Order:
+class ShuffledOrder:
     """An endless sequence of seeded permutations of ``n`` rows; position p is the p-th picture shown.
 
     The order is a function of the seed and the position alone, so a resumed run, and a run on another number of
@@ -52,13 +52,13 @@ def _fits_on(device: torch.device, size: int) -> bool:
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
 
 
-def checked_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
     """Refuse a seed that no order of pictures can be drawn by."""
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"The seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
 
 
-class Feed:
+class Loader:
     """Batches for one process, from any point of the run on.
 
     Parameters
@@ -71,11 +71,13 @@ class Feed:
         Pictures a step, all processes together.
     """
 
-    def __init__(self, images: Images, size: int, geometry: Geometry, batch: int, seed: int, group: Group) -> None:
+    def __init__(
+        self, images: Images, size: int, geometry: Geometry, batch: int, seed: int, group: ProcessGroup
+    ) -> None:
         self.images = images
         self.size, self.geometry = size, geometry
         self.batch = batch
-        self.order = Order(len(images), seed)
+        self.order = ShuffledOrder(len(images), seed)
         self.group = group
         device = group.device
         self.labels = label_tensor(images).to(device)

@@ -21,14 +21,14 @@ from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
 from diptych.engine.clock import Clock
-from diptych.engine.distributed import Group
-from diptych.engine.ema import Average
+from diptych.engine.distributed import ProcessGroup
+from diptych.engine.ema import EMA
 from diptych.engine.history import History
-from diptych.engine.loader import Feed
+from diptych.engine.loader import Loader
 from diptych.engine.plan import Plan
 from diptych.engine.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
-from diptych.engine.trial import Trial, play
+from diptych.engine.trial import Trial, run_microbatches
 from diptych.errors import Interrupted, TrainingError, UsageError
 from diptych.progress import Bar
 
@@ -89,17 +89,17 @@ class Run:
     ) -> None:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.clock = Clock(recipe, time.monotonic() if started is None else started)
-        self.group = Group(machine.device())
+        self.group = ProcessGroup(machine.device())
         _check(recipe, self.group.world)
         if folder and self.group.leader:
             checkpoint.claim(folder, settings or {})
         self.group.wait()
-        self.feed = Feed(images, size, geometry, recipe.batch, recipe.seed, self.group)
+        self.feed = Loader(images, size, geometry, recipe.batch, recipe.seed, self.group)
         self.modules = {name: module.to(self.group.device) for name, module in task.modules().items()}
         self._optimizers = {player: list(some) for player, some in task.optimizers().items()}
         for group in self._parameter_groups():
             group["peak_lr"] = group["lr"]
-        self._average = Average(self.modules.values(), recipe.half_life)
+        self._average = EMA(self.modules.values(), recipe.half_life)
         self.seen_pictures = 0
         self.rehearsed = False  # whether what follows the training has been, see :meth:`rehearsal`
         self.kept: dict[str, Any] = {}
@@ -123,7 +123,7 @@ class Run:
             while self._ticks < TICKS and not self._stopped:
                 self._stretch(batches, signals, bar)
                 tick = self._tick()
-                with machine.eager(self.task.compilable()):
+                with machine.without_compilation(self.task.compilable()):
                     self._set_training(False)
                     self._average.swap()
                     yield tick
@@ -192,7 +192,7 @@ class Run:
             group["lr"] = group["peak_lr"] * factor
         self.task.before_step(progress)
         images = self.recipe.augment(pixels, turns)
-        for player, loss in play(self.task, self.recipe, self.machine, images, labels):
+        for player, loss in run_microbatches(self.task, self.recipe, self.machine, images, labels):
             self._move(player)
             self._totals[player] = self._totals.get(player, torch.zeros_like(loss)) + loss
         self.seen_pictures += self.recipe.batch

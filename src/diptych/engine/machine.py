@@ -61,7 +61,7 @@ class Machine:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Within the block torch works with this machine's number of threads, and freed memory is kept for reuse."""
-        with self.threaded(), allocator.kept():
+        with self.threaded(), allocator.keep_freed_memory():
             yield
 
     @contextmanager
@@ -112,7 +112,7 @@ class Machine:
 
 
 @contextmanager
-def eager(modules: Iterable[nn.Module]) -> Iterator[None]:
+def without_compilation(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Within the block the modules run uncompiled: scoring in other shapes must not start the compiler again."""
     held = [(module, module._compiled_call_impl) for module in modules]
     for module, _ in held:
@@ -138,7 +138,7 @@ def describe(where: torch.device) -> str:
     return f"{where.type.upper()}, {torch.get_num_threads()} threads"
 
 
-def candidates(where: torch.device) -> list[Machine]:
+def candidate_machines(where: torch.device) -> list[Machine]:
     """What the trial begins with: likely the fastest first, so that the next is soon seen to be beaten."""
     if where.type == "mps":
         return [Machine(where)]
@@ -186,7 +186,7 @@ def choose(
         The step fails on every machine; this is the first one's error.
     """
     rates = _Remembered(key, where)
-    best = rates.best(candidates(where), step, batch)
+    best = rates.best(candidate_machines(where), step, batch)
     if where.type == "cpu":
         best = rates.best([best, replace(best, channels_last=False)], step, batch)
     if where.type == "cpu" and torch.get_num_threads() > 1 and batch / rates.of(best) < LONG_STEP:
@@ -200,7 +200,7 @@ def choose(
     return best, rates.of(best)
 
 
-def remembered(key: str, where: torch.device, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+def cached_measurement(key: str, where: torch.device, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     """What ``measure`` finds, kept like the rates: the same ``key`` on the same machine is not measured again."""
     return _Remembered(key, where).all(measure)
 
@@ -291,7 +291,7 @@ def _pairs(best: Machine, rival: Machine, step: Step) -> list[tuple[float, float
     In turn, because other work on a shared machine makes it twice as slow from one second to the next.
     """
     pairs: list[tuple[float, float]] = []
-    with allocator.kept():
+    with allocator.keep_freed_memory():
         _timed(rival, step)
         _timed(best, step)
         start = time.perf_counter()

@@ -173,7 +173,7 @@ class Muon(_Stepping):
             torch._foreach_div_(parameters, norms)
         moves = list(parameters)
         for bank in alike.values():
-            for i, matrix in zip(bank, orthogonalise(torch.stack([_matrix(nesterov[i]) for i in bank])), strict=True):
+            for i, matrix in zip(bank, newton_schulz(torch.stack([_matrix(nesterov[i]) for i in bank])), strict=True):
                 moves[i] = _filters(matrix, parameters[i].shape)
         torch._foreach_add_(parameters, moves, alpha=-group["lr"])
 
@@ -190,7 +190,7 @@ def _filters(matrix: Tensor, shape: torch.Size) -> Tensor:
 
 
 @torch.no_grad()
-def orthogonalise(matrices: Tensor, steps: int = 3) -> Tensor:
+def newton_schulz(matrices: Tensor, steps: int = 3) -> Tensor:
     """Bring the singular values of each matrix near 1.
 
     Parameters

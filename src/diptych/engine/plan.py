@@ -44,6 +44,6 @@ class Plan:
         return cls(round(numbers[0]), numbers[1], numbers[2])
 
 
-def fixed(pictures: int) -> Plan:
+def fixed_plan(pictures: int) -> Plan:
     """A run of ``pictures`` pictures."""
     return Plan(0, 0.0, pictures)

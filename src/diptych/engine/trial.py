@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from diptych.engine.loader import Feed
+from diptych.engine.loader import Loader
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe, Task
 
 ENOUGH_ON_CPU = 128  # pictures
 
 
-def play(task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+def run_microbatches(
+    task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor
+) -> Iterator[tuple[str, Tensor]]:
     """Drive the task's losses over the microbatches in lockstep.
 
     Yields (player, loss) when the gradients of all microbatches are there; the caller steps the player and clears
@@ -44,7 +46,7 @@ class Trial:
         In each step: the batch, but on a CPU no more than tell the rate.
     """
 
-    def __init__(self, task: Task, modules: Mapping[str, nn.Module], recipe: Recipe, feed: Feed) -> None:
+    def __init__(self, task: Task, modules: Mapping[str, nn.Module], recipe: Recipe, feed: Loader) -> None:
         self.task, self.modules, self.recipe, self.feed = task, modules, recipe, feed
         share, parts = recipe.batch // feed.group.world, recipe.accumulate
         enough = ENOUGH_ON_CPU if feed.group.device.type == "cpu" else share
@@ -70,7 +72,7 @@ class Trial:
             module.train()
         self.task.before_step(progress)
         players = self.task.players()
-        for player, _ in play(self.task, self.recipe, on, self.recipe.augment(pixels, turns), labels):
+        for player, _ in run_microbatches(self.task, self.recipe, on, self.recipe.augment(pixels, turns), labels):
             for p in players[player]:
                 p.grad = None
         for name, module in self.modules.items():

@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych.recognition.confidence import ood
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import slopes
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import detail_slopes
 
 ROUNDING = 1e-4  # the threshold is one picture's own familiarity, in float64
 FAR = -4.0  # deviations, from where on the error function in float32 is no longer precise
 
 
-class Told(nn.Module):
+class DecisionOutputs(nn.Module):
     """All that a recognizer tells, from pictures (N, 3, S, S) in [-1, 1], logits (N, K) and features (N, D)."""
 
-    def __init__(self, reading: Reading, memory: Memory | None) -> None:
+    def __init__(self, reading: DecisionRule, memory: EmbeddingIndex | None) -> None:
         super().__init__()
         self.reading = reading
         familiar = memory is not None and reading.scale is not None
@@ -52,7 +52,7 @@ class Familiarity(nn.Module):
     def __init__(self, scale: Any, memory: Any, *, multi_label: bool) -> None:
         super().__init__()
         self.several, self.neighbours = multi_label, min(ood.NEIGHBOURS, len(memory))
-        centre, covariance = ood.usual_detail(memory)
+        centre, covariance = ood.detail_statistics(memory)
         held = {
             "remembered": memory.embeddings,  # half precision: half the file
             "detail": centre,
@@ -68,7 +68,7 @@ class Familiarity(nn.Module):
         length = features.norm(dim=1, keepdim=True).clamp(min=1e-12)
         alike = (features / length) @ self.remembered.float().T
         nearness = alike.topk(self.neighbours, dim=1).values.clamp(-1, 1).mean(1) * length[:, 0]
-        off = slopes(pictures) - self.detail
+        off = detail_slopes(pictures) - self.detail
         detail = -((off @ self.precision) * off).sum(1).clamp(min=0).pow(1 / 3)
         signs = torch.stack((ood.energy(logits, multi_label=self.several), nearness, detail), 1)
         return _log_normal((signs - self.centre) / self.spread).sum(1)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.recognition import datasets
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.evaluation.evaluate import report
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation.evaluate import evaluation_report
 from diptych.report import Report
 
 
@@ -37,9 +37,11 @@ def evaluate_logits(
     DataError
         The pictures have no labels, or a class that this recognizer does not know.
     """
-    known = datasets.judgeable(images, classes, size)
-    reading = Reading.restored(classes, multi_label, calibration)
-    evaluated = report(f"Evaluation on {len(known)} pictures", known, torch.from_numpy(logits(known)), reading)
+    known = datasets.evaluation_images(images, classes, size)
+    reading = DecisionRule.restored(classes, multi_label, calibration)
+    evaluated = evaluation_report(
+        f"Evaluation on {len(known)} pictures", known, torch.from_numpy(logits(known)), reading
+    )
     if len(known) < len(images):
         evaluated.facts["pictures given"] = len(images)
     return evaluated

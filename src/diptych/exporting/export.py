@@ -12,7 +12,7 @@ from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
 from diptych.exporting.parity import ENOUGH, Parity, parity
 from diptych.exporting.portable import FORMAT, Portable
-from diptych.exporting.reference_images import Shown, pictures
+from diptych.exporting.reference_images import ReferenceImages, reference_images
 from diptych.loading import load
 from diptych.recognition.inference import onnx_backend
 from diptych.recognition.recognizer import Recognizer
@@ -66,21 +66,23 @@ def export(
     recognizer = model if isinstance(model, Recognizer) else load(model)
     if not isinstance(recognizer, Recognizer):
         raise UsageError(f"{model} is a synthesizer; recognizers are exported. Name the folder of one.")
-    shown = pictures(recognizer, check)
+    shown = reference_images(recognizer, check)
     if int8 and not shown.real:
         raise UsageError("int8 needs real pictures, and the model's are no longer in place. Name some with --check.")
-    network = graph.network(recognizer)
+    network = graph.network_graph(recognizer)
     ways, judged = _int8(recognizer, network, shown) if int8 else (iter([("fp32", network)]), shown)
     return _proved(recognizer, ways, judged, target)
 
 
-def _proved(recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], shown: Shown, target: Path) -> Portable:
+def _proved(
+    recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], shown: ReferenceImages, target: Path
+) -> Portable:
     """Write the first of these networks that answers as the model does with some room, else the one that does best."""
-    prepare, reading = graph.preparation(recognizer.size_), graph.reading(recognizer)
+    prepare, reading = graph.preprocessing_graph(recognizer.size_), graph.decision_graph(recognizer)
     failed: ExportError | None = None
     best: tuple[ModelProto, dict[str, Any], Parity] | None = None
     for way, network in ways:
-        whole, facts = graph.joined(prepare, network, reading), _facts(recognizer, way)
+        whole, facts = graph.join_graphs(prepare, network, reading), _facts(recognizer, way)
         graph.describe(whole, facts)
         found = parity(Portable(_bytes(whole), target.name), recognizer, shown)
         log.debug("%s: %s", way, found)
@@ -101,14 +103,14 @@ def _proved(recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], sh
 
 
 def _int8(
-    recognizer: Recognizer, network: "ModelProto", shown: Shown
-) -> tuple[Iterator[tuple[str, "ModelProto"]], Shown]:
+    recognizer: Recognizer, network: "ModelProto", shown: ReferenceImages
+) -> tuple[Iterator[tuple[str, "ModelProto"]], ReferenceImages]:
     """The ways to int8, and the pictures to judge them on: others than the scales are measured on, if they are many."""
     count = len(shown.images)
     rows = range(0, count, max(1, count // int8.CALIBRATED_ON))[: int8.CALIBRATED_ON]
     measured = shown.images[list(rows)].readable(recognizer.size_)
     rest = shown if count < JUDGED_APART * len(rows) else shown[sorted(set(range(count)) - set(rows))]
-    return int8.ways(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
+    return int8.int8_candidates(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
 
 
 def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
         "input": "pictures: uint8 RGB, (n, height, width, 3), any size",
         "resize": "the whole picture, bicubic, antialiased, across and then down, rounded to uint8 after each",
         "temperature": recognizer.temperature_,
-        "calibration": recognizer.reading_.json(),
+        "calibration": recognizer.decision_rule_.json(),
         "precision": way,
         "versions": artefact.versions(VERSIONED),
     }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from diptych.exporting.decision_graph import Told
+from diptych.exporting.decision_graph import DecisionOutputs
 from diptych.recognition.inference import onnx_backend
 from diptych.recognition.inference.onnx_backend import IR, OPSET
 
@@ -35,7 +35,7 @@ RESIZE = {
 }
 
 
-def preparation(size: int) -> "ModelProto":
+def preprocessing_graph(size: int) -> "ModelProto":
     """uint8 pictures of any size -> (N, 3, size, size) in [-1, 1]."""
     from onnx import TensorProto, helper
 
@@ -66,22 +66,22 @@ def preparation(size: int) -> "ModelProto":
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
 
-def network(recognizer: "Recognizer") -> "ModelProto":
+def network_graph(recognizer: "Recognizer") -> "ModelProto":
     """(n, 3, S, S) in [-1, 1] -> logits, features."""
-    return onnx_backend.seen(recognizer.network_, recognizer.size_, recognizer.network_.views)
+    return onnx_backend.network_graph(recognizer.network_, recognizer.size_, recognizer.network_.tta)
 
 
-def reading(recognizer: "Recognizer") -> "ModelProto":
+def decision_graph(recognizer: "Recognizer") -> "ModelProto":
     """Pictures, logits and features -> what is told of them."""
-    told = Told(recognizer.reading_, recognizer.memory_).eval()
+    told = DecisionOutputs(recognizer.decision_rule_, recognizer.embedding_index_).eval()
     pictures = torch.rand(2, 3, recognizer.size_, recognizer.size_) * 2 - 1
     with torch.no_grad():
-        logits, features = recognizer.network_.cpu().eval().both(pictures)
-    names = ["probabilities", "labels", "unknown", "sets"][: 3 + (recognizer.reading_.cutoff is not None)]
-    return onnx_backend.converted(told, {"shown": pictures, "answers": logits, "sight": features}, names)
+        logits, features = recognizer.network_.cpu().eval().logits_and_features(pictures)
+    names = ["probabilities", "labels", "unknown", "sets"][: 3 + (recognizer.decision_rule_.cutoff is not None)]
+    return onnx_backend.to_onnx(told, {"shown": pictures, "answers": logits, "sight": features}, names)
 
 
-def joined(prepare: "ModelProto", network: "ModelProto", reading: "ModelProto") -> "ModelProto":
+def join_graphs(prepare: "ModelProto", network: "ModelProto", reading: "ModelProto") -> "ModelProto":
     """The three parts as one graph that also tells the logits."""
     from onnx.compose import add_prefix, merge_models
 

@@ -30,7 +30,7 @@ DENSE = ("MatMul", "Gemm")
 LAYERS = ("Conv", *DENSE)
 
 
-def ways(network: "ModelProto", prepared: NDArray[np.float32]) -> Iterator[tuple[str, "ModelProto"]]:
+def int8_candidates(network: "ModelProto", prepared: NDArray[np.float32]) -> Iterator[tuple[str, "ModelProto"]]:
     """The network in int8, the fastest way first and the one that rounds least last, each with its name.
 
     Parameters

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.cache import in_turn, pool
+from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels, square
 from diptych.data.images import Images
 from diptych.data.resources import workers
 from diptych.errors import ExportError, PictureError
 from diptych.exporting.portable import Answers, Portable
-from diptych.exporting.reference_images import Shown
+from diptych.exporting.reference_images import ReferenceImages
 from diptych.recognition.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Parity:
         )
 
 
-def parity(portable: Portable, recognizer: "Recognizer", shown: Shown) -> Parity:
+def parity(portable: Portable, recognizer: "Recognizer", shown: ReferenceImages) -> Parity:
     """Show pictures to both: to the file as they are, to the recognizer as it resizes them itself.
 
     Raises
@@ -151,7 +151,7 @@ def _margins(probabilities: NDArray[Any], of: NDArray[np.int64]) -> NDArray[np.f
     return np.asarray(ahead - logs.max(1), np.float32)
 
 
-def _in_parts(portable: Portable, shown: Shown) -> Iterator["_Part"]:
+def _in_parts(portable: Portable, shown: ReferenceImages) -> Iterator["_Part"]:
     """Squares (n, S, S, 3), the file's answers to the whole pictures, and (n,) bool: fresh."""
 
     def work(numbered: tuple[Pixels, bool]) -> tuple[Pixels, Answers, bool]:
@@ -159,14 +159,14 @@ def _in_parts(portable: Portable, shown: Shown) -> Iterator["_Part"]:
         return square(whole, portable.size_), portable.ask(whole[None]), fresh
 
     for start in range(0, len(shown.images), AT_A_TIME):
-        with pool() as executor:
-            done = list(in_turn(executor, work, _readable(shown, start), ahead=2 * workers()))
+        with thread_pool() as executor:
+            done = list(ordered_map(executor, work, _readable(shown, start), ahead=2 * workers()))
         if done:
             squares, answers, fresh = zip(*done, strict=True)
             yield np.stack(squares), list(answers), np.array(fresh)
 
 
-def _readable(shown: Shown, start: int) -> Iterator[tuple[Pixels, bool]]:
+def _readable(shown: ReferenceImages, start: int) -> Iterator[tuple[Pixels, bool]]:
     """Some pictures, and whether each is fresh."""
     for i in range(start, min(start + AT_A_TIME, len(shown.images))):
         try:
@@ -183,7 +183,7 @@ def _same(got: NDArray[Any], told: NDArray[Any]) -> NDArray[np.bool_]:
 def _decided(told: Predictions, recognizer: "Recognizer") -> NDArray[np.bool_]:
     """(N,) bool: the labels are no matter of the last digits."""
     if recognizer.multi_label_:
-        thresholds = np.array(recognizer.reading_.label_thresholds or 0.5)
+        thresholds = np.array(recognizer.decision_rule_.label_thresholds or 0.5)
         return np.asarray((np.abs(told.probabilities - thresholds) >= TIE).all(1))
     best = np.sort(told.probabilities, axis=1)
     return np.asarray(best[:, -1] - best[:, -2] >= TIE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.cache import in_turn, pool
+from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels
 from diptych.data.images import Images
 from diptych.data.resources import workers
@@ -134,9 +134,9 @@ class Portable:
             pixels, good = batch
             return self.ask(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), good
 
-        with Bar("Predicting", len(images)) as bar, pool() as executor:
+        with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
             batches = images.tried(self.size_, batch=BATCH)
-            for answers, good in in_turn(executor, work, batches, ahead=2 * workers()):
+            for answers, good in ordered_map(executor, work, batches, ahead=2 * workers()):
                 bar.advance(len(good))
                 yield answers, good
 

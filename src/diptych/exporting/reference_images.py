@@ -21,7 +21,7 @@ MADE = 256
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReferenceImages:
     """Pictures to compare on.
 
     Attributes
@@ -39,13 +39,13 @@ class Shown:
     real: bool
     fresh: NDArray[np.bool_]
 
-    def __getitem__(self, rows: Iterable[int]) -> "Shown":
+    def __getitem__(self, rows: Iterable[int]) -> "ReferenceImages":
         """Some of them."""
         some = list(rows)
-        return Shown(self.images[some], self.words, self.real, self.fresh[some])
+        return ReferenceImages(self.images[some], self.words, self.real, self.fresh[some])
 
 
-def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> Shown:
+def reference_images(recognizer: "Recognizer", check: Images | str | Path | None) -> ReferenceImages:
     """Up to 2,000 pictures.
 
     Those given; else the validation pictures and then the training pictures that the model names, as far as their
@@ -59,17 +59,17 @@ def pictures(recognizer: "Recognizer", check: Images | str | Path | None) -> Sho
     if check is not None:
         images = check if isinstance(check, Images) else Images.open(check)
         some = _some(images)
-        return Shown(some, "of the pictures given", True, np.ones(len(some), bool))
+        return ReferenceImages(some, "of the pictures given", True, np.ones(len(some), bool))
     validated_on = recognizer.validated_on()
-    found = _found(validated_on + list(recognizer.memory_.paths if recognizer.memory_ else ()))
+    found = _found(validated_on + list(recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()))
     if found is not None and len(found) >= ENOUGH:
         words = "of the pictures that the model was fitted and validated on"
-        return Shown(found, words, True, np.isin(found.paths, validated_on))
-    images = made(recognizer.size_)
-    return Shown(images, "made pictures, since no real ones were at hand", False, np.ones(len(images), bool))
+        return ReferenceImages(found, words, True, np.isin(found.paths, validated_on))
+    images = generated_images(recognizer.size_)
+    return ReferenceImages(images, "made pictures, since no real ones were at hand", False, np.ones(len(images), bool))
 
 
-def made(size: int) -> Images:
+def generated_images(size: int) -> Images:
     """Pictures of several sizes with edges and colours at every scale, the same each time."""
     draw = np.random.default_rng(0)
     pixels = []

@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.errors import DataError
-from diptych.interplay.extractors import small_recognizer
+from diptych.interplay.extractors import train_small_recognizer
 from diptych.metrics.intervals import wilson
 from diptych.report import Score
-from diptych.synthesis.datasets import sample_of
+from diptych.synthesis.datasets import random_subset
 
 SEEDS = 3
 
 
 @dataclass(frozen=True)
-class Usefulness:
+class CAS:
     """Share of real pictures told right, over all and of each class, by recognizers that learned from one kind."""
 
     total: Score
     per_class: dict[str, Score]
 
 
-def comparable(made: Images, real: Images) -> Images | None:
+def comparable_real(made: Images, real: Images) -> Images | None:
     """The real pictures of the made ones' classes, matched by name; ``None`` where labels do not allow it."""
     if made.multi_label or real.multi_label or (made.labels < 0).any():
         return None
@@ -39,7 +39,7 @@ def comparable(made: Images, real: Images) -> Images | None:
     return real[rows].relabel([real.classes[i] for i in known])
 
 
-def usefulness(lessons: Images, real: Images, size: int, *, seeds: int = SEEDS) -> Usefulness | None:
+def classification_accuracy_score(lessons: Images, real: Images, size: int, *, seeds: int = SEEDS) -> CAS | None:
     """Train recognizers on ``lessons`` and let them read real pictures; ``None`` if lessons cannot be learned from.
 
     The mean over ``seeds`` of the classic small network, of bounded length; the intervals say how sure the real
@@ -49,21 +49,21 @@ def usefulness(lessons: Images, real: Images, size: int, *, seeds: int = SEEDS) 
     right = np.zeros(len(real))
     for seed in range(seeds):
         try:
-            told = np.asarray(small_recognizer(lessons, size, seed).predict(real).names)
+            told = np.asarray(train_small_recognizer(lessons, size, seed).predict(real).names)
         except DataError:
             return None
         right += (told == truth) / seeds
     by_class = {name: _share(right[truth == name]) for name in real.classes if (truth == name).any()}
-    return Usefulness(_share(right), by_class)
+    return CAS(_share(right), by_class)
 
 
-def ceiling(aside: Images | None, made: Images, real: Images, size: int) -> Usefulness | None:
+def real_ceiling(aside: Images | None, made: Images, real: Images, size: int) -> CAS | None:
     """The same after learning from as many real pictures; ``None`` where there are none to learn from."""
     if aside is None:
         return None
     rows = np.isin(aside.labels, [i for i, name in enumerate(aside.classes) if name in real.classes])
-    lessons = sample_of(aside[rows], len(made), seed=0)
-    return usefulness(lessons, real, size, seeds=1) if rows.any() else None
+    lessons = random_subset(aside[rows], len(made), seed=0)
+    return classification_accuracy_score(lessons, real, size, seeds=1) if rows.any() else None
 
 
 def _share(right: NDArray[np.float64]) -> Score:

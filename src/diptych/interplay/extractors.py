@@ -36,7 +36,7 @@ BATCH = 256
 
 
 @dataclass(frozen=True)
-class Judge:
+class FeatureExtractor:
     """What turns pictures into features.
 
     Attributes
@@ -57,7 +57,7 @@ class Judge:
     features: Callable[[Images], Tensor]
 
 
-def chosen(judge: "Recognizer | None", aside: Images | None, size: int) -> Judge:
+def choose_extractor(judge: "Recognizer | None", aside: Images | None, size: int) -> FeatureExtractor:
     """The judge of pictures of ``size`` px.
 
     Parameters
@@ -73,8 +73,8 @@ def chosen(judge: "Recognizer | None", aside: Images | None, size: int) -> Judge
             f"a recognizer of {len(judge.classes_)} classes that was given",
             "It sees what matters for its classes: differences that it was taught to overlook do not count.",
         )
-    if size >= PHOTOGRAPH and (found := weights.at_hand()):
-        return _backbone(weights.best(found, machine.device().type))
+    if size >= PHOTOGRAPH and (found := weights.local_weights()):
+        return _backbone(weights.best_weights(found, machine.device().type))
     if aside is not None:
         try:
             return _taught(aside, size)
@@ -83,7 +83,7 @@ def chosen(judge: "Recognizer | None", aside: Images | None, size: int) -> Judge
     return _filters(size)
 
 
-def small_recognizer(images: Images, size: int, seed: int = 0) -> "Recognizer":
+def train_small_recognizer(images: Images, size: int, seed: int = 0) -> "Recognizer":
     """The classic small network, trained for a bounded while on labelled pictures.
 
     Raises
@@ -98,35 +98,37 @@ def small_recognizer(images: Images, size: int, seed: int = 0) -> "Recognizer":
     return Recognizer("convnet", size=max(networks.SMALLEST, min(size, LARGEST)), epochs=epochs, seed=seed).fit(images)
 
 
-def _taught(aside: Images, size: int) -> Judge:
+def _taught(aside: Images, size: int) -> FeatureExtractor:
     return _recognizer(
-        small_recognizer(aside, size),
+        train_small_recognizer(aside, size),
         f"a small recognizer, trained for this on {len(aside):,} real pictures that are not scored",
         "It sees what tells these classes apart, and that roughly. Its distances can be compared with those of the "
         "same hash only; a recognizer of your own as judge sees more.",
     )
 
 
-def _recognizer(judge: "Recognizer", name: str, meaning: str) -> Judge:
+def _recognizer(judge: "Recognizer", name: str, meaning: str) -> FeatureExtractor:
     def features(images: Images) -> Tensor:
-        return batched.features(judge.network_, images, judge.size_)
+        return batched.batched_features(judge.network_, images, judge.size_)
 
-    return Judge(name, _hash(judge.network_), meaning, features)
+    return FeatureExtractor(name, _hash(judge.network_), meaning, features)
 
 
-def _backbone(found: weights.Weights) -> Judge:
+def _backbone(found: weights.Weights) -> FeatureExtractor:
     size = pretrained.default_size(found.network)
     network = networks.build(found.network, classes=1, size=size)
 
     def features(images: Images) -> Tensor:
-        return batched.features(network, images, size)
+        return batched.batched_features(network, images, size)
 
     meaning = "A pretrained backbone sees photographs broadly, whatever their classes."
-    return Judge(f"{found.name}, pretrained", hashlib.sha256(found.file.read_bytes()).hexdigest(), meaning, features)
+    return FeatureExtractor(
+        f"{found.name}, pretrained", hashlib.sha256(found.file.read_bytes()).hexdigest(), meaning, features
+    )
 
 
-def _filters(size: int) -> Judge:
-    filters = Filters().to(machine.device())
+def _filters(size: int) -> FeatureExtractor:
+    filters = RandomFilters().to(machine.device())
     side = min(size, LARGEST)
 
     def features(images: Images) -> Tensor:
@@ -139,10 +141,10 @@ def _filters(size: int) -> Judge:
         "Fixed random filters see colours, edges and textures but no things: they notice that pictures are blurred, "
         "pale or noisy, and hardly whether they show what they should. A recognizer as judge sees more."
     )
-    return Judge("fixed random filters", _hash(filters), meaning, features)
+    return FeatureExtractor("fixed random filters", _hash(filters), meaning, features)
 
 
-class Filters(nn.Module):
+class RandomFilters(nn.Module):
     """Three layers of random filters, the same everywhere; means and deviations of each map are the features."""
 
     def __init__(self) -> None:

@@ -13,8 +13,8 @@ from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.errors import DataError
-from diptych.recognition.datasets import evaluated_part
-from diptych.synthesis.datasets import sample_of, train_part, trained_on
+from diptych.recognition.datasets import evaluation_part
+from diptych.synthesis.datasets import random_subset, train_part, training_split
 
 if TYPE_CHECKING:
     from diptych.synthesis.flow import Flow
@@ -33,7 +33,7 @@ ENOUGH_HELD = 50  # pictures kept back at training that can stand for real ones
 
 
 @dataclass(frozen=True)
-class Made:
+class GeneratedInput:
     """Made pictures (``images``) of ``size`` px, and the seconds that they took if a model made them for this."""
 
     images: Images
@@ -42,7 +42,7 @@ class Made:
 
 
 @dataclass
-class Real:
+class RealInput:
     """Real pictures.
 
     Attributes
@@ -66,16 +66,16 @@ class Real:
     notes: list[str] = field(default_factory=list)
 
 
-def make(model: "GAN | VAE | Flow", number: int | None, seed: int) -> Made:
+def sample_input(model: "GAN | VAE | Flow", number: int | None, seed: int) -> GeneratedInput:
     """Let a synthesizer make pictures; ``number`` ``None``: as many as the machine makes in reasonable time."""
     kind = machine.device().type
     most = MOST.get(kind, MOST["cpu"]) if kind == "cuda" or model.calls <= 2 else MOST_OF_MANY_CALLS
     started = time.monotonic()
     images = model.sample(number or most, seed=seed)
-    return Made(images, model.size_, time.monotonic() - started)
+    return GeneratedInput(images, model.size_, time.monotonic() - started)
 
 
-def given(images: Images, number: int | None, seed: int) -> Made:
+def image_input(images: Images, number: int | None, seed: int) -> GeneratedInput:
     """Take pictures that something else has made.
 
     Raises
@@ -88,11 +88,13 @@ def given(images: Images, number: int | None, seed: int) -> Made:
     images = images[~sheets] if sheets.any() and not sheets.all() else images
     sides = images.dimensions().min(1)
     size = int(min(LARGEST_SIDE, max(8, np.median(sides[sides > 0]) if (sides > 0).any() else LARGEST_SIDE)))
-    images = sample_of(images, number or MOST.get(machine.device().type, MOST["cpu"]), seed)
-    return Made(square(images, size, "made"), size, None)
+    images = random_subset(images, number or MOST.get(machine.device().type, MOST["cpu"]), seed)
+    return GeneratedInput(square_images(images, size, "made"), size, None)
 
 
-def real(against: Images, seen: Images | None, model: "GAN | VAE | Flow | None", size: int, seed: int) -> Real:
+def real_input(
+    against: Images, seen: Images | None, model: "GAN | VAE | Flow | None", size: int, seed: int
+) -> RealInput:
     """Sort the real pictures into those to judge against, those trained on, and those to spare.
 
     Raises
@@ -102,7 +104,7 @@ def real(against: Images, seen: Images | None, model: "GAN | VAE | Flow | None",
     """
     found = _known(against, model) if seen is None else None
     if found is None:
-        sides = Real(evaluated_part(against), None if seen is None else train_part(seen))
+        sides = RealInput(evaluation_part(against), None if seen is None else train_part(seen))
         if sides.training is not None:
             _part(sides, sides.training)
     else:
@@ -114,18 +116,18 @@ def real(against: Images, seen: Images | None, model: "GAN | VAE | Flow | None",
         share = max(0.5, 1 - most / len(sides.images))
         sides.aside, sides.images = sides.images.split(share, 1 - share, seed=seed)
     if sides.aside is not None:
-        lessons = _labelled(sample_of(sides.aside, MOST_LESSONS, seed).readable(size, GEOMETRY))
-        sides.aside = None if lessons is None else square(lessons, size)
-    sides.images = square(sample_of(sides.images, most, seed), size, "real")
+        lessons = _labelled(random_subset(sides.aside, MOST_LESSONS, seed).readable(size, GEOMETRY))
+        sides.aside = None if lessons is None else square_images(lessons, size)
+    sides.images = square_images(random_subset(sides.images, most, seed), size, "real")
     if sides.training is not None:
         if len(sides.training) > MOST_TRAINING:
             among = f"{MOST_TRAINING:,} of the {len(sides.training):,} training pictures"
             sides.notes.append(f"Copies were looked for among {among}.")
-        sides.training = sample_of(sides.training, MOST_TRAINING, seed).readable(size, GEOMETRY)
+        sides.training = random_subset(sides.training, MOST_TRAINING, seed).readable(size, GEOMETRY)
     return sides
 
 
-def square(images: Images, size: int, what: str = "real") -> Images:
+def square_images(images: Images, size: int, what: str = "real") -> Images:
     """The readable pictures as squares of ``size`` px, their largest centred square resized.
 
     Both sides come to one size in one way before anything looks at them; else how they were resized would be judged.
@@ -141,30 +143,30 @@ def square(images: Images, size: int, what: str = "real") -> Images:
     )
 
 
-def _known(against: Images, model: "GAN | VAE | Flow | None") -> Real | None:
+def _known(against: Images, model: "GAN | VAE | Flow | None") -> RealInput | None:
     """Where the pictures given are those that the model was fitted on: those for tests or held back, and the others."""
-    parts = None if model is None else trained_on(against, model)
+    parts = None if model is None else training_split(against, model)
     if parts is None:
         return None
     training, held = parts
     if (np.asarray(against.groups.get("split", [])) == "test").any():
-        return Real(evaluated_part(against), training)
+        return RealInput(evaluation_part(against), training)
     if held is not None and len(held) >= ENOUGH_HELD:
         note = (
             f"These are the pictures that the model was given to learn from. It is judged against the {len(held):,} "
             "that were kept back then; name other pictures, more of them, to be surer."
         )
-        return Real(held, training, notes=[note])
+        return RealInput(held, training, notes=[note])
     note = (
         "The real pictures given are those that the model was trained on, so that one that copies them would score "
         "best. Name pictures that it has not seen."
     )
-    return Real(training, training, unseen=False, notes=[note])
+    return RealInput(training, training, unseen=False, notes=[note])
 
 
-def _part(sides: Real, seen: Images) -> None:
+def _part(sides: RealInput, seen: Images) -> None:
     """Take pictures that were trained on out of those to judge against."""
-    known = np.isin(duplicates.exact(sides.images), _digests(seen))
+    known = np.isin(duplicates.content_digests(sides.images), _digests(seen))
     if not known.any():
         return
     if (~known).sum() >= ENOUGH_HELD:
@@ -181,7 +183,7 @@ def _part(sides: Real, seen: Images) -> None:
 
 
 def _digests(images: Images) -> NDArray[np.uint64]:
-    digests = duplicates.exact(images)
+    digests = duplicates.content_digests(images)
     return np.asarray(digests[digests != 0])  # 0: could not be read
 
 

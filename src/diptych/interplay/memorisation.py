@@ -10,9 +10,18 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.engine import machine
-from diptych.interplay.inputs import Real
+from diptych.interplay.inputs import RealInput
 from diptych.metrics.intervals import difference, wilson
-from diptych.metrics.memorisation import LARGEST_SIDE, Bounds, Known, Matches, beyond_chance, bounds, copies, nearest
+from diptych.metrics.memorisation import (
+    LARGEST_SIDE,
+    CopyThreshold,
+    NearestMatches,
+    TrainingPictures,
+    copy_threshold,
+    is_copy,
+    more_copies_than_chance,
+    nearest_training,
+)
 from diptych.metrics.selective import auroc, auroc_interval
 from diptych.report import Report, Score, Table, figures
 
@@ -29,7 +38,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Copying:
+class CopyAudit:
     """What was found.
 
     Attributes
@@ -48,9 +57,9 @@ class Copying:
     """
 
     verdict: str
-    found: Matches
-    held_out: Matches | None
-    limit: Bounds
+    found: NearestMatches
+    held_out: NearestMatches | None
+    limit: CopyThreshold
     share: Score
     held_share: Score | None
     nearer: Score | None
@@ -63,29 +72,29 @@ class Copying:
                 "calibrated": self.limit.calibrated}  # fmt: skip
 
 
-def copying(made: Images, sides: Real) -> Copying | None:
+def audit_copies(made: Images, sides: RealInput) -> CopyAudit | None:
     """Look for copies; ``None`` where the training pictures are not known."""
     if sides.training is None or not len(sides.training):
         return None
     side = min(LARGEST_SIDE, int(made.dimensions()[0, 0]))
-    training = Known(_small(sides.training, side))
-    found = nearest(_small(made, side), training)
-    held_out = nearest(_small(sides.images, side), training) if sides.unseen else None
-    limit = bounds(training, held_out)
-    n, hits = len(made), int(copies(found, limit).sum())
+    training = TrainingPictures(_small(sides.training, side))
+    found = nearest_training(_small(made, side), training)
+    held_out = nearest_training(_small(sides.images, side), training) if sides.unseen else None
+    limit = copy_threshold(training, held_out)
+    n, hits = len(made), int(is_copy(found, limit).sum())
     share = Score(hits / n, *wilson(hits, n), n)
     many, held, nearer = share.value > MANY, None, None
     if held_out is not None:
-        real_n, real_hits = len(held_out.distance), int(copies(held_out, limit).sum())
+        real_n, real_hits = len(held_out.distance), int(is_copy(held_out, limit).sum())
         many = difference(hits, n, real_hits, real_n)[0] > 0
         held = Score(real_hits / real_n, *wilson(real_hits, real_n), real_n)
         apart = (held_out.distance, found.distance)
         nearer = Score(auroc(*apart), *auroc_interval(*apart), n)
-    verdict = ("copies" if many else "look") if beyond_chance(found, limit) else "clean"
-    return Copying(verdict, found, held_out, limit, share, held, nearer)
+    verdict = ("copies" if many else "look") if more_copies_than_chance(found, limit) else "clean"
+    return CopyAudit(verdict, found, held_out, limit, share, held, nearer)
 
 
-def add_to(report: Report, copied: Copying | None, made: Images, training: Images | None) -> None:
+def add_copies(report: Report, copied: CopyAudit | None, made: Images, training: Images | None) -> None:
     """Tell of it in a report."""
     if copied is None or training is None:
         report.findings.append(
@@ -114,8 +123,8 @@ def add_to(report: Report, copied: Copying | None, made: Images, training: Image
     _show(report, copied, made, training)
 
 
-def _show(report: Report, copied: Copying, made: Images, training: Images) -> None:
-    flagged = copies(copied.found, copied.limit)
+def _show(report: Report, copied: CopyAudit, made: Images, training: Images) -> None:
+    flagged = is_copy(copied.found, copied.limit)
     # The nearest first, copies before others.
     order = (copied.found.distance + 10 * (~flagged)).argsort()
     rows = order[: min(LISTED, int(flagged.sum()))].tolist()

@@ -10,12 +10,12 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.interplay import inputs, memorisation
-from diptych.interplay.cas import Usefulness, ceiling, comparable, usefulness
-from diptych.interplay.extractors import Judge, chosen
-from diptych.interplay.inputs import Made, Real
+from diptych.interplay.cas import CAS, classification_accuracy_score, comparable_real, real_ceiling
+from diptych.interplay.extractors import FeatureExtractor, choose_extractor
+from diptych.interplay.inputs import GeneratedInput, RealInput
 from diptych.metrics.distribution import FEWEST_TO_EXTRAPOLATE, frechet_at_infinity, kernel_distance
 from diptych.metrics.intervals import NORMAL_95
-from diptych.metrics.prdc import neighbourhoods
+from diptych.metrics.prdc import prdc
 from diptych.report import Report, Score, Table, figures
 
 if TYPE_CHECKING:
@@ -79,18 +79,18 @@ def score(
     started = time.monotonic()
     model = None if isinstance(synthesizer_or_images, Images) else synthesizer_or_images
     if isinstance(synthesizer_or_images, Images):
-        made = inputs.given(synthesizer_or_images, number, seed)
+        made = inputs.image_input(synthesizer_or_images, number, seed)
     else:
-        made = inputs.make(synthesizer_or_images, number, seed)
-    real = inputs.real(against, seen, model, made.size, seed)
-    judged_by = chosen(judge, real.aside, made.size)
+        made = inputs.sample_input(synthesizer_or_images, number, seed)
+    real = inputs.real_input(against, seen, model, made.size, seed)
+    judged_by = choose_extractor(judge, real.aside, made.size)
     what = "made pictures" if model is None else f"pictures of a {model.kind}"
     report = Report(f"{len(made.images):,} {what} against {len(real.images):,} real ones")
     report.findings += [*real.notes, f"The judge is {judged_by.name}. {judged_by.meaning}"]
     _add_distances(report, judged_by.features(made.images), judged_by.features(real.images), seed)
     _add_usefulness(report, made, real)
-    copied = memorisation.copying(made.images, real)
-    memorisation.add_to(report, copied, made.images, real.training)
+    copied = memorisation.audit_copies(made.images, real)
+    memorisation.add_copies(report, copied, made.images, real.training)
     if model is not None:
         _add_bits(report, model, real.images)
     _add_pictures(report, made.images, real.images)
@@ -119,33 +119,33 @@ def _add_distances(report: Report, made: Tensor, real: Tensor, seed: int) -> Non
             f"The Fréchet distance needs {FEWEST_TO_EXTRAPOLATE:,} pictures a side, more for wide features; with fewer "
             "it tells their number more than their quality."
         )
-    theirs, ours = neighbourhoods(made[:n], one[:n]), neighbourhoods(other[:n], one[:n])
+    theirs, ours = prdc(made[:n], one[:n]), prdc(other[:n], one[:n])
     for name, value, reached in zip(theirs._fields, theirs, ours, strict=True):
         report.scores[name] = Score(value, None, None, n)
         beside.append([name, report.scores[name], Score(reached, None, None, n)])
     report.tables[BESIDE] = Table(["", "made", "one real half against the other"], beside)
 
 
-def _add_usefulness(report: Report, made: Made, real: Real) -> None:
+def _add_usefulness(report: Report, made: GeneratedInput, real: RealInput) -> None:
     """The classification accuracy score."""
-    readable = comparable(made.images, real.images)
+    readable = comparable_real(made.images, real.images)
     if readable is None:
         report.findings.append(
             "There is no classification accuracy score: it needs classes on both sides, two at least."
         )
         return
-    taught = usefulness(made.images, readable, made.size)
+    taught = classification_accuracy_score(made.images, readable, made.size)
     if taught is None:
         report.findings.append(
             "The made pictures are too few to train a recognizer on: no classification accuracy score."
         )
         return
-    best = ceiling(real.aside, made.images, readable, made.size)
+    best = real_ceiling(real.aside, made.images, readable, made.size)
     report.scores["cas"] = taught.total
     report.tables[USEFUL] = _useful(taught, best)
 
 
-def _useful(taught: Usefulness, best: Usefulness | None) -> Table:
+def _useful(taught: CAS, best: CAS | None) -> Table:
     rows = {ALL: taught.total, **taught.per_class}
     if best is None:
         return Table(["class", "made pictures"], [[name, told] for name, told in rows.items()])
@@ -178,7 +178,11 @@ def _add_pictures(report: Report, made: Images, real: Images) -> None:
 
 
 def _facts(
-    made: Made, real: Real, judge: Judge, model: "GAN | VAE | Flow | None", copied: memorisation.Copying | None
+    made: GeneratedInput,
+    real: RealInput,
+    judge: FeatureExtractor,
+    model: "GAN | VAE | Flow | None",
+    copied: memorisation.CopyAudit | None,
 ) -> dict[str, Any]:
     training = None if real.training is None else len(real.training)
     facts: dict[str, Any] = {

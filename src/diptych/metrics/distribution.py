@@ -45,7 +45,7 @@ def kernel_distance(made: Tensor, real: Tensor) -> Distance:
     A. Gretton et al., "A kernel two-sample test", JMLR 2012, equation 3; M. Bińkowski et al., "Demystifying MMD GANs",
     ICLR 2018, section 4; B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 1981.
     """
-    made, real = double(made), double(real)
+    made, real = as_float64(made), as_float64(real)
     m, n = len(made), len(real)
     if min(m, n) < 2:
         raise ValueError(f"A distance needs two pictures a side, not {m} and {n}.")
@@ -69,7 +69,7 @@ def frechet_distance(made: Tensor, real: Tensor) -> float:
     features it is FID. Biased upwards, the more so the fewer pictures: see :func:`frechet_at_infinity`. tr (ΣΩ)^½
     is the sum of the singular values of A Bᵀ, where AᵀA = Σ and BᵀB = Ω: no root of a matrix is taken.
     """
-    made, real = double(made), double(real)
+    made, real = as_float64(made), as_float64(real)
     if min(len(made), len(real)) < 2:
         raise ValueError(f"A distance needs two pictures a side, not {len(made)} and {len(real)}.")
     one, other = _factor(made), _factor(real)
@@ -89,7 +89,7 @@ def frechet_at_infinity(made: Tensor, real: Tensor, *, seed: int = 0) -> float |
     fewest = min(len(made), len(real))
     if fewest < max(FEWEST_TO_EXTRAPOLATE, 2 * made.shape[1] + 2):
         return None
-    made, real = double(made), double(real)
+    made, real = as_float64(made), as_float64(real)
     draw = torch.Generator().manual_seed(seed)
     points = []
     for share in _SHARES:
@@ -104,7 +104,7 @@ def frechet_at_infinity(made: Tensor, real: Tensor, *, seed: int = 0) -> float |
     return float(distance.mean() - slope * inverse.mean())
 
 
-def double(features: Tensor) -> Tensor:
+def as_float64(features: Tensor) -> Tensor:
     """The features as float64, on the processor where their device has none."""
     if features.ndim != 2:
         raise ValueError(f"Features are (N, D), not {tuple(features.shape)}.")

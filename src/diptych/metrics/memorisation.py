@@ -29,7 +29,7 @@ _NUMBERS = 1 << 23  # held at a time
 _AT_ONCE = 512  # training pictures made ready at a time
 
 
-class Matches(NamedTuple):
+class NearestMatches(NamedTuple):
     """The training picture that each of N pictures is most like.
 
     Attributes
@@ -52,7 +52,7 @@ class Matches(NamedTuple):
     mirrored: Tensor
 
 
-class Bounds(NamedTuple):
+class CopyThreshold(NamedTuple):
     """Under both of these a picture counts as a copy.
 
     ``power``: with which the share of real pictures within a part of them falls; ``None``: real pictures did not
@@ -69,10 +69,10 @@ class Bounds(NamedTuple):
         return self.power is not None
 
 
-FIXED = Bounds(0.2, 0.5, None)  # where there is nothing to draw them from
+FIXED_THRESHOLD = CopyThreshold(0.2, 0.5, None)  # where there is nothing to draw them from
 
 
-class Known:
+class TrainingPictures:
     """Training pictures made ready to be compared with, as often as need be.
 
     Parameters
@@ -88,7 +88,7 @@ class Known:
         self.outlines = torch.cat([_outline(_middle(some)) for some in torch.split(self.pictures, _AT_ONCE)]).T
 
 
-def nearest(pictures: Tensor, known: Known) -> Matches:
+def nearest_training(pictures: Tensor, known: TrainingPictures) -> NearestMatches:
     """Find the training picture that each picture is most like, shifts and mirroring allowed.
 
     Parameters
@@ -99,17 +99,19 @@ def nearest(pictures: Tensor, known: Known) -> Matches:
     return _nearest(_steadied(pictures), known, None)
 
 
-def _nearest(pictures: Tensor, known: Known, own: Tensor | None) -> Matches:
+def _nearest(pictures: Tensor, known: TrainingPictures, own: Tensor | None) -> NearestMatches:
     """``own`` (N,): rows of the training pictures that each of the steadied ``pictures`` is not compared with."""
     candidates = _candidates(pictures, known, own)
     found = [
         _aligned(pictures[rows], known.pictures[candidates[rows]], candidates[rows])
         for rows in _chunks(len(pictures), candidates.shape[1] * 3 * _window(pictures) ** 2 * _shifts(pictures))
     ]
-    return Matches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
+    return NearestMatches(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
 
 
-def bounds(known: Known, held_out: Matches | None = None, enough: int = ENOUGH) -> Bounds:
+def copy_threshold(
+    known: TrainingPictures, held_out: NearestMatches | None = None, enough: int = ENOUGH
+) -> CopyThreshold:
     """How near a picture must come to count as a copy, so that real ones that were not trained on do not.
 
     A copy is near and near to one picture alone, so both the distance and the ratio must be small: what counts is the
@@ -136,7 +138,7 @@ def bounds(known: Known, held_out: Matches | None = None, enough: int = ENOUGH) 
     real = [] if held_out is None else [held_out]
     real += _among(known, enough - sum(len(matches.distance) for matches in real))
     if sum(len(matches.distance) for matches in real) < FEWEST:
-        return FIXED
+        return FIXED_THRESHOLD
     distances = torch.cat([matches.distance for matches in real]).double().clamp(min=1e-6)
     ratios = torch.cat([matches.ratio for matches in real]).double().clamp(min=1e-6)
     near_distance, near_ratio = float(distances.quantile(_NEAR)), float(ratios.quantile(_NEAR))
@@ -145,15 +147,15 @@ def bounds(known: Known, held_out: Matches | None = None, enough: int = ENOUGH) 
     near, less_near = nearness.quantile(ends).tolist()
     power = max(_LEAST_POWER, math.log(_LESS_NEAR / _NEAR) / max(math.log(less_near / near), 1e-3))
     bound = near * (FALSE_ALARMS / _NEAR) ** (1 / power)
-    return Bounds(bound * near_distance, bound * near_ratio, power)
+    return CopyThreshold(bound * near_distance, bound * near_ratio, power)
 
 
-def copies(found: Matches, limit: Bounds) -> Tensor:
+def is_copy(found: NearestMatches, limit: CopyThreshold) -> Tensor:
     """(N,) bool: which pictures count as copies."""
     return _nearness(found, limit) <= 1
 
 
-def beyond_chance(found: Matches, limit: Bounds) -> bool:
+def more_copies_than_chance(found: NearestMatches, limit: CopyThreshold) -> bool:
     """Whether pictures come nearer, or more of them near, than as many real ones do but once in a hundred times.
 
     One exact copy among thousands does; one of three thousand that lies just under the bounds does not.
@@ -167,20 +169,20 @@ def beyond_chance(found: Matches, limit: Bounds) -> bool:
     return bool((at_least_so_many < CHANCE).any())
 
 
-def _nearness(found: Matches, limit: Bounds) -> Tensor:
+def _nearness(found: NearestMatches, limit: CopyThreshold) -> Tensor:
     """(N,): at most 1 within both bounds."""
     return torch.maximum(found.distance / limit.distance, found.ratio / limit.ratio)
 
 
-def _among(known: Known, most: int) -> list[Matches]:
+def _among(known: TrainingPictures, most: int) -> list[NearestMatches]:
     """Of up to ``most`` training pictures with the others; without repeats, or copies would seem to be usual."""
     count = len(known.pictures)
     if most <= 0 or count < 2:
         return []
     rows = torch.linspace(0, count - 1, min(most, count)).round().long()
     found = _nearest(known.pictures[rows], known, rows)
-    once = ~copies(found, FIXED)
-    return [Matches(*(part[once] for part in found))]
+    once = ~is_copy(found, FIXED_THRESHOLD)
+    return [NearestMatches(*(part[once] for part in found))]
 
 
 def _steadied(pictures: Tensor) -> Tensor:
@@ -219,7 +221,7 @@ def _chunks(rows: int, numbers: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def _candidates(pictures: Tensor, known: Known, own: Tensor | None) -> Tensor:
+def _candidates(pictures: Tensor, known: TrainingPictures, own: Tensor | None) -> Tensor:
     """(N, K) rows of the training pictures that look most alike in grey and blurred, in some alignment."""
     count, margin, window = len(known.pictures), _margin(pictures), _window(pictures)
     steps = range(0, 2 * margin + 1, max(1, margin // 2))
@@ -247,7 +249,7 @@ def _outline(windows: Tensor) -> Tensor:
     return F.normalize(flat - flat.mean(1, keepdim=True), dim=1, eps=_FLAT)
 
 
-def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> Matches:
+def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> NearestMatches:
     """Of (N, 3, S, S) pictures and their (N, K, 3, S, S) candidates, the best alignments."""
     n, k = rows.shape
     window, middle = _window(pictures), _middle(pictures).float() / 255
@@ -267,7 +269,7 @@ def _aligned(pictures: Tensor, rivals: Tensor, rows: Tensor) -> Matches:
     order = distances.sort(1)
     first = order.indices[:, :1]
     ratio = order.values[:, 0] / order.values[:, -1].clamp(min=1e-6) if k > 1 else torch.zeros_like(distances[:, 0])
-    return Matches(
+    return NearestMatches(
         order.values[:, 0],
         ratio,
         rows.gather(1, first)[:, 0],

@@ -42,7 +42,7 @@ class _Scale:
         return F.adaptive_avg_pool2d(both, 2).flatten(1)
 
 
-class Patches:
+class PatchFeatures:
     """Turns pictures into features (N, D), by the patches of some of their like.
 
     Parameters

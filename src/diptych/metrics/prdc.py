@@ -5,14 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diptych.metrics.distribution import blocks, double
+from diptych.metrics.distribution import as_float64, blocks
 
 NEIGHBOURS = 5
 _ROUNDING = 1e-12  # of the rows' squared lengths: squared distances below it are rounding of equal rows
 
 
-class Neighbourhoods(NamedTuple):
-    """What :func:`neighbourhoods` finds.
+class PRDC(NamedTuple):
+    """What :func:`prdc` finds.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Neighbourhoods(NamedTuple):
     coverage: float
 
 
-def neighbourhoods(made: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> Neighbourhoods:
+def prdc(made: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> PRDC:
     """Precision, recall, density and coverage of made against real pictures.
 
     A picture's neighbourhood is the ball that reaches to its k-th nearest of its own set. All four depend on the
@@ -51,7 +51,7 @@ def neighbourhoods(made: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> Neighb
     equations 1 and 2; M. F. Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020,
     equations 3 and 4, who set k = 5.
     """
-    made, real = double(made), double(real)
+    made, real = as_float64(made), as_float64(real)
     if min(len(made), len(real)) <= k:
         raise ValueError(f"{k} neighbours need more pictures than that a side, not {len(made)} and {len(real)}.")
     made_reach, real_reach = _reach(made, k), _reach(real, k)
@@ -66,9 +66,7 @@ def neighbourhoods(made: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> Neighb
         covered |= within.any(0)
         recalled |= (distances <= made_reach[some, None]).any(0)
     m = len(made)
-    return Neighbourhoods(
-        precise / m, float(recalled.double().mean()), inside / (k * m), float(covered.double().mean())
-    )
+    return PRDC(precise / m, float(recalled.double().mean()), inside / (k * m), float(covered.double().mean()))
 
 
 def squared_distances(one: Tensor, other: Tensor) -> Tensor:

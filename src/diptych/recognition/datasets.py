@@ -24,7 +24,7 @@ NAMED = 8  # classes or files that a message names before it says "and so many m
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """Readable pictures with labels, training and validation with the same classes; ``notes`` for the report."""
 
     training: Images
@@ -32,7 +32,7 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Prepared:
+def prepare(images: Images, validate: Images | None, size: int, seed: int) -> PreparedData:
     """Leave out what cannot be used, and set pictures aside for validation.
 
     Parameters
@@ -65,13 +65,13 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
         if len(validation) == 0:
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
     notes = list(dict.fromkeys(notes))  # both parts may tell of the same files
-    return Prepared(training, validation, tuple(notes))
+    return PreparedData(training, validation, tuple(notes))
 
 
 def check_labels(images: Images) -> None:
     """Raise DataError unless there are pictures, and some of them have labels."""
     if len(images) == 0:
-        reasons = f" Left out: {named([str(e) for e in images.skipped])}." if images.skipped else ""
+        reasons = f" Left out: {join_names([str(e) for e in images.skipped])}." if images.skipped else ""
         raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
     if not _labelled(images).any():
         raise DataError(
@@ -84,7 +84,7 @@ def check_readable(images: Images, size: int) -> None:
     """Raise DataError, with the reasons, unless every picture can be decoded at this size."""
     errors = images.unreadable(size)
     if errors:
-        reasons = named([str(error) for error in errors.values()])
+        reasons = join_names([str(error) for error in errors.values()])
         raise DataError(f"Pictures that cannot be read have no answer here: {reasons}. Use images.readable(size).")
 
 
@@ -99,7 +99,7 @@ def check_amount(images: Images) -> None:
     rare = [name for name, count in counts.items() if count < LEAST_A_CLASS]
     if rare:
         raise DataError(
-            f"There is only one readable picture of {named(rare)}. A class needs at least {LEAST_A_CLASS}, one to "
+            f"There is only one readable picture of {join_names(rare)}. A class needs at least {LEAST_A_CLASS}, one to "
             "learn from and one to check on: add pictures, or leave the class out."
         )
     if len(images) < LEAST_PICTURES:
@@ -109,24 +109,24 @@ def check_amount(images: Images) -> None:
         )
 
 
-def picture_size(images: Images) -> int:
+def median_side(images: Images) -> int:
     """The median of the shorter sides, in px, of up to a thousand pictures."""
     rows = np.unique(np.linspace(0, len(images) - 1, LOOKED_AT).astype(int))
     sides = images[rows].dimensions().min(1)
     known = sides[sides > 0]
     if len(known) == 0:
         reasons = [str(e) for e in images[rows[:NAMED]].readable(8).skipped]
-        raise DataError(f"None of the pictures can be read: {named(reasons)}. Name a folder that holds pictures.")
+        raise DataError(f"None of the pictures can be read: {join_names(reasons)}. Name a folder that holds pictures.")
     return int(np.median(known))
 
 
-def named(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Names in a row, the first few of many."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def evaluated_part(images: Images) -> Images:
+def evaluation_part(images: Images) -> Images:
     """The part that a model is to be judged on: "test" where the set has one, else all of it."""
     parts = images.groups.get("split")
     if parts is None:
@@ -139,7 +139,7 @@ def evaluated_part(images: Images) -> Images:
     return images[parts == "test"]
 
 
-def judgeable(images: Images, classes: Sequence[str], size: int) -> Images:
+def evaluation_images(images: Images, classes: Sequence[str], size: int) -> Images:
     """The pictures to judge on: labelled and readable, of the part for tests, in a model's order of classes.
 
     Raises
@@ -147,12 +147,12 @@ def judgeable(images: Images, classes: Sequence[str], size: int) -> Images:
     DataError
         There are none, or one is of a class that the model does not know.
     """
-    part = evaluated_part(images)
+    part = evaluation_part(images)
     check_labels(part)
-    return some_readable(labelled(part.relabel(classes)), size)
+    return require_readable(labelled(part.relabel(classes)), size)
 
 
-def some_readable(images: Images, size: int) -> Images:
+def require_readable(images: Images, size: int) -> Images:
     """The readable pictures; raises DataError if there is none."""
     readable = images.readable(size)
     if len(readable) == 0:
@@ -160,7 +160,7 @@ def some_readable(images: Images, size: int) -> Images:
     return readable
 
 
-def truth(images: Images) -> Tensor:
+def targets(images: Images) -> Tensor:
     """The labels as a tensor of its own: (N,) int64, or (N, K) bool."""
     return torch.from_numpy(images.labels.copy())
 
@@ -204,10 +204,10 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
     empty = [name for name, count in images.counts().items() if count == 0]
     readable = images.readable(size)
     if readable.skipped:
-        count, reasons = len(readable.skipped), named([str(e) for e in readable.skipped])
+        count, reasons = len(readable.skipped), join_names([str(e) for e in readable.skipped])
         notes.append(f"{count} files could not be used and were left out: {reasons}.")
     if empty:
-        notes.append(f"Classes without any picture were left out: {named(empty)}.")
+        notes.append(f"Classes without any picture were left out: {join_names(empty)}.")
     return readable
 
 
@@ -224,7 +224,7 @@ def _held_out(images: Images, seed: int) -> tuple[Images, Images]:
     missing = [name for name, count in training.counts().items() if count == 0]
     if missing or len(validation) == 0:
         raise DataError(
-            f"The pictures of {named(missing) or 'this set'} are all near-duplicates of each other, so that none "
+            f"The pictures of {join_names(missing) or 'this set'} are all near-duplicates of each other, so that none "
             "can be set aside to check on. Add different pictures, or name a validation set of your own."
         )
     return training, validation

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.combine import ungrouped
+from diptych.data.combine import without_groups
 from diptych.data.images import Images
-from diptych.data.inspection.issues import Candidate
-from diptych.data.labels import as_names
+from diptych.data.inspection.issues import LabelIssue
+from diptych.data.labels import label_names
 from diptych.errors import DataError, UsageError
 from diptych.recognition import datasets
 from diptych.recognition.recognizer import Recognizer
@@ -39,9 +39,9 @@ LABEL_SHOWN = 0.5  # a label of several is told from this probability on
 Chances = NDArray[np.float64]  # (N, K)
 
 
-def label_candidates(
+def find_label_errors(
     images: Images, *, minutes: float | None = None, seed: int = 0, model: Recognizer | None = None
-) -> list[Candidate]:
+) -> list[LabelIssue]:
     """Rank the labels that may be wrong, the most doubtful first.
 
     Parameters
@@ -74,17 +74,17 @@ def label_candidates(
     return _ranked(rows, known, chances)
 
 
-def trained_on(model: Recognizer, images: Images) -> int:
+def count_trained_on(model: Recognizer, images: Images) -> int:
     """How many of the pictures the model was trained on, as far as it remembers (10,000 pictures at most)."""
-    if model.memory_ is None:
+    if model.embedding_index_ is None:
         return 0
-    seen = {os.path.abspath(path) for path in model.memory_.paths}  # noqa: PTH100 - "pets.parquet#3" is no Path
+    seen = {os.path.abspath(path) for path in model.embedding_index_.paths}  # noqa: PTH100 - "pets.parquet#3" is no Path
     return sum(os.path.abspath(path) in seen for path in images.paths.tolist())  # noqa: PTH100
 
 
 def _told_by(model: Recognizer, images: Images) -> tuple[NDArray[np.int64], Images, Chances]:
     told = images.relabel(model.classes_)
-    seen = trained_on(model, told)
+    seen = count_trained_on(model, told)
     if seen:
         log.warning(
             "The model was trained on at least %d of these %d pictures: of those it takes wrong labels for right. "
@@ -102,7 +102,7 @@ def _labelled(images: Images) -> NDArray[np.bool_]:
 def _reviewable(images: Images) -> tuple[NDArray[np.int64], Images]:
     """The rows of the labelled, readable pictures of classes that every fold can have; and the pictures."""
     good = _labelled(images)
-    good[list(images.unreadable(datasets.picture_size(images)))] = False
+    good[list(images.unreadable(datasets.median_side(images)))] = False
     if not images.multi_label:
         counts = np.bincount(images.labels[good], minlength=len(images.classes))
         rare = [name for name, count in zip(images.classes, counts.tolist(), strict=True) if 0 < count < FOLDS]
@@ -110,7 +110,7 @@ def _reviewable(images: Images) -> tuple[NDArray[np.int64], Images]:
             log.warning("Labels are not reviewed where a class has under %d pictures: %s.", FOLDS, ", ".join(rare))
         good &= counts[images.labels] >= FOLDS
     rows = np.flatnonzero(good)
-    known = ungrouped(images[rows])
+    known = without_groups(images[rows])
     known = known.relabel([name for name, count in known.counts().items() if count])
     if len(rows) < FOLDS * LEAST_A_FOLD or len(known.classes) < datasets.LEAST_CLASSES:
         raise DataError(
@@ -159,16 +159,16 @@ def _folds(images: Images, seed: int) -> NDArray[np.int64]:
     return number
 
 
-def _ranked(rows: NDArray[np.int64], images: Images, chances: Chances) -> list[Candidate]:
+def _ranked(rows: NDArray[np.int64], images: Images, chances: Chances) -> list[LabelIssue]:
     """The labels that cleanlab finds wrong or that are not the likeliest, by how likely they are."""
     chances = chances / chances.sum(1, keepdims=True) if not images.multi_label else chances
     told = chances >= LABEL_SHOWN if images.multi_label else chances.argmax(1)
     doubtful, score = _by_cleanlab(images, chances)
     doubtful |= (told != images.labels).any(1) if images.multi_label else told != images.labels
-    given, suggested = as_names(images.labels, images.classes), as_names(told, images.classes)
+    given, suggested = label_names(images.labels, images.classes), label_names(told, images.classes)
     chosen = np.flatnonzero(doubtful)
     found = [
-        Candidate(int(rows[i]), ", ".join(given[i]), ", ".join(suggested[i]), float(score[i]))
+        LabelIssue(int(rows[i]), ", ".join(given[i]), ", ".join(suggested[i]), float(score[i]))
         for i in chosen[np.argsort(score[chosen], kind="stable")].tolist()
     ]
     return [candidate for candidate in found if candidate.given != candidate.suggested]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from diptych.recognition.confidence.calibrate import coverage_promised, share_told_unknown
-from diptych.recognition.confidence.decision import Reading
+from diptych.recognition.confidence.calibrate import coverage_sentence, false_alarm_rate
+from diptych.recognition.confidence.decision import DecisionRule
 from diptych.report import Report
 from diptych.report.text import words
 
@@ -13,7 +13,7 @@ NAMED = 60  # classes listed by name
 CONFIDENCE = "## What its confidence means"
 
 
-def card(facts: Mapping[str, Any], report: Report) -> str:
+def model_card(facts: Mapping[str, Any], report: Report) -> str:
     """Write the card from the artefact's facts and the report on the validation pictures."""
     classes = list(facts["classes"])
     listed = ", ".join(classes[:NAMED]) + (f" and {len(classes) - NAMED} more" if len(classes) > NAMED else "")
@@ -68,7 +68,7 @@ worst errors; `data.json` lists the pictures that were held out.
 def confidence(facts: Mapping[str, Any]) -> str:
     """The section on confidence, sets and the unknown, with their measured values."""
     told = facts["calibration"]
-    reading = Reading.restored(tuple(facts["classes"]), facts["multi_label"], told)
+    reading = DecisionRule.restored(tuple(facts["classes"]), facts["multi_label"], told)
     return f"""{CONFIDENCE}
 
 All three rest on {reading.pictures} pictures that were not trained on.
@@ -76,20 +76,20 @@ All three rest on {reading.pictures} pictures that were not trained on.
 - `confidence` is the probability that the answer is right: of the answers of 0.8, about 80 % are (the calibration
   error is the mean gap). The logits are divided by a temperature of {reading.temperature:.3g}.
 - `set` names the labels that the picture may show, those from a probability of {reading.cutoff or 0.0:.3f} on and the
-  one told. {coverage_promised(reading)}
+  one told. {coverage_sentence(reading)}
 - `unknown` marks pictures less familiar than known ones are, by the energy of the answer, the nearness to training
-  pictures and the fineness of detail. Of known pictures it marks {share_told_unknown(reading)}; how many
+  pictures and the fineness of detail. Of known pictures it marks {false_alarm_rate(reading)}; how many
   strange ones, `diptych evaluate --unknown` measures.
 {_thresholds(reading)}"""
 
 
-def renewed(text: str, facts: Mapping[str, Any]) -> str:
+def updated_card(text: str, facts: Mapping[str, Any]) -> str:
     """A card whose recognizer was calibrated again."""
     section = confidence(facts)
     return re.sub(rf"^{CONFIDENCE}\n.*?(?=^## |\Z)", lambda _: section + "\n", text, flags=re.M | re.S)
 
 
-def _thresholds(reading: Reading) -> str:
+def _thresholds(reading: DecisionRule) -> str:
     if not reading.label_thresholds:
         return ""
     pairs = list(zip(reading.classes, reading.label_thresholds, strict=True))

@@ -17,22 +17,22 @@ from diptych.engine import checkpoint
 from diptych.errors import NotFittedError, PictureError
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence import calibrate
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.confidence.ood import signs
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.confidence.ood import ood_scores
 from diptych.recognition.evaluation import evaluate
-from diptych.recognition.evaluation.worst_errors import Witness
+from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.explanation import attribution
-from diptych.recognition.explanation.nearest import Neighbours, neighbours
+from diptych.recognition.explanation.nearest import NearestPictures, nearest_pictures
 from diptych.recognition.inference import batched, fast_backend
 from diptych.recognition.inference.embeddings import FILE as MEMORY
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import Observed, observe, observe_in_turn
-from diptych.recognition.model_card import card
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import Outputs, compute_outputs, stream_outputs
+from diptych.recognition.model_card import model_card
 from diptych.recognition.networks import Network
 from diptych.recognition.predictions import Predictions
-from diptych.recognition.restore import Stored, carried
+from diptych.recognition.restore import RestoredModel, carry_model_files
 from diptych.recognition.training import config
-from diptych.recognition.training.fit import Fitted, fit
+from diptych.recognition.training.fit import FitResult, fit
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
@@ -86,7 +86,7 @@ class Recognizer:
     size_: int
     multi_label_: bool
     network_: Network
-    memory_: Memory | None
+    embedding_index_: EmbeddingIndex | None
     report_: Report | None
 
     def __init__(
@@ -138,10 +138,10 @@ class Recognizer:
             A parameter cannot be, or ``into`` holds another run.
         """
         started = time.monotonic()
-        config.check(self._parameters())
+        config.check_parameters(self._parameters())
         folder = None if into is None else Path(into)
         settings = self._settings(images, validate)
-        if checkpoint.finished(folder, settings):
+        if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
             return self._adopt(artefact.read(str(folder), KIND))
         fitted = fit(self._parameters(), images, validate, folder, settings, started)
@@ -158,13 +158,13 @@ class Recognizer:
         more than twenty seconds may run on a faster backend with the same labels, whose confidences may be a hundredth
         off (:mod:`diptych.recognition.inference.fast_backend`).
         """
-        both = fast_backend.both(self._fitted(), images, self.size_, several=self.multi_label_)
-        return self._told(observe(self.network_, images, self.size_, both=both), images.known_errors())
+        both = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_)
+        return self._told(compute_outputs(self.network_, images, self.size_, both=both), images.known_errors())
 
     def stream(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        both, start = fast_backend.both(self._fitted(), images, self.size_, several=self.multi_label_), 0
-        for seen in observe_in_turn(self.network_, images, self.size_, both=both):
+        both, start = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_), 0
+        for seen in stream_outputs(self.network_, images, self.size_, both=both):
             some = images[start : start + len(seen.logits)]
             yield self._told(seen, some.known_errors())
             start += len(some)
@@ -179,7 +179,7 @@ class Recognizer:
         """
         network = self._fitted()
         datasets.check_readable(images, self.size_)
-        return F.normalize(batched.features(network, images, self.size_), dim=1)
+        return F.normalize(batched.batched_features(network, images, self.size_), dim=1)
 
     def explain(self, images: Images, label: str | int | None = None) -> Tensor:
         """Which places of each picture speak for a label: (N, size_, size_) float32 in 0..1.
@@ -201,10 +201,10 @@ class Recognizer:
         """
         network = self._fitted()
         datasets.check_readable(images, self.size_)
-        asked = None if label is None else torch.full((len(images),), attribution.number_of(label, self.classes_))
-        return attribution.heat(network, images, self.size_, asked, multi_label=self.multi_label_)
+        asked = None if label is None else torch.full((len(images),), attribution.class_number(label, self.classes_))
+        return attribution.attribution_maps(network, images, self.size_, asked, multi_label=self.multi_label_)
 
-    def neighbours(self, images: Images, k: int = 3) -> Neighbours:
+    def neighbours(self, images: Images, k: int = 3) -> NearestPictures:
         """The training pictures most like each picture, among up to 10,000 that are remembered.
 
         Raises
@@ -213,7 +213,7 @@ class Recognizer:
             A picture cannot be read, or an earlier version made this recognizer, which remembers nothing.
         """
         self._fitted()
-        return neighbours(self.memory_, self.embed(images), self.classes_, k)
+        return nearest_pictures(self.embedding_index_, self.embed(images), self.classes_, k)
 
     def calibrate(self, images: Images) -> Self:
         """Set all that is told of confidence from labelled pictures not trained on.
@@ -222,11 +222,11 @@ class Recognizer:
         validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        known = datasets.judgeable(images, self.classes_, self.size_)
-        self._reading = calibrate.calibrated(
-            observe(network, known, self.size_, title="Calibrating"), known, self.memory_
+        known = datasets.evaluation_images(images, self.classes_, self.size_)
+        self._decision_rule = calibrate.fit_decision_rule(
+            compute_outputs(network, known, self.size_, title="Calibrating"), known, self.embedding_index_
         )
-        self._facts["calibration"] = self._reading.json()
+        self._facts["calibration"] = self._decision_rule.json()
         return self
 
     def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
@@ -245,7 +245,9 @@ class Recognizer:
             The pictures have no labels, or a class that this recognizer does not know.
         """
         network = self._fitted()
-        return evaluate.evaluate(Witness(network, self.size_, self.memory_), self._reading, images, unknown)
+        return evaluate.evaluate_network(
+            ErrorExplainer(network, self.size_, self.embedding_index_), self._decision_rule, images, unknown
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder.
@@ -259,9 +261,9 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            return artefact.write(target, self._facts, weights, beside=carried(self._folder, self._facts))
-        told, page = card(self._facts, self.report_), self.report_
-        beside = {} if self.memory_ is None else {MEMORY: artefact.pack(self.memory_.tensors())}
+            return artefact.write(target, self._facts, weights, beside=carry_model_files(self._folder, self._facts))
+        told, page = model_card(self._facts, self.report_), self.report_
+        beside = {} if self.embedding_index_ is None else {MEMORY: artefact.pack(self.embedding_index_.tensors())}
         return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
 
     @classmethod
@@ -275,19 +277,19 @@ class Recognizer:
     @property
     def temperature_(self) -> float:
         """What logits are divided by."""
-        return self.reading_.temperature
+        return self.decision_rule_.temperature
 
     @property
     def threshold_(self) -> float:
         """The familiarity (in an old model the negative energy) under which a picture is told "unknown"."""
-        scale = self.reading_.scale
-        return self.reading_.threshold if scale is None else scale.threshold
+        scale = self.decision_rule_.scale
+        return self.decision_rule_.threshold if scale is None else scale.threshold
 
     @property
-    def reading_(self) -> Reading:
+    def decision_rule_(self) -> DecisionRule:
         """How the network's answers are read: all that calibration has set."""
         self._fitted()
-        return self._reading
+        return self._decision_rule
 
     def validated_on(self) -> list[str]:
         """The names of the validation pictures, as far as they are known."""
@@ -311,25 +313,30 @@ class Recognizer:
             raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
         return self.network_
 
-    def _told(self, seen: Observed, errors: Mapping[int, PictureError]) -> Predictions:
-        scale, memory, familiarity = self._reading.scale, self.memory_, None
+    def _told(self, seen: Outputs, errors: Mapping[int, PictureError]) -> Predictions:
+        scale, memory, familiarity = self._decision_rule.scale, self.embedding_index_, None
         if scale is not None and memory is not None:  # else nothing but the energy can tell what is unknown
-            familiarity = scale.familiarity(signs(seen, memory, multi_label=self.multi_label_))
-        return self._reading.predictions(seen.logits, errors, familiarity)
+            familiarity = scale.familiarity(ood_scores(seen, memory, multi_label=self.multi_label_))
+        return self._decision_rule.predictions(seen.logits, errors, familiarity)
 
-    def _take(self, fitted: Fitted, settings: dict[str, Any]) -> None:
+    def _take(self, fitted: FitResult, settings: dict[str, Any]) -> None:
         self._become(fitted)
         self.report_, self._data = fitted.report, fitted.data
         told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
-        self._facts = {**told, "calibration": self._reading.json()}
+        self._facts = {**told, "calibration": self._decision_rule.json()}
 
     def _adopt(self, found: Artefact) -> Self:
         """Become the recognizer that an artefact holds."""
-        self._become(Stored.read(found, self.network))
+        self._become(RestoredModel.read(found, self.network))
         self.report_ = None
         self._facts, self._folder = found.facts, found.folder
         return self
 
-    def _become(self, held: Fitted | Stored) -> None:
-        self.network_, self.size_, self.memory_, self._reading = held.network, held.size, held.memory, held.reading
+    def _become(self, held: FitResult | RestoredModel) -> None:
+        self.network_, self.size_, self.embedding_index_, self._decision_rule = (
+            held.network,
+            held.size,
+            held.memory,
+            held.reading,
+        )
         self.classes_, self.multi_label_ = held.reading.classes, held.reading.multi_label

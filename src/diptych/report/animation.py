@@ -21,7 +21,7 @@ def gif(frames: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def encoder() -> Any:
+def mp4_encoder() -> Any:
     """PyAV, which MP4 is made by.
 
     Raises
@@ -44,7 +44,7 @@ def mp4(frames: np.ndarray) -> bytes:
     UsageError
         PyAV is not installed.
     """
-    av = encoder()
+    av = mp4_encoder()
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=round(1 / SECONDS), options={"crf": "12"})

@@ -16,7 +16,7 @@ LEAST = 320  # px that a picture is enlarged to at least, so that there is room 
 
 
 @dataclass(frozen=True)
-class Like:
+class SimilarPicture:
     """A picture that it is like, (S, S, 3) uint8 or ``None`` where it is gone; its name; what there is to say of it."""
 
     pixels: NDArray[np.uint8] | None
@@ -24,8 +24,13 @@ class Like:
     words: str
 
 
-def sheet(
-    picture: NDArray[np.uint8], heat: NDArray[np.float32], *, answer: str, explained: str, likes: Sequence[Like]
+def explanation_sheet(
+    picture: NDArray[np.uint8],
+    heat: NDArray[np.float32],
+    *,
+    answer: str,
+    explained: str,
+    likes: Sequence[SimilarPicture],
 ) -> bytes:
     """Draw the sheet as a PNG.
 
@@ -59,7 +64,12 @@ def sheet(
 
 
 def _draw_likes(
-    whole: Image.Image, draw: ImageDraw.ImageDraw, likes: Sequence[Like], at: tuple[int, int], wide: int, letters: int
+    whole: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    likes: Sequence[SimilarPicture],
+    at: tuple[int, int],
+    wide: int,
+    letters: int,
 ) -> None:
     small, side = max(11, 2 * letters // 3), _side(wide)
     left, top = at
@@ -79,7 +89,7 @@ def _draw_likes(
         _write(draw, (x, top + side + 5 * small // 3), like.name, small, SOFT, room)
 
 
-def _height(likes: Sequence[Like], wide: int, letters: int) -> int:
+def _height(likes: Sequence[SimilarPicture], wide: int, letters: int) -> int:
     return _side(wide) + letters + 5 * max(11, 2 * letters // 3) if likes else 0
 
 

@@ -88,7 +88,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         return svg(figure)
 
 
-def watched(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
+def monitor_figure(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
     """Kernel distance with its interval, and copy rate, over pictures seen; a line at the moment chosen -> SVG.
 
     The distance's axis is linear up to 0.1 and logarithmic beyond: what runs begin with is a hundred times what they

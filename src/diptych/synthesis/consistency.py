@@ -23,15 +23,15 @@ from diptych.errors import UsageError
 from diptych.synthesis.flow_matching import (
     NEAREST_END,
     Velocity,
-    guided,
-    learning_times,
+    guided_velocity,
+    interpolate,
     noise_like,
-    on_path,
-    velocity_of,
+    predicted_velocity,
+    training_times,
 )
 from diptych.synthesis.networks.unet import UNet
 from diptych.synthesis.sampling.ode import Field
-from diptych.synthesis.training.config import Choices
+from diptych.synthesis.training.config import TrainingConfig
 from diptych.synthesis.training.optimizers import muon_and_adamw
 
 # Of the distance between the two points, by the end of the run. On digits, 25 s after a fit of 25 s, 4 beat 7 (read as
@@ -47,13 +47,13 @@ Ending = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Length:
+class TuningLength:
     """How long to tune; None of both: as long as :meth:`Flow.fit` would by itself."""
 
     minutes: float | None = None
     epochs: float | None = None
 
-    def checked(self) -> "Length":
+    def checked(self) -> "TuningLength":
         """Itself, if it can be."""
         if self.minutes is not None and self.epochs is not None:
             raise UsageError("Set either minutes or epochs, not both.")
@@ -63,12 +63,12 @@ class Length:
         return self
 
 
-def ending_of(network: nn.Module) -> Ending:
+def consistency_function(network: nn.Module) -> Ending:
     """The consistency function f(x_t, t) = x_t + (1 − t)·v(x_t, t): where the way through a point ends.
 
     f(x, 1) = x whatever the network tells (the boundary condition of Song et al. 2023, equation 5).
     """
-    velocity: Velocity = velocity_of(network)
+    velocity: Velocity = predicted_velocity(network)
 
     def ending(x: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         return x + (1 - times)[:, None, None, None] * velocity(x, times, labels)
@@ -86,10 +86,10 @@ def later_times(times: Tensor, halvings: float) -> Tensor:
     return 1 - (1 - times) * kept.clamp(min=0.0)
 
 
-def led(field: Field, x: Tensor, times: Tensor, later: Tensor) -> Tensor:
+def ode_step(field: Field, x: Tensor, times: Tensor, later: Tensor) -> Tensor:
     """Where ``field`` leads each point x (B, 3, S, S) from its own time (B,) to its later one.
 
-    One step of Heun's method; of Euler's where the way ends, for there no velocity is known (see :func:`velocity_of`).
+    One step of Heun's method; of Euler's at its end, where no velocity is known (:func:`predicted_velocity`).
     """
     step = (later - times)[:, None, None, None]
     slope = field(x, times)
@@ -106,15 +106,15 @@ def consistency_loss(
     The second term is a target, through which no gradient passes. The norm is the root mean square over values, not
     squared: pairs that are still far apart must not drown the others.
     """
-    x, later = on_path(noise, pictures, times), later_times(times, halvings)
+    x, later = interpolate(noise, pictures, times), later_times(times, halvings)
     with torch.no_grad():
-        target = ending(led(field, x, times, later), later, labels)
+        target = ending(ode_step(field, x, times, later), later, labels)
     apart = ending(x, times, labels) - target
     norm = (apart.square().mean(dim=(1, 2, 3)) + 1e-10).sqrt()
     return (norm / (later - times)).mean()
 
 
-def in_calls(ending: Ending, noises: Sequence[Tensor], labels: Tensor) -> Tensor:
+def few_step_sample(ending: Ending, noises: Sequence[Tensor], labels: Tensor) -> Tensor:
     """Pictures in as many calls as there are noises (B, 3, S, S): the first is carried to its end at once.
 
     Then the picture is mixed with fresh noise and carried on from there (Song et al. 2023, algorithm 1).
@@ -123,14 +123,14 @@ def in_calls(ending: Ending, noises: Sequence[Tensor], labels: Tensor) -> Tensor
     pictures = ending(first, torch.zeros(len(first), device=first.device), labels)
     for noise in others:
         times = torch.full((len(noise),), HALF_WAY, device=noise.device)
-        pictures = ending(on_path(noise, pictures.clamp(-1, 1), times), times, labels)
+        pictures = ending(interpolate(noise, pictures.clamp(-1, 1), times), times, labels)
     return pictures
 
 
-class Tuning:
+class ConsistencyTuning:
     """The training task: one player is tuned; the flow that it came from leads and is kept as it is."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> None:
         self.network, self.tuned, self.lr = modules["network"], modules["tuned"], choices.lr
         self.guidance, self.most_halvings = choices.more["guidance"], choices.more["halvings"]
         self.halvings = 1.0
@@ -150,9 +150,12 @@ class Tuning:
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """One loss; labels stay, for few calls are made with them."""
-        times = learning_times(BROADER * torch.randn(len(images), device=images.device), images.shape[-1])
-        field, noise = guided(velocity_of(self.network), labels, self.guidance), noise_like(images)
-        yield "tuned", consistency_loss(ending_of(self.tuned), field, noise, images, times, labels, self.halvings)
+        times = training_times(BROADER * torch.randn(len(images), device=images.device), images.shape[-1])
+        field, noise = guided_velocity(predicted_velocity(self.network), labels, self.guidance), noise_like(images)
+        yield (
+            "tuned",
+            consistency_loss(consistency_function(self.tuned), field, noise, images, times, labels, self.halvings),
+        )
 
     def compilable(self) -> list[nn.Module]:
         """None: both are called without gradients too."""

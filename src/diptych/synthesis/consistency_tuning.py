@@ -12,22 +12,22 @@ from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
 from diptych.errors import UsageError
 from diptych.synthesis import datasets
-from diptych.synthesis.consistency import MOST_CALLS, MOST_HALVINGS, MOST_HALVINGS_ON_GPU, TUNING_RATE, Length
-from diptych.synthesis.datasets import Prepared
+from diptych.synthesis.consistency import MOST_CALLS, MOST_HALVINGS, MOST_HALVINGS_ON_GPU, TUNING_RATE, TuningLength
+from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.model import Label
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
-from diptych.synthesis.training.config import Choices, length
+from diptych.synthesis.training.config import TrainingConfig, run_length
 
 log = logging.getLogger("diptych")
 
 
-class Tunable(Synthesizer):
+class ConsistencyTunable(Synthesizer):
     """A synthesizer whose ``network`` is called step by step, until a ``tuned`` one beside it needs few calls."""
 
     guidance: float
     steps: int
-    _tuning: Length | None = None  # while it is being tuned
+    _tuning: TuningLength | None = None  # while it is being tuned
 
     def with_steps(self, steps: int) -> Self:
         """The same model with another number of sampling steps."""
@@ -47,7 +47,7 @@ class Tunable(Synthesizer):
     ) -> Images:
         """Make ``n`` pictures, as every synthesizer does; in ``steps`` steps instead of the model's own."""
         model = self if steps is None else self.with_steps(steps)
-        return super(Tunable, model).sample(n, label=label, seed=seed, into=into)
+        return super(ConsistencyTunable, model).sample(n, label=label, seed=seed, into=into)
 
     def tune(
         self,
@@ -83,12 +83,12 @@ class Tunable(Synthesizer):
         if "tuned" in self.modules_:
             raise UsageError("This flow is tuned already. Tune the one that it came from, for longer.")
         tuned = copy.copy(self)
-        tuned._tuning, tuned.steps = Length(minutes, epochs).checked(), MOST_CALLS
-        folder = datasets.folder_of(into)
+        tuned._tuning, tuned.steps = TuningLength(minutes, epochs).checked(), MOST_CALLS
+        folder = datasets.as_folder(into)
         prepared = datasets.prepare(images, validate, self.size_, self.seed).for_classes(self.classes_)
         choices = self._choices_of_tuning()
         settings = {**self.settings_, "tuned": {**self._identity_of_tuning(tuned._tuning, prepared), **choices.more}}
-        if folder is not None and checkpoint.finished(folder, settings):
+        if folder is not None and checkpoint.is_finished(folder, settings):
             log.info("%s holds this model already, tuned", folder)
             tuned._adopt(artefact.read(folder, self.kind))
         else:
@@ -97,25 +97,25 @@ class Tunable(Synthesizer):
         self._tuning = None
         return self
 
-    def _choices_of_tuning(self) -> Choices:
+    def _choices_of_tuning(self) -> TrainingConfig:
         # Two points of one way are to be told the same picture by the same network: nothing is left out at random.
         layout = {**self.layout_, "dropout": 0.0, "tuned": True, "steps": self.steps}
         rate = TUNING_RATE * self.settings_["learning_rate"]
         halvings = MOST_HALVINGS_ON_GPU if machine.device().type == "cuda" else MOST_HALVINGS
         more = {**optimizers.FACTS, "halvings": halvings, "guidance": self.guidance if self.classes_ else 1.0}
-        return Choices(layout, batch=self.settings_["batch"], lr=rate, clip=1.0, more=more)
+        return TrainingConfig(layout, batch=self.settings_["batch"], lr=rate, clip=1.0, more=more)
 
-    def _identity_of_tuning(self, asked: Length, prepared: Prepared) -> dict[str, Any]:
+    def _identity_of_tuning(self, asked: TuningLength, prepared: PreparedData) -> dict[str, Any]:
         """What tells this tuning from others of flows with the same settings."""
         weights = hashlib.sha256(artefact.pack(self.modules_["network"].state_dict())).hexdigest()[:16]
         held = prepared.held.fingerprint() if prepared.held is not None else ""
         data = {"data": prepared.train.fingerprint(), "validation": held}
         return {"minutes": asked.minutes, "epochs": asked.epochs, "weights": weights, **data}
 
-    def _length(self, prepared: Prepared) -> dict[str, Any]:
+    def _length(self, prepared: PreparedData) -> dict[str, Any]:
         if self._tuning is None:
             return super()._length(prepared)
-        return length(self._tuning.minutes, self._tuning.epochs, len(prepared.train), prepared.size)
+        return run_length(self._tuning.minutes, self._tuning.epochs, len(prepared.train), prepared.size)
 
     @property
     def _in_few_calls(self) -> bool:

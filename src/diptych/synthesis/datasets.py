@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych.data.combine import relabelled
+from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from diptych.synthesis.model import Model
+    from diptych.synthesis.model import SynthesisModel
 
 log = logging.getLogger("diptych")
 FEWEST_PICTURES = 10
@@ -31,7 +31,7 @@ GEOMETRY: Geometry = "crop"  # proportions matter in a made picture
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """What a run is made of.
 
     Attributes
@@ -55,7 +55,7 @@ class Prepared:
         counts = self.train.counts()
         return [counts[name] / len(self.train) for name in self.classes]
 
-    def for_classes(self, classes: Sequence[str]) -> "Prepared":
+    def for_classes(self, classes: Sequence[str]) -> "PreparedData":
         """The same pictures with their labels numbered as a model that is fitted has them.
 
         Raises
@@ -64,12 +64,12 @@ class Prepared:
             The pictures have classes that the model does not know.
         """
         if not classes:
-            return Prepared(self.train, self.held, self.size, ())
+            return PreparedData(self.train, self.held, self.size, ())
         held = None if self.held is None else self.held.relabel(classes)
-        return Prepared(self.train.relabel(classes), held, self.size, tuple(classes))
+        return PreparedData(self.train.relabel(classes), held, self.size, tuple(classes))
 
 
-def prepare(images: Images, validate: Images | None, size: int | None, seed: int) -> Prepared:
+def prepare(images: Images, validate: Images | None, size: int | None, seed: int) -> PreparedData:
     """Check the pictures, choose the size, leave out what cannot be read, hold a few back.
 
     Raises
@@ -84,7 +84,7 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
         log.info('Fitting on the %d pictures whose "split" is "train"', len(learnt_from))
     images = learnt_from
     _enough(images)
-    chosen = usual_size(images) if size is None else checked_size(size)
+    chosen = default_size(images) if size is None else check_size(size)
     images = images.readable(chosen, GEOMETRY)
     _enough(images)
     classes = _conditions(images)
@@ -93,12 +93,12 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
         validate = validate.readable(chosen, GEOMETRY)
         if not len(validate):
             raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
-        return Prepared(images, _labelled_for(classes, validate), chosen, classes)
+        return PreparedData(images, _labelled_for(classes, validate), chosen, classes)
     train, held = _held_out(images, seed)
-    return Prepared(train, held, chosen, classes)
+    return PreparedData(train, held, chosen, classes)
 
 
-def checked_size(size: int) -> int:
+def check_size(size: int) -> int:
     """``size`` itself if it is a multiple of 4 from 8 to 128; else a :class:`UsageError` that names the nearest."""
     if size % 4 == 0 and SMALLEST_SIZE <= size <= LARGEST_SIZE:
         return size
@@ -111,10 +111,10 @@ def checked_size(size: int) -> int:
     )
 
 
-def usual_size(images: Images) -> int:
+def default_size(images: Images) -> int:
     """The pictures' own size where it is small, else 64; always one that a network can have."""
     # Some are enough to know the middle; a header may cost a whole file, fetched from afar.
-    sides = sample_of(images, MEASURED, 0).dimensions().min(axis=1)
+    sides = random_subset(images, MEASURED, 0).dimensions().min(axis=1)
     sides = sides[sides > 0]
     own = int(np.median(sides)) if len(sides) else USUAL_SIZE
     size = min(max(own // 4 * 4, SMALLEST_SIZE), USUAL_SIZE)
@@ -137,7 +137,7 @@ def mirror_symmetric(pixels: Tensor, labels: NDArray[np.int64]) -> bool:
     return unequal < 4.0
 
 
-def sample_of(images: Images, most: int, seed: int) -> Images:
+def random_subset(images: Images, most: int, seed: int) -> Images:
     """At most ``most`` of the pictures, drawn by ``seed``, in their order."""
     if len(images) <= most:
         return images
@@ -178,7 +178,7 @@ def _labelled_for(classes: tuple[str, ...], images: Images) -> Images:
     """The pictures with labels numbered as the classes; with none where several a picture say nothing to a model."""
     if classes:
         return images.relabel(classes)
-    return relabelled(images, np.full(len(images), -1), ()) if images.multi_label else images
+    return with_labels(images, np.full(len(images), -1), ()) if images.multi_label else images
 
 
 def _held_out(images: Images, seed: int) -> tuple[Images, Images | None]:
@@ -191,12 +191,12 @@ def _held_out(images: Images, seed: int) -> tuple[Images, Images | None]:
     return images[~held], images[held] if held.any() else None
 
 
-def folder_of(into: str | Path | None) -> Path | None:
+def as_folder(into: str | Path | None) -> Path | None:
     """The artefact's folder as a path."""
     return None if into is None else Path(into)
 
 
-def matched(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
+def match_labels(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
     """(N,) numbers of the pictures' labels among ``classes``, matched by name; -1 where there is none."""
     if images.multi_label or not classes:
         return np.full(len(images), -1, np.int64)
@@ -205,7 +205,7 @@ def matched(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
     return table[np.asarray(images.labels, np.int64)]
 
 
-def trained_on(images: Images, model: "Model") -> tuple[Images, Images | None] | None:
+def training_split(images: Images, model: "SynthesisModel") -> tuple[Images, Images | None] | None:
     """The pictures that a model was fitted on and those held back, if ``images`` are what it was given; else ``None``.
 
     Told by the fingerprint that the model keeps of its training pictures.

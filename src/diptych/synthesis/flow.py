@@ -13,17 +13,30 @@ from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
 from diptych.errors import UsageError
-from diptych.synthesis.consistency import MOST_HALVINGS, Tuning, consistency_loss, ending_of, in_calls
-from diptych.synthesis.consistency_tuning import Tunable
-from diptych.synthesis.datasets import Prepared
-from diptych.synthesis.editing.latents import orthonormal, principal
-from diptych.synthesis.editing.trajectories import ahead, filled, noise_of, part_of_the_way
-from diptych.synthesis.flow_matching import flow_matching_loss, guided, learning_times, noise_like, on_path, velocity_of
+from diptych.synthesis.consistency import (
+    MOST_HALVINGS,
+    ConsistencyTuning,
+    consistency_function,
+    consistency_loss,
+    few_step_sample,
+)
+from diptych.synthesis.consistency_tuning import ConsistencyTunable
+from diptych.synthesis.datasets import PreparedData
+from diptych.synthesis.editing.latents import orthonormal, principal_components
+from diptych.synthesis.editing.trajectories import inpaint_trajectory, integrate_forward, numbered_noise, partial_times
+from diptych.synthesis.flow_matching import (
+    flow_matching_loss,
+    guided_velocity,
+    interpolate,
+    noise_like,
+    predicted_velocity,
+    training_times,
+)
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 from diptych.synthesis.sampling.ode import even_times, heun
 from diptych.synthesis.training import optimizers
-from diptych.synthesis.training.augmentation import few, half_in_windows
-from diptych.synthesis.training.config import USUAL_MINUTES, Choices, worth_compiling
+from diptych.synthesis.training.augmentation import crop_half, is_few
+from diptych.synthesis.training.config import USUAL_MINUTES, TrainingConfig, compilable_modules
 
 LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
 # Of channels, where pictures are few. Of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, and
@@ -35,7 +48,7 @@ LARGE_FROM_MINUTES = 5.0  # on a GPU: in less a smaller network sees enough more
 class _Regression:
     """The training task: one player regresses the velocity."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> None:
         self.network, self.choices = modules["network"], choices
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -51,21 +64,21 @@ class _Regression:
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
         labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
-        times = learning_times(torch.randn(len(images), device=images.device), images.shape[-1])
-        velocity = velocity_of(self.network)
+        times = training_times(torch.randn(len(images), device=images.device), images.shape[-1])
+        velocity = predicted_velocity(self.network)
         if self.choices.layout.get("windows"):
-            images, windows = half_in_windows(images)
-            velocity = velocity_of(partial(self.network, windows=windows))
+            images, windows = crop_half(images)
+            velocity = predicted_velocity(partial(self.network, windows=windows))
         yield "flow", flow_matching_loss(velocity, noise_like(images), images, times, labels)
 
     def compilable(self) -> list[nn.Module]:
-        return worth_compiling([self.network])
+        return compilable_modules([self.network])
 
     def before_step(self, progress: float) -> None:
         """Nothing follows the progress."""
 
 
-class Flow(Tunable):
+class Flow(ConsistencyTunable):
     """A network that tells which way noise has to move: the best pictures for the time, in some dozen calls.
 
     Its latents are the noise that a picture comes from: the equation runs backwards too.
@@ -126,20 +139,20 @@ class Flow(Tunable):
         if self.steps < 1 or self.guidance < 0:
             raise UsageError(f"steps must be at least 1 and guidance at least 0, not {self.steps} and {self.guidance}.")
 
-    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         size = prepared.size
         network = self._network_for(size, gpu)
         layout = {
             "size": size,
             "classes": len(prepared.classes),
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
-            "windows": few(len(prepared.train), size),
-            "dropout": DROPOUT if few(len(prepared.train), size) else 0.0,
+            "windows": is_few(len(prepared.train), size),
+            "dropout": DROPOUT if is_few(len(prepared.train), size) else 0.0,
             **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)
         usual = 4e-4 if network is LARGE else 2e-3 if size <= 16 else 1e-3
-        return Choices(layout, batch=batch, lr=self.lr or usual, clip=1.0, more=optimizers.FACTS)
+        return TrainingConfig(layout, batch=batch, lr=self.lr or usual, clip=1.0, more=optimizers.FACTS)
 
     def _network_for(self, size: int, gpu: bool) -> Mapping[str, Any]:
         """The U-Net's width and depth."""
@@ -164,18 +177,18 @@ class Flow(Tunable):
     def _latent_length(self) -> int:
         return 3 * self.size_**2
 
-    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> Task:
+    def _task(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> Task:
         if "tuned" not in modules:
             return _Regression(modules, choices)
         for module in modules.values():
             module.load_state_dict(self.modules_["network"].state_dict())
-        return Tuning(modules, choices)
+        return ConsistencyTuning(modules, choices)
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
         if not self._in_few_calls:
             return self._carried(modules, noise, labels, self.guidance, self._ode_steps)
         noises = noise.reshape(len(noise), self.steps, 3, self.size_, self.size_).unbind(1)
-        return in_calls(ending_of(modules["tuned"]), noises, labels)
+        return few_step_sample(consistency_function(modules["tuned"]), noises, labels)
 
     # Not guided, either way: the guided equation run backwards does not end in the noise that it came from.
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
@@ -184,8 +197,8 @@ class Flow(Tunable):
     def _carried(
         self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float, steps: int
     ) -> Tensor:
-        field = guided(velocity_of(modules["network"]), labels, guidance)
-        return ahead(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(steps))
+        field = guided_velocity(predicted_velocity(modules["network"]), labels, guidance)
+        return integrate_forward(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
         return self._back(pixels, labels, even_times(self._steps_back, reverse=True)).flatten(1)
@@ -200,13 +213,13 @@ class Flow(Tunable):
         times = times[1:]
         # Back from where the last step began; the noise that is there is the same for every picture.
         noise = torch.randn(1, *pixels.shape[1:], generator=torch.Generator().manual_seed(0)).to(pixels.device)
-        x = on_path(noise, to_float(pixels), times[:1].to(pixels.device))
-        return heun(guided(velocity_of(self.modules_["network"]), labels, 1.0), x, times)
+        x = interpolate(noise, to_float(pixels), times[:1].to(pixels.device))
+        return heun(guided_velocity(predicted_velocity(self.modules_["network"]), labels, 1.0), x, times)
 
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
-        field = guided(velocity_of(self.modules_["network"]), labels, self.guidance)
-        noise = noise_of(seeds, pictures.shape[1:], pictures.device)
-        return filled(field, pictures, hole, even_times(2 * self._ode_steps)[:-1], noise)
+        field = guided_velocity(predicted_velocity(self.modules_["network"]), labels, self.guidance)
+        noise = numbered_noise(seeds, pictures.shape[1:], pictures.device)
+        return inpaint_trajectory(field, pictures, hole, even_times(2 * self._ode_steps)[:-1], noise)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
         """The principal components of what is made.
@@ -214,22 +227,26 @@ class Flow(Tunable):
         Where the pictures are normal, the flow takes each component of the noise to the same component of the picture.
         """
         _, made = self._some_made(labels)
-        return orthonormal(principal(made, count) @ made.flatten(1))
+        return orthonormal(principal_components(made, count) @ made.flatten(1))
 
     def _restyled(
         self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
     ) -> Tensor:
         """Back towards noise with their own class, as far as ``strength``, and ahead with the other, guided."""
-        times = part_of_the_way(self._ode_steps, 1 - strength)
+        times = partial_times(self._ode_steps, 1 - strength)
 
         def work(rows: Tensor, device: torch.device) -> Tensor:
             own, other = (torch.from_numpy(some[rows]).to(device) for some in (labels, others))
             x = self._back(pixels[rows].to(device), own, times.flip(0))
-            return to_uint8(ahead(guided(velocity_of(self.modules_["network"]), other, self.guidance), x, times))
+            return to_uint8(
+                integrate_forward(
+                    guided_velocity(predicted_velocity(self.modules_["network"]), other, self.guidance), x, times
+                )
+            )
 
         return self._each(work, len(pixels))
 
-    def _complete(self, prepared: Prepared) -> None:
+    def _complete(self, prepared: PreparedData) -> None:
         """Nothing is left to do."""
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
@@ -237,12 +254,17 @@ class Flow(Tunable):
         seeded = torch.Generator().manual_seed(0)
         noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
         even = (torch.arange(len(pictures), device=pictures.device) + 0.5) / len(pictures)
-        times = learning_times(torch.special.ndtri(even), self.size_)
+        times = training_times(torch.special.ndtri(even), self.size_)
         if "tuned" in modules:
-            ending, field = ending_of(modules["tuned"]), guided(velocity_of(modules["network"]), labels, self.guidance)
+            ending, field = (
+                consistency_function(modules["tuned"]),
+                guided_velocity(predicted_velocity(modules["network"]), labels, self.guidance),
+            )
             return {
                 "held_out_loss": float(consistency_loss(ending, field, noise, pictures, times, labels, MOST_HALVINGS)),
             }
         return {
-            "held_out_loss": float(flow_matching_loss(velocity_of(modules["network"]), noise, pictures, times, labels))
+            "held_out_loss": float(
+                flow_matching_loss(predicted_velocity(modules["network"]), noise, pictures, times, labels)
+            )
         }

@@ -12,7 +12,7 @@ TOWARDS_NOISE = 0.25  # for each doubling of the size above 8 px
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def on_path(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
+def interpolate(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
     """The point at time t of the straight line from noise to picture: x_t = (1 − t)·noise + t·x.
 
     Lipman et al. 2023, equation 20 with σ_min = 0; ``times`` (B,) in 0..1.
@@ -29,18 +29,18 @@ def noise_like(pictures: Tensor) -> Tensor:
     return torch.empty_like(pictures).copy_(torch.randn(pictures.shape, device=pictures.device))
 
 
-def velocity_on_path(noise: Tensor, pictures: Tensor) -> Tensor:
+def target_velocity(noise: Tensor, pictures: Tensor) -> Tensor:
     """The derivative dx_t / dt = x − noise: the same at every time of the line."""
     return pictures - noise
 
 
 def flow_matching_loss(velocity: Velocity, noise: Tensor, pictures: Tensor, times: Tensor, labels: Tensor) -> Tensor:
     """E‖v(x_t, t) − (x − noise)‖², the mean over values (conditional flow matching, 2023, equation 23)."""
-    told = velocity(on_path(noise, pictures, times), times, labels)
-    return (told.float() - velocity_on_path(noise, pictures)).square().mean()
+    told = velocity(interpolate(noise, pictures, times), times, labels)
+    return (told.float() - target_velocity(noise, pictures)).square().mean()
 
 
-def velocity_of(network: Callable[..., Tensor]) -> Velocity:
+def predicted_velocity(network: Callable[..., Tensor]) -> Velocity:
     """The velocity that leads to the picture which ``network`` expects: v = (x̂(x_t, t) − x_t) / (1 − t).
 
     The network tells pictures, which have few degrees of freedom, and not velocities, which are noisy in every
@@ -54,7 +54,7 @@ def velocity_of(network: Callable[..., Tensor]) -> Velocity:
     return velocity
 
 
-def learning_times(normal: Tensor, size: int) -> Tensor:
+def training_times(normal: Tensor, size: int) -> Tensor:
     """Standard normal draws (B,) to the times to learn at, 0..1: a logit-normal (Esser et al. 2024, section 3.1).
 
     A large picture shows through more noise than a small one, so what is hard lies nearer to time 0.
@@ -62,7 +62,7 @@ def learning_times(normal: Tensor, size: int) -> Tensor:
     return torch.sigmoid(normal - math.log2(size / 8) * TOWARDS_NOISE)
 
 
-def guided(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
+def guided_velocity(velocity: Velocity, labels: Tensor, guidance: float) -> Callable[[Tensor, Tensor], Tensor]:
     """The field v(x, t, none) + g·(v(x, t, label) − v(x, t, none)) (classifier-free guidance, Ho & Salimans 2022).
 
     At g = 1, or where no label is given, it is the model's own field at half the cost. t is one for all or (B,).

@@ -16,14 +16,14 @@ from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import hold_then_fall
 from diptych.errors import UsageError
-from diptych.synthesis.datasets import Prepared
+from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.editing import latents as ways
 from diptych.synthesis.networks.convvae import Encoder, patch_for
 from diptych.synthesis.networks.dcgan import COMPARED, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.synthesizer import Synthesizer
-from diptych.synthesis.training.augmentation import diff_augment, parts_for
-from diptych.synthesis.training.config import Choices, worth_compiling
+from diptych.synthesis.training.augmentation import augmentations_for, diff_augment
+from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 from diptych.synthesis.vae import gaussian_kl, gaussian_nll, negative_elbo, optimal_log_sigma
 
 LOSSES = ("relativistic", "non-saturating", "minimax")
@@ -94,7 +94,7 @@ def layout_loss(made: Tensor, pictures: Tensor, kl: Tensor) -> Tensor:
 class _Game:
     """The training task: the critic yields first, so the generator meets the stepped critic."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> None:
         self.generator, self.critic, self.encoder = modules["generator"], modules["critic"], modules.get("encoder")
         self.mixes = any(isinstance(module, nn.BatchNorm2d) for module in self.critic.modules())
         self.choices = choices
@@ -166,7 +166,7 @@ class _Game:
 
     def compilable(self) -> list[nn.Module]:
         # Not the critic: its penalty needs second derivatives, which compiled modules lack.
-        return worth_compiling([self.generator] if self.encoder is None else [self.generator, self.encoder])
+        return compilable_modules([self.generator] if self.encoder is None else [self.generator, self.encoder])
 
     def before_step(self, progress: float) -> None:
         """The penalty falls to a tenth: strong while the pictures are far apart, weak while details form."""
@@ -226,7 +226,7 @@ class GAN(Synthesizer):
         if self.loss is not None and self.loss not in LOSSES:
             raise UsageError(f"The GAN's loss is one of {', '.join(LOSSES)}, not {self.loss!r}.")
 
-    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         if self.network == CLASSIC:
             return self._choose_classic(prepared, gpu)
         small = prepared.size <= 16
@@ -236,7 +236,7 @@ class GAN(Synthesizer):
             "latent": self.latent or (32 if small else 64),
             "width": 64 if gpu else 16 if small else 32,
         }
-        return Choices(
+        return TrainingConfig(
             layout,
             # Small batches on a processor: there a step costs what its pictures do, and steps are what it takes.
             batch=self.batch or (256 if gpu else 64 if small else 16),
@@ -244,14 +244,14 @@ class GAN(Synthesizer):
             schedule=hold_then_fall(0.5),
             more={
                 "loss": self.loss or "relativistic",
-                "augment": list(parts_for(len(prepared.train), prepared.size)),
+                "augment": list(augmentations_for(len(prepared.train), prepared.size)),
                 "penalty": 1.0 if prepared.size <= 32 else 3.0,
                 # Without momentum: either player would still be moving against the opponent of some steps ago.
                 "betas": [0.0, 0.99],
             },
         )
 
-    def _choose_classic(self, prepared: Prepared, gpu: bool) -> Choices:
+    def _choose_classic(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         """As in the paper: Adam with rate 0.0002 and β₁ = 0.5, no penalty; half its width on a processor."""
         layout = {
             "size": prepared.size,
@@ -261,12 +261,12 @@ class GAN(Synthesizer):
         }
         more = {
             "loss": self.loss or "non-saturating",
-            "augment": list(parts_for(len(prepared.train), prepared.size)),
+            "augment": list(augmentations_for(len(prepared.train), prepared.size)),
             "penalty": 0.0,
             "betas": [0.5, 0.999],
         }
         batch = self.batch or (128 if gpu else 64)
-        return Choices(layout, batch=batch, lr=self.lr or 2e-4, schedule=hold_then_fall(0.5), more=more)
+        return TrainingConfig(layout, batch=batch, lr=self.lr or 2e-4, schedule=hold_then_fall(0.5), more=more)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         critic = {name: layout[name] for name in ("size", "classes", "width")}
@@ -278,7 +278,7 @@ class GAN(Synthesizer):
             built["encoder"] = Encoder(**critic, latent=layout["latent"], patch=patch_for(size))
         return built
 
-    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Game:
+    def _task(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> _Game:
         return _Game(modules, choices)
 
     def _noise_shape(self) -> tuple[int, ...]:
@@ -294,9 +294,9 @@ class GAN(Synthesizer):
         pictures = to_float(pixels)
         start, _ = self.modules_["encoder"](pictures, labels)
         seen = torch.ones_like(pictures[:, :1])
-        return ways.nearest(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None])
+        return ways.invert(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None])
 
-    def _complete(self, prepared: Prepared) -> None:
+    def _complete(self, prepared: PreparedData) -> None:
         """Nothing is left to do."""
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:

@@ -17,17 +17,17 @@ from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
-from diptych.synthesis.datasets import GEOMETRY, Prepared
+from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.sampling import seeding
-from diptych.synthesis.training.config import Choices
-from diptych.synthesis.training.model_files import Papers, reread
+from diptych.synthesis.training.config import TrainingConfig
+from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
 BLOCK = 1024  # pictures whose noise is held at a time
 Modules = Mapping[str, nn.Module]
 Label = str | int
 
 
-class Model(ABC):
+class SynthesisModel(ABC):
     """A model that makes pictures: what it holds once fitted, and how its networks are run.
 
     Attributes
@@ -61,7 +61,7 @@ class Model(ABC):
     modules_: dict[str, nn.Module]
     settings_: dict[str, Any]
     scores_: dict[str, Any]
-    _papers: Papers
+    _model_files: ModelFiles
 
     def __repr__(self) -> str:
         usual = inspect.signature(type(self)).parameters
@@ -77,12 +77,12 @@ class Model(ABC):
     def fingerprint(self) -> str | None:
         """What tells its training pictures from others (``Images.fingerprint``); ``None`` where it was not kept."""
         self._fitted()
-        return self._papers.data.get("fingerprint")
+        return self._model_files.data.get("fingerprint")
 
     # What a method supplies.
 
     @abstractmethod
-    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         """The network's layout and how to train it, for these pictures and this machine."""
 
     @abstractmethod
@@ -90,7 +90,7 @@ class Model(ABC):
         """The networks of a layout, by name."""
 
     @abstractmethod
-    def _task(self, modules: Modules, choices: Choices) -> Task:
+    def _task(self, modules: Modules, choices: TrainingConfig) -> Task:
         """What the engine trains."""
 
     @abstractmethod
@@ -113,7 +113,7 @@ class Model(ABC):
         return int(np.prod(self._noise_shape()))
 
     @abstractmethod
-    def _complete(self, prepared: Prepared) -> None:
+    def _complete(self, prepared: PreparedData) -> None:
         """Do what is left when the networks are trained."""
 
     # What they share.
@@ -144,7 +144,7 @@ class Model(ABC):
                 f"{saved.folder} holds a {self.kind} of another version of Diptych, whose networks were built "
                 "otherwise. Fit it again, or use that version."
             ) from error
-        self._papers = reread(saved.folder)
+        self._model_files = read_model_files(saved.folder)
         return self
 
     def _facts(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Model(ABC):
             return np.full(len(seeds), self._number(label), np.int64)
         if not self.classes_:
             return np.full(len(seeds), -1, np.int64)
-        return seeding.labels_of(seeds, self.shares_)
+        return seeding.seeded_labels(seeds, self.shares_)
 
     def _pictures(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
         """(N, 3, S, S) uint8, a picture for each seed and label."""
@@ -194,7 +194,7 @@ class Model(ABC):
 
         blocks = [slice(start, start + BLOCK) for start in range(0, len(seeds), BLOCK)]
         made = [
-            self._run(draw, seeding.noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
+            self._run(draw, seeding.seeded_noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
             for rows in blocks
         ]
         return torch.cat(made)
@@ -204,7 +204,7 @@ class Model(ABC):
 
     def _run(
         self,
-        run: seeding.Draw,
+        run: seeding.BatchFunction,
         inputs: Tensor,
         labels: NDArray[np.int64],
         seeds: Sequence[int] | None = None,
@@ -217,7 +217,7 @@ class Model(ABC):
         chunk = seeding.chunk_size(self.size_, device)
         outputs: Tensor | None = None
         numbers = range(len(inputs)) if seeds is None else seeds
-        for rows, made in seeding.in_chunks(run, inputs, labels, numbers, chunk, device):
+        for rows, made in seeding.run_seeded(run, inputs, labels, numbers, chunk, device):
             if outputs is None:
                 outputs = torch.empty(len(inputs), *made.shape[1:], dtype=made.dtype)
             outputs[rows] = made

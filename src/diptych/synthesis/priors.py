@@ -16,7 +16,7 @@ Rows = NDArray[np.int64]
 Points = NDArray[np.float64]
 
 
-class Mixture(nn.Module):
+class GaussianMixture(nn.Module):
     """Turns standard normal noise into latents of a class.
 
     The buffers hold, for each class (one row if there are none): ``counts`` (K,) its components, all equally likely,
@@ -77,7 +77,7 @@ class Mixture(nn.Module):
                     kept[row, k] = torch.from_numpy(value).float()
 
 
-def some_of_each(labels: Rows, most: int, least: int, seed: int) -> Rows:
+def stratified_rows(labels: Rows, most: int, least: int, seed: int) -> Rows:
     """Rows drawn to fit to: ``most`` of all, and ``least`` of each class or as many as it has; in rising order."""
     order = np.random.default_rng(seed).permutation(len(labels))
     first = [order[labels[order] == label][:least] for label in np.unique(labels)]

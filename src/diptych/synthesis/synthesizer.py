@@ -14,18 +14,18 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
-from diptych.engine.loader import checked_seed
+from diptych.engine.loader import check_seed
 from diptych.engine.loop import Run
 from diptych.errors import UsageError
 from diptych.progress import Bar
 from diptych.synthesis import datasets
-from diptych.synthesis.datasets import GEOMETRY, Prepared
+from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.editor import Editor
 from diptych.synthesis.model import Label
 from diptych.synthesis.sampling import seeding, writer
-from diptych.synthesis.training.config import Choices, length, recipe
-from diptych.synthesis.training.model_files import papers_of
-from diptych.synthesis.training.monitor import Ending, Watch
+from diptych.synthesis.training.config import TrainingConfig, make_recipe, run_length
+from diptych.synthesis.training.model_files import make_model_files
+from diptych.synthesis.training.monitor import Monitor, RunResult
 
 log = logging.getLogger("diptych")
 REHEARSED_AT = 0.4  # of the run: late enough for the weights' average, early enough to plan by
@@ -76,11 +76,11 @@ class Synthesizer(Editor):
         """
         started = time.monotonic()
         self._check()
-        folder = datasets.folder_of(into)
+        folder = datasets.as_folder(into)
         prepared = datasets.prepare(images, validate, self.size, self.seed)
         choices = self._choose(prepared, machine.device().type == "cuda")
         settings = self._identity(prepared, choices)
-        if folder is not None and checkpoint.finished(folder, settings):
+        if folder is not None and checkpoint.is_finished(folder, settings):
             log.info("%s holds this model already, finished", folder)
             return self._adopt(artefact.read(folder, self.kind))
         self._train(prepared, choices, settings, folder, started)
@@ -111,7 +111,7 @@ class Synthesizer(Editor):
         """
         self._check_request(n, seed)
         if into is not None:
-            return writer.into(self, n, label, seed, Path(into))
+            return writer.write_samples(self, n, label, seed, Path(into))
         with Bar("Sampling", n) as bar:
             return self._made(range(seed, seed + n), label, bar)
 
@@ -126,7 +126,7 @@ class Synthesizer(Editor):
         """Write the model as an artefact; returns its folder. A :class:`UsageError` if that holds anything else."""
         self._fitted()
         weights = {f"{name}.{k}": t for name, m in self.modules_.items() for k, t in m.state_dict().items()}
-        papers = self._papers
+        papers = self._model_files
         return artefact.write(folder, self._facts(), weights, data=papers.data, card=papers.card, report=papers.page)
 
     @classmethod
@@ -135,10 +135,15 @@ class Synthesizer(Editor):
         return cls(**saved.facts["parameters"])._adopt(saved)
 
     def _train(
-        self, prepared: Prepared, choices: Choices, settings: dict[str, Any], folder: Path | None, started: float
+        self,
+        prepared: PreparedData,
+        choices: TrainingConfig,
+        settings: dict[str, Any],
+        folder: Path | None,
+        started: float,
     ) -> None:
         run_length = self._length(prepared)
-        few = datasets.sample_of(prepared.train, 2000, self.seed)
+        few = datasets.random_subset(prepared.train, 2000, self.seed)
         mirrored = datasets.mirror_symmetric(few.pixels(prepared.size, GEOMETRY), np.asarray(few.labels))
         facts = {**choices.facts(), **run_length, "mirrored": mirrored}
         log.info("Chosen: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
@@ -151,13 +156,13 @@ class Synthesizer(Editor):
             prepared.train,
             size=prepared.size,
             geometry=GEOMETRY,
-            recipe=recipe(choices, run_length, mirrored, self.seed),
+            recipe=make_recipe(choices, run_length, mirrored, self.seed),
             folder=folder,
             settings=settings,
             started=started,
         )
         self.modules_ = dict(run.modules)
-        watch = Watch(self, prepared, run, folder)
+        watch = Monitor(self, prepared, run, folder)
         for tick in run:
             tick.scores.update(self._held_out_scores(prepared))
             if not tick.done and run_length.get("minutes") and not run.rehearsed and tick.progress > REHEARSED_AT:
@@ -175,27 +180,27 @@ class Synthesizer(Editor):
             self.save(folder)
             checkpoint.remove(folder)
 
-    def _finish(self, watch: Watch, ending: Ending, facts: dict[str, Any]) -> None:
+    def _finish(self, watch: Monitor, ending: RunResult, facts: dict[str, Any]) -> None:
         """All that follows the training but writing it down."""
         # The networks are built anew, so that they compute in the same memory layout as those of a loaded model.
         self._load(ending.weights)
         self._complete(watch.prepared)
         self.scores_ = ending.scores
         grid = watch.grid(ending.seen_pictures)
-        self._papers = papers_of(
+        self._model_files = make_model_files(
             self.kind, watch.prepared, facts, ending, watch.run.history.records, grid, watch.frames.shown()
         )
 
-    def _length(self, prepared: Prepared) -> dict[str, Any]:
+    def _length(self, prepared: PreparedData) -> dict[str, Any]:
         """The run's length, as a recipe takes it."""
-        return length(self.minutes, self.epochs, len(prepared.train), prepared.size)
+        return run_length(self.minutes, self.epochs, len(prepared.train), prepared.size)
 
-    def _describe(self, prepared: Prepared, choices: Choices, settings: dict[str, Any]) -> None:
+    def _describe(self, prepared: PreparedData, choices: TrainingConfig, settings: dict[str, Any]) -> None:
         self.classes_, self.shares_, self.size_ = prepared.classes, prepared.shares, prepared.size
         self.layout_, self.settings_ = dict(choices.layout), settings
         self.scores_ = {}
 
-    def _identity(self, prepared: Prepared, choices: Choices) -> dict[str, Any]:
+    def _identity(self, prepared: PreparedData, choices: TrainingConfig) -> dict[str, Any]:
         """What tells this run from others in the same folder; JSON-able."""
         held = prepared.held.fingerprint() if prepared.held is not None else ""
         data = {"data": prepared.train.fingerprint(), "validation": held, "size": prepared.size}
@@ -213,9 +218,9 @@ class Synthesizer(Editor):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be above 0, not {value}.")
-        checked_seed(self.seed)
+        check_seed(self.seed)
         if self.size is not None:
-            datasets.checked_size(self.size)
+            datasets.check_size(self.size)
 
     def _made(self, seeds: range, label: Label | None, bar: Bar) -> Images:
         labels = self._labels(seeds, label)
@@ -228,12 +233,12 @@ class Synthesizer(Editor):
                 f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
             )
 
-    def _held_out_scores(self, prepared: Prepared) -> dict[str, float]:
+    def _held_out_scores(self, prepared: PreparedData) -> dict[str, float]:
         if prepared.held is None:
             return {}
         device = next(next(iter(self.modules_.values())).parameters()).device
-        held = datasets.sample_of(prepared.held, datasets.MOST_HELD, self.seed)
+        held = datasets.random_subset(prepared.held, datasets.MOST_HELD, self.seed)
         pictures = to_float(held.pixels(prepared.size, GEOMETRY)).to(device)
-        labels = torch.from_numpy(datasets.matched(held, self.classes_)).to(device)
+        labels = torch.from_numpy(datasets.match_labels(held, self.classes_)).to(device)
         with torch.no_grad():
             return self._scores(self.modules_, pictures, labels)

@@ -15,16 +15,16 @@ from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
 from diptych.synthesis import datasets
-from diptych.synthesis.datasets import GEOMETRY, Prepared
-from diptych.synthesis.editing.latents import nearest
+from diptych.synthesis.datasets import GEOMETRY, PreparedData
+from diptych.synthesis.editing.latents import invert
 from diptych.synthesis.likelihood import Statistics, discretised_nll
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
-from diptych.synthesis.priors import Mixture, some_of_each
+from diptych.synthesis.priors import GaussianMixture, stratified_rows
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.augmentation import crop_for
-from diptych.synthesis.training.config import Choices, worth_compiling
+from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 
 PRIORS = ("mixture", "normal")
 LOWEST_LOG_SIGMA = -5.0
@@ -74,7 +74,7 @@ def negative_elbo(nll: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
 class _Autoencoder:
     """The training task: one player, both halves."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: Choices, beta: float) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig, beta: float) -> None:
         self.encoder, self.decoder = modules["encoder"], modules["decoder"]
         self.choices, self.beta = choices, beta
         self.weight = beta
@@ -103,7 +103,7 @@ class _Autoencoder:
         yield "autoencoder", negative_elbo(nll, kl, self.weight)
 
     def compilable(self) -> list[nn.Module]:
-        return worth_compiling([self.encoder, self.decoder])
+        return compilable_modules([self.encoder, self.decoder])
 
     def before_step(self, progress: float) -> None:
         """The KL term comes in slowly, after the decoder has learnt to use its latents."""
@@ -175,12 +175,12 @@ class VAE(Synthesizer):
         of the training pictures; the latents are drawn once for each picture, by ``seed`` and its row.
         """
         log_sigma = self._statistics().log_sigma.cpu()
-        labels, pixels = datasets.matched(images, self.classes_), images.pixels(self.size_, GEOMETRY)
+        labels, pixels = datasets.match_labels(images, self.classes_), images.pixels(self.size_, GEOMETRY)
         told = []
         for start in range(0, len(pixels), JUDGED_AT_ONCE):
             rows = slice(start, start + JUDGED_AT_ONCE)
             mean, log_variance = self._run(self._posterior, pixels[rows], labels[rows]).double().chunk(2, dim=1)
-            noise = seeding.noise(range(seed + start, seed + start + len(mean)), mean.shape[1:])
+            noise = seeding.seeded_noise(range(seed + start, seed + start + len(mean)), mean.shape[1:])
             latents = (mean + noise * (0.5 * log_variance).exp()).float()
             nll = discretised_nll(pixels[rows], self._run(self._means, latents, labels[rows]), log_sigma)
             told.append(nll + gaussian_kl(mean, log_variance).sum(dim=1))
@@ -201,7 +201,7 @@ class VAE(Synthesizer):
         if self.prior not in PRIORS:
             raise UsageError(f"The prior is one of {', '.join(PRIORS)}, not {self.prior!r}.")
 
-    def _choose(self, prepared: Prepared, gpu: bool) -> Choices:
+    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         small, classes = prepared.size <= 16, len(prepared.classes)
         latent = self.latent or (16 if small else 128)
         # Fewer pictures of few latents span so little that what is drawn may come near to one of them.
@@ -218,15 +218,15 @@ class VAE(Synthesizer):
         batch = self.batch or (256 if gpu else 64 if small else 32)
         crop = crop_for(len(prepared.train), prepared.size)
         lr = self.lr or (2e-3 if small else 1e-3)
-        return Choices(layout, batch=batch, lr=lr, clip=500.0, crop=crop, more=optimizers.FACTS)
+        return TrainingConfig(layout, batch=batch, lr=lr, clip=500.0, crop=crop, more=optimizers.FACTS)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
         mixture = {name: layout[name] for name in ("classes", "latent", "components", "group")}
-        built = {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": Mixture(**mixture)}
+        built = {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": GaussianMixture(**mixture)}
         return {**built, "statistics": Statistics(latent=layout["latent"])}
 
-    def _task(self, modules: Mapping[str, nn.Module], choices: Choices) -> _Autoencoder:
+    def _task(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> _Autoencoder:
         return _Autoencoder(modules, choices, self.beta)
 
     def _noise_shape(self) -> tuple[int, ...]:
@@ -250,11 +250,11 @@ class VAE(Synthesizer):
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         """The likeliest latents of what is seen, near those of the whole picture with its hole smoothed over."""
         mean, log_variance = self.modules_["encoder"](pictures, labels)
-        noise = seeding.noise(seeds, mean.shape[1:]).to(mean.device)
+        noise = seeding.seeded_noise(seeds, mean.shape[1:]).to(mean.device)
         start = mean + noise * (0.5 * log_variance).exp()
         seen = (~hole).float()
         sigma = float(self.scores_.get("pixel_error", 0.1)) * 2  # of the range -1..1
-        latents = nearest(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None], sigma)
+        latents = invert(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None], sigma)
         return self._decode(self.modules_, latents, labels)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
@@ -266,7 +266,7 @@ class VAE(Synthesizer):
     def _turned(self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
         """Moved by what the classes' pictures differ by on average: the encoder leaves some of the class in them."""
         prior = self.modules_["prior"]
-        assert isinstance(prior, Mixture)
+        assert isinstance(prior, GaussianMixture)
         centres = prior.centres().cpu()
         centres = torch.cat([centres, centres.mean(dim=0, keepdim=True)])  # the last, -1: no label
         return latents + strength * (centres[others] - centres[labels])
@@ -275,18 +275,18 @@ class VAE(Synthesizer):
         """Mean and log variance side by side, (B, 2·D)."""
         return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)
 
-    def _complete(self, prepared: Prepared) -> None:
-        every = datasets.matched(prepared.train, self.classes_)
-        rows = some_of_each(every, ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
+    def _complete(self, prepared: PreparedData) -> None:
+        every = datasets.match_labels(prepared.train, self.classes_)
+        rows = stratified_rows(every, ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
         known, labels = prepared.train[rows], every[rows]
         encoded = self._run(self._posterior, known.pixels(prepared.size, GEOMETRY), labels)
         means, log_variances = encoded.chunk(2, dim=1)
         prior, statistics = self.modules_["prior"], self.modules_["statistics"]
-        assert isinstance(prior, Mixture)
+        assert isinstance(prior, GaussianMixture)
         assert isinstance(statistics, Statistics)
         prior.fit(means, log_variances.exp(), labels, self.seed)
         rows = np.unique(np.linspace(0, len(means) - 1, DECODED_PICTURES).round().astype(np.int64))
-        noise = seeding.noise(rows, (self._latent_length(),))
+        noise = seeding.seeded_noise(rows, (self._latent_length(),))
         decoded = self._run(self._means, means[rows] + noise * (0.5 * log_variances[rows]).exp(), labels[rows])
         pictures = to_float(known[rows].pixels(prepared.size, GEOMETRY))
         statistics.keep(optimal_log_sigma(pictures, decoded), gaussian_kl(means, log_variances).mean(dim=0))

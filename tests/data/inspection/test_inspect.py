@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from diptych.data.images import Images
-from diptych.data.inspection.inspect import examine, together
-from diptych.data.inspection.issues import Candidate
+from diptych.data.inspection.inspect import concatenate_sets, examine
+from diptych.data.inspection.issues import LabelIssue
 from diptych.errors import UsageError
 
 
@@ -97,7 +97,7 @@ def test_copies_across_two_folders(tmp_path, scene):
     ImageOps.mirror(scene(2, 96, 80)).save(tmp_path / "two" / "a" / "again.jpg", quality=70)
     scene(50).save(tmp_path / "two" / "a" / "other.png")
     folders = [str(tmp_path / name) for name in ("one", "two")]
-    found = examine(together([Images.open(folder) for folder in folders], folders))
+    found = examine(concatenate_sets([Images.open(folder) for folder in folders], folders))
     report = found.report()
     assert report.facts["copies_across_folders"] == 1
     assert report.facts["mirrored_copies"] == 1
@@ -106,7 +106,7 @@ def test_copies_across_two_folders(tmp_path, scene):
     assert "Copies across folders" in report.figures
     assert [problem.kind for problem in found.problems if problem.other is not None] == ["mirrored copy"]
     with pytest.raises(UsageError, match="named twice"):
-        together([Images.open(folders[0])] * 2, [folders[0]] * 2)
+        concatenate_sets([Images.open(folders[0])] * 2, [folders[0]] * 2)
 
 
 def test_copies_with_different_labels_are_for_review(class_folders):
@@ -120,7 +120,7 @@ def test_copies_with_different_labels_are_for_review(class_folders):
 
 def test_doubtful_labels_are_shown_for_review_with_the_most_doubtful_first(class_folders):
     found = examine(Images.open(class_folders)).doubting(
-        [Candidate(3, "cat", "dog", 0.2), Candidate(8, "dog", "cat", 0.01)]
+        [LabelIssue(3, "cat", "dog", 0.2), LabelIssue(8, "dog", "cat", 0.01)]
     )
     report = found.report()
     assert [row[1:] for row in report.tables["Doubtful labels"].rows] == [["dog", "cat", 0.01], ["cat", "dog", 0.2]]

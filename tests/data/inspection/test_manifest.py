@@ -4,7 +4,7 @@ import pytest
 
 from diptych.data.images import Images
 from diptych.data.inspection import manifest
-from diptych.data.inspection.inspect import examine, together
+from diptych.data.inspection.inspect import concatenate_sets, examine
 from diptych.errors import DataError
 
 
@@ -106,7 +106,7 @@ def test_of_several_folders_the_first_gets_splits(tmp_path, class_folders, scene
     (tmp_path / "more" / "cat").mkdir(parents=True)
     scene(500).save(tmp_path / "more" / "cat" / "x.png")
     folders = [str(class_folders), str(tmp_path / "more")]
-    found = examine(together([Images.open(folder) for folder in folders], folders))
+    found = examine(concatenate_sets([Images.open(folder) for folder in folders], folders))
     rows = manifest.read(manifest.write(found, tmp_path / "m.csv"))
     assert [row.split for row in rows if "more" in row.path] == [""]
     assert len(manifest.apply(Images.open(class_folders), tmp_path / "m.csv")) == 12

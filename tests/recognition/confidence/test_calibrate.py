@@ -5,10 +5,10 @@ import torch
 from diptych.data.images import Images
 from diptych.metrics.classification import macro_f1
 from diptych.recognition.confidence import calibrate
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.evaluation import ood_evaluation
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import Observed
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation import ood_evaluation, reliability
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import Outputs
 from diptych.report import Report
 
 CLASSES = ("cat", "dog", "owl")
@@ -24,23 +24,23 @@ def seen(n: int, *, sharpness: float = 1.0, seed: int = 0, strength: float = 1.0
     honest = torch.randn(n, 3, generator=draw) * 2
     labels = torch.multinomial(honest.softmax(1), 1, generator=draw).flatten().numpy()
     slopes = torch.randn(n, 3, generator=draw)
-    return Observed(honest * sharpness, honest * strength, slopes), pictures(labels)
+    return Outputs(honest * sharpness, honest * strength, slopes), pictures(labels)
 
 
 @pytest.fixture(scope="module")
 def memory():
     observed, images = seen(300, seed=9)
-    return Memory.of(observed.features, observed.slopes, images.labels, images.paths)
+    return EmbeddingIndex.of(observed.features, observed.slopes, images.labels, images.paths)
 
 
 @pytest.fixture(scope="module")
 def reading(memory):
-    return calibrate.calibrated(*seen(400, sharpness=3.0), memory)
+    return calibrate.fit_decision_rule(*seen(400, sharpness=3.0), memory)
 
 
 def judged(reading, observed, images):
     report = Report("r")
-    calibrate.add_measured(report, images, observed.logits, reading)
+    reliability.add_measured_coverage(report, images, observed.logits, reading)
     return report
 
 
@@ -51,7 +51,7 @@ def test_confidence_sets_and_the_unknown_hold_on_further_pictures(reading, memor
     assert report.scores["coverage"].value == pytest.approx(0.9, abs=0.04)
     assert 1 < report.scores["set_size"].value < 3
     assert not report.findings
-    ood_evaluation.add_to(report, observed, observed, reading, memory)
+    ood_evaluation.add_ood_detection(report, observed, observed, reading, memory)
     assert report.scores["unknown_auroc"].value == 0.5
     assert 0 < report.scores["unknown_fpr"].value < 0.05
 
@@ -67,9 +67,9 @@ def test_a_broken_promise_is_told(reading):
 
 def test_a_calibration_of_before_there_were_sets_promises_nothing():
     observed, images = seen(50)
-    report, old = Report("r"), Reading(CLASSES, False)
-    calibrate.add_measured(report, images, observed.logits, old)
-    calibrate.add_to(report, torch.rand(50), torch.rand(50) < 0.5, old)
+    report, old = Report("r"), DecisionRule(CLASSES, False)
+    reliability.add_measured_coverage(report, images, observed.logits, old)
+    reliability.add_reliability(report, torch.rand(50), torch.rand(50) < 0.5, old)
     assert set(report.scores) == {"aurc"}
     assert not report.findings
 
@@ -77,7 +77,9 @@ def test_a_calibration_of_before_there_were_sets_promises_nothing():
 def test_the_report_shows_reliability_and_risk_and_says_what_is_promised(reading):
     report = Report("r")
     sure = torch.rand(300, generator=torch.Generator().manual_seed(0))
-    calibrate.add_to(report, sure, torch.rand(300, generator=torch.Generator().manual_seed(1)) < sure, reading)
+    reliability.add_reliability(
+        report, sure, torch.rand(300, generator=torch.Generator().manual_seed(1)) < sure, reading
+    )
     assert [caption.split(":")[0] for caption in report.figures] == ["Reliability", "Risk and coverage"]
     assert 0.1 < report.scores["aurc"].value < 0.5
     assert "by their count of 400" in report.findings[0]
@@ -88,31 +90,31 @@ def test_several_labels_have_thresholds_and_sets(memory):
     draw = torch.Generator().manual_seed(3)
     honest = torch.randn(1600, 3, generator=draw) * 2 - 2
     labels = (torch.rand(1600, 3, generator=draw) < honest.sigmoid()).numpy().astype(int)
-    parts = [Observed(honest[rows], honest[rows], torch.zeros(800, 3)) for rows in (slice(800), slice(800, None))]
-    reading = calibrate.calibrated(parts[0], pictures(labels[:800]), memory)
+    parts = [Outputs(honest[rows], honest[rows], torch.zeros(800, 3)) for rows in (slice(800), slice(800, None))]
+    reading = calibrate.fit_decision_rule(parts[0], pictures(labels[:800]), memory)
     report, new = Report("r"), pictures(labels[800:])
-    calibrate.add_measured(report, new, parts[1].logits, reading)
+    reliability.add_measured_coverage(report, new, parts[1].logits, reading)
     assert report.scores["coverage"].value == pytest.approx(0.9, abs=0.04)
     truth = torch.from_numpy(new.labels.copy())
     chances = reading.probabilities(parts[1].logits)
     assert macro_f1(truth, reading.told(chances)) > macro_f1(truth, chances >= 0.5) + 0.01
-    calibrate.add_to(report, chances, chances >= 0.5, reading)
-    assert [row[0] for row in report.tables["A label is told from this probability on"].rows] == list(CLASSES)
+    reliability.add_reliability(report, chances, chances >= 0.5, reading)
+    assert [row[0] for row in report.tables["A label is predicted from this probability on"].rows] == list(CLASSES)
 
 
 def test_pictures_that_were_trained_on_are_pointed_out(memory):
     report = Report("r")
-    calibrate.add_seen_before(report, pictures([0, 1]), memory)  # "array#0" and "array#1" are remembered
+    reliability.add_training_overlap(report, pictures([0, 1]), memory)  # "array#0" and "array#1" are remembered
     assert report.findings[0].startswith("2 or more of these 2 pictures were trained on")
     fresh = Report("r")
-    calibrate.add_seen_before(fresh, pictures([0, 1]), None)
+    reliability.add_training_overlap(fresh, pictures([0, 1]), None)
     assert not fresh.findings
 
 
 def test_strange_pictures_are_noticed_and_it_is_told_by_which_sign(reading, memory):
     report = Report("r")
     known, strange = seen(300, sharpness=3.0, seed=4)[0], seen(200, sharpness=0.1, seed=5, strength=0.1)[0]
-    ood_evaluation.add_to(report, known, strange, reading, memory)
+    ood_evaluation.add_ood_detection(report, known, strange, reading, memory)
     area = report.scores["unknown_auroc"]
     assert area.low < area.value < area.high
     assert area.n == 500
@@ -127,6 +129,6 @@ def test_strange_pictures_are_noticed_and_it_is_told_by_which_sign(reading, memo
 def test_without_a_memory_the_energy_alone_tells():
     report = Report("r")
     known, strange = seen(100, sharpness=3.0)[0], seen(100, sharpness=0.1)[0]
-    ood_evaluation.add_to(report, known, strange, Reading(CLASSES, False, threshold=1.5), None)
+    ood_evaluation.add_ood_detection(report, known, strange, DecisionRule(CLASSES, False, threshold=1.5), None)
     assert [row[0] for row in report.tables["What tells the unknown"].rows] == ["energy"]
     assert report.scores["unknown_auroc"].value > 0.8

@@ -24,8 +24,8 @@ def test_the_sets_are_those_of_mapie(classifier, n):
     (calibration, truth), (new, _) = drawn(n, seed=1), drawn(500, seed=2)
     mapie = SplitConformalClassifier(classifier, confidence_level=0.9, conformity_score="lac", prefit=True)
     _, theirs = mapie.conformalize(calibration, truth).predict_set(new)
-    cutoff = conformal.cutoff(classifier.predict_proba(calibration), truth)
-    assert (conformal.sets(classifier.predict_proba(new), cutoff) == theirs[:, :, 0]).all()
+    cutoff = conformal.set_cutoff(classifier.predict_proba(calibration), truth)
+    assert (conformal.label_sets(classifier.predict_proba(new), cutoff) == theirs[:, :, 0]).all()
 
 
 def test_coverage_is_as_stated(classifier):
@@ -35,7 +35,7 @@ def test_coverage_is_as_stated(classifier):
     chances, asked = classifier.predict_proba(pictures), classifier.predict_proba(new)
     covered = []
     for rows in np.arange(len(labels)).reshape(100, 100):
-        sets = conformal.sets(asked, conformal.cutoff(chances[rows], labels[rows]))
+        sets = conformal.label_sets(asked, conformal.set_cutoff(chances[rows], labels[rows]))
         covered.append(sets[np.arange(len(truth)), truth].mean())
     low, high = conformal.coverage_range(100)
     assert np.mean(covered) == pytest.approx(91 / 101, abs=0.01)
@@ -49,9 +49,9 @@ def test_the_range_follows_from_the_count():
 
 
 def test_of_too_few_pictures_every_label_is_in_the_set():
-    cutoff = conformal.cutoff(np.array([[0.9, 0.1]] * 8), np.zeros(8, np.int64))
+    cutoff = conformal.set_cutoff(np.array([[0.9, 0.1]] * 8), np.zeros(8, np.int64))
     assert cutoff == 0.0
-    assert conformal.sets(np.array([[1.0, 0.0]]), cutoff).all()
+    assert conformal.label_sets(np.array([[1.0, 0.0]]), cutoff).all()
 
 
 def test_of_several_labels_the_share_missed_is_controlled():
@@ -60,13 +60,13 @@ def test_of_several_labels_the_share_missed_is_controlled():
     truth = draw.random((6000, 5)) < chances
     missed = []
     for rows in np.arange(4000).reshape(20, 200):
-        cutoff = conformal.cutoff_of_several(chances[rows], truth[rows])
-        sets = conformal.sets(chances[4000:], cutoff)
+        cutoff = conformal.multi_label_cutoff(chances[rows], truth[rows])
+        sets = conformal.label_sets(chances[4000:], cutoff)
         labels = truth[4000:].sum(1)
         missed.append(((truth[4000:] & ~sets).sum(1)[labels > 0] / labels[labels > 0]).mean())
     assert 0.08 < np.mean(missed) <= 0.101
 
 
 def test_of_few_pictures_with_several_labels_none_is_left_out():
-    assert conformal.cutoff_of_several(np.full((5, 3), 0.5), np.ones((5, 3), bool)) == 0.0
-    assert conformal.cutoff_of_several(np.full((50, 3), 0.5), np.zeros((50, 3), bool)) == 0.0
+    assert conformal.multi_label_cutoff(np.full((5, 3), 0.5), np.ones((5, 3), bool)) == 0.0
+    assert conformal.multi_label_cutoff(np.full((50, 3), 0.5), np.zeros((50, 3), bool)) == 0.0

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from diptych.data.transforms import to_float
 from diptych.recognition.confidence import ood
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import Observed, slopes
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import Outputs, detail_slopes
 
 TRAINED = torch.tensor([[5.0, 0.0], [0.0, 5.0]]).repeat(50, 1)
 
@@ -19,22 +19,22 @@ def near(features, seed=0, spread=0.5):
 
 def seen(features, detail=-2.0):
     draw = torch.Generator().manual_seed(len(features))
-    return Observed(features, features, detail + 0.1 * torch.randn(len(features), 3, generator=draw))
+    return Outputs(features, features, detail + 0.1 * torch.randn(len(features), 3, generator=draw))
 
 
 @pytest.fixture(scope="module")
 def memory():
     observed = seen(near(TRAINED))
-    return Memory.of(observed.features, observed.slopes, np.arange(100) % 2, np.array(["x.png"] * 100))
+    return EmbeddingIndex.of(observed.features, observed.slopes, np.arange(100) % 2, np.array(["x.png"] * 100))
 
 
 @pytest.fixture(scope="module")
 def scale(memory):
-    return ood.Scale.of(ood.signs(seen(near(TRAINED, seed=1)), memory, multi_label=False))
+    return ood.FamiliarityScale.of(ood.ood_scores(seen(near(TRAINED, seed=1)), memory, multi_label=False))
 
 
 def told(scale, memory, observed):
-    return scale.familiarity(ood.signs(observed, memory, multi_label=False)) < scale.threshold
+    return scale.familiarity(ood.ood_scores(observed, memory, multi_label=False)) < scale.threshold
 
 
 def test_the_energy():
@@ -63,23 +63,23 @@ def test_each_sign_alone_can_tell(scale, memory, features, detail):
 def test_pictures_that_cannot_be_read_have_no_familiarity(scale, memory):
     held = seen(near(TRAINED))
     parts = (held.logits, held.features, held.slopes)
-    whole = Observed(*(torch.cat((torch.full_like(part[:1], torch.nan), part)) for part in parts))
-    familiarity = scale.familiarity(ood.signs(whole, memory, multi_label=False))
+    whole = Outputs(*(torch.cat((torch.full_like(part[:1], torch.nan), part)) for part in parts))
+    familiarity = scale.familiarity(ood.ood_scores(whole, memory, multi_label=False))
     assert familiarity.isnan().tolist() == [True] + [False] * 100
 
 
 def test_one_in_fifty_falls_under_the_threshold():
     known = torch.randn(999, generator=torch.Generator().manual_seed(2))
-    cut = ood.threshold(known)
+    cut = ood.familiarity_threshold(known)
     assert (known < cut).sum() == 19  # the 20th of 1,000: on average 2 % of further ones are lower
-    assert ood.flagged(999) == 20
+    assert ood.threshold_rank(999) == 20
 
 
 def test_of_few_pictures_the_threshold_lies_under_the_least():
-    assert ood.flagged(48) == 0
+    assert ood.threshold_rank(48) == 0
     assert -0.5 < ood.energy_threshold(torch.linspace(0, 1, 10)) < 0
-    assert ood.threshold(torch.linspace(-2, -1, 10)) == pytest.approx(3 * np.log(0.02))
-    assert ood.threshold(torch.linspace(-20, -1, 10)) == -20
+    assert ood.familiarity_threshold(torch.linspace(-2, -1, 10)) == pytest.approx(3 * np.log(0.02))
+    assert ood.familiarity_threshold(torch.linspace(-20, -1, 10)) == -20
 
 
 @pytest.mark.parametrize("n", [2, 5, 12, 40, 100])
@@ -90,24 +90,24 @@ def test_however_few_were_calibrated_on_few_known_ones_are_told_unknown(n):
         shared = torch.randn(n + 200, 1, generator=draw)
         signs = torch.randn(n + 200, 3, generator=draw) + shared
         signs[:, 2] = -signs[:, 2].exp()
-        scale = ood.Scale.of(signs[:n])
+        scale = ood.FamiliarityScale.of(signs[:n])
         told.append((scale.familiarity(signs[n:]) < scale.threshold).double().mean())
     assert torch.stack(told).mean() < 0.06
 
 
 def test_pictures_all_alike_make_a_scale():
-    scale = ood.Scale.of(torch.ones(30, 3))
+    scale = ood.FamiliarityScale.of(torch.ones(30, 3))
     assert np.isfinite([*scale.spread, scale.threshold]).all()
 
 
 def test_a_scale_is_stored_and_restored(scale):
-    assert ood.Scale.restored(json.loads(json.dumps(scale.json()))) == scale
+    assert ood.FamiliarityScale.restored(json.loads(json.dumps(scale.json()))) == scale
 
 
 def test_slopes_tell_fine_from_coarse_and_not_bright_from_dark():
     fine = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     coarse = F.interpolate(fine[:, :, :8, :8].float(), size=32, mode="bilinear").byte()
-    assert (slopes(to_float(coarse))[:, :2] > slopes(to_float(fine))[:, :2] + 2).all()
-    assert torch.allclose(slopes(to_float(coarse) * 0.7 - 0.2), slopes(to_float(coarse)), atol=0.1)
-    assert slopes(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
-    assert torch.equal(slopes(torch.zeros(2, 3, 33, 33)), torch.zeros(2, 3))
+    assert (detail_slopes(to_float(coarse))[:, :2] > detail_slopes(to_float(fine))[:, :2] + 2).all()
+    assert torch.allclose(detail_slopes(to_float(coarse) * 0.7 - 0.2), detail_slopes(to_float(coarse)), atol=0.1)
+    assert detail_slopes(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
+    assert torch.equal(detail_slopes(torch.zeros(2, 3, 33, 33)), torch.zeros(2, 3))

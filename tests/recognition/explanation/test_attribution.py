@@ -86,7 +86,7 @@ def test_heat_comes_from_the_weights(kind, taught):
     torch.manual_seed(0)
     for weights in shuffled.parameters():
         nn.init.normal_(weights, std=0.1)
-    after = attribution.heat(shuffled, images, recognizer.size_, None, multi_label=False)
+    after = attribution.attribution_maps(shuffled, images, recognizer.size_, None, multi_label=False)
     assert focus(after, inside) < focus(before, inside) / 2
 
 
@@ -111,9 +111,9 @@ def test_contributions_are_those_of_captum(taught):
     recognizer, images, _ = taught("convnet")
     network = recognizer.network_
     pictures = images.pixels(16)[:4].float() / 127.5 - 1
-    question = attribution.Question(network, torch.tensor([0, 1, 0, 1]), multi_label=False)
+    question = attribution.AttributionTarget(network, torch.tensor([0, 1, 0, 1]), multi_label=False)
     layer = network.body[0]
-    (part,) = attribution.contributions(question, pictures, [layer])
+    (part,) = attribution.layer_attributions(question, pictures, [layer])
     expected = LayerGradientXActivation(question.odds, layer).attribute(pictures).sum(1)
     assert torch.allclose(part.cells, expected.detach(), atol=1e-6)
 
@@ -131,8 +131,8 @@ def test_the_parts_of_a_linear_ending_add_up():
 
     torch.manual_seed(0)
     network, pictures = Averaging(), torch.randn(2, 3, 8, 8)
-    question = attribution.Question(network, torch.tensor([2, 0]), multi_label=True)
-    (part,) = attribution.contributions(question, pictures, [network.body])
+    question = attribution.AttributionTarget(network, torch.tensor([2, 0]), multi_label=True)
+    (part,) = attribution.layer_attributions(question, pictures, [network.body])
     assert torch.allclose(part.cells.sum((1, 2)), network(pictures)[[0, 1], [2, 0]], atol=1e-5)
 
 
@@ -155,9 +155,9 @@ def test_backbones_keep_place():
         torch.manual_seed(0)
         network = networks.build(f"timm:{name}", classes=2, size=size, download=False)
         nn.init.normal_(network.head.weight)
-        places = attribution.layers(network.eval(), size, multi_label=False)
+        places = attribution.choose_layers(network.eval(), size, multi_label=False)
         pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
-        heat = attribution.heat(network, Images.from_arrays(pixels), size, None, multi_label=False)
+        heat = attribution.attribution_maps(network, Images.from_arrays(pixels), size, None, multi_label=False)
         assert places
         assert (heat.amax((1, 2)) == 1).all()
 

@@ -8,8 +8,8 @@ from PIL import Image
 from diptych import Images, Recognizer, load
 from diptych.errors import DataError, UsageError
 from diptych.recognition.evaluation import evaluate
-from diptych.recognition.evaluation.worst_errors import Witness
-from diptych.recognition.explanation.nearest import picture_at
+from diptych.recognition.evaluation.worst_errors import ErrorExplainer
+from diptych.recognition.explanation.nearest import read_picture
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def fitted(folder, tmp_path_factory):
 
 def test_a_training_picture_is_most_like_itself(fitted, folder):
     recognizer, into = fitted
-    path = recognizer.memory_.paths[5]
+    path = recognizer.embedding_index_.paths[5]
     asked = Images.of_files([path])
     found = recognizer.neighbours(asked, 4)
     assert found.paths.shape == found.names.shape == found.similarities.shape == (1, 4)
@@ -44,17 +44,17 @@ def test_a_training_picture_is_most_like_itself(fitted, folder):
 
 
 def test_files_are_shown_while_they_are_there(fitted, tmp_path):
-    path = fitted[0].memory_.paths[0]
-    assert picture_at(path, 32).shape == (32, 32, 3)
-    assert picture_at(str(tmp_path / "gone.png"), 32) is None
-    assert picture_at("digits#3", 32) is None
+    path = fitted[0].embedding_index_.paths[0]
+    assert read_picture(path, 32).shape == (32, 32, 3)
+    assert read_picture(str(tmp_path / "gone.png"), 32) is None
+    assert read_picture("digits#3", 32) is None
     (tmp_path / "odd.png").write_text("no picture")
-    assert picture_at(str(tmp_path / "odd.png"), 32) is None
+    assert read_picture(str(tmp_path / "odd.png"), 32) is None
 
 
 def test_a_recognizer_without_memory_says_so(fitted, folder):
     recognizer = load(fitted[1])
-    recognizer.memory_ = None
+    recognizer.embedding_index_ = None
     with pytest.raises(DataError, match="Train it again"):
         recognizer.neighbours(Images.open(folder)[:1])
 
@@ -70,12 +70,12 @@ def test_the_worst_errors_are_shown_with_their_reasons(fitted, folder):
     wrong = images.labels.copy()
     wrong[3] = 1 - wrong[3]
     known = Images.from_arrays(images.pixels(8).permute(0, 2, 3, 1).numpy(), wrong, classes=images.classes)
-    report = evaluate.report(
+    report = evaluate.evaluation_report(
         "Judged",
         known,
         torch.nn.functional.one_hot(torch.tensor(images.labels), 2) * 4.0,
-        recognizer._reading,
-        Witness(recognizer.network_, recognizer.size_, recognizer.memory_),
+        recognizer._decision_rule,
+        ErrorExplainer(recognizer.network_, recognizer.size_, recognizer.embedding_index_),
     )
     (cards,) = report.cards.values()
     (card,) = cards
@@ -83,5 +83,5 @@ def test_the_worst_errors_are_shown_with_their_reasons(fitted, folder):
     assert list(card.pictures)[:2] == ["picture", f"what spoke for {told}"]
     assert list(card.pictures)[2].startswith("most alike in training: digit")
     assert len(set(card.pictures.values())) == 3
-    assert recognizer.memory_.paths[0].rsplit("/", 2)[0] in card.facts["most alike in training"]
+    assert recognizer.embedding_index_.paths[0].rsplit("/", 2)[0] in card.facts["most alike in training"]
     assert card.facts["picture"] == "array#3"

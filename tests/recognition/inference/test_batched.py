@@ -27,31 +27,31 @@ def threads():
 
 def test_answers_are_the_networks_own(network):
     images = Images.open("digits")[:600]
-    told = batched.logits(network, images, 16)
+    told = batched.batched_logits(network, images, 16)
     with torch.inference_mode():
         assert torch.allclose(told, network.eval()(to_float(images.pixels(16))), atol=1e-5)
 
 
 def test_answers_do_not_depend_on_the_others_nor_on_threads(network, threads):
     images = Images.open("digits")[:600]
-    told = batched.logits(network, images, 16)
+    told = batched.batched_logits(network, images, 16)
     assert torch.get_num_threads() == threads
     torch.set_num_threads(1)
-    assert torch.equal(told, batched.logits(network, images, 16))
-    assert torch.allclose(told[500:507], batched.logits(network, images[500:507], 16), atol=1e-6)
+    assert torch.equal(told, batched.batched_logits(network, images, 16))
+    assert torch.allclose(told[500:507], batched.batched_logits(network, images[500:507], 16), atol=1e-6)
 
 
 def test_pictures_that_cannot_be_read_keep_their_rows(network, tmp_path):
     Image.new("RGB", (20, 30), "red").save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_text("no picture")
     images = Images.of_files([tmp_path / name for name in ("bad.png", "good.png", "gone.png")])
-    told = batched.features(network, images, 16)
+    told = batched.batched_features(network, images, 16)
     assert told.isnan().any(1).tolist() == [True, False, True]
     assert list(images.known_errors()) == [0, 2]
 
 
 def test_nothing_asked_is_nothing_told(network):
-    assert batched.logits(network, Images.open("digits")[[]], 16).shape == (0, 3)
+    assert batched.batched_logits(network, Images.open("digits")[[]], 16).shape == (0, 3)
 
 
 class Slow(nn.Module):
@@ -73,5 +73,5 @@ class Slow(nn.Module):
 
 def test_a_network_of_ones_own_is_called_by_one_thread_at_a_time(threads):
     images = Images.from_arrays(np.zeros((600, 16, 16, 3), np.uint8))
-    told = batched.logits(networks.build(Slow, classes=2, size=16), images, 16)
+    told = batched.batched_logits(networks.build(Slow, classes=2, size=16), images, 16)
     assert told.shape == (600, 2)

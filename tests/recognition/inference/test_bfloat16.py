@@ -6,7 +6,7 @@ import torch
 from diptych import Images
 from diptych.data.transforms import to_float
 from diptych.recognition import networks
-from diptych.recognition.inference.bfloat16 import Half
+from diptych.recognition.inference.bfloat16 import BFloat16Network
 from diptych.recognition.networks.pretrained import Pretrained
 from diptych.recognition.networks.tta import margins
 
@@ -32,14 +32,14 @@ def digits(rows):
 def test_labels_are_those_of_float32_and_close_answers_are_its_own(network):
     pictures = digits(range(400))
     with torch.inference_mode():
-        told, features = network.both(pictures)
-        half = Half(network, pictures[:16], told[:16])
+        told, features = network.logits_and_features(pictures)
+        half = BFloat16Network(network, pictures[:16], told[:16])
         rounded, seen = half(pictures)
     assert torch.equal(rounded.argmax(1), told.argmax(1))
-    close = margins(told, several=False) < half.bound / 4
+    close = margins(told, multi_label=False) < half.bound / 4
     assert close.any()
     assert torch.allclose(rounded[close], told[close], rtol=0, atol=half.bound / 100)
-    clear = margins(told, several=False) > 2 * half.bound
+    clear = margins(told, multi_label=False) > 2 * half.bound
     assert clear.any()
     assert not torch.equal(rounded[clear], told[clear]), "nothing was asked in bfloat16"
     assert (rounded - told).abs().max() < half.bound
@@ -50,7 +50,7 @@ def test_the_network_itself_stays_as_it_is(network):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     pictures = digits(range(16))
     with torch.inference_mode():
-        Half(network, pictures, network.both(pictures)[0])(pictures)
+        BFloat16Network(network, pictures, network.logits_and_features(pictures)[0])(pictures)
     after = network.state_dict()
     assert all(
         after[name].dtype == tensor.dtype and torch.equal(after[name], tensor) for name, tensor in before.items()

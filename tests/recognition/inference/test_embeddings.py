@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from diptych import Recognizer, load
 from diptych.artefact import data
 from diptych.errors import ArtefactError
-from diptych.recognition.inference.embeddings import Memory, rows_to_remember
+from diptych.recognition.inference.embeddings import EmbeddingIndex, rows_to_index
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,9 @@ def drawn(n: int, seed: int = 0):
 
 def test_the_nearest_are_the_most_alike_first():
     held, asked = drawn(300), drawn(2000, seed=1)
-    memory = Memory.of(held * 7, torch.zeros(300, 3), np.arange(300) % 3, np.array([f"{i}.png" for i in range(300)]))
+    memory = EmbeddingIndex.of(
+        held * 7, torch.zeros(300, 3), np.arange(300) % 3, np.array([f"{i}.png" for i in range(300)])
+    )
     similarities, rows = memory.nearest(asked, 5)
     direct = asked @ held.T
     assert similarities.shape == rows.shape == (2000, 5)
@@ -31,18 +33,18 @@ def test_the_nearest_are_the_most_alike_first():
 
 
 def test_more_neighbours_than_there_are():
-    memory = Memory.of(drawn(3), torch.zeros(3, 3), np.zeros(3, np.int64), np.array(["a", "b", "c"]))
+    memory = EmbeddingIndex.of(drawn(3), torch.zeros(3, 3), np.zeros(3, np.int64), np.array(["a", "b", "c"]))
     assert memory.nearest(drawn(2), 10)[1].shape == (2, 3)
     assert memory.nearest(drawn(0), 10)[1].shape == (0, 3)
 
 
 def test_every_class_is_remembered_alike():
     labels = np.repeat([0, 1, 2], [5, 100, 900])
-    rows = rows_to_remember(labels, 205)
+    rows = rows_to_index(labels, 205)
     assert np.bincount(labels[rows]).tolist() == [5, 100, 100]
     assert (np.diff(rows) > 0).all()
-    assert len(rows_to_remember(labels, 10_000)) == 1005
-    assert np.bincount(labels[rows_to_remember(labels, 10)]).tolist() == [3, 3, 4]
+    assert len(rows_to_index(labels, 10_000)) == 1005
+    assert np.bincount(labels[rows_to_index(labels, 10)]).tolist() == [3, 3, 4]
 
 
 def test_a_picture_of_several_labels_counts_for_the_rarest():
@@ -50,14 +52,14 @@ def test_a_picture_of_several_labels_counts_for_the_rarest():
     labels[:, 0] = True
     labels[:6, 1] = True  # the rarest
     labels[50:] = False
-    rows = rows_to_remember(labels, 18)
+    rows = rows_to_index(labels, 18)
     assert labels[rows, 1].sum() == 6
     assert (~labels[rows].any(1)).sum() == 6
 
 
 def test_a_recognizer_remembers_its_training_pictures(fitted, digits):
     model, folder = fitted
-    memory = model.memory_
+    memory = model.embedding_index_
     assert memory.embeddings.dtype == torch.float16
     assert len(memory) == 160 - len(data(folder)["validation"]["pictures"])
     rows = [digits.paths.tolist().index(path) for path in memory.paths]
@@ -69,10 +71,10 @@ def test_a_recognizer_remembers_its_training_pictures(fitted, digits):
 
 def test_the_memory_is_kept_wherever_the_model_goes(fitted, tmp_path):
     model, folder = fitted
-    moved = load(load(folder).save(tmp_path / "moved")).memory_
-    assert torch.equal(moved.embeddings, model.memory_.embeddings)
-    assert (moved.labels == model.memory_.labels).all()
-    assert moved.paths == model.memory_.paths
+    moved = load(load(folder).save(tmp_path / "moved")).embedding_index_
+    assert torch.equal(moved.embeddings, model.embedding_index_.embeddings)
+    assert (moved.labels == model.embedding_index_.labels).all()
+    assert moved.paths == model.embedding_index_.paths
 
 
 def test_a_damaged_memory_is_told(fitted, tmp_path):
@@ -91,4 +93,4 @@ def test_a_model_of_before_there_were_memories_loads(fitted, tmp_path):
     del facts["beside_sha256"]
     (folder / "model.json").write_text(json.dumps(facts))
     (folder / "memory.safetensors").unlink()
-    assert load(folder).memory_ is None
+    assert load(folder).embedding_index_ is None

@@ -23,7 +23,7 @@ def test_every_network_works_at_any_size(name, size, classes):
 
 @pytest.mark.parametrize("name", networks.FAMILIES)
 def test_recipes_are_within_reason(name):
-    recipe = networks.training(name)
+    recipe = networks.recipe_of(name)
     assert recipe.default_epochs(50) == recipe.epochs[1]
     assert recipe.default_epochs(10**7) == recipe.epochs[0]
     assert recipe.default_batch(10) == 8
@@ -86,7 +86,7 @@ def test_a_network_of_ones_own():
     assert network(pictures).shape == (3, 4)
     assert torch.equal(network.features(pictures), network.module.inner(pictures))
     assert networks.name_of(WithSize) == "own:WithSize"
-    assert networks.training(WithSize) is networks.OWN_TRAINING
+    assert networks.recipe_of(WithSize) is networks.CUSTOM_RECIPE
 
 
 def test_a_network_of_ones_own_without_a_linear_layer_is_its_own_head():

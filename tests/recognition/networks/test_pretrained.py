@@ -101,7 +101,7 @@ def test_the_first_layers_move_the_least(name):
     layers = network.layers()
     assert len(layers) >= 5
     assert sorted(id(p) for layer in layers for p in layer) == sorted(map(id, network.backbone.parameters()))
-    some = optimizers(network, networks.training(f"timm:{name}"), 1.0)
+    some = optimizers(network, networks.recipe_of(f"timm:{name}"), 1.0)
     rates = {id(p): g["lr"] for o in some for g in o.param_groups for p in g["params"]}
     of_layers = [rates[id(layer[0])] for layer in layers]
     assert of_layers == sorted(of_layers)

@@ -56,12 +56,12 @@ def test_variants_grow_in_parameters():
 
 def test_more_time_affords_a_larger_variant():
     each = 1 / 900  # as on two cores
-    chosen = [speednet.suited(45_000, 60 * minutes, each) for minutes in (0.2, 1, 4, 16)]
+    chosen = [speednet.best_variant(45_000, 60 * minutes, each) for minutes in (0.2, 1, 4, 16)]
     assert chosen == ["speednet-s", "speednet-m", "speednet", "speednet-96"]
-    assert speednet.suited(1800, 3600, each) == "speednet"
+    assert speednet.best_variant(1800, 3600, each) == "speednet"
 
 
 def test_a_longer_run_takes_a_lower_rate():
-    recipe = speednet.TRAINING
+    recipe = speednet.RECIPE
     assert recipe.peak(10) == recipe.peak(recipe.short) == recipe.lr
     assert recipe.peak(4 * recipe.short) == pytest.approx(recipe.lr / 2)

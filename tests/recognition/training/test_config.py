@@ -29,17 +29,17 @@ def nothing_at_hand(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("side", "size"), [(3, 8), (8, 8), (28, 28), (64, 64)])
 def test_small_pictures_are_taken_at_their_own_size(side, size):
-    assert config.network_and_size(parameters(), side) == ("speednet", size, ())
+    assert config.choose_network_and_size(parameters(), side) == ("speednet", size, ())
 
 
 def test_photographs_are_taken_at_what_the_machine_can_do():
-    size = config.network_and_size(parameters(network="convnet"), 480)[1]
+    size = config.choose_network_and_size(parameters(network="convnet"), 480)[1]
     assert size in config.PHOTOGRAPH_SIZE.values()
-    assert config.network_and_size(parameters(size=40), 480)[1] == 40
+    assert config.choose_network_and_size(parameters(size=40), 480)[1] == 40
 
 
 def test_photographs_without_weights_are_learned_from_scratch_and_that_is_told():
-    network, _, (note,) = config.network_and_size(parameters(), 480)
+    network, _, (note,) = config.choose_network_and_size(parameters(), 480)
     assert network == "speednet"
     assert "from scratch" in note
     assert "DIPTYCH_WEIGHTS" in note
@@ -48,36 +48,36 @@ def test_photographs_without_weights_are_learned_from_scratch_and_that_is_told()
 def test_photographs_are_seen_by_the_weights_at_hand(tmp_path, monkeypatch):
     save_file(timm.create_model("test_vit").state_dict(), tmp_path / "test_vit.safetensors")
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    network, size, (note,) = config.network_and_size(parameters(), 480)
+    network, size, (note,) = config.choose_network_and_size(parameters(), 480)
     assert network == f"timm:test_vit@{tmp_path / 'test_vit.safetensors'}"
     assert size == 160
     assert "test_vit" in note
-    assert config.network_and_size(parameters(), 48)[0] == "speednet"
+    assert config.choose_network_and_size(parameters(), 48)[0] == "speednet"
 
 
 def test_a_backbone_is_fed_what_it_was_taught_at():
-    assert config.network_and_size(parameters(network="timm:resnet18"), 480)[1] == 224
+    assert config.choose_network_and_size(parameters(network="timm:resnet18"), 480)[1] == 224
 
 
 def test_what_is_set_is_kept_and_the_rest_follows_the_pictures(digits):
     sample = digits.pixels(8)
-    chosen = config.choose(parameters(batch=24, lr=0.5, minutes=2.0), "convnet", 8, digits, sample)
+    chosen = config.make_config(parameters(batch=24, lr=0.5, minutes=2.0), "convnet", 8, digits, sample)
     assert (chosen.batch, chosen.lr, chosen.epochs, chosen.minutes) == (24, 0.5, None, 2.0)
-    free = config.choose(parameters(), "convnet", 8, digits, sample)
+    free = config.make_config(parameters(), "convnet", 8, digits, sample)
     assert (free.batch, free.epochs) == (16, 60)
 
 
 def test_digits_are_not_mirrored(digits):
-    assert not config.mirrors(digits.pixels(8), digits)
-    assert config.choose(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"
+    assert not config.mirror_symmetric(digits.pixels(8), digits)
+    assert config.make_config(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"
 
 
 def test_pictures_without_a_side_are_mirrored():
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
     images = Images.from_arrays(pixels, np.arange(200) % 2, classes=("a", "b"))
-    assert config.mirrors(images.pixels(8), images)
-    assert config.choose(parameters(), "speednet", 8, images, images.pixels(8)).augment.flip == "alternating"
+    assert config.mirror_symmetric(images.pixels(8), images)
+    assert config.make_config(parameters(), "speednet", 8, images, images.pixels(8)).augment.flip == "alternating"
 
 
 def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
@@ -109,7 +109,7 @@ def test_settings_that_cannot_be_are_told_at_fit(given, told, digits):
 
 
 def test_the_choices_can_be_written_as_json(digits):
-    facts = config.choose(parameters(), "speednet", 8, digits, digits.pixels(8)).facts()
+    facts = config.make_config(parameters(), "speednet", 8, digits, digits.pixels(8)).facts()
     assert facts["augment"]["shift"] == 1
     assert facts["optimizer"] == "muon"
     assert not any(isinstance(value, torch.Tensor) for value in facts.values())
@@ -119,9 +119,11 @@ def test_a_run_that_was_begun_keeps_its_variant():
     many = Images.from_arrays(np.zeros((speednet.MANY, 8, 8, 3), np.uint8), np.arange(speednet.MANY) % 2)
     sample = torch.zeros(8, 3, 8, 8, dtype=torch.uint8)
     asked = parameters(minutes=60)
-    fresh = config.suited(asked, "speednet", many, sample, None)
+    fresh = config.choose_variant(asked, "speednet", many, sample, None)
     assert fresh in speednet.VARIANTS
     other = "speednet-s" if fresh != "speednet-s" else "speednet-m"
-    assert config.suited(asked, "speednet", many, sample, {"network": other}) == other
-    assert config.suited(asked, "speednet", many, sample, {"network": "convnet"}) == fresh
-    assert config.suited(parameters(minutes=60, network="speednet"), "speednet", many, sample, None) == "speednet"
+    assert config.choose_variant(asked, "speednet", many, sample, {"network": other}) == other
+    assert config.choose_variant(asked, "speednet", many, sample, {"network": "convnet"}) == fresh
+    assert (
+        config.choose_variant(parameters(minutes=60, network="speednet"), "speednet", many, sample, None) == "speednet"
+    )

@@ -92,7 +92,7 @@ def test_several_labels_are_probed_too(files):
 
 def asked(files, training, **given):
     network = networks.build(f"timm:test_vit@{files}", classes=3, size=32)
-    return linear_probe.probe(
+    return linear_probe.fit_linear_probe(
         network, training, pictures(24, 1), 32, **{"each": 0.01, "until": float("inf"), "folder": None, **given}
     )
 
@@ -102,7 +102,7 @@ def test_without_time_the_probe_sees_every_class_at_least(files):
     uneven = images[np.flatnonzero((images.labels != 2) | (np.arange(150) > 140))]
     found = asked(files, uneven, until=time.monotonic() - 1)
     assert found.pictures == linear_probe.AT_A_TIME
-    rows = linear_probe.evenly(uneven.labels)
+    rows = linear_probe.round_robin_rows(uneven.labels)
     assert sorted(rows) == list(range(len(uneven)))
     assert uneven.labels[rows[:9]].tolist() == [0, 1, 2] * 3
 

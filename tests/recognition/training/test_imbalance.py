@@ -7,7 +7,7 @@ import torch
 from diptych import Images, Recognizer, load
 from diptych.metrics.classification import balanced_accuracy
 from diptych.recognition import networks
-from diptych.recognition.inference.outputs import Observed, observe
+from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.training import imbalance
 
 
@@ -47,7 +47,7 @@ def test_several_labels_are_never_uneven():
 def test_with_pictures_enough_the_adjustment_undoes_the_shares():
     shares = torch.tensor([0.98, 0.02])
     logits, truth = answers(100_000, shares, 0)
-    assert imbalance.adjustment(logits, truth, shares) == pytest.approx(1.0, abs=0.2)
+    assert imbalance.logit_adjustment_strength(logits, truth, shares) == pytest.approx(1.0, abs=0.2)
 
 
 def test_with_few_pictures_the_adjustment_is_no_matter_of_chance():
@@ -55,7 +55,7 @@ def test_with_few_pictures_the_adjustment_is_no_matter_of_chance():
     found = []
     for seed in range(20):
         logits, truth = answers(600, shares, seed)
-        found.append(imbalance.adjustment(logits, truth, shares))
+        found.append(imbalance.logit_adjustment_strength(logits, truth, shares))
     even, of = answers(20_000, torch.tensor([0.5, 0.5]), 99)
     even = even + shares.log()
     told = [balanced_accuracy(of, (even - s * shares.log()).argmax(1), 2) for s in found]
@@ -65,20 +65,20 @@ def test_with_few_pictures_the_adjustment_is_no_matter_of_chance():
 
 def test_the_best_cure_is_built_into_the_network():
     training, validation = images((200, 20)), images((60, 12), seed=1)
-    shares = imbalance.shares(training)
+    shares = imbalance.class_shares(training)
     torch.manual_seed(0)
     for name in ("convnet", "speednet"):
         network = networks.build(name, classes=2, size=8).eval()
-        seen, learned = observe(network, validation, 8), observe(network, training, 8)
-        after, cure = imbalance.cured(network, seen, validation, learned, training, shares, hurry=False)
+        seen, learned = compute_outputs(network, validation, 8), compute_outputs(network, training, 8)
+        after, cure = imbalance.rebalance(network, seen, validation, learned, training, shares, hurry=False)
         assert set(cure.tried) == {"as trained", "logit adjustment", "last layer on evenly drawn pictures"}
         balanced = {name: score for name, (score, _) in cure.tried.items()}
         near = cure.name == "logit adjustment" and balanced[cure.name] > max(balanced.values()) - 0.12
         assert near or balanced[cure.name] == max(balanced.values())
-        assert torch.allclose(observe(network, validation, 8).logits, after.logits, atol=1e-4)
+        assert torch.allclose(compute_outputs(network, validation, 8).logits, after.logits, atol=1e-4)
         again = networks.build(name, classes=2, size=8).eval()
         again.load_state_dict(network.state_dict())
-        assert torch.equal(observe(again, validation, 8).logits, observe(network, validation, 8).logits)
+        assert torch.equal(compute_outputs(again, validation, 8).logits, compute_outputs(network, validation, 8).logits)
 
 
 def test_a_last_layer_that_is_hardly_better_is_not_taken():
@@ -86,14 +86,16 @@ def test_a_last_layer_that_is_hardly_better_is_not_taken():
     draw = torch.Generator().manual_seed(0)
     truth = torch.tensor(validation.labels)
     network = networks.build("convnet", classes=2, size=8).eval()
-    taught, known = observe(network, training, 8), observe(network, validation, 8)
+    taught, known = compute_outputs(network, training, 8), compute_outputs(network, validation, 8)
 
     def cure_of(right):
         """Logits that tell this share of both classes' validation pictures right; features that tell all."""
         side = torch.where(torch.rand(len(truth), generator=draw) < right, 1.0, -1.0) * (2.0 * truth - 1)
-        seen = Observed(torch.stack((-side, side), 1) * 9, _telling(known.features, truth), known.slopes)
-        learned = Observed(taught.logits, _telling(taught.features, torch.tensor(training.labels)), taught.slopes)
-        return imbalance.cured(network, seen, validation, learned, training, imbalance.shares(training), hurry=False)[1]
+        seen = Outputs(torch.stack((-side, side), 1) * 9, _telling(known.features, truth), known.slopes)
+        learned = Outputs(taught.logits, _telling(taught.features, torch.tensor(training.labels)), taught.slopes)
+        return imbalance.rebalance(
+            network, seen, validation, learned, training, imbalance.class_shares(training), hurry=False
+        )[1]
 
     barely, plainly = cure_of(0.99), cure_of(0.6)
     assert barely.name != "last layer on evenly drawn pictures"
@@ -118,9 +120,11 @@ def test_an_own_network_is_adjusted_alone():
 
     training = images((200, 20))
     network = networks.build(Mean, classes=2, size=8).eval()
-    seen = observe(network, training, 8)
-    shifted = Observed(seen.logits + torch.tensor([1.0, -1.0]), seen.features, seen.slopes)
-    _, cure = imbalance.cured(network, shifted, training, seen, training, imbalance.shares(training), hurry=True)
+    seen = compute_outputs(network, training, 8)
+    shifted = Outputs(seen.logits + torch.tensor([1.0, -1.0]), seen.features, seen.slopes)
+    _, cure = imbalance.rebalance(
+        network, shifted, training, seen, training, imbalance.class_shares(training), hurry=True
+    )
     assert set(cure.tried) == {"as trained", "logit adjustment"}
 
 

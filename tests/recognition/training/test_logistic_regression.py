@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from diptych.errors import TrainingError
 from diptych.recognition.training import logistic_regression
-from diptych.recognition.training.logistic_regression import Lesson, fit
+from diptych.recognition.training.logistic_regression import LabelledFeatures, fit_logistic_regression
 
 
 def clouds(n, classes, seed, apart=2.0, width=12):
@@ -16,13 +16,13 @@ def clouds(n, classes, seed, apart=2.0, width=12):
     centres = torch.randn(classes, width, generator=torch.Generator().manual_seed(99)) * apart
     labels = torch.randint(0, classes, (n,), generator=draw)
     features = centres[labels] + torch.randn(n, width, generator=draw)
-    return Lesson(features * torch.logspace(-3, 3, width) + 50, labels)
+    return LabelledFeatures(features * torch.logspace(-3, 3, width) + 50, labels)
 
 
 def test_it_is_the_regression_that_scikit_learn_finds(monkeypatch):
     monkeypatch.setattr(logistic_regression, "PENALTIES", (0.1,))
     learn, other = clouds(400, 3, 0, apart=0.7), clouds(200, 3, 1, apart=0.7)
-    head = fit(learn, other, 3)
+    head = fit_logistic_regression(learn, other, 3)
     mean, deviation = learn.features.mean(0), learn.features.std(0, correction=0)
     peer = LogisticRegression(C=1 / (0.1 * 400), max_iter=1000, tol=1e-8)
     peer.fit((learn.features - mean) / deviation, learn.labels)
@@ -32,8 +32,8 @@ def test_it_is_the_regression_that_scikit_learn_finds(monkeypatch):
 
 def test_the_penalty_is_the_one_that_fits_other_pictures_best():
     learn, other = clouds(60, 3, 0, apart=0.4, width=40), clouds(2000, 3, 1, apart=0.4, width=40)
-    strong = fit(learn, other, 3)
-    plenty = fit(clouds(20000, 3, 2, apart=0.4, width=40), other, 3)
+    strong = fit_logistic_regression(learn, other, 3)
+    plenty = fit_logistic_regression(clouds(20000, 3, 2, apart=0.4, width=40), other, 3)
     assert strong.penalty > 10 * plenty.penalty
 
 
@@ -41,33 +41,37 @@ def test_a_balanced_fit_tells_a_rare_class():
     def uneven(seed):
         lesson = clouds(4000, 2, seed, apart=0.35)
         keep = (lesson.labels == 0) | (torch.arange(4000) % 40 == 0)
-        return Lesson(lesson.features[keep], lesson.labels[keep])
+        return LabelledFeatures(lesson.features[keep], lesson.labels[keep])
 
     learn, other, even = uneven(0), uneven(1), clouds(2000, 2, 2, apart=0.35)
     rare = even.labels == 1
     told = {
-        b: fit(learn, other, 2, balanced=b).logits(even.features).argmax(1)[rare].float().mean() for b in (False, True)
+        b: fit_logistic_regression(learn, other, 2, balanced=b).logits(even.features).argmax(1)[rare].float().mean()
+        for b in (False, True)
     }
     assert told[True] > told[False] + 0.3
 
 
 def test_several_labels_have_a_line_each():
     lesson = clouds(500, 3, 0)
-    several = Lesson(lesson.features, torch.nn.functional.one_hot(lesson.labels, 3).float())
-    head = fit(several, several, 3)
+    several = LabelledFeatures(lesson.features, torch.nn.functional.one_hot(lesson.labels, 3).float())
+    head = fit_logistic_regression(several, several, 3)
     assert ((head.logits(several.features) > 0) == several.labels.bool()).float().mean() > 0.95
 
 
 def test_when_time_is_up_the_search_ends():
     lesson = clouds(100, 2, 0)
-    assert fit(lesson, lesson, 2, until=time.monotonic() - 1).penalty == logistic_regression.PENALTIES[0]
+    assert (
+        fit_logistic_regression(lesson, lesson, 2, until=time.monotonic() - 1).penalty
+        == logistic_regression.PENALTIES[0]
+    )
 
 
 def test_features_without_meaning_do_no_harm():
     lesson = clouds(100, 2, 0)
-    still = Lesson(torch.cat((lesson.features, torch.full((100, 1), 7.0)), 1), lesson.labels)
-    head = fit(still, still, 2)
+    still = LabelledFeatures(torch.cat((lesson.features, torch.full((100, 1), 7.0)), 1), lesson.labels)
+    head = fit_logistic_regression(still, still, 2)
     assert bool((head.weight[:, -1] == 0).all())
-    broken = Lesson(torch.full((10, 3), math.nan), torch.arange(10) % 2)
+    broken = LabelledFeatures(torch.full((10, 3), math.nan), torch.arange(10) % 2)
     with pytest.raises(TrainingError, match="damaged"):
-        fit(broken, broken, 2)
+        fit_logistic_regression(broken, broken, 2)

@@ -5,21 +5,21 @@ import torch
 from torch.nn import functional as F
 
 from diptych.recognition import networks
-from diptych.recognition.training.task import Classification, HarderHalf, optimizers
+from diptych.recognition.training.task import Classification, SelectionViaProxy, optimizers
 
 
 @pytest.mark.parametrize("name", networks.FAMILIES)
 def test_every_trainable_weight_is_moved_by_one_optimiser(name):
     network = networks.build(name, classes=3, size=16)
     network.before_step(0.0)
-    some = optimizers(network, networks.training(name), 0.1)
+    some = optimizers(network, networks.recipe_of(name), 0.1)
     held = [id(p) for optimizer in some for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in network.parameters() if p.requires_grad)
 
 
 def test_a_head_of_its_own_rate():
     network = networks.build("convnet", classes=3, size=16)
-    recipe = dataclasses.replace(networks.training("convnet"), head_factor=10.0)
+    recipe = dataclasses.replace(networks.recipe_of("convnet"), head_factor=10.0)
     body, head = optimizers(network, recipe, 0.1)
     assert {id(p) for g in head.param_groups for p in g["params"]} == {id(p) for p in network.head.parameters()}
     assert head.param_groups[0]["lr"] == 10 * body.param_groups[0]["lr"]
@@ -27,7 +27,7 @@ def test_a_head_of_its_own_rate():
 
 def test_the_loss_is_the_cross_entropy_with_smoothed_labels():
     network = networks.build("convnet", classes=3, size=8)
-    recipe = networks.training("convnet")
+    recipe = networks.recipe_of("convnet")
     task = Classification(network, recipe, 0.1, multi_label=False)
     images, labels = torch.rand(5, 3, 8, 8), torch.tensor([0, 1, 2, 1, 0])
     ((player, loss),) = task.losses(images, labels)
@@ -39,7 +39,7 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_labels():
 
 def test_several_labels_each_have_a_loss_of_their_own():
     network = networks.build("convnet", classes=3, size=8)
-    task = Classification(network, networks.training("convnet"), 0.1, multi_label=True)
+    task = Classification(network, networks.recipe_of("convnet"), 0.1, multi_label=True)
     images, labels = torch.rand(5, 3, 8, 8), (torch.rand(5, 3) < 0.5).float()
     ((_, loss),) = task.losses(images, labels)
     chance = network(images).sigmoid()
@@ -48,7 +48,7 @@ def test_several_labels_each_have_a_loss_of_their_own():
 
 def test_a_frozen_part_is_no_longer_a_players():
     network = networks.build("speednet", classes=3, size=8)
-    task = Classification(network, networks.training("speednet"), 0.1, multi_label=False)
+    task = Classification(network, networks.recipe_of("speednet"), 0.1, multi_label=False)
     early = len(task.players()["network"])
     task.before_step(0.9)
     assert len(task.players()["network"]) == early - 1
@@ -57,7 +57,7 @@ def test_a_frozen_part_is_no_longer_a_players():
 @pytest.mark.parametrize("several", [False, True])
 def test_of_each_batch_the_half_that_is_harder_for_the_proxy_is_learned(several):
     network, proxy = (networks.build(name, classes=3, size=8) for name in ("convnet", "alexnet"))
-    task = HarderHalf(network, networks.training("convnet"), 0.1, multi_label=several, proxy=proxy)
+    task = SelectionViaProxy(network, networks.recipe_of("convnet"), 0.1, multi_label=several, proxy=proxy)
     for module in task.modules().values():
         module.eval()  # the same answers each time
     images, labels = torch.rand(9, 3, 8, 8), torch.arange(9) % 3

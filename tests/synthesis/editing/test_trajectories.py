@@ -1,6 +1,6 @@
 import torch
 
-from diptych.synthesis.editing.trajectories import ahead, filled, noise_of, part_of_the_way
+from diptych.synthesis.editing.trajectories import inpaint_trajectory, integrate_forward, numbered_noise, partial_times
 
 
 def test_a_field_that_knows_the_picture_fills_the_hole_with_it():
@@ -9,24 +9,24 @@ def test_a_field_that_knows_the_picture_fills_the_hole_with_it():
     hole = torch.zeros(2, 1, 8, 8, dtype=torch.bool)
     hole[..., 2:5] = True
     spoilt = torch.where(hole, torch.tensor(-1.0), picture)
-    noise = noise_of([3, 4], (3, 8, 8), torch.device("cpu"))
-    out = filled(lambda x, t: (picture - x) / (1 - t), spoilt, hole, torch.linspace(0, 1, 5)[:-1], noise)
+    noise = numbered_noise([3, 4], (3, 8, 8), torch.device("cpu"))
+    out = inpaint_trajectory(lambda x, t: (picture - x) / (1 - t), spoilt, hole, torch.linspace(0, 1, 5)[:-1], noise)
     torch.testing.assert_close(out, picture, atol=1e-5, rtol=0)
 
 
 def test_ahead_ends_in_the_picture_that_is_expected():
     picture = torch.rand(1, 3, 4, 4)
-    out = ahead(lambda x, t: (picture - x) / (1 - t), torch.randn(1, 3, 4, 4), part_of_the_way(8, 0.5))
+    out = integrate_forward(lambda x, t: (picture - x) / (1 - t), torch.randn(1, 3, 4, 4), partial_times(8, 0.5))
     torch.testing.assert_close(out, picture, atol=1e-5, rtol=0)
 
 
 def test_times_are_as_far_apart_as_on_the_whole_way():
-    torch.testing.assert_close(part_of_the_way(8, 0.5), torch.tensor([0.5, 0.625, 0.75, 0.875, 1.0]))
-    assert len(part_of_the_way(8, 0.99)) == 3
+    torch.testing.assert_close(partial_times(8, 0.5), torch.tensor([0.5, 0.625, 0.75, 0.875, 1.0]))
+    assert len(partial_times(8, 0.99)) == 3
 
 
 def test_noise_is_by_seed_and_number():
     device = torch.device("cpu")
-    noise, other = noise_of([5, 6], (4,), device), noise_of([6], (4,), device)
+    noise, other = numbered_noise([5, 6], (4,), device), numbered_noise([6], (4,), device)
     assert torch.equal(noise(2)[1], other(2)[0])
     assert not torch.equal(noise(1), noise(2))

@@ -1,6 +1,6 @@
 import torch
 
-from diptych.synthesis.networks.blocks import Attention, Block, LabelEmbedding, TimeEmbedding, grids
+from diptych.synthesis.networks.blocks import Attention, LabelEmbedding, ResidualBlock, TimeEmbedding, grids
 
 
 def test_grids_halve_down_to_a_few_cells():
@@ -11,7 +11,7 @@ def test_grids_halve_down_to_a_few_cells():
 
 def test_a_new_block_is_the_identity_and_a_new_attention_too():
     features = torch.randn(2, 16, 5, 5)
-    torch.testing.assert_close(Block(16, 16, 4)(features, torch.randn(2, 4)), features + 0, atol=0.1, rtol=0)
+    torch.testing.assert_close(ResidualBlock(16, 16, 4)(features, torch.randn(2, 4)), features + 0, atol=0.1, rtol=0)
     torch.testing.assert_close(Attention(16)(features), features, atol=0.3, rtol=0)
 
 

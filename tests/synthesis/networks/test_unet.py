@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from diptych.synthesis.networks.blocks import Block
+from diptych.synthesis.networks.blocks import ResidualBlock
 from diptych.synthesis.networks.unet import UNet
 
 WHOLE, LEFT_HALF = torch.tensor([[1.0, 1.0, 0.0, 0.0]]), torch.tensor([[0.5, 1.0, -0.5, 0.0]])
@@ -31,7 +31,7 @@ def test_without_windows_there_is_nothing_more_to_learn(network):
 
 def test_whole_channels_are_left_out_in_training_alone():
     torch.manual_seed(0)
-    block = Block(16, 16, dropout=0.5)
+    block = ResidualBlock(16, 16, dropout=0.5)
     nn.init.dirac_(block.conv2.weight)
     left = (block(torch.zeros(4, 16, 5, 5)) - block.conv2.bias[:, None, None]).abs().amax(dim=(2, 3))  # (4, 16)
     assert 16 < int((left == 0).sum()) < 48

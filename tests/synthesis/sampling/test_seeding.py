@@ -7,7 +7,7 @@ from diptych.synthesis.sampling import seeding
 def test_every_row_goes_once_to_its_own_place():
     seeds = [5, 6, 7, 21, 5, 100]
     seen = []
-    for rows, slots in seeding.places(seeds, 16):
+    for rows, slots in seeding.batch_places(seeds, 16):
         assert len(set(slots.tolist())) == len(slots) <= 16
         assert slots.tolist() == [seeds[row] % 16 for row in rows]
         seen += rows.tolist()
@@ -15,15 +15,15 @@ def test_every_row_goes_once_to_its_own_place():
 
 
 def test_noise_depends_on_the_seed_only():
-    together = seeding.noise([3, 4, 5], (7,))
-    assert torch.equal(seeding.noise([5], (7,))[0], together[2])
+    together = seeding.seeded_noise([3, 4, 5], (7,))
+    assert torch.equal(seeding.seeded_noise([5], (7,))[0], together[2])
     assert not torch.equal(together[0], together[1])
 
 
 def test_labels_depend_on_the_seed_only_and_follow_the_shares():
     shares = [0.7, 0.0, 0.3]
-    labels = seeding.labels_of(range(2000), shares)
-    assert labels[1234] == seeding.labels_of([1234], shares)[0]
+    labels = seeding.seeded_labels(range(2000), shares)
+    assert labels[1234] == seeding.seeded_labels([1234], shares)[0]
     counts = np.bincount(labels, minlength=3) / 2000
     np.testing.assert_allclose(counts, shares, atol=0.04)
     assert counts[1] == 0

@@ -4,12 +4,12 @@ import torch
 from diptych.synthesis.training.augmentation import (
     CHANGES,
     MILD,
+    augmentations_for,
     crop_for,
+    crop_half,
     cutout,
     diff_augment,
-    few,
-    half_in_windows,
-    parts_for,
+    is_few,
     saturation,
     translation,
 )
@@ -33,10 +33,10 @@ def test_gradients_pass_and_pictures_move_apart(parts):
 
 
 def test_the_fewer_pictures_the_more_changes():
-    assert parts_for(50_000, 64) == ()
-    assert parts_for(1800, 64) == MILD
-    assert parts_for(200, 64) == tuple(CHANGES)
-    assert parts_for(200, 16) == ()
+    assert augmentations_for(50_000, 64) == ()
+    assert augmentations_for(1800, 64) == MILD
+    assert augmentations_for(200, 64) == tuple(CHANGES)
+    assert augmentations_for(200, 16) == ()
     assert [crop_for(1800, 64), crop_for(50_000, 64), crop_for(1800, 16)] == [0.6, 1.0, 1.0]
 
 
@@ -69,11 +69,11 @@ def test_cutout_takes_a_square_of_half_the_side_at_most():
 
 def test_a_batch_of_one_is_shown_whole():
     picture = torch.rand(1, 3, 16, 16)
-    shown, _ = half_in_windows(picture)
+    shown, _ = crop_half(picture)
     assert torch.equal(shown, picture)
 
 
 def test_pictures_are_few_where_a_network_would_know_them_by_heart():
-    assert few(1800, 64)
-    assert not few(45_000, 32)
-    assert not few(1800, 8)
+    assert is_few(1800, 64)
+    assert not is_few(45_000, 32)
+    assert not is_few(1800, 8)

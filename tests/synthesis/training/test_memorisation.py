@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from diptych.data.images import Images
-from diptych.synthesis.training.memorisation import Copies
+from diptych.synthesis.training.memorisation import CopyDetector
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def disguised(pictures):
 
 def test_pictures_that_were_never_seen_are_no_copies(digits):
     train, held, fresh = digits
-    found = Copies(train, held)(fresh)
+    found = CopyDetector(train, held)(fresh)
     assert found.value < 0.02
     assert not found.clear
 
@@ -31,10 +31,10 @@ def test_pictures_that_were_never_seen_are_no_copies(digits):
 def test_copies_are_found_disguised_or_mirrored(digits):
     train, held, fresh = digits
     for copied in (disguised(train[:200]), disguised(train[:200].flip(3))):
-        found = Copies(train, held)(copied)
+        found = CopyDetector(train, held)(copied)
         assert found.value > 0.8
         assert found.clear
-    some = Copies(train, held)(torch.cat([disguised(train[:60]), fresh[:140]]))
+    some = CopyDetector(train, held)(torch.cat([disguised(train[:60]), fresh[:140]]))
     assert 0.2 < some.value < 0.4
     assert some.clear
 
@@ -42,4 +42,4 @@ def test_copies_are_found_disguised_or_mirrored(digits):
 def test_soft_pictures_near_many_are_no_copies(digits):
     train, held, _ = digits
     between = train[:400].float().view(100, 4, 3, 8, 8).mean(1).to(torch.uint8)
-    assert not Copies(train, held)(between).clear
+    assert not CopyDetector(train, held)(between).clear

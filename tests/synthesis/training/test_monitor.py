@@ -18,8 +18,8 @@ from diptych.errors import Interrupted
 from diptych.synthesis.datasets import GEOMETRY, prepare
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import monitor
-from diptych.synthesis.training.config import Choices, recipe
-from diptych.synthesis.training.monitor import Watch
+from diptych.synthesis.training.config import TrainingConfig, make_recipe
+from diptych.synthesis.training.monitor import Monitor
 
 CLASSES = 30
 
@@ -66,7 +66,7 @@ class Parrot(Synthesizer):
         return {}
 
     def _choose(self, prepared, gpu):
-        return Choices({}, batch=10, lr=0.03)
+        return TrainingConfig({}, batch=10, lr=0.03)
 
     def _build(self, layout):
         return {"table": Table()}
@@ -110,7 +110,7 @@ class Learning:
         pass
 
 
-def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Watch]:
+def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Monitor]:
     parrot = Parrot()
     prepared = prepare(train, held, 8, 0)
     choices = parrot._choose(prepared, gpu=False)
@@ -118,8 +118,8 @@ def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Watch]:
     torch.manual_seed(0)
     task = parrot._task(parrot._build({}), choices)
     length = {"pictures": pictures}
-    run = Run(task, prepared.train, size=8, geometry=GEOMETRY, recipe=recipe(choices, length, False, 0))
-    return run, Watch(parrot, prepared, run, None)
+    run = Run(task, prepared.train, size=8, geometry=GEOMETRY, recipe=make_recipe(choices, length, False, 0))
+    return run, Monitor(parrot, prepared, run, None)
 
 
 def test_a_run_that_begins_to_copy_ends_there_and_keeps_what_it_was_before():
@@ -216,7 +216,7 @@ class interrupted:  # noqa: N801 - reads as a verb
 
     def __init__(self, history, records: int) -> None:
         self.history, self.records = history, records
-        self.over, self.stopped = threading.Event(), threading.Event()
+        self.wrap, self.stopped = threading.Event(), threading.Event()
 
     def __enter__(self):
         self.thread = threading.Thread(target=self._press)
@@ -224,7 +224,7 @@ class interrupted:  # noqa: N801 - reads as a verb
         return self.stopped
 
     def __exit__(self, kind, error, trace):
-        self.over.set()
+        self.wrap.set()
         self.thread.join()
         if kind is not None and issubclass(kind, Interrupted):
             self.stopped.set()
@@ -232,11 +232,11 @@ class interrupted:  # noqa: N801 - reads as a verb
         return False
 
     def _press(self) -> None:
-        while not self.over.is_set():
+        while not self.wrap.is_set():
             if self.history.exists() and self.history.read_text().count("\n") >= self.records:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
-            self.over.wait(0.002)
+            self.wrap.wait(0.002)
 
 
 def contents(path) -> dict[str, bytes]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import duplicates
-from diptych.data.combine import grouped
+from diptych.data.combine import with_groups
 from diptych.data.inspection import outliers, quality
-from diptych.data.inspection.issues import COPIES, KINDS, Candidate, Problem
-from diptych.data.labels import as_names
+from diptych.data.inspection.issues import COPIES, KINDS, Issue, LabelIssue
+from diptych.data.labels import label_names
 from diptych.data.perceptual_hash import THUMBNAIL
 from diptych.errors import UsageError
 from diptych.report import Report
@@ -46,15 +46,15 @@ class Inspection:
     """
 
     images: "Images"
-    problems: tuple[Problem, ...]
+    problems: tuple[Issue, ...]
     leaks: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def of(self, kind: str) -> list[Problem]:
+    def of(self, kind: str) -> list[Issue]:
         """The problems of one kind."""
         return [problem for problem in self.problems if problem.kind == kind]
 
-    def doubting(self, candidates: Sequence[Candidate]) -> "Inspection":
+    def doubting(self, candidates: Sequence[LabelIssue]) -> "Inspection":
         """The same with labels that may be wrong."""
         more = [candidate.problem() for candidate in candidates]
         return replace(self, problems=_in_order([*self.problems, *more]))
@@ -70,9 +70,9 @@ class Inspection:
 
     def report(self) -> Report:
         """Facts for programs, findings as sentences with their cures, tables, and thumbnails."""
-        from diptych.data.inspection.report import report
+        from diptych.data.inspection.report import inspection_report
 
-        return report(self)
+        return inspection_report(self)
 
     def listed(self) -> list[dict[str, Any]]:
         """Every problem as JSON can hold it."""
@@ -96,16 +96,16 @@ def examine(images: "Images") -> Inspection:
     notes = []
     measures = None
     if quality.available():
-        measures = quality.measured(images)
-        with quality.watching(images, measures):
-            duplicates.clusters(images)
+        measures = quality.empty_measures(images)
+        with quality.measuring(images, measures):
+            duplicates.duplicate_clusters(images)
     else:
         notes.append(MISSING)
-    leaks = {name: duplicates.across(images, images.groups[name]) for name in _LEAKS if name in images.groups}
+    leaks = {name: duplicates.cross_duplicates(images, images.groups[name]) for name in _LEAKS if name in images.groups}
     problems = [
-        *(Problem(row, "unreadable", error.reason) for row, error in _unreadable(images).items()),
+        *(Issue(row, "unreadable", error.reason) for row, error in _unreadable(images).items()),
         *_copies(images),
-        *quality.odd(images, measures),
+        *quality.quality_issues(images, measures),
         *outliers.outliers(*outliers.statistics(images)),
     ]
     return Inspection(images, _in_order(problems), leaks, tuple(notes))
@@ -116,7 +116,7 @@ def inspect(images: "Images") -> Report:
     return examine(images).report()
 
 
-def together(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
+def concatenate_sets(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
     """Several sets as one, with their names in the group "folder"; a single one as it is.
 
     Raises
@@ -130,28 +130,28 @@ def together(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
         raise UsageError(f"The same folder is named twice: {', '.join(names)}. Name each once.")
     folder = np.repeat(np.array(names), [len(images) for images in sets])
     joined = reduce(lambda first, second: first + second, sets)
-    return grouped(joined, folder=folder)
+    return with_groups(joined, folder=folder)
 
 
 def _unreadable(images: "Images") -> dict[int, Any]:
     return images.unreadable(THUMBNAIL)
 
 
-def _copies(images: "Images") -> list[Problem]:
+def _copies(images: "Images") -> list[Issue]:
     """Every picture that repeats another, beside the one to keep: of the test part, else the first."""
-    pairs = _keeping(images, duplicates.pairs(images))
-    digests = duplicates.exact(images)
-    mirrored = duplicates.mirrored(images, pairs)
-    labels = as_names(images.labels, images.classes)
+    pairs = _keeping(images, duplicates.duplicate_pairs(images))
+    digests = duplicates.content_digests(images)
+    mirrored = duplicates.mirrored_pairs(images, pairs)
+    labels = label_names(images.labels, images.classes)
     found = []
     for (kept, row), turned in zip(pairs.tolist(), mirrored.tolist(), strict=True):
         kind = "exact copy" if digests[kept] == digests[row] else "mirrored copy" if turned else "near-duplicate"
         if labels[kept] and labels[row] and labels[kept] != labels[row]:
             for one, other in ((kept, row), (row, kept)):
                 reason = f"labelled {', '.join(labels[one])}, but its {kind} is labelled {', '.join(labels[other])}"
-                found.append(Problem(one, "copies with different labels", reason, other))
+                found.append(Issue(one, "copies with different labels", reason, other))
         else:
-            found.append(Problem(row, kind, f"{_AS[kind]} {images.paths[kept]}", kept))
+            found.append(Issue(row, kind, f"{_AS[kind]} {images.paths[kept]}", kept))
     return found
 
 
@@ -164,16 +164,16 @@ def _keeping(images: "Images", pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     if part is None or not len(pairs):
         return pairs
     rank = np.array([_KEPT_FIRST.get(name, 2) for name in part.tolist()])
-    first = duplicates.clusters(images)
+    first = duplicates.duplicate_clusters(images)
     best = {int(first[row]): row for row in np.lexsort((np.arange(len(first)), rank))[::-1].tolist()}
     rows = [row for row in np.unique(pairs).tolist() if best[int(first[row])] != row]
     return np.array([(best[int(first[row])], row) for row in rows], np.int64).reshape(-1, 2)
 
 
-def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def _in_order(problems: Sequence[Issue]) -> tuple[Issue, ...]:
     rank = {kind: i for i, kind in enumerate(KINDS)}
 
-    def key(problem: Problem) -> tuple[int, float, int]:
+    def key(problem: Issue) -> tuple[int, float, int]:
         return rank[problem.kind], problem.score if problem.score is not None else 0.0, problem.row
 
     return tuple(sorted(problems, key=key))

@@ -28,7 +28,7 @@ COPIES = ("exact copy", "near-duplicate", "mirrored copy")
 
 
 @dataclass(frozen=True)
-class Problem:
+class Issue:
     """One thing found about one picture.
 
     Attributes
@@ -61,7 +61,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LabelIssue:
     """A label that may be wrong: for review, never to be changed unseen.
 
     Attributes
@@ -79,9 +79,9 @@ class Candidate:
     suggested: str
     score: float
 
-    def problem(self) -> Problem:
+    def problem(self) -> Issue:
         """The same as a problem among others."""
         reason = f"labelled {self.given or 'nothing'}, looks like {self.suggested or 'nothing'}"
-        return Problem(
+        return Issue(
             self.row, "doubtful label", f"{reason} ({self.given} {self.score:.0%})", None, self.suggested, self.score
         )

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diptych.data.combine import grouped, relabelled
+from diptych.data.combine import with_groups, with_labels
 from diptych.data.inspection.inspect import Inspection
-from diptych.data.labels import as_names, from_name_lists, from_names
-from diptych.data.sources.base import log, several
+from diptych.data.labels import label_names, labels_from_name_lists, labels_from_names
+from diptych.data.sources.base import join_names, log
 from diptych.data.sources.folder import SPLITS
 from diptych.errors import DataError
 from diptych.files import write_text
@@ -132,7 +132,7 @@ def _proposed(found: Inspection, seed: int) -> list[tuple[str, ...]]:
             actions[problem.row] = problem.action
         reasons[problem.row].append(f"{problem.kind}: {problem.reason}")
     splits = _splits(images, actions != "exclude", seed)
-    labels = [_BETWEEN.join(names) for names in as_names(images.labels, images.classes)]
+    labels = [_BETWEEN.join(names) for names in label_names(images.labels, images.classes)]
     paths = [str(path) for path in images.paths]
     told = ["; ".join(some) for some in reasons]
     return list(zip(paths, labels, splits, actions.tolist(), told, strict=True))
@@ -145,7 +145,7 @@ def _splits(images: "Images", kept: Any, seed: int) -> list[str]:
     folder = images.groups.get("folder")
     rows = np.flatnonzero(kept if folder is None else kept & (folder == folder[0]))
     out = np.full(len(images), "", dtype="<U10")
-    numbered = grouped(images[rows], row=rows)
+    numbered = with_groups(images[rows], row=rows)
     for name, part in zip(SHARES, numbered.split(*SHARES.values(), seed=seed), strict=True):
         out[part.groups["row"]] = name
     return [str(name) for name in out]
@@ -232,10 +232,10 @@ def _inside(paths: Sequence[str]) -> Callable[[str], str]:
 def _tell(images: "Images", rows: Sequence[Row], place: dict[int, int], where: str) -> None:
     absent = [row.path for i, row in enumerate(rows) if i not in place]
     if absent:
-        log.warning("%s names %d pictures that are not there: %s.", where, len(absent), several(absent))
+        log.warning("%s names %d pictures that are not there: %s.", where, len(absent), join_names(absent))
     unnamed = np.setdiff1d(np.arange(len(images)), list(place.values()))
     if len(unnamed):
-        names = several([str(path) for path in images.paths[unnamed]])
+        names = join_names([str(path) for path in images.paths[unnamed]])
         log.warning("%s does not name %d pictures, which are left out: %s.", where, len(unnamed), names)
     excluded = sum(rows[i].action == "exclude" for i in place)
     if excluded:
@@ -247,17 +247,17 @@ def _relabelled(images: "Images", rows: Sequence[Row], where: str) -> "Images":
         return images
     names = [row.labels or () for row in rows]
     if images.multi_label or any(len(some) > 1 for some in names):
-        labels, classes = from_name_lists(names, images.classes)
+        labels, classes = labels_from_name_lists(names, images.classes)
     else:
-        labels, classes = from_names([some[0] if some else None for some in names], images.classes)
+        labels, classes = labels_from_names([some[0] if some else None for some in names], images.classes)
     new = classes[len(images.classes) :]
     if new:
-        log.warning("%s has labels that the pictures did not have before: %s.", where, several(new))
-    return relabelled(images, labels, classes)
+        log.warning("%s has labels that the pictures did not have before: %s.", where, join_names(new))
+    return with_labels(images, labels, classes)
 
 
 def _split(images: "Images", rows: Sequence[Row]) -> "Images":
     splits = [row.split for row in rows]
     if not any(splits):
         return images
-    return grouped(images, split=np.array([split or "train" for split in splits]))
+    return with_groups(images, split=np.array([split or "train" for split in splits]))

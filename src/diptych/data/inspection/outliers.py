@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.inspection.issues import Problem
-from diptych.data.perceptual_hash import blocks
+from diptych.data.inspection.issues import Issue
+from diptych.data.perceptual_hash import thumbnail_batches
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -36,7 +36,7 @@ def statistics(images: "Images") -> tuple[NDArray[np.int64], Space]:
     Detail at three scales, colour, contrast and the spread of tones: what tells a photograph from a page of text, a
     drawing or noise.
     """
-    found = [(rows, _statistics(thumbnails)) for rows, thumbnails in blocks(images)]
+    found = [(rows, _statistics(thumbnails)) for rows, thumbnails in thumbnail_batches(images)]
     if not found:
         return np.empty(0, np.int64), np.empty((0, 17), np.float32)
     space = np.concatenate([part for _, part in found])
@@ -45,7 +45,7 @@ def statistics(images: "Images") -> tuple[NDArray[np.int64], Space]:
     return np.concatenate([rows for rows, _ in found]), np.clip((space - middle) / spread, -20, 20)
 
 
-def outliers(rows: NDArray[np.int64], space: Space, seed: int = 0) -> list[Problem]:
+def outliers(rows: NDArray[np.int64], space: Space, seed: int = 0) -> list[Issue]:
     """Which pictures are far from all others, the farthest first.
 
     Parameters
@@ -61,7 +61,7 @@ def outliers(rows: NDArray[np.int64], space: Space, seed: int = 0) -> list[Probl
     far = far[np.argsort(-away[far], kind="stable")]
     times = np.exp(away)
     reason = "{:.1f} times as far from the pictures most like it as is usual"
-    return [Problem(int(rows[i]), "outlier", reason.format(times[i]), score=-float(times[i])) for i in far.tolist()]
+    return [Issue(int(rows[i]), "outlier", reason.format(times[i]), score=-float(times[i])) for i in far.tolist()]
 
 
 def _distances(space: Space, seed: int) -> NDArray[np.float32]:

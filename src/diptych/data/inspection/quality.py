@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych.data.cache import in_turn, pool
+from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import FILTER
-from diptych.data.inspection.issues import Problem
-from diptych.data.perceptual_hash import THUMBNAIL, blocks
+from diptych.data.inspection.issues import Issue
+from diptych.data.perceptual_hash import THUMBNAIL, thumbnail_batches
 from diptych.data.resources import workers
 from diptych.errors import PictureError
 
@@ -51,7 +51,7 @@ def available() -> bool:
 
 
 @contextmanager
-def watching(images: "Images", into: Measures) -> Iterator[None]:
+def measuring(images: "Images", into: Measures) -> Iterator[None]:
     """Measure every picture that is decoded meanwhile, and at the end those that were not."""
     measure = _measure()
     decoded = {number: images._sources[number].decoded for number, _, _ in images._place.by_source()}
@@ -77,7 +77,7 @@ def watching(images: "Images", into: Measures) -> Iterator[None]:
             held.look = None
 
 
-def odd(images: "Images", measures: Measures | None) -> list[Problem]:
+def quality_issues(images: "Images", measures: Measures | None) -> list[Issue]:
     """Judge every readable picture; ``measures`` is ``None`` where cleanvision is missing."""
     sizes = images.dimensions()
     good = sizes[:, 0] > 0
@@ -87,7 +87,7 @@ def odd(images: "Images", measures: Measures | None) -> list[Problem]:
     return [problem for problem in found if not _is_common(problem.kind, found, int(good.sum()))]
 
 
-def _is_common(kind: str, found: list[Problem], n: int) -> bool:
+def _is_common(kind: str, found: list[Issue], n: int) -> bool:
     return sum(problem.kind == kind for problem in found) > COMMON * n and n > 4
 
 
@@ -101,8 +101,8 @@ def _decode(images: "Images", rows: NDArray[np.int64]) -> None:
         except PictureError:
             return
 
-    with pool() as executor:
-        for _ in in_turn(executor, work, images._place[rows].pairs(), ahead=64 * workers()):
+    with thread_pool() as executor:
+        for _ in ordered_map(executor, work, images._place[rows].pairs(), ahead=64 * workers()):
             pass
 
 
@@ -124,7 +124,7 @@ def _measure() -> Callable[[Image.Image], list[float]]:
     return measure
 
 
-def _judged(measures: Measures, good: NDArray[np.bool_]) -> list[Problem]:
+def _judged(measures: Measures, good: NDArray[np.bool_]) -> list[Issue]:
     """What cleanvision's own thresholds say."""
     import pandas as pd
     from cleanvision.issue_managers.image_property_issue_manager import ImagePropertyIssueManager
@@ -138,11 +138,11 @@ def _judged(measures: Measures, good: NDArray[np.bool_]) -> list[Problem]:
         scores = judge.get_scores(raw_scores=table[judge.score_columns], issue_type=theirs, **settings)
         flagged = judge.mark_issue(scores, theirs, settings["threshold"]).iloc[:, 0].to_numpy()
         values = scores.iloc[:, 0].to_numpy()
-        found += [Problem(int(rows[i]), kind, words, score=float(values[i])) for i in np.flatnonzero(flagged).tolist()]
+        found += [Issue(int(rows[i]), kind, words, score=float(values[i])) for i in np.flatnonzero(flagged).tolist()]
     return found
 
 
-def _sizes(sizes: NDArray[np.int64], good: NDArray[np.bool_]) -> list[Problem]:
+def _sizes(sizes: NDArray[np.int64], good: NDArray[np.bool_]) -> list[Issue]:
     """Tiny, thin, or far larger or smaller than the rest (beyond three times the quartiles' distance: Tukey 1977)."""
     if not good.any():
         return []
@@ -154,25 +154,25 @@ def _sizes(sizes: NDArray[np.int64], good: NDArray[np.bool_]) -> list[Problem]:
     for i in np.flatnonzero(good).tolist():
         size = f"{sizes[i, 0]} x {sizes[i, 1]} pixels"
         if short[i] < TINY_SIDE:
-            found.append(Problem(i, "tiny", size, score=float(short[i])))
+            found.append(Issue(i, "tiny", size, score=float(short[i])))
         elif not low - reach <= scale[i] <= high + reach:
             beside = "much larger" if scale[i] > high else "much smaller"
-            found.append(Problem(i, "odd size", f"{size}, {beside} than the others", score=-float(abs(scale[i] - low))))
+            found.append(Issue(i, "odd size", f"{size}, {beside} than the others", score=-float(abs(scale[i] - low))))
         if short[i] < THIN * long[i]:
-            found.append(Problem(i, "odd shape", size, score=float(short[i] / long[i])))
+            found.append(Issue(i, "odd shape", size, score=float(short[i] / long[i])))
     return found
 
 
-def _grey(images: "Images", good: NDArray[np.bool_]) -> list[Problem]:
-    found: list[Problem] = []
-    for rows, thumbnails in blocks(images):
+def _grey(images: "Images", good: NDArray[np.bool_]) -> list[Issue]:
+    found: list[Issue] = []
+    for rows, thumbnails in thumbnail_batches(images):
         colours = thumbnails.astype(np.int16)
         spread = (colours.max(1) - colours.min(1)).mean((1, 2))
         grey = rows[(spread <= _GREY) & good[rows]]
-        found += [Problem(row, "greyscale", "no colour, among pictures in colour") for row in grey.tolist()]
+        found += [Issue(row, "greyscale", "no colour, among pictures in colour") for row in grey.tolist()]
     return found
 
 
-def measured(images: "Images") -> Measures:
+def empty_measures(images: "Images") -> Measures:
     """Room for the measures of every picture, none taken yet."""
     return np.full((len(images), len(COLUMNS)), np.nan)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from diptych.data import duplicates
 from diptych.data.inspection.inspect import Inspection
-from diptych.data.inspection.issues import KINDS, Problem
-from diptych.data.inspection.thumbnails import figures
-from diptych.data.labels import as_names
-from diptych.data.sources.base import several
+from diptych.data.inspection.issues import KINDS, Issue
+from diptych.data.inspection.thumbnails import thumbnail_figures
+from diptych.data.labels import label_names
+from diptych.data.sources.base import join_names
 from diptych.report import Report, Table
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ _WORDS = {
 Pairs = NDArray[np.int64]
 
 
-def report(found: Inspection) -> Report:
+def inspection_report(found: Inspection) -> Report:
     """See :meth:`Inspection.report`."""
     images = found.images
     sizes = images.dimensions()
     good = sizes[:, 0] > 0
-    pairs = duplicates.pairs(images)
-    digests = duplicates.exact(images)
+    pairs = duplicates.duplicate_pairs(images)
+    digests = duplicates.content_digests(images)
     same = digests[pairs[:, 0]] == digests[pairs[:, 1]]
     unreadable = _unreadable(images)
     made = Report(f"Inspection of {len(images):,} pictures")
@@ -56,7 +56,7 @@ def report(found: Inspection) -> Report:
         *_about_oddities(found),
     ]
     made.tables = _tables(found, sizes[good], unreadable, pairs[same], pairs[~same])
-    made.figures = figures(found)
+    made.figures = thumbnail_figures(found)
     if not made.findings:
         made.findings = ["Nothing was found that would spoil training."]
     made.findings += found.notes
@@ -82,7 +82,7 @@ def _facts(found: Inspection, sizes: NDArray[Any], unreadable: int, exact: Pairs
         "unreadable": unreadable,
         "exact_copies": len(exact),
         "near_duplicates": len(near),
-        "mirrored_copies": int(duplicates.mirrored(images, near).sum()),
+        "mirrored_copies": int(duplicates.mirrored_pairs(images, near).sum()),
         "imbalance": _imbalance(counts),
         "shorter_side": {
             "smallest": int(shorter.min()),
@@ -102,7 +102,7 @@ def _imbalance(counts: dict[str, int]) -> float | None:
 def _about_reading(unreadable: Sequence[tuple[str, str]]) -> list[str]:
     if not unreadable:
         return []
-    told = several([f"{path} ({reason})" for path, reason in unreadable])
+    told = join_names([f"{path} ({reason})" for path, reason in unreadable])
     return [f"{_count(len(unreadable), 'file')} cannot be used and will be left out: {told}. Replace or remove them."]
 
 
@@ -119,7 +119,7 @@ def _about_classes(images: "Images", good: NDArray[np.bool_]) -> list[str]:
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_A_CLASS]
     if few:
         told.append(
-            f"{_count(len(few), 'class', 'classes')} of fewer than {FEW_A_CLASS} readable pictures: {several(few)}. "
+            f"{_count(len(few), 'class', 'classes')} of fewer than {FEW_A_CLASS} readable pictures: {join_names(few)}. "
             "Scores will be uncertain; add pictures if you can."
         )
     ratio = _imbalance(counts)
@@ -135,7 +135,7 @@ def _about_classes(images: "Images", good: NDArray[np.bool_]) -> list[str]:
 def _about_copies(found: Inspection, exact: Pairs, near: Pairs) -> list[str]:
     images, told = found.images, []
     both = np.concatenate([exact, near])
-    labels = as_names(images.labels, images.classes)
+    labels = label_names(images.labels, images.classes)
     clash = [(a, b) for a, b in both.tolist() if labels[a] and labels[b] and labels[a] != labels[b]]
     if clash:
         a, b = clash[0]
@@ -153,7 +153,7 @@ def _about_copies(found: Inspection, exact: Pairs, near: Pairs) -> list[str]:
                 f"{images.paths[b]}: if one is trained on and the other judged on, scores will look too good. "
                 "Remove one of each."
             )
-    turned = duplicates.mirrored(images, near)
+    turned = duplicates.mirrored_pairs(images, near)
     kinds = (
         (exact, "the same file as another"),
         (near[~turned], "another picture but for size or encoding"),
@@ -173,7 +173,7 @@ def _about_sizes(found: Inspection) -> list[str]:
     tiny = found.of("tiny")
     if not tiny:
         return []
-    told = several([f"{found.images.paths[problem.row]} ({problem.reason})" for problem in tiny])
+    told = join_names([f"{found.images.paths[problem.row]} ({problem.reason})" for problem in tiny])
     return [
         f"{_count(len(tiny), 'picture is', 'pictures are')} tiny: {told}. Little can be seen in them; consider "
         "removing them."
@@ -197,7 +197,7 @@ def _about_oddities(found: Inspection) -> list[str]:
     for kind, (one, many) in _WORDS.items():
         odd = found.of(kind)
         if odd:
-            names = several([str(found.images.paths[problem.row]) for problem in odd])
+            names = join_names([str(found.images.paths[problem.row]) for problem in odd])
             told.append(f"{_count(len(odd), f'picture {one}', f'pictures {many}')}: {names}. Look whether they belong.")
     return told
 
@@ -225,10 +225,10 @@ def _tables(
     def pair(rows: Any) -> list[Any]:
         return [str(paths[rows[0]]), str(paths[rows[1]])]
 
-    def odd(problem: Problem) -> list[Any]:
+    def odd(problem: Issue) -> list[Any]:
         return [str(paths[problem.row]), problem.kind, problem.reason]
 
-    labels = as_names(images.labels, images.classes)
+    labels = label_names(images.labels, images.classes)
     add("Files left out", ["file", "reason"], unreadable, list)
     for name, pairs in found.leaks.items():
         add(f"Copies across {name}s", ["picture", "and"], pairs.tolist(), pair)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from diptych.data.decode import FILTER, square
 from diptych.data.inspection.inspect import Inspection
-from diptych.data.inspection.issues import KINDS, Problem
-from diptych.data.labels import as_names
+from diptych.data.inspection.issues import KINDS, Issue
+from diptych.data.labels import label_names
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -33,7 +33,7 @@ _TITLES = {
 Pixels = NDArray[np.uint8]
 
 
-def figures(found: Inspection) -> dict[str, bytes]:
+def thumbnail_figures(found: Inspection) -> dict[str, bytes]:
     """Draw the counts, some pictures of each problem, and the first pictures of each class."""
     from diptych.report.figures import bars, grid
 
@@ -58,15 +58,15 @@ def figures(found: Inspection) -> dict[str, bytes]:
     return made
 
 
-def _drawn(images: "Images", kind: str, problems: Sequence[Problem]) -> bytes:
+def _drawn(images: "Images", kind: str, problems: Sequence[Issue]) -> bytes:
     from diptych.report.figures import captioned
 
     if problems[0].other is not None:
-        labels = np.array([", ".join(names) for names in as_names(images.labels, images.classes)])
+        labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
         pairs = {tuple(sorted((problem.row, int(problem.other or 0)))): None for problem in problems}
         return _side_by_side(images, list(pairs), labels)
     shown = problems[: _DOUBTFUL if kind == "doubtful label" else _SHOWN]
-    labels = np.array([", ".join(names) for names in as_names(images.labels, images.classes)])
+    labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
     captions = []
     for problem in shown:
         told = f"{labels[problem.row]} → {problem.suggested}?" if problem.suggested is not None else labels[problem.row]

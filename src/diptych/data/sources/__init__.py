@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diptych.data.decode import SUFFIXES
 from diptych.data.sources.arrays import open_npz
-from diptych.data.sources.base import Rows, Source, reason, shown
+from diptych.data.sources.base import Rows, Source, printable, reason
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, braces, is_url, matching
 from diptych.data.sources.folder import open_files, open_folder
@@ -36,7 +36,7 @@ def open_source(path: str | Path) -> Source:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise DataError(f"{shown(text)} cannot be opened: {reason(error)}.") from None
+        raise DataError(f"{printable(text)} cannot be opened: {reason(error)}.") from None
     if local.is_dir():
         return _open_place(LocalFiles(local))
     if local.suffix.lower() == ".zip" and local.is_file():
@@ -117,6 +117,6 @@ def _expand(pattern: str) -> list[str]:
 def _not_there(path: str) -> str:
     names = ", ".join(f'"{name}"' for name in BUILT_IN)
     return (
-        f"{shown(path)} is not there. Give a folder of pictures, a Parquet, .npz or .tar file, "
+        f"{printable(path)} is not there. Give a folder of pictures, a Parquet, .npz or .tar file, "
         f"or a set by name: {names}."
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.labels import from_values
+from diptych.data.labels import labels_from_values
 from diptych.data.sources.base import Rows, Source
 from diptych.data.sources.files import Files
 from diptych.errors import DataError
@@ -45,7 +45,7 @@ def from_arrays(
     """See :meth:`diptych.Images.from_arrays`."""
     pictures = rgb(pixels)
     n = len(pictures)
-    numbers, names = from_values(labels, n, tuple(str(name) for name in classes))
+    numbers, names = labels_from_values(labels, n, tuple(str(name) for name in classes))
     columns = {str(name): np.array(values) for name, values in (groups or {}).items()}
     given = {**columns, **({} if origins is None else {"origins": _spread(origins, n)})}
     for name, values in [*given.items(), ("paths", np.empty(n) if paths is None else np.asarray(paths))]:

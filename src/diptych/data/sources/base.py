@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.cache import Decoded
+from diptych.data.cache import DecodedCache
 from diptych.errors import PictureError
 
 log = logging.getLogger("diptych")
@@ -34,7 +34,7 @@ class Source(ABC):
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.decoded = Decoded(self)
+        self.decoded = DecodedCache(self)
 
     def __len__(self) -> int:
         return len(self.rows.labels)
@@ -48,12 +48,12 @@ class Source(ABC):
         """What tells this picture from another without decoding it: cheap, and the same on any machine."""
 
 
-def unlabelled(n: int) -> NDArray[Any]:
+def no_labels(n: int) -> NDArray[Any]:
     """(N,) of -1."""
     return np.full(n, -1, np.int64)
 
 
-def shown(path: str) -> str:
+def printable(path: str) -> str:
     r"""Make a path fit to print: a name that is not UTF-8 shows its odd bytes as ``\xff``."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -70,7 +70,7 @@ def reason(error: OSError) -> str:
     return words.get(error.errno or 0, f"it cannot be read ({error.strerror or error})")
 
 
-def several(items: Sequence[str], limit: int = 3) -> str:
+def join_names(items: Sequence[str], limit: int = 3) -> str:
     """Join a few names for a sentence: "a, b, c and 5 more"."""
     head = ", ".join(items[:limit])
     return head if len(items) <= limit else f"{head} and {len(items) - limit} more"

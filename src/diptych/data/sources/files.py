@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych.data.decode import BYTE_LIMIT
-from diptych.data.sources.base import reason, shown
+from diptych.data.sources.base import printable, reason
 from diptych.errors import DataError, PictureError
 
 # What a zip raises: RuntimeError where a member is encrypted, or packed in a way that Python does not know.
@@ -22,7 +22,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass
-class Found:
+class Walk:
     """What a walk saw: names relative to the place, with "/", sorted."""
 
     files: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Files(ABC):
 
     def path(self, name: str) -> str:
         """Show a file to a person: the place as they wrote it, and the name, safe to print."""
-        return shown(posixpath.join(self.root, name) if name else self.root)
+        return printable(posixpath.join(self.root, name) if name else self.root)
 
     def read(self, name: str) -> bytes:
         """Read one whole file. Raises PictureError."""
@@ -54,7 +54,7 @@ class Files(ABC):
             raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
 
     @abstractmethod
-    def walk(self) -> Found:
+    def walk(self) -> Walk:
         """All files below, at any depth."""
 
     @abstractmethod
@@ -113,15 +113,15 @@ class LocalFiles(Files):
         """See :class:`Files`."""
         return Path(self._full(name)).open("rb")
 
-    def walk(self) -> Found:
+    def walk(self) -> Walk:
         """See :class:`Files`."""
-        found = Found()
+        found = Walk()
         self._walk("", found, seen=set())
         found.files.sort()
         found.folders.sort()
         return found
 
-    def _walk(self, folder: str, found: Found, seen: set[tuple[int, int]]) -> None:
+    def _walk(self, folder: str, found: Walk, seen: set[tuple[int, int]]) -> None:
         try:
             entries = sorted(os.scandir(self._full(folder)), key=lambda entry: entry.name)
         except OSError as error:
@@ -140,7 +140,7 @@ class LocalFiles(Files):
             else:
                 found.skipped.append(PictureError("a device or a pipe, not a file", self.path(name)))
 
-    def _leads_outside(self, name: str, found: Found, seen: set[tuple[int, int]]) -> bool:
+    def _leads_outside(self, name: str, found: Walk, seen: set[tuple[int, int]]) -> bool:
         """Whether to follow a link to a folder: not to what is walked anyway, and to nothing twice."""
         target = Path(os.path.realpath(self._full(name)))
         base = Path(os.path.realpath(self._base))
@@ -197,9 +197,9 @@ class RemoteFiles(Files):
         """Whether the URL itself names a folder."""
         return self._base in ("", "/") or bool(self._fs.isdir(self._base))
 
-    def walk(self) -> Found:
+    def walk(self) -> Walk:
         """See :class:`Files`."""
-        found = Found()
+        found = Walk()
         for path, entry in sorted(self._fs.find(self._base, withdirs=True, detail=True).items()):
             name = path[len(self._base) :].strip("/")
             if not name:
@@ -228,7 +228,7 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
-def inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
     """Whether a name in a table stays in the table's folder."""
     name = posixpath.normpath(name.replace("\\", "/"))
     return not (name == ".." or name.startswith(("/", "../")) or re.match(r"[a-zA-Z]:", name))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from diptych.data.decode import SUFFIXES, looks_like_a_picture
-from diptych.data.labels import from_names, in_order
-from diptych.data.sources.base import Rows, Source, log, several, shown, unlabelled
-from diptych.data.sources.files import Files, Found
+from diptych.data.labels import labels_from_names, sort_class_names
+from diptych.data.sources.base import Rows, Source, join_names, log, no_labels, printable
+from diptych.data.sources.files import Files, Walk
 from diptych.errors import DataError, PictureError
 
 #: What people call the parts of a split -> what ``groups["split"]`` calls them.
@@ -39,7 +39,7 @@ class FileSource(Source):
         return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
 
 
-def open_folder(files: Files, found: Found) -> Source:
+def open_folder(files: Files, found: Walk) -> Source:
     """Open a folder by what a walk found in it; see the module's first line for the layouts."""
     pictures, skipped = pictures_in(files, found)
     labels, splits = _layout(pictures)
@@ -50,7 +50,7 @@ def open_folder(files: Files, found: Found) -> Source:
         pictures, names = kept, [labels[name] for name in kept]
     else:
         names = [labels[name] for name in pictures]
-    numbers, classes = from_names([name and shown(name) for name in names])
+    numbers, classes = labels_from_names([name and printable(name) for name in names])
     _tell(files, found, skipped, classes, splits is not None)
     if not pictures:
         raise DataError(_nothing(files, skipped))
@@ -62,11 +62,11 @@ def open_folder(files: Files, found: Found) -> Source:
 
 def open_files(files: Files, names: Sequence[str]) -> Source:
     """Open pictures named one by one, unlabelled; one that cannot be read keeps its row, with an error."""
-    rows = Rows(paths=[files.path(name) for name in names], labels=unlabelled(len(names)))
+    rows = Rows(paths=[files.path(name) for name in names], labels=no_labels(len(names)))
     return FileSource(files, names, rows)
 
 
-def pictures_in(files: Files, found: Found) -> tuple[list[str], list[PictureError]]:
+def pictures_in(files: Files, found: Walk) -> tuple[list[str], list[PictureError]]:
     """Tell pictures from strays: by suffix, or by the file's first bytes where the suffix says nothing."""
     pictures, skipped = [], list(found.skipped)
     for name in found.files:
@@ -95,18 +95,18 @@ def _layout(pictures: Sequence[str]) -> tuple[dict[str, str | None], dict[str, s
     return {name: part[0] if len(part) > 1 else None for name, part in parts.items()}, None
 
 
-def _tell(files: Files, found: Found, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
+def _tell(files: Files, found: Walk, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
     where = files.path("")
     if found.hidden:
         log.info("%s: %d hidden files or folders were ignored.", where, found.hidden)
     if skipped:
-        names = several([str(error) for error in skipped])
+        names = join_names([str(error) for error in skipped])
         log.warning("%s: left out %d of what is there: %s.", where, len(skipped), names)
     level = 2 if split else 1
     folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
-    empty = in_order({shown(name) for name in folders} - set(classes)) if classes else []
+    empty = sort_class_names({printable(name) for name in folders} - set(classes)) if classes else []
     if empty:
-        log.warning("%s: no picture in %s, so there is no such class.", where, several(empty))
+        log.warning("%s: no picture in %s, so there is no such class.", where, join_names(empty))
     if len(classes) == 1 and not split:
         inner = {name.split("/")[1] for name in found.files if name.count("/") >= 2}
         if len(inner) > 1:

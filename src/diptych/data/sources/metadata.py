@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.labels import Labels, from_name_lists, from_names
-from diptych.data.sources.base import ORIGINS, Rows, Source, log, several
-from diptych.data.sources.files import Files, inside
+from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
+from diptych.data.sources.base import ORIGINS, Rows, Source, join_names, log
+from diptych.data.sources.files import Files, stays_inside
 from diptych.data.sources.folder import SPLITS, FileSource
 from diptych.errors import DataError, PictureError
 
@@ -42,16 +42,16 @@ def open_metadata(files: Files, tables: Sequence[str]) -> Source:
         split = {"split": SPLITS[part.lower()]} if part.lower() in SPLITS else {}
         for record in _read(files, table):
             name = posixpath.normpath(str(record["file_name"]).replace("\\", "/"))
-            within = inside(name)
+            within = stays_inside(name)
             name = posixpath.join(part, name)
             if within and files.exists(name):
                 present.append({**split, **record, "file_name": name})
             else:
                 why = "not there" if within else "outside the folder"
                 missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))
-    where = several([files.path(table) for table in tables])
+    where = join_names([files.path(table) for table in tables])
     if missing:
-        log.warning("%s: left out %d of what it names: %s.", where, len(missing), several([str(e) for e in missing]))
+        log.warning("%s: left out %d of what it names: %s.", where, len(missing), join_names([str(e) for e in missing]))
     if not present:
         raise DataError(f"None of the files named in {where} is there.")
     return _source(files, present, tuple(missing))
@@ -66,13 +66,13 @@ def _read(files: Files, table: str) -> list[dict[str, Any]]:
     return records
 
 
-def columns(records: Sequence[Mapping[str, Any]], without: set[str]) -> dict[str, NDArray[Any]]:
+def group_columns(records: Sequence[Mapping[str, Any]], without: set[str]) -> dict[str, NDArray[Any]]:
     """Turn the further columns of some records into groups: numbers if every value is one, else text."""
     names = dict.fromkeys(name for record in records for name in record if name and name not in without)
-    return {name: group([record.get(name) for record in records]) for name in names}
+    return {name: column_values([record.get(name) for record in records]) for name in names}
 
 
-def group(values: Sequence[Any]) -> NDArray[Any]:
+def column_values(values: Sequence[Any]) -> NDArray[Any]:
     """Turn the values of one column into an array: whole numbers, numbers, or text ("" for a missing one)."""
     text = ["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
     for kind in (int, float):
@@ -90,19 +90,19 @@ def origins_among(groups: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
     return None
 
 
-def labelled(records: Sequence[Mapping[str, Any]]) -> tuple[Labels, tuple[str, ...]]:
+def labels_of_records(records: Sequence[Mapping[str, Any]]) -> tuple[Labels, tuple[str, ...]]:
     """Read ``labels`` (any number of names) or ``label`` (one name; a list makes all of them lists)."""
     if any("labels" in record for record in records):
-        return from_name_lists([_listed(record.get("labels")) for record in records])
+        return labels_from_name_lists([_listed(record.get("labels")) for record in records])
     values = [record.get("label") for record in records]
     if any(isinstance(value, list) for value in values):
-        return from_name_lists([_listed(value) for value in values])
-    return from_names([None if value is None else _name(value) for value in values])
+        return labels_from_name_lists([_listed(value) for value in values])
+    return labels_from_names([None if value is None else _name(value) for value in values])
 
 
 def _source(files: Files, records: Sequence[Mapping[str, Any]], missing: tuple[PictureError, ...]) -> Source:
-    labels, classes = labelled(records)
-    groups = columns(records, without={"file_name", "label", "labels"})
+    labels, classes = labels_of_records(records)
+    groups = group_columns(records, without={"file_name", "label", "labels"})
     origins = origins_among(groups)
     names = [str(record["file_name"]) for record in records]
     paths = [files.path(name) for name in names]

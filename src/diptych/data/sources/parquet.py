@@ -13,12 +13,12 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.labels import Labels, from_name_lists, from_names
+from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.resources import free_bytes
-from diptych.data.sources.base import Rows, Source, shown
-from diptych.data.sources.files import Files, inside
+from diptych.data.sources.base import Rows, Source, printable
+from diptych.data.sources.files import Files, stays_inside
 from diptych.data.sources.folder import SPLITS
-from diptych.data.sources.metadata import group, origins_among
+from diptych.data.sources.metadata import column_values, origins_among
 from diptych.errors import DataError, PictureError
 
 #: Pictures that are copied at a time where they do not fit in memory.
@@ -44,8 +44,8 @@ class ParquetSource(Source):
         if data is not None:
             return memoryview(data)
         name = None if paths is None else paths[at].as_py()
-        if name and not inside(name):
-            raise PictureError(f"it names {shown(name)}, outside the folder", self.rows.paths[row])
+        if name and not stays_inside(name):
+            raise PictureError(f"it names {printable(name)}, outside the folder", self.rows.paths[row])
         if name and self._files.exists(name):
             return self._files.read(name)
         raise PictureError("the row holds no picture", self.rows.paths[row])
@@ -172,7 +172,7 @@ def _contents(chunk: Any) -> tuple[Any, Any]:
 
 def _labels(tables: Sequence[Any], column: str | None) -> tuple[Labels, tuple[str, ...]]:
     if column is None:
-        return from_names([None] * sum(len(table) for table in tables))
+        return labels_from_names([None] * sum(len(table) for table in tables))
     known: dict[str, None] = {}
     values: list[Any] = []
     for table in tables:
@@ -180,8 +180,8 @@ def _labels(tables: Sequence[Any], column: str | None) -> tuple[Labels, tuple[st
         known.update(dict.fromkeys(names))
         values += [_named(value, names) for value in table[column].to_pylist()]
     if any(isinstance(value, list) for value in values):
-        return from_name_lists([value or [] for value in values], tuple(known))
-    return from_names(values, tuple(known))
+        return labels_from_name_lists([value or [] for value in values], tuple(known))
+    return labels_from_names(values, tuple(known))
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:
@@ -205,7 +205,7 @@ def _plain_columns(schema: Any, without: set[str | None]) -> list[str]:
 
 
 def _column(tables: Sequence[Any], name: str) -> NDArray[Any]:
-    return group([_plain(value) for table in tables for value in table[name].to_pylist()])
+    return column_values([_plain(value) for table in tables for value in table[name].to_pylist()])
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from diptych.data.decode import BYTE_LIMIT, SUFFIXES
 from diptych.data.sources.base import Rows, Source, reason
 from diptych.data.sources.files import Files
-from diptych.data.sources.metadata import columns, labelled, origins_among
+from diptych.data.sources.metadata import group_columns, labels_of_records, origins_among
 from diptych.errors import DataError, PictureError
 
 SHARDS = (".tar", ".tar.gz", ".tgz")
@@ -63,8 +63,8 @@ def open_tar(files: Files, names: Sequence[str]) -> Source:
     if not samples:
         raise DataError(f"There is no picture in {files.path(names[0])}.")
     _name_classes(files, posixpath.dirname(names[0]), samples)
-    labels, classes = labelled([sample.facts for sample in samples])
-    groups = columns([sample.facts for sample in samples], without={"label", "labels"})
+    labels, classes = labels_of_records([sample.facts for sample in samples])
+    groups = group_columns([sample.facts for sample in samples], without={"label", "labels"})
     paths = [f"{files.path(names[sample.shard])}#{sample.name}" for sample in samples]
     origins = origins_among(groups)
     rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)

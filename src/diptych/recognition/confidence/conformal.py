@@ -14,7 +14,7 @@ Floats = NDArray[np.floating]
 TARGET = 0.9  # of the truth is in the sets
 
 
-def cutoff(probabilities: Floats, truth: NDArray[np.int64], target: float = TARGET) -> float:
+def set_cutoff(probabilities: Floats, truth: NDArray[np.int64], target: float = TARGET) -> float:
     """The probability from which on a label belongs to a picture's set; 0 where too few pictures were given.
 
     Parameters
@@ -28,11 +28,11 @@ def cutoff(probabilities: Floats, truth: NDArray[np.int64], target: float = TARG
     """
     n = len(truth)
     true = np.sort(probabilities[np.arange(n), truth])
-    place = n - rank(n, target)  # LAC sorts 1 − p upwards
+    place = n - quantile_rank(n, target)  # LAC sorts 1 − p upwards
     return float(true[place]) if place >= 0 else 0.0
 
 
-def cutoff_of_several(probabilities: Floats, truth: NDArray[np.bool_], target: float = TARGET) -> float:
+def multi_label_cutoff(probabilities: Floats, truth: NDArray[np.bool_], target: float = TARGET) -> float:
     """The same where a picture may have several labels: on average so large a share of its labels is in the set.
 
     The highest λ at which (n R(λ) + 1)/(n + 1) ≤ 1 − target, where R is the mean share of a picture's labels whose
@@ -50,12 +50,12 @@ def cutoff_of_several(probabilities: Floats, truth: NDArray[np.bool_], target: f
     return float(ordered[within]) if within < len(ordered) else 1.0
 
 
-def sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
+def label_sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
     """(N, K) bool: the labels from the cutoff on. May be empty."""
     return np.asarray(probabilities >= cutoff)
 
 
-def rank(n: int, target: float = TARGET) -> int:
+def quantile_rank(n: int, target: float = TARGET) -> int:
     """Which of n scores, counted from the lowest, is the quantile: ⌈(n + 1) · target⌉; n + 1 where none would do."""
     return math.ceil((n + 1) * target - 1e-9)
 
@@ -68,7 +68,7 @@ def coverage_range(n: int, target: float = TARGET, level: float = 0.95) -> tuple
     """
     from scipy.special import betaincinv  # scipy.stats has it, too, and takes a second longer to import
 
-    k = rank(n, target)
+    k = quantile_rank(n, target)
     if k > n:
         return 1.0, 1.0
     low, high = betaincinv(k, n + 1 - k, [(1 - level) / 2, (1 + level) / 2])

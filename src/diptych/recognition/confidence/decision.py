@@ -11,12 +11,12 @@ from torch import Tensor
 
 from diptych.errors import PictureError
 from diptych.recognition.confidence import conformal, ood
-from diptych.recognition.confidence.temperature import EVEN, label_probabilities, probabilities
+from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD, label_probabilities, probabilities
 from diptych.recognition.predictions import Predictions
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecisionRule:
     """How a network's answers are read: the calibration of one recognizer.
 
     Attributes
@@ -42,7 +42,7 @@ class Reading:
     pictures: int = 0
     cutoff: float | None = None
     label_thresholds: tuple[float, ...] = ()
-    scale: ood.Scale | None = None
+    scale: ood.FamiliarityScale | None = None
 
     def predictions(
         self, logits: Tensor, errors: Mapping[int, PictureError], familiarity: Tensor | None = None
@@ -80,13 +80,13 @@ class Reading:
         """The labels told from (N, K) probabilities: (N,) class numbers, or (N, K) bool."""
         if not self.multi_label:
             return chances.argmax(1)
-        return chances >= (torch.tensor(self.label_thresholds) if self.label_thresholds else EVEN)
+        return chances >= (torch.tensor(self.label_thresholds) if self.label_thresholds else MULTI_LABEL_THRESHOLD)
 
     def sets(self, chances: Tensor) -> NDArray[np.bool_] | None:
         """(N, K) bool: the conformal sets of (N, K) probabilities, and the labels told."""
         if self.cutoff is None:
             return None
-        held = torch.from_numpy(conformal.sets(chances.numpy(), self.cutoff))
+        held = torch.from_numpy(conformal.label_sets(chances.numpy(), self.cutoff))
         told = self.told(chances)
         if not self.multi_label:
             told = torch.nn.functional.one_hot(told, len(self.classes)).bool()
@@ -105,7 +105,7 @@ class Reading:
         }
 
     @classmethod
-    def restored(cls, classes: tuple[str, ...], multi_label: bool, told: Mapping[str, Any]) -> "Reading":
+    def restored(cls, classes: tuple[str, ...], multi_label: bool, told: Mapping[str, Any]) -> "DecisionRule":
         """The reading that ``model.json`` holds; what it does not tell is not known.
 
         Raises
@@ -122,7 +122,7 @@ class Reading:
             told.get("pictures", 0),
             told.get("set_cutoff"),
             tuple(told.get("label_thresholds", ())),
-            None if scale is None else ood.Scale.restored(scale),
+            None if scale is None else ood.FamiliarityScale.restored(scale),
         )
 
     def _unknown(self, logits: Tensor, familiarity: Tensor | None) -> Tensor:

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import Observed
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import Outputs
 
-SIGNS = ("energy", "nearness", "detail")
+OOD_SCORES = ("energy", "nearness", "detail")
 SHARE = 0.02  # of known pictures is told "unknown": the price of the word
 NORMAL_TAIL = 2.0537  # deviations under a normal distribution's mean lies that share
 NEIGHBOURS = 10
@@ -37,7 +37,7 @@ RIDGE = 1e-3  # added to the variance of the slopes, so that pictures all alike 
 
 
 @dataclass(frozen=True)
-class Scale:
+class FamiliarityScale:
     """What the signs are of n known pictures that were not trained on.
 
     Attributes
@@ -56,14 +56,14 @@ class Scale:
     n: int
 
     @classmethod
-    def of(cls, signs: Tensor) -> "Scale":
+    def of(cls, signs: Tensor) -> "FamiliarityScale":
         """The scale of (n, 3) signs."""
         signs, n = signs.double(), len(signs)
         centre = signs.mean(0)
         spread = signs.std(0, correction=1) if n > 1 else centre.abs()
         spread = spread.clamp(min=1e-6 * (1 + float(centre.abs().max())))
         made = cls(tuple(centre.tolist()), tuple(spread.tolist()), 0.0, n)
-        return cls(made.centre, made.spread, threshold(made.familiarity(signs)), n)
+        return cls(made.centre, made.spread, familiarity_threshold(made.familiarity(signs)), n)
 
     def familiarity(self, signs: Tensor) -> Tensor:
         """(N,) float64, 0 at most, of (N, 3) signs; NaN where they are.
@@ -82,12 +82,12 @@ class Scale:
         return {"centre": self.centre, "spread": self.spread, "threshold": self.threshold, "n": self.n}
 
     @classmethod
-    def restored(cls, told: Mapping[str, Any]) -> "Scale":
+    def restored(cls, told: Mapping[str, Any]) -> "FamiliarityScale":
         """The scale that ``model.json`` holds."""
         return cls(tuple(told["centre"]), tuple(told["spread"]), float(told["threshold"]), int(told["n"]))
 
 
-def signs(observed: Observed, memory: Memory, *, multi_label: bool) -> Tensor:
+def ood_scores(observed: Outputs, memory: EmbeddingIndex, *, multi_label: bool) -> Tensor:
     """(N, 3) float32: energy, nearness and detail of N pictures; the larger, the more familiar."""
     return torch.stack(
         (
@@ -110,10 +110,10 @@ def energy_threshold(energies: Tensor) -> float:
     Of under 49 known pictures, it is where 2 % of a normal distribution with their mean and deviation would lie.
     """
     known = energies.double()
-    return threshold(known, float(known.mean() - NORMAL_TAIL * known.std(correction=0)))
+    return familiarity_threshold(known, float(known.mean() - NORMAL_TAIL * known.std(correction=0)))
 
 
-def threshold(familiarity: Tensor, of_few: float = len(SIGNS) * math.log(SHARE)) -> float:
+def familiarity_threshold(familiarity: Tensor, of_few: float = len(OOD_SCORES) * math.log(SHARE)) -> float:
     """Below this a picture is told "unknown": the k-th lowest familiarity of n known pictures.
 
     k = ⌊0.02 (n + 1)⌋, so that of further known pictures a share of k/(n + 1) falls under it, on average over such
@@ -121,22 +121,22 @@ def threshold(familiarity: Tensor, of_few: float = len(SIGNS) * math.log(SHARE))
     familiarity of 2 % would lie if all signs always agreed, 3 log 0.02.
     """
     known = familiarity.double().sort().values
-    k = flagged(len(known))
+    k = threshold_rank(len(known))
     return float(known[k - 1]) if k else min(float(known[0]), of_few)
 
 
-def flagged(n: int) -> int:
+def threshold_rank(n: int) -> int:
     """Which of n familiarities, counted from the lowest, is the threshold; 0 where n are too few to tell."""
     return int(SHARE * (n + 1) + 1e-9)
 
 
-def _nearness(features: Tensor, memory: Memory) -> Tensor:
+def _nearness(features: Tensor, memory: EmbeddingIndex) -> Tensor:
     similarities, _ = memory.nearest(F.normalize(features, dim=1), NEIGHBOURS)
     near: Tensor = similarities.mean(1) * torch.linalg.vector_norm(features, dim=1)
     return near
 
 
-def usual_detail(memory: Memory) -> tuple[Tensor, Tensor]:
+def detail_statistics(memory: EmbeddingIndex) -> tuple[Tensor, Tensor]:
     """Mean (3,) and covariance (3, 3) of the slopes of what was learned, float64."""
     learned = memory.slopes.double()
     centre = learned.mean(0)
@@ -144,9 +144,9 @@ def usual_detail(memory: Memory) -> tuple[Tensor, Tensor]:
     return centre, aside.T @ aside / len(learned) + RIDGE * torch.eye(learned.shape[1], dtype=torch.float64)
 
 
-def _detail(observed: Observed, memory: Memory) -> Tensor:
+def _detail(observed: Outputs, memory: EmbeddingIndex) -> Tensor:
     """Minus the cube root of the squared distance, which is near to normal (Wilson & Hilferty 1931)."""
-    centre, covariance = usual_detail(memory)
+    centre, covariance = detail_statistics(memory)
     off = observed.slopes.double() - centre
     squared = (off @ torch.linalg.inv(covariance) * off).sum(1)
     alike: Tensor = -squared.clamp(min=0).pow(1 / 3)

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 COOLEST, HOTTEST = 0.02, 50.0
 CLOSE = 1e-5  # of log T
 GOLDEN = (math.sqrt(5) - 1) / 2
-EVEN = 0.5  # the threshold where nothing else is known
+MULTI_LABEL_THRESHOLD = 0.5  # the threshold where nothing else is known
 LOWEST, HIGHEST = 0.1, 0.9  # a threshold may be
 PRIOR_EXAMPLES = 10  # of a label, that its calibrated probabilities count as much as
 
 
-def temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature T at which softmax(logits / T) fits the labels best.
 
     Parameters
@@ -35,7 +35,7 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     doubt = 1 / (len(logits) + 2)
 
     def misfit(log_t: float) -> float:
-        return float(misfits(logits / math.exp(log_t), labels, doubt).mean())
+        return float(nll(logits / math.exp(log_t), labels, doubt).mean())
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
@@ -52,7 +52,7 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
     return math.exp((low + high) / 2)
 
 
-def misfits(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
+def nll(logits: Tensor, labels: Tensor, doubt: float = 0.0) -> Tensor:
     """The cross-entropy of each picture in nats, (N,); over several labels their mean.
 
     Parameters
@@ -80,7 +80,7 @@ def label_probabilities(logits: Tensor, temperature: float) -> Tensor:
     return (logits / temperature).sigmoid()
 
 
-def label_thresholds(probabilities: Tensor, truth: Tensor) -> Tensor:
+def fit_label_thresholds(probabilities: Tensor, truth: Tensor) -> Tensor:
     """From which probability on each label is told, where a picture may have several: (K,) in 0.1..0.9.
 
     Parameters
@@ -100,12 +100,12 @@ def label_thresholds(probabilities: Tensor, truth: Tensor) -> Tensor:
 def _best_threshold(chances: Tensor, has: Tensor) -> float:
     examples = int(has.sum())
     if examples == 0:
-        return EVEN
+        return MULTI_LABEL_THRESHOLD
     chances, order = chances.sort(descending=True)
     believed = (examples * has[order].double() + PRIOR_EXAMPLES * chances) / (examples + PRIOR_EXAMPLES)
     f1 = 2 * believed.cumsum(0) / (torch.arange(1, len(chances) + 1) + believed.sum())  # of telling the first i + 1
     last = torch.cat((chances.diff() < 0, torch.ones(1, dtype=torch.bool)))  # equal chances are told together
     best = int(f1.where(last, 0).argmax())
     told, left = float(chances[best]), float(chances[best + 1]) if best + 1 < len(chances) else 0.0
-    between = EVEN if left < EVEN <= told else (left + told) / 2
+    between = MULTI_LABEL_THRESHOLD if left < MULTI_LABEL_THRESHOLD <= told else (left + told) / 2
     return min(HIGHEST, max(LOWEST, between))

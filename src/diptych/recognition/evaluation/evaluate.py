@@ -9,13 +9,12 @@ from diptych.data.images import Images
 from diptych.metrics import classification as scores
 from diptych.metrics.intervals import wilson
 from diptych.recognition import datasets
-from diptych.recognition.confidence import calibrate
-from diptych.recognition.confidence.calibrate import resampled
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.evaluation import ood_evaluation
-from diptych.recognition.evaluation.slices import where_it_fails
-from diptych.recognition.evaluation.worst_errors import Witness, worst
-from diptych.recognition.inference.outputs import observe
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation import ood_evaluation, reliability
+from diptych.recognition.evaluation.reliability import bootstrap_score
+from diptych.recognition.evaluation.slices import find_failing_slices
+from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_errors
+from diptych.recognition.inference.outputs import compute_outputs
 from diptych.report import Report, Score, Table, figures
 
 FEW = 50  # pictures of a class, under which its figures are told to be rough
@@ -24,31 +23,35 @@ CONFUSED = 3  # pairs of classes named
 CONFUSED_SHARE = 0.05  # of a class's pictures taken for another, from which the pair is named
 
 
-def evaluate(witness: Witness, reading: Reading, images: Images, unknown: Images | None) -> Report:
+def evaluate_network(witness: ErrorExplainer, reading: DecisionRule, images: Images, unknown: Images | None) -> Report:
     """Judge a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`."""
     network, size, memory = witness.network, witness.size, witness.memory
-    known = datasets.judgeable(images, reading.classes, size)
-    seen = observe(network, known, size, title="Evaluating")
-    made = report(f"Evaluation on {len(known)} pictures", known, seen.logits, reading, witness)
-    calibrate.add_measured(made, known, seen.logits, reading)
-    calibrate.add_seen_before(made, known, memory)
+    known = datasets.evaluation_images(images, reading.classes, size)
+    seen = compute_outputs(network, known, size, title="Evaluating")
+    made = evaluation_report(f"Evaluation on {len(known)} pictures", known, seen.logits, reading, witness)
+    reliability.add_measured_coverage(made, known, seen.logits, reading)
+    reliability.add_training_overlap(made, known, memory)
     if len(known) < len(images):
         made.facts["pictures given"] = len(images)
     if known.skipped:
-        reasons = datasets.named([str(error) for error in known.skipped])
+        reasons = datasets.join_names([str(error) for error in known.skipped])
         made.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
     if unknown is not None:
-        strange = observe(network, datasets.some_readable(unknown, size), size, title="Evaluating the unknown")
-        ood_evaluation.add_to(made, seen, strange, reading, memory)
+        strange = compute_outputs(
+            network, datasets.require_readable(unknown, size), size, title="Evaluating the unknown"
+        )
+        ood_evaluation.add_ood_detection(made, seen, strange, reading, memory)
     return made
 
 
-def report(title: str, images: Images, logits: Tensor, reading: Reading, witness: Witness | None = None) -> Report:
+def evaluation_report(
+    title: str, images: Images, logits: Tensor, reading: DecisionRule, witness: ErrorExplainer | None = None
+) -> Report:
     """Judge (N, K) logits against the labels of as many readable pictures, in the recognizer's order of classes.
 
     ``witness`` is who gave them: with it, the worst errors are shown with reasons, and where it fails is looked for.
     """
-    truth = datasets.truth(images)
+    truth = datasets.targets(images)
     told = reading.probabilities(logits)
     guess = reading.told(told)
     sure, right = confidence(truth, told, guess)
@@ -60,12 +63,12 @@ def report(title: str, images: Images, logits: Tensor, reading: Reading, witness
             matrix.numpy(), reading.classes
         )
         made.findings = _confused(matrix, reading.classes) + made.findings
-    calibrate.add_to(made, sure, right, reading)
-    cards = worst(images, truth, guess, sure, reading.classes, witness)
+    reliability.add_reliability(made, sure, right, reading)
+    cards = worst_errors(images, truth, guess, sure, reading.classes, witness)
     if cards:
         made.cards["The wrong answers given with the most confidence"] = cards
     if witness is not None:
-        failing = where_it_fails(images, (right.all(1) if right.ndim == 2 else right).numpy(), witness.size)
+        failing = find_failing_slices(images, (right.all(1) if right.ndim == 2 else right).numpy(), witness.size)
         if failing.tables:
             made.parts.append(failing)
             made.findings, failing.findings = failing.findings + made.findings, [] if failing.findings else [ALIKE]
@@ -89,8 +92,8 @@ def _scores(truth: Tensor, guess: Tensor, sure: Tensor, classes: int) -> dict[st
 
     found = {"accuracy": Score(right, *wilson(round(right * n), n), n)}
     if truth.ndim == 1:
-        found["balanced_accuracy"] = resampled(balanced, n)
-    return {**found, "macro_f1": resampled(f1, n), "calibration_error": resampled(gap, n)}
+        found["balanced_accuracy"] = bootstrap_score(balanced, n)
+    return {**found, "macro_f1": bootstrap_score(f1, n), "calibration_error": bootstrap_score(gap, n)}
 
 
 def confidence(truth: Tensor, told: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:

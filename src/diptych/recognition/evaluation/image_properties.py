@@ -14,7 +14,7 @@ BATCH = 256
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue look
 
 
-def properties(images: Images, size: int) -> dict[str, NDArray[np.float64]]:
+def image_properties(images: Images, size: int) -> dict[str, NDArray[np.float64]]:
     """The properties of readable pictures, (N,) each, by name.
 
     ``brightness`` and ``contrast`` are the mean and the deviation of the luma, ``sharpness`` the deviation of its
@@ -22,7 +22,7 @@ def properties(images: Images, size: int) -> dict[str, NDArray[np.float64]]:
     network sees it, ``size`` px a side. ``width to height`` and ``pixels a side`` (the root of their number) are those
     of the file.
     """
-    measured = [measure(pixels) for pixels in _batches(images, size)]
+    measured = [measure_pixels(pixels) for pixels in _batches(images, size)]
     found = {name: torch.cat([one[name] for one in measured]).double().numpy() for name in measured[0]}
     width, height = images.dimensions().T.astype(np.float64)
     found["width to height"] = width / np.maximum(height, 1)
@@ -30,7 +30,7 @@ def properties(images: Images, size: int) -> dict[str, NDArray[np.float64]]:
     return found
 
 
-def measure(pixels: Tensor) -> dict[str, Tensor]:
+def measure_pixels(pixels: Tensor) -> dict[str, Tensor]:
     """Brightness, contrast, sharpness and colourfulness of (B, 3, S, S) uint8, (B,) each."""
     colour = pixels.float().div_(255)
     red, green, blue = colour.unbind(1)

@@ -5,23 +5,25 @@ from torch import Tensor
 from diptych.metrics.intervals import wilson
 from diptych.metrics.selective import auroc, auroc_interval
 from diptych.recognition.confidence import ood
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.inference.embeddings import Memory
-from diptych.recognition.inference.outputs import Observed
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.outputs import Outputs
 from diptych.report import Report, Score, Table, confidence_figures
 from diptych.report.report import number
 
 HARDLY = 0.7  # AUROC under which the word is no help
 
 
-def add_to(report: Report, known: Observed, strange: Observed, reading: Reading, memory: Memory | None) -> None:
+def add_ood_detection(
+    report: Report, known: Outputs, strange: Outputs, reading: DecisionRule, memory: EmbeddingIndex | None
+) -> None:
     """Add how well pictures of something else are told from known ones, over all and by each sign.
 
     The AUROC is how likely a known picture is more familiar than a strange one; the shares told "unknown" of either
     kind are those at the recognizer's own threshold.
     """
     signs = [_signs(observed, reading, memory) for observed in (known, strange)]
-    names = ood.SIGNS if signs[0].shape[1] > 1 else ood.SIGNS[:1]
+    names = ood.OOD_SCORES if signs[0].shape[1] > 1 else ood.OOD_SCORES[:1]
     scale = reading.scale if len(names) > 1 else None
     ours, theirs = (s[:, 0] if scale is None else scale.familiarity(s) for s in signs)
     threshold = reading.threshold if scale is None else scale.threshold
@@ -38,11 +40,11 @@ def add_to(report: Report, known: Observed, strange: Observed, reading: Reading,
     _say(report)
 
 
-def _signs(observed: Observed, reading: Reading, memory: Memory | None) -> Tensor:
+def _signs(observed: Outputs, reading: DecisionRule, memory: EmbeddingIndex | None) -> Tensor:
     """(N, 3), or (N, 1) where nothing but the energy can tell."""
     if memory is None or reading.scale is None:
         return ood.energy(observed.logits, multi_label=reading.multi_label)[:, None]
-    return ood.signs(observed, memory, multi_label=reading.multi_label)
+    return ood.ood_scores(observed, memory, multi_label=reading.multi_label)
 
 
 def _score(known: Tensor, strange: Tensor) -> Score:

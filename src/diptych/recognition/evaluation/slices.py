@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.metrics.intervals import difference, wilson
-from diptych.recognition.evaluation.image_properties import properties
+from diptych.recognition.evaluation.image_properties import image_properties
 from diptych.report import Report, Score, Table
 
 ENOUGH = 50  # pictures on either side, under which nothing is concluded
@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Some:
+class Slice:
     """Some of the pictures, as those whose ``about`` "brightness" is ``words`` "0.1 to 0.3", and those they are not."""
 
     about: str
@@ -32,10 +32,10 @@ class Some:
     others: NDArray[np.int64]
 
 
-def where_it_fails(images: Images, right: Mask, size: int) -> Report:
+def find_failing_slices(images: Images, right: Mask, size: int) -> Report:
     """How often pictures of each kind were told right, (N,) bool; what it finds holds beyond chance.
 
-    Kinds are quarters by each property of :func:`properties`, and the groups of each metadata column. A finding is
+    Kinds are quarters by each of :func:`image_properties`, and the groups of each metadata column. A finding is
     told where accuracy is lower than on all other pictures even by the interval of their difference, which is widened
     for the number of kinds that were compared (Bonferroni): were all kinds alike, one report in twenty would tell any.
     """
@@ -48,33 +48,33 @@ def where_it_fails(images: Images, right: Mask, size: int) -> Report:
     return part
 
 
-def _ranges(images: Images, size: int) -> Iterator[Some]:
+def _ranges(images: Images, size: int) -> Iterator[Slice]:
     """Quarters of the pictures by each property; halves or thirds of fewer, none of less than a hundred."""
     most = min(len(images), max(1, MEASURED_BYTES // (3 * size * size)))
     looked_at = np.unique(np.linspace(0, len(images) - 1, most).astype(np.int64))
     count = min(RANGES, len(looked_at) // ENOUGH)
     if count < 2:
         return
-    for name, values in properties(images[looked_at], size).items():
+    for name, values in image_properties(images[looked_at], size).items():
         edges = np.unique(np.quantile(values, np.arange(1, count) / count, method="nearest"))
         place = np.searchsorted(edges, values)
         parts = [place == i for i in np.unique(place)]
         if len(parts) > 1:
             for part, words in zip(parts, _words([values[part] for part in parts]), strict=True):
-                yield Some(name, words, looked_at[part], looked_at[~part])
+                yield Slice(name, words, looked_at[part], looked_at[~part])
 
 
-def _groups(images: Images) -> Iterator[Some]:
+def _groups(images: Images) -> Iterator[Slice]:
     """The groups of each metadata column that has a few."""
     for column, values in images.groups.items():
         names = np.unique(values.astype(np.str_))
         if 2 <= len(names) <= MOST_GROUPS:
             for name in names.tolist():
                 inside = values.astype(np.str_) == name
-                yield Some(column, name, np.flatnonzero(inside), np.flatnonzero(~inside))
+                yield Slice(column, name, np.flatnonzero(inside), np.flatnonzero(~inside))
 
 
-def _findings(kinds: list[Some], right: Mask) -> list[str]:
+def _findings(kinds: list[Slice], right: Mask) -> list[str]:
     """Sentences on the kinds that fail more than the other pictures do, the worst first."""
     judged = [kind for kind in kinds if min(len(kind.rows), len(kind.others)) >= ENOUGH]
     z = NormalDist().inv_cdf(1 - DOUBT / (2 * max(1, len(judged))))

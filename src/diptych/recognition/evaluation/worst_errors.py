@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.recognition.explanation.attribution import heat
-from diptych.recognition.explanation.nearest import name_of, neighbours, picture_at
+from diptych.recognition.explanation.attribution import attribution_maps
+from diptych.recognition.explanation.nearest import label_name, nearest_pictures, read_picture
 from diptych.recognition.inference import batched
-from diptych.recognition.inference.embeddings import Memory
+from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.networks import Network
 from diptych.report import Card, figures
 from diptych.report.heatmap import overlay
@@ -23,16 +23,16 @@ SIDE = 128  # px that a picture is shown at
 
 
 @dataclass(frozen=True)
-class Witness:
+class ErrorExplainer:
     """Who gave the answers, and can be asked why."""
 
     network: Network
     size: int
-    memory: Memory | None
+    memory: EmbeddingIndex | None
 
 
-def worst(
-    images: Images, truth: Tensor, guess: Tensor, sure: Tensor, classes: tuple[str, ...], witness: Witness | None
+def worst_errors(
+    images: Images, truth: Tensor, guess: Tensor, sure: Tensor, classes: tuple[str, ...], witness: ErrorExplainer | None
 ) -> list[Card]:
     """The wrong answers given with the most confidence, worst first.
 
@@ -54,7 +54,7 @@ def worst(
     shown = images[rows.numpy()]
     cards = [
         Card(
-            f"{name_of(guess[i].numpy(), classes)} {float(sure[i]):.0%}, is {name_of(truth[i].numpy(), classes)}",
+            f"{label_name(guess[i].numpy(), classes)} {float(sure[i]):.0%}, is {label_name(truth[i].numpy(), classes)}",
             {"picture": figures.picture(shown_pixels(images, i))},
             {"picture": str(images.paths[i])},
         )
@@ -73,10 +73,16 @@ def shown_pixels(images: Images, i: int) -> NDArray[np.uint8]:
 
 
 def _add_heat(
-    cards: list[Card], shown: Images, about: Tensor, classes: tuple[str, ...], witness: Witness, *, multi_label: bool
+    cards: list[Card],
+    shown: Images,
+    about: Tensor,
+    classes: tuple[str, ...],
+    witness: ErrorExplainer,
+    *,
+    multi_label: bool,
 ) -> None:
     try:
-        maps = heat(witness.network, shown, witness.size, about, multi_label=multi_label)
+        maps = attribution_maps(witness.network, shown, witness.size, about, multi_label=multi_label)
     except UsageError:  # such a network takes a package that is not installed; the report does without
         return
     for i, card in enumerate(cards):
@@ -84,14 +90,14 @@ def _add_heat(
         card.pictures[f"what spoke for {classes[int(about[i])]}"] = figures.picture(over)
 
 
-def _add_nearest(cards: list[Card], shown: Images, classes: tuple[str, ...], witness: Witness) -> None:
+def _add_nearest(cards: list[Card], shown: Images, classes: tuple[str, ...], witness: ErrorExplainer) -> None:
     if witness.memory is None or len(witness.memory) == 0:
         return
-    embeddings = F.normalize(batched.features(witness.network, shown, witness.size), dim=1)
-    near = neighbours(witness.memory, embeddings, classes, 1)
+    embeddings = F.normalize(batched.batched_features(witness.network, shown, witness.size), dim=1)
+    near = nearest_pictures(witness.memory, embeddings, classes, 1)
     for i, card in enumerate(cards):
         found = near.rows(i)[0]
         card.facts["most alike in training"] = f"{found['path']} ({found['label']}, {found['similarity']:.2f})"
-        pixels = picture_at(found["path"], SIDE)
+        pixels = read_picture(found["path"], SIDE)
         if pixels is not None:
             card.pictures[f"most alike in training: {found['label']}"] = figures.picture(pixels)

@@ -41,7 +41,9 @@ SHOWN = 20  # class names that a message lists
 COVERED = 4  # a covering patch has a quarter of the picture's side, and moves by half of its own
 
 
-def heat(network: Network, images: Images, size: int, labels: Tensor | None, *, multi_label: bool) -> Tensor:
+def attribution_maps(
+    network: Network, images: Images, size: int, labels: Tensor | None, *, multi_label: bool
+) -> Tensor:
     """The heat of readable pictures, (N, size, size) float32 in 0..1; see :meth:`Recognizer.explain`.
 
     Parameters
@@ -56,20 +58,20 @@ def heat(network: Network, images: Images, size: int, labels: Tensor | None, *, 
     """
     where = machine.device()
     network.to(where).eval()
-    places = layers(network, size, multi_label=multi_label)
+    places = choose_layers(network, size, multi_label=multi_label)
     maps = [torch.empty(0, size, size)]
     with Bar("Explaining", len(images)) as bar:
         for start in range(0, len(images), BATCH):
             pictures = to_float(images[start : start + BATCH].pixels(size).to(where))
             asked = _told(network, pictures) if labels is None else labels[start : start + BATCH].to(where)
-            question = Question(network, asked, multi_label)
+            question = AttributionTarget(network, asked, multi_label)
             found = _taken_apart(question, places, pictures) if places else _covered(question, pictures)
             maps.append(_scaled(found).cpu())
             bar.advance(len(pictures))
     return torch.cat(maps)
 
 
-def number_of(label: str | int, classes: Sequence[str]) -> int:
+def class_number(label: str | int, classes: Sequence[str]) -> int:
     """The number of a class, given by name or number.
 
     Raises
@@ -86,7 +88,7 @@ def number_of(label: str | int, classes: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Question:
+class AttributionTarget:
     """What speaks for these labels, (B,) int64, in as many pictures."""
 
     network: Network
@@ -103,7 +105,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Part:
+class LayerAttribution:
     """What a layer's answer contributes to the odds, (B, side, side); whether it is tokens, and matters at all."""
 
     layer: nn.Module
@@ -117,7 +119,7 @@ class Part:
         return self.cells.shape[-1]
 
 
-def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]:
+def choose_layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]:
     """The deepest layer that tells regions apart and the deepest that tells places, or the one that does both.
 
     A layer keeps place if its answer is a map or a row of tokens that the odds depend on; the tokens of a transformer
@@ -126,8 +128,8 @@ def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]
     Empty where no layer keeps place.
     """
     noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(machine.device())
-    question = Question(network, torch.zeros(1, dtype=torch.long, device=noise.device), multi_label)
-    found = [part for part in contributions(question, noise, list(network.modules())[1:]) if part.matters]
+    question = AttributionTarget(network, torch.zeros(1, dtype=torch.long, device=noise.device), multi_label)
+    found = [part for part in layer_attributions(question, noise, list(network.modules())[1:]) if part.matters]
     tokens = [part.layer for part in found if part.tokens]
     if tokens:
         read = [layer for layer in tokens if "Norm" in type(layer).__name__] or tokens
@@ -139,7 +141,9 @@ def layers(network: Network, size: int, *, multi_label: bool) -> list[nn.Module]
     return list(dict.fromkeys(chosen))
 
 
-def contributions(question: Question, pictures: Tensor, watched: Sequence[nn.Module]) -> list[Part]:
+def layer_attributions(
+    question: AttributionTarget, pictures: Tensor, watched: Sequence[nn.Module]
+) -> list[LayerAttribution]:
     """Gradient times answer, summed over channels, of those layers that are called once and keep place; in order.
 
     Source: Draelos & Carin 2020, equation 3; of tokens, times how they differ from a plain picture's.
@@ -164,11 +168,13 @@ def contributions(question: Question, pictures: Tensor, watched: Sequence[nn.Mod
         product, steep = _map(there * slope, size), _map(slope, size)
         assert product is not None
         assert steep is not None
-        parts.append(Part(layer, product.sum(1), answer.ndim == 3, bool(steep.any())))
+        parts.append(LayerAttribution(layer, product.sum(1), answer.ndim == 3, bool(steep.any())))
     return parts
 
 
-def _plain_tokens(question: Question, pictures: Tensor, layers: Sequence[nn.Module]) -> dict[nn.Module, Tensor]:
+def _plain_tokens(
+    question: AttributionTarget, pictures: Tensor, layers: Sequence[nn.Module]
+) -> dict[nn.Module, Tensor]:
     """The tokens of these layers for plain pictures, each of the mean colour of one."""
     if not layers:
         return {}
@@ -178,10 +184,10 @@ def _plain_tokens(question: Question, pictures: Tensor, layers: Sequence[nn.Modu
     return {layer: answer.detach() for layer, answer in answers}
 
 
-def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tensor) -> Tensor:
+def _taken_apart(question: AttributionTarget, places: Sequence[nn.Module], pictures: Tensor) -> Tensor:
     """The geometric mean of what the layers tell, each enlarged to the picture; (B, S, S)."""
     size = pictures.shape[-1:] * 2
-    parts = contributions(question, pictures, places)
+    parts = layer_attributions(question, pictures, places)
     grown = [F.interpolate(part.cells[:, None], size=size, mode="bilinear")[:, 0] for part in parts]
     told = torch.stack([_scaled(cells) for cells in grown])
     both = told.prod(0) ** (1 / len(told))
@@ -189,7 +195,7 @@ def _taken_apart(question: Question, places: Sequence[nn.Module], pictures: Tens
     return both.where(both.amax((1, 2), keepdim=True) > 0, told.mean(0))
 
 
-def _covered(question: Question, pictures: Tensor) -> Tensor:
+def _covered(question: AttributionTarget, pictures: Tensor) -> Tensor:
     """How much the odds fall where a patch of the picture's mean colour covers it; (B, S, S)."""
     try:
         from captum.attr import Occlusion

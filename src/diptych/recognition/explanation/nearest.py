@@ -10,11 +10,11 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.errors import DataError, PictureError, UsageError
-from diptych.recognition.inference.embeddings import Memory
+from diptych.recognition.inference.embeddings import EmbeddingIndex
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class NearestPictures:
     """The k training pictures most like each of N pictures, the most alike first.
 
     Attributes
@@ -40,7 +40,9 @@ class Neighbours:
         return [{"path": path, "label": name, "similarity": round(alike, 4)} for path, name, alike in three]
 
 
-def neighbours(memory: Memory | None, embeddings: Tensor, classes: tuple[str, ...], k: int) -> Neighbours:
+def nearest_pictures(
+    memory: EmbeddingIndex | None, embeddings: Tensor, classes: tuple[str, ...], k: int
+) -> NearestPictures:
     """Look (N, D) embeddings of unit length up in what a recognizer remembers.
 
     Raises
@@ -58,19 +60,19 @@ def neighbours(memory: Memory | None, embeddings: Tensor, classes: tuple[str, ..
             "Train it again to have them named."
         )
     similarities, rows = memory.nearest(embeddings, k)
-    names = np.array([name_of(label, classes) for label in memory.labels], dtype=np.str_)
+    names = np.array([label_name(label, classes) for label in memory.labels], dtype=np.str_)
     paths = np.array(memory.paths, dtype=np.str_)
-    return Neighbours(paths[rows.numpy()], names[rows.numpy()], similarities.numpy())
+    return NearestPictures(paths[rows.numpy()], names[rows.numpy()], similarities.numpy())
 
 
-def name_of(label: Any, classes: tuple[str, ...]) -> str:
+def label_name(label: Any, classes: tuple[str, ...]) -> str:
     """A class number's name; of a row of bool, the names joined by ", ", or "none"."""
     if np.ndim(label) == 0:
         return classes[int(label)]
     return ", ".join(classes[i] for i in np.flatnonzero(np.asarray(label))) or "none"
 
 
-def picture_at(path: str, size: int) -> NDArray[np.uint8] | None:
+def read_picture(path: str, size: int) -> NDArray[np.uint8] | None:
     """The picture as (size, size, 3) uint8, if a file of that name is still there and can be read; else ``None``."""
     if not Path(path).is_file():
         return None

@@ -8,40 +8,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diptych.data.cache import in_turn
+from diptych.data.cache import ordered_map
 from diptych.data.images import Images
 from diptych.data.store import Batch
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.progress import Bar
 from diptych.recognition.networks import Network
-from diptych.recognition.networks.custom import Own
+from diptych.recognition.networks.custom import CustomNetwork
 
 ON_GPU = 256  # pictures a batch
 ON_CPU = (4, 64)  # the fewest and the most
 PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's cache still holds
 MOST_THREADS = 16
 CHUNK = 1024  # pictures whose answers come at a time
-Answer = Callable[[Tensor], Tensor]
-Both = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures -> logits, features
+Forward = Callable[[Tensor], Tensor]
 
 
-def logits(network: Network, images: Images, size: int, title: str = "Predicting") -> Tensor:
+def batched_logits(network: Network, images: Images, size: int, title: str = "Predicting") -> Tensor:
     """(N, K) float32 on the CPU; NaN for a picture that cannot be read."""
-    return gathered(network, network, images, size, title)
+    return run_batched(network, network, images, size, title)
 
 
-def features(network: Network, images: Images, size: int) -> Tensor:
+def batched_features(network: Network, images: Images, size: int) -> Tensor:
     """(N, D) float32 on the CPU: what the network's head sees; NaN for a picture that cannot be read."""
-    return gathered(network, network.features, images, size, "Embedding")
+    return run_batched(network, network.features, images, size, "Embedding")
 
 
-def gathered(network: Network, answer: Answer, images: Images, size: int, title: str) -> Tensor:
-    """The network's answer to every picture, (N, D) float32 on the CPU; see :func:`in_chunks`."""
-    return torch.cat(list(in_chunks(network, answer, images, size, title)))
+def run_batched(network: Network, answer: Forward, images: Images, size: int, title: str) -> Tensor:
+    """The network's answer to every picture, (N, D) float32 on the CPU; see :func:`run_in_chunks`."""
+    return torch.cat(list(run_in_chunks(network, answer, images, size, title)))
 
 
-def in_chunks(network: Network, answer: Answer, images: Images, size: int, title: str) -> Iterator[Tensor]:
+def run_in_chunks(network: Network, answer: Forward, images: Images, size: int, title: str) -> Iterator[Tensor]:
     """The network's answer to every picture, about a thousand pictures at a time, in order.
 
     Each picture is decoded once; what is not kept in memory is forgotten again. Pictures are given in
@@ -73,7 +72,7 @@ def in_chunks(network: Network, answer: Answer, images: Images, size: int, title
         return
     parts: list[Tensor] = []
     with Bar(title, len(images)) as bar, _threads(network, where) as (executor, count):
-        for told in in_turn(executor, work, images.tried(size, batch=_batch(where, size)), ahead=2 * count):
+        for told in ordered_map(executor, work, images.tried(size, batch=_batch(where, size)), ahead=2 * count):
             bar.advance(len(told))
             parts.append(told)
             if sum(map(len, parts)) >= CHUNK:
@@ -105,7 +104,7 @@ def _threads(network: Network, where: torch.device) -> Iterator[tuple[ThreadPool
     order on every machine. A person's own network is not asked to bear that.
     """
     cores = torch.get_num_threads()
-    count = min(cores, MOST_THREADS) if where.type == "cpu" and not isinstance(network, Own) else 1
+    count = min(cores, MOST_THREADS) if where.type == "cpu" and not isinstance(network, CustomNetwork) else 1
     each = max(1, cores // count)
     executor = ThreadPoolExecutor(count, "diptych-answer", torch.set_num_threads, (each,))
     try:

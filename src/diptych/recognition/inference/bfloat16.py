@@ -16,7 +16,7 @@ from diptych.recognition.networks.tta import margins
 SURE = 6.0  # deviations of what rounding moves, from which on a label is left as it is
 
 
-class Half:
+class BFloat16Network:
     """Logits and features in bfloat16, for networks on a processor whose pictures have one label each.
 
     Parameters
@@ -26,7 +26,7 @@ class Half:
     """
 
     def __init__(self, network: Network, shown: Tensor, told: Tensor) -> None:
-        self._whole, self._network = network.both, copy.deepcopy(network)
+        self._whole, self._network = network.logits_and_features, copy.deepcopy(network)
         for layer in self._network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.to(torch.bfloat16)
@@ -40,7 +40,7 @@ class Half:
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K) and (B, D) float32; of each picture both in the same precision."""
         logits, features = self._rounded(pictures)
-        close = (margins(logits, several=False) < self.bound).nonzero().flatten()
+        close = (margins(logits, multi_label=False) < self.bound).nonzero().flatten()
         if len(close):
             again_logits, again_features = self._whole(pictures[close])
             logits = logits.index_copy(0, close, again_logits)

@@ -19,7 +19,7 @@ FILE = "memory.safetensors"
 
 
 @dataclass(frozen=True)
-class Memory:
+class EmbeddingIndex:
     """Embeddings of M training pictures.
 
     Attributes
@@ -27,7 +27,7 @@ class Memory:
     embeddings
         (M, D) float16, each of unit length: :meth:`Recognizer.embed` of the pictures.
     slopes
-        (M, 3) float32: how fine the pictures' detail is (see :func:`diptych.recognition.inference.outputs.slopes`).
+        (M, 3) float32: :func:`diptych.recognition.inference.outputs.detail_slopes` of the pictures.
     labels
         (M,) int64 class numbers, or (M, K) bool where a picture may have several.
     paths
@@ -40,7 +40,7 @@ class Memory:
     paths: tuple[str, ...]
 
     @classmethod
-    def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "Memory":
+    def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "EmbeddingIndex":
         """Remember (M, D) features and (M, 3) slopes of as many pictures."""
         embeddings = F.normalize(features.float(), dim=1).half()
         return cls(embeddings, slopes.float(), np.array(labels), tuple(paths.tolist()))
@@ -73,7 +73,7 @@ class Memory:
         return {"embeddings": self.embeddings, "slopes": self.slopes, "labels": torch.from_numpy(self.labels)}
 
     @classmethod
-    def read(cls, found: Artefact) -> "Memory | None":
+    def read(cls, found: Artefact) -> "EmbeddingIndex | None":
         """The memory of a recognizer's artefact; ``None`` if it was saved before there were memories.
 
         Raises
@@ -94,7 +94,7 @@ class Memory:
         return cls(embeddings, slopes, labels, tuple(paths))
 
 
-def rows_to_remember(labels: NDArray[Any], most: int = MOST) -> NDArray[np.int64]:
+def rows_to_index(labels: NDArray[Any], most: int = MOST) -> NDArray[np.int64]:
     """Ascending rows of up to ``most`` pictures, evenly over the classes as far as they have so many.
 
     A class that has fewer than its part leaves the rest to the others. A picture of several labels counts for

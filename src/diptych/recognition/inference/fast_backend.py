@@ -16,10 +16,10 @@ from diptych.data.transforms import to_float
 from diptych.engine import machine, runtime
 from diptych.errors import UsageError
 from diptych.recognition.inference import onnx_backend
-from diptych.recognition.inference.batched import Both
-from diptych.recognition.inference.bfloat16 import Half
+from diptych.recognition.inference.bfloat16 import BFloat16Network
 from diptych.recognition.networks import Network
-from diptych.recognition.networks.custom import Own
+from diptych.recognition.networks.custom import CustomNetwork
+from diptych.recognition.networks.tta import LogitsAndFeatures
 
 log = logging.getLogger("diptych")
 MANY = 500  # pictures, from which on the trial is worth its while
@@ -31,7 +31,7 @@ TRIED = 16  # pictures
 ALIKE = 1e-4  # of the answers' largest, that onnxruntime's may differ by
 
 
-def both(network: Network, images: Images, size: int, *, several: bool) -> Both:
+def fastest_backend(network: Network, images: Images, size: int, *, several: bool) -> LogitsAndFeatures:
     """``network.both``, or what gives the same labels to these pictures sooner.
 
     Parameters
@@ -39,39 +39,39 @@ def both(network: Network, images: Images, size: int, *, several: bool) -> Both:
     several
         Whether a picture may have several labels.
     """
-    if len(images) < MANY or machine.device().type != "cpu" or isinstance(network, Own):
-        return network.both
+    if len(images) < MANY or machine.device().type != "cpu" or isinstance(network, CustomNetwork):
+        return network.logits_and_features
     network.eval().to(memory_format=torch.channels_last)
     shown = _some(images, size)
     if sum(tensor.nbytes for tensor in network.state_dict().values()) > LARGEST_BYTES or len(shown) < 2:
-        return network.both
-    (logits, features), seconds = _timed(network.both, shown)
+        return network.logits_and_features
+    (logits, features), seconds = _timed(network.logits_and_features, shown)
     if seconds * len(images) / len(shown) / torch.get_num_threads() < WORTH_SECONDS:
-        return network.both
+        return network.logits_and_features
     if not several:
-        half = Half(network, shown, logits)
+        half = BFloat16Network(network, shown, logits)
         _, halved = _timed(half, shown)
         log.debug("%d pictures: float32 %.3f s, bfloat16 %.3f s", len(shown), seconds, halved)
         if GREAT_GAIN * halved < seconds:
             return half
     if not onnx_backend.available():
-        return network.both
+        return network.logits_and_features
     try:
-        tried = session(onnx_backend.seen(network, size).SerializeToString())
+        tried = session(onnx_backend.network_graph(network, size).SerializeToString())
         told, faster = _timed(tried, shown)
     except (UsageError, RuntimeError) as error:
         log.debug("torch answers, since onnxruntime cannot: %s", error)
-        return network.both
+        return network.logits_and_features
     alike = all(
         torch.allclose(a, b, rtol=0, atol=ALIKE * float(b.abs().max()))
         for a, b in zip(told, (logits, features), strict=True)
     )
     log.debug("%d pictures: torch %.3f s, onnxruntime %.3f s, alike: %s", len(shown), seconds, faster, alike)
-    return tried if alike and GAIN * faster < seconds else network.both
+    return tried if alike and GAIN * faster < seconds else network.logits_and_features
 
 
-def session(graph: bytes) -> Both:
-    """The graph of :func:`diptych.recognition.inference.onnx_backend.seen`, ready to be called by several threads."""
+def session(graph: bytes) -> LogitsAndFeatures:
+    """The graph of :func:`diptych.recognition.inference.onnx_backend.network_graph`, ready for several threads."""
     runner = runtime.session(graph)
 
     def ask(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ def _some(images: Images, size: int) -> Tensor:
     return to_float(torch.from_numpy(pixels[good])).contiguous(memory_format=torch.channels_last)
 
 
-def _timed(ask: Both, shown: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
+def _timed(ask: LogitsAndFeatures, shown: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
     """The answers, and the seconds of one thread, after a first time that is not counted."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

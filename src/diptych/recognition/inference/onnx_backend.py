@@ -13,28 +13,28 @@ from torch import Tensor, nn
 
 from diptych.errors import UsageError
 from diptych.recognition.networks import Network
+from diptych.recognition.networks.tta import TTA
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from diptych.recognition.networks.tta import Views
 
 OPSET = 19  # Resize takes uint8 and widens its filter from 18 on
 IR = 10
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 
 
-class Seen(nn.Module):
-    """Pictures -> logits and features, with ``views`` of doubtful pictures from all sides."""
+class GraphModule(nn.Module):
+    """Pictures -> logits and features, with test-time augmentation of uncertain pictures."""
 
-    def __init__(self, network: Network, views: "Views | None") -> None:
+    def __init__(self, network: Network, tta: TTA | None) -> None:
         super().__init__()
-        self.network, self.views = network, views
+        self.network, self.tta = network, tta
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """(N, K) and (N, D)."""
-        both = self.network.both
-        return (both if self.views is None else self.views.over_all(both))(pictures)
+        both = self.network.logits_and_features
+        return (both if self.tta is None else self.tta.wrap_without_branch(both))(pictures)
 
 
 def available() -> bool:
@@ -42,13 +42,13 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in NEEDED)
 
 
-def seen(network: Network, size: int, views: "Views | None" = None) -> "ModelProto":
+def network_graph(network: Network, size: int, tta: TTA | None = None) -> "ModelProto":
     """The network as a graph: "seen" (n, 3, size, size) in [-1, 1] -> "logits", "features"."""
     pictures = torch.rand(2, 3, size, size) * 2 - 1
-    return converted(Seen(network.cpu(), views), {"seen": pictures}, ["logits", "features"])
+    return to_onnx(GraphModule(network.cpu(), tta), {"seen": pictures}, ["logits", "features"])
 
 
-def converted(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> "ModelProto":
+def to_onnx(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> "ModelProto":
     """A module as an ONNX graph, for any number of pictures (the first dimension of every input).
 
     Raises

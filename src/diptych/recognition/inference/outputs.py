@@ -8,15 +8,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.data.images import Images
-from diptych.recognition.inference.batched import Both, in_chunks
+from diptych.recognition.inference.batched import run_in_chunks
 from diptych.recognition.networks import Network
+from diptych.recognition.networks.tta import LogitsAndFeatures
 
 OCTAVES = 4  # of detail: differences over 1, 2, 4 and 8 px
 FAINTEST = 1e-4  # contrast energy that counts as none: a quarter of a level in 255
 
 
 @dataclass(frozen=True)
-class Observed:
+class Outputs:
     """Of N pictures, float32 on the CPU; rows of pictures that cannot be read are NaN.
 
     Attributes
@@ -24,7 +25,7 @@ class Observed:
     logits, features
         (N, K) and (N, D): see :class:`diptych.recognition.networks.Network`.
     slopes
-        (N, 3): see :func:`slopes`; fewer of pictures under 16 px.
+        (N, 3): see :func:`detail_slopes`; fewer of pictures under 16 px.
     """
 
     logits: Tensor
@@ -32,35 +33,35 @@ class Observed:
     slopes: Tensor
 
 
-def observe(
-    network: Network, images: Images, size: int, title: str = "Predicting", both: Both | None = None
-) -> Observed:
-    """What is seen of pictures; see :func:`observe_in_turn`."""
-    parts = list(observe_in_turn(network, images, size, title, both))
-    return Observed(*(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "features", "slopes")))
+def compute_outputs(
+    network: Network, images: Images, size: int, title: str = "Predicting", both: LogitsAndFeatures | None = None
+) -> Outputs:
+    """What is seen of pictures; see :func:`stream_outputs`."""
+    parts = list(stream_outputs(network, images, size, title, both))
+    return Outputs(*(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "features", "slopes")))
 
 
-def observe_in_turn(
-    network: Network, images: Images, size: int, title: str = "Predicting", both: Both | None = None
-) -> Iterator[Observed]:
+def stream_outputs(
+    network: Network, images: Images, size: int, title: str = "Predicting", both: LogitsAndFeatures | None = None
+) -> Iterator[Outputs]:
     """What is seen of pictures, about a thousand at a time, in order and in bounded memory.
 
     ``both`` gives logits and features in place of the network's own ``both``, such as a quicker way to the same.
     """
-    once = both or network.both
-    ask = once if network.views is None else network.views.over(once)
+    once = both or network.logits_and_features
+    ask = once if network.tta is None else network.tta.wrap(once)
     widths: list[int] = []
 
     def look(pictures: Tensor) -> Tensor:
-        parts = [part.float() for part in (*ask(pictures), slopes(pictures))]
+        parts = [part.float() for part in (*ask(pictures), detail_slopes(pictures))]
         widths[:] = [part.shape[1] for part in parts]
         return torch.cat(parts, 1)
 
-    for some in in_chunks(network, look, images, size, title):
-        yield Observed(*torch.split(some, widths, 1))
+    for some in run_in_chunks(network, look, images, size, title):
+        yield Outputs(*torch.split(some, widths, 1))
 
 
-def slopes(images: Tensor) -> Tensor:
+def detail_slopes(images: Tensor) -> Tensor:
     """How contrast grows from each octave of detail to the next, (B, octaves − 1), of (B, 3, S, S) in [-1, 1].
 
     Natural logarithm of the ratio of the mean squared differences between neighbours, in grey, at scales of 1, 2, 4

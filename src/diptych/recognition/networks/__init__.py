@@ -9,19 +9,29 @@ from torch import nn
 from diptych.backbones import weights
 from diptych.errors import UsageError
 from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
-from diptych.recognition.networks.custom import Own
-from diptych.recognition.networks.network import Network, Training, augmentation
+from diptych.recognition.networks.custom import CustomNetwork
+from diptych.recognition.networks.network import Network, TrainingRecipe, augmentation
 
-__all__ = ["FAMILIES", "OWN_PREFIX", "SMALLEST", "Network", "Training", "build", "check", "name_of", "training"]
+__all__ = [
+    "CUSTOM_PREFIX",
+    "FAMILIES",
+    "SMALLEST",
+    "Network",
+    "TrainingRecipe",
+    "build",
+    "check",
+    "name_of",
+    "training",
+]
 
-FAMILIES: dict[str, tuple[Callable[[int, int], Network], Training]] = {
-    "convnet": (convnet.ConvNet, convnet.TRAINING),
-    "alexnet": (alexnet.AlexNet, alexnet.TRAINING),
+FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
+    "convnet": (convnet.ConvNet, convnet.RECIPE),
+    "alexnet": (alexnet.AlexNet, alexnet.RECIPE),
     **speednet.VARIANTS,
 }
-OWN_PREFIX = "own:"
+CUSTOM_PREFIX = "own:"
 SMALLEST = 8  # px: under this no network has anything left to look at
-OWN_TRAINING = Training(
+CUSTOM_RECIPE = TrainingRecipe(
     batch=128,
     optimizer="adamw",
     lr=1e-3,
@@ -66,7 +76,7 @@ def build(
         if network.startswith(weights.PREFIX):
             return pretrained.build(network, classes=classes, size=size, download=download, told=told)
         return FAMILIES[network][0](classes, size)
-    return Own(network, classes, size)
+    return CustomNetwork(network, classes, size)
 
 
 def check(network: str | type[nn.Module]) -> None:
@@ -84,13 +94,13 @@ def check(network: str | type[nn.Module]) -> None:
         raise UsageError(f"There is no network {network!r}.{meant} Choose from: auto, {names}, timm:NAME.")
 
 
-def training(network: str | type[nn.Module]) -> Training:
+def recipe_of(network: str | type[nn.Module]) -> TrainingRecipe:
     """The recipe of a network's family."""
     if isinstance(network, str):
-        return FAMILIES[network][1] if network in FAMILIES else pretrained.TRAINING
-    return OWN_TRAINING
+        return FAMILIES[network][1] if network in FAMILIES else pretrained.RECIPE
+    return CUSTOM_RECIPE
 
 
 def name_of(network: str | type[nn.Module]) -> str:
     """The network as artefacts and reports name it, without a path; a person's own class as "own:NAME"."""
-    return network.partition("@")[0] if isinstance(network, str) else OWN_PREFIX + network.__qualname__
+    return network.partition("@")[0] if isinstance(network, str) else CUSTOM_PREFIX + network.__qualname__

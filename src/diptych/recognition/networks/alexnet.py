@@ -18,11 +18,11 @@ learning rates instead of minutes.
 
 from torch import Tensor, nn
 
-from diptych.recognition.networks.network import Network, Training, augmentation
+from diptych.recognition.networks.network import Network, TrainingRecipe, augmentation
 
 WIDEST_MAP = 6
 FULL_DENSE = 4096
-TRAINING = Training(
+RECIPE = TrainingRecipe(
     batch=128,
     optimizer="adamw",
     lr=5e-4,

@@ -13,7 +13,7 @@ inputs, and a photograph is seen whole rather than through a keyhole.
 from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
-from diptych.recognition.networks.network import PHOTOGRAPH, Network, Training
+from diptych.recognition.networks.network import PHOTOGRAPH, Network, TrainingRecipe
 
 PADDED_BELOW = 24
 WIDEST_MAP = 9
@@ -27,7 +27,7 @@ def _gentle(size: int) -> Augment:
     return Augment(flip="random", crop=0.35)
 
 
-TRAINING = Training(
+RECIPE = TrainingRecipe(
     batch=256,
     optimizer="adamw",
     lr=3e-3,

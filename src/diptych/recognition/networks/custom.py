@@ -9,7 +9,7 @@ from diptych.errors import UsageError
 from diptych.recognition.networks.network import Network
 
 
-class Own(Network):
+class CustomNetwork(Network):
     """A person's module, made by ``kind(classes, size)`` or ``kind(classes)``.
 
     Its features are what goes into its last linear layer with one output a class; a module without such a layer
@@ -23,9 +23,9 @@ class Own(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """What goes into the last linear layer, (B, D)."""
-        return self.both(images)[1]
+        return self.logits_and_features(images)[1]
 
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
         if self._last is None:
             logits = self.forward(images)

@@ -4,22 +4,20 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
-
-if TYPE_CHECKING:
-    from diptych.recognition.networks.tta import Views
+from diptych.recognition.networks.tta import TTA
 
 LONG = 30  # epochs, from which on a picture is seen often enough to be known by heart
 PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRecipe:
     """How a family of networks is best trained: facts found by trial, kept beside the network they fit.
 
     Attributes
@@ -106,7 +104,7 @@ class Network(nn.Module, ABC):
     head: nn.Module
     gain: float = 1.0
     offset: Tensor | None
-    views: "Views | None" = None
+    tta: TTA | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,9 +116,9 @@ class Network(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        return self.both(images)[0]
+        return self.logits_and_features(images)[0]
 
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
         seen = self.features(images)
         return self.shifted(self.head(seen)), seen

@@ -17,12 +17,12 @@ from diptych.backbones import weights as found
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.data.transforms import Augment
 from diptych.errors import UsageError
-from diptych.recognition.networks.network import Network, Training
+from diptych.recognition.networks.network import Network, TrainingRecipe
 
 TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
 FRESH = 0x5EED_1DEA  # that new weights are drawn with: what stays so has not been loaded
 MEASURED = 256  # pictures that batch norms' statistics are taken from where there are none
-TRAINING = Training(
+RECIPE = TrainingRecipe(
     batch=32,
     optimizer="adamw",
     lr=2e-4,
@@ -103,7 +103,7 @@ class Pretrained(Network):
             norm.momentum = None  # a plain mean over the batches
             norm.train()
         some = images[:MEASURED]
-        for part in torch.tensor_split(some, -(-len(some) // TRAINING.batch)):  # evenly: one picture has no spread
+        for part in torch.tensor_split(some, -(-len(some) // RECIPE.batch)):  # evenly: one picture has no spread
             self.features(part)
         for norm, momentum in zip(fresh, usual, strict=True):
             norm.momentum = momentum
@@ -147,7 +147,7 @@ def check(network: str) -> None:
         meant = f" Did you mean {', '.join(PREFIX + n for n in near)}?" if near else ""
         raise UsageError(f"timm has no backbone {name!r}.{meant} List them with: timm.list_models()")
     if path is not None:
-        found.located(name, path)
+        found.locate_weights(name, path)
 
 
 def build(
@@ -157,14 +157,14 @@ def build(
     name, path = parse(network)
     if not download:
         return Pretrained(name, classes, size, told=told)
-    weights = found.fetched(name) if path is None else found.located(name, path)
+    weights = found.fetch_weights(name) if path is None else found.locate_weights(name, path)
     return Pretrained(name, classes, size, weights=weights)
 
 
 def default_size(network: str) -> int:
     """The picture size, in px, that the backbone was taught at."""
     name, path = parse(network)
-    weights = found.cached(name) if path is None else found.located(name, path)
+    weights = found.cached_weights(name) if path is None else found.locate_weights(name, path)
     return int(_taught(name, weights.config if weights else {})["input_size"][-1])
 
 
@@ -172,7 +172,7 @@ def _taught(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
     from timm.models import PretrainedCfg
 
-    known = found.known(name) or found.known(found.architecture(name)) or PretrainedCfg()
+    known = found.pretrained_cfg(name) or found.pretrained_cfg(found.architecture(name)) or PretrainedCfg()
     told = config.get("pretrained_cfg", {})
     names = {f.name for f in dataclasses.fields(PretrainedCfg)}
     facts: dict[str, Any] = known.to_dict(remove_source=True)

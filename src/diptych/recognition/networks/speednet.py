@@ -31,14 +31,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych.data.transforms import Augment
-from diptych.recognition.networks.network import PHOTOGRAPH, Network, Training, augmentation
+from diptych.recognition.networks.network import PHOTOGRAPH, Network, TrainingRecipe, augmentation
 
 MAP = 48  # px: the largest first map, beyond which the stride grows
 WIDEST_END = 7
 MOST_FILTERS = 32  # eigenvectors kept of a large patch; its mirror images double them
 BIAS_TRAINS = 0.35  # of the run, while the whitening's bias is trained
 WHITENED = 5000  # pictures whose patches set the whitening
-MANY = 10_000  # training pictures, from which on `suited` knows what it says
+MANY = 10_000  # training pictures, from which on `best_variant` knows what it says
 
 
 def _strong(size: int) -> Augment:
@@ -48,7 +48,7 @@ def _strong(size: int) -> Augment:
     return augmentation(size)
 
 
-TRAINING = Training(
+RECIPE = TrainingRecipe(
     batch=512,  # of those that train alike, the one that takes a third of the memory of 1536
     gpu_batch=2048,  # on an H200 a step takes 9 ms whether it shows 512 or 2,048
     optimizer="muon",
@@ -63,11 +63,11 @@ TRAINING = Training(
     epochs=(8, 24),
     augment=augmentation,
 )
-TRAINING_S = dataclasses.replace(TRAINING, batch=128, gpu_batch=512, shown=150_000, epochs=(3, 24))
-TRAINING_M = dataclasses.replace(TRAINING, shown=250_000, epochs=(5, 24))
-TRAINING_95 = dataclasses.replace(TRAINING, shown=750_000, epochs=(15, 30), gpu_batch=1024, parts=2)
-TRAINING_96 = dataclasses.replace(
-    TRAINING,
+RECIPE_S = dataclasses.replace(RECIPE, batch=128, gpu_batch=512, shown=150_000, epochs=(3, 24))
+RECIPE_M = dataclasses.replace(RECIPE, shown=250_000, epochs=(5, 24))
+RECIPE_95 = dataclasses.replace(RECIPE, shown=750_000, epochs=(15, 30), gpu_batch=1024, parts=2)
+RECIPE_96 = dataclasses.replace(
+    RECIPE,
     batch=1024,
     proxy="speednet-s",
     shown=2_000_000,
@@ -120,12 +120,12 @@ class SpeedNet(Network):
         self.whiten.bias.requires_grad_(progress < BIAS_TRAINS)  # type: ignore[union-attr]
 
 
-VARIANTS: dict[str, tuple[Callable[[int, int], Network], Training]] = {
-    "speednet-s": (partial(SpeedNet, widths=(16, 64, 128)), TRAINING_S),
-    "speednet-m": (partial(SpeedNet, widths=(32, 128, 256)), TRAINING_M),
-    "speednet": (SpeedNet, TRAINING),
-    "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), TRAINING_95),
-    "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), TRAINING_96),
+VARIANTS: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
+    "speednet-s": (partial(SpeedNet, widths=(16, 64, 128)), RECIPE_S),
+    "speednet-m": (partial(SpeedNet, widths=(32, 128, 256)), RECIPE_M),
+    "speednet": (SpeedNet, RECIPE),
+    "speednet-95": (partial(SpeedNet, widths=(128, 384, 384)), RECIPE_95),
+    "speednet-96": (partial(SpeedNet, widths=(128, 384, 512), deep=True), RECIPE_96),
 }
 # The time that a picture takes in training, in those that it takes "speednet".
 COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 2.4, "speednet-96": 2.0}
@@ -135,7 +135,7 @@ COSTS = {"speednet-s": 0.2, "speednet-m": 0.45, "speednet": 1.0, "speednet-95": 
 LEAST_EPOCHS = {"speednet-s": 0.0, "speednet-m": 1.0, "speednet": 4.0, "speednet-96": 9.0}
 
 
-def suited(pictures: int, seconds: float, each: float) -> str:
+def best_variant(pictures: int, seconds: float, each: float) -> str:
     """The variant that learns most from so many pictures in so much time.
 
     Parameters

@@ -72,7 +72,7 @@ class Budget:
         return self.started + self.seconds - time.monotonic()
 
 
-def learning_pace(name: str, network: nn.Module, sample: Tensor) -> float:
+def training_pace(name: str, network: nn.Module, sample: Tensor) -> float:
     """About the seconds that training takes the network for each picture, of (n, 3, S, S) uint8.
 
     What is found is remembered for a day under the ``name``. The network is not to be used any more.
@@ -82,14 +82,14 @@ def learning_pace(name: str, network: nn.Module, sample: Tensor) -> float:
     def measure() -> dict[str, float]:
         return {"pace": _learning_seconds(network.to(where), few) / len(few)}
 
-    return machine.remembered(f"learning pace|{name}|{tuple(few.shape)}", where, measure)["pace"]
+    return machine.cached_measurement(f"learning pace|{name}|{tuple(few.shape)}", where, measure)["pace"]
 
 
 def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:
     """A step of training, on the best of the machines that a trial begins with."""
     where, seconds = machine.device(), []
     network.train()
-    tried = machine.candidates(where)
+    tried = machine.candidate_machines(where)
     if where.type == "cpu":
         tried.append(replace(tried[0], im2col=True))
     for on in tried:

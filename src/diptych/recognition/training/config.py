@@ -15,11 +15,11 @@ from diptych.backbones import weights
 from diptych.data.images import Images
 from diptych.data.transforms import Augment, to_float
 from diptych.engine import machine
-from diptych.engine.loader import checked_seed
+from diptych.engine.loader import check_seed
 from diptych.errors import UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import pretrained, speednet
-from diptych.recognition.training.budget import learning_pace
+from diptych.recognition.training.budget import training_pace
 
 log = logging.getLogger("diptych")
 SMALL = 64  # px: up to here pictures are taken at their own size
@@ -28,11 +28,11 @@ LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to
 LOOKED_AT_BYTES = 64_000_000  # of their pixels
 BALANCE = ("auto", "none")
 LEARNING_SHARE = 0.85  # of a time budget, about, is left for training
-SYMMETRIC = 4.0  # see `mirrors`; chance and correlated pixels stay under it, letters and digits far above
+SYMMETRIC = 4.0  # see `mirror_symmetric`; chance and correlated pixels stay under it, letters and digits far above
 
 
 @dataclass(frozen=True)
-class Choices:
+class TrainingConfig:
     """All that a run needs; ``epochs`` is ``None`` where a time budget sets the length."""
 
     network: str | type[nn.Module]
@@ -41,7 +41,7 @@ class Choices:
     lr: float
     epochs: float | None
     minutes: float | None
-    training: networks.Training
+    training: networks.TrainingRecipe
     augment: Augment
 
     def facts(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Choices:
         }
 
 
-def check(parameters: Mapping[str, Any]) -> None:
+def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise UsageError unless the recognizer's parameters can be.
 
     ``epochs`` and ``minutes`` exclude each other; all numbers are above 0, the size is 8 px or more.
@@ -72,13 +72,13 @@ def check(parameters: Mapping[str, Any]) -> None:
         value = parameters[name]
         if value is not None and not value > 0:
             raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
-    checked_seed(parameters["seed"])
+    check_seed(parameters["seed"])
     size = parameters["size"]
     if size is not None and size < networks.SMALLEST:
         raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")
 
 
-def network_and_size(
+def choose_network_and_size(
     parameters: Mapping[str, Any], median_side: int
 ) -> tuple[str | type[nn.Module], int, tuple[str, ...]]:
     """The network and the picture size, from the parameters and the median of the pictures' shorter sides.
@@ -106,9 +106,9 @@ def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
     if median_side <= SMALL:
         log.info("Network: speednet, trained from scratch.")
         return "speednet", ()
-    found = weights.at_hand()
+    found = weights.local_weights()
     if found:
-        best = weights.best(found, machine.device().type)
+        best = weights.best_weights(found, machine.device().type)
         note = f"Network: {best.name}, pretrained, with the weights in {best.file}."
         log.info("%s", note)
         return best.network, (note,)
@@ -121,7 +121,7 @@ def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
     return "speednet", (note,)
 
 
-def suited(
+def choose_variant(
     parameters: Mapping[str, Any],
     network: str | type[nn.Module],
     training: Images,
@@ -137,7 +137,7 @@ def suited(
         return network
     if begun is not None and begun.get("network") in speednet.VARIANTS:
         return str(begun["network"])
-    found = speednet.suited(len(training), LEARNING_SHARE * 60 * minutes, _pace(network, training, sample))
+    found = speednet.best_variant(len(training), LEARNING_SHARE * 60 * minutes, _pace(network, training, sample))
     if found != network:
         log.info("Network: %s learns more in this time.", found)
     return found
@@ -151,14 +151,14 @@ def _shown(network: str | type[nn.Module], seconds: float, training: Images, sam
 def _pace(variant: str, training: Images, sample: Tensor) -> float:
     """About the seconds that training takes a variant of SpeedNet for each picture."""
     tried = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
-    return speednet.COSTS[variant] * learning_pace("speednet", tried, sample)
+    return speednet.COSTS[variant] * training_pace("speednet", tried, sample)
 
 
-def choose(
+def make_config(
     parameters: Mapping[str, Any], network: str | type[nn.Module], size: int, training: Images, sample: Tensor
-) -> Choices:
+) -> TrainingConfig:
     """Fill in what is left open; ``sample`` holds training pictures, (n, 3, S, S) uint8, of :func:`sampled`."""
-    recipe = networks.training(network)
+    recipe = networks.recipe_of(network)
     n = len(training)
     minutes, epochs = parameters["minutes"], parameters["epochs"]
     if minutes is None and epochs is None:
@@ -166,7 +166,7 @@ def choose(
         log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
     shown = n * epochs if epochs is not None else _shown(network, 60 * minutes * LEARNING_SHARE, training, sample)
     augment = recipe.augmentation(size, shown / n)
-    if augment.flip != "none" and not mirrors(sample, training):
+    if augment.flip != "none" and not mirror_symmetric(sample, training):
         augment = dataclasses.replace(augment, flip="none")
         log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
     batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
@@ -175,7 +175,7 @@ def choose(
         lr = recipe.peak(shown / batch)
         log.info("Learning rate: %.3g, for about %.0f steps.", lr, shown / batch)
     lr = lr or recipe.lr
-    return Choices(network, size, batch, lr, epochs, minutes, recipe, augment)
+    return TrainingConfig(network, size, batch, lr, epochs, minutes, recipe, augment)
 
 
 def sample_rows(n: int, size: int) -> NDArray[np.int64]:
@@ -184,14 +184,14 @@ def sample_rows(n: int, size: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
 
 
-def mirrors(sample: Tensor, images: Images) -> bool:
+def mirror_symmetric(sample: Tensor, images: Images) -> bool:
     """Whether pictures, all and of each class, look as likely mirrored, so that mirroring teaches nothing false.
 
     If they do, a picture minus its mirror image is as likely as the negative of that, so that these differences
     cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where the two sides differ, as in writing, it
     grows with n instead.
     """
-    labels = datasets.truth(images[sample_rows(len(images), sample.shape[-1])])
+    labels = datasets.targets(images[sample_rows(len(images), sample.shape[-1])])
     groups = [torch.ones(len(sample), dtype=torch.bool)]
     if not images.multi_label:
         groups += [labels == label for label in range(len(images.classes))]

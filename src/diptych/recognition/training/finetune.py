@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.engine import checkpoint, machine
-from diptych.engine.distributed import Group
+from diptych.engine.distributed import ProcessGroup
 from diptych.engine.history import History
 from diptych.engine.machine import Machine
 from diptych.recognition import datasets
-from diptych.recognition.training.linear_probe import Probe, probe
-from diptych.recognition.training.run import Job, Learned, begun, follow, run_result
+from diptych.recognition.training.linear_probe import LinearProbe, fit_linear_probe
+from diptych.recognition.training.run import Job, TrainingResult, run_to_end, start_run, training_result
 from diptych.report import Table
 from diptych.report.report import number
 
@@ -26,9 +26,9 @@ TRIAL_STEPS = 20  # that the machine's trial takes
 WORTH_STEPS = 30  # that there must be time for, or fine-tuning is left out
 
 
-def learn(job: Job) -> Learned:
+def train(job: Job) -> TrainingResult:
     """Probe, fine-tune as far as the budget goes, and keep what is better on the validation pictures."""
-    group = Group(machine.device())
+    group = ProcessGroup(machine.device())
     if job.folder and group.leader:
         checkpoint.claim(job.folder, job.settings)
     found = _probed(job)
@@ -43,8 +43,8 @@ def learn(job: Job) -> Learned:
         return _probe_alone(
             job, found, group, [told, "The time was too short for fine-tuning: the probe is the result."]
         )
-    run = begun(job)
-    tuned = run_result(run, follow(job, run))
+    run = start_run(job)
+    tuned = training_result(run, run_to_end(job, run))
     second = job.score(tuned.seen.logits, job.validation)[1]
     better = (second, -_loss(job, tuned.seen.logits)) >= (first, -_loss(job, found.seen.logits))
     if better:
@@ -63,12 +63,12 @@ def learn(job: Job) -> Learned:
     return replace(tuned, notes=[told, verdict], tables={"Probe and fine-tuning": table})
 
 
-def _probed(job: Job) -> Probe:
+def _probed(job: Job) -> LinearProbe:
     """Find the probe, and give the network its last layer."""
     until, budget = math.inf, job.budget
     if budget.minutes is not None:
         until = budget.started + min(PROBE_SECONDS, PROBE_SHARE * budget.seconds)
-    found = probe(
+    found = fit_linear_probe(
         job.network,
         job.training,
         job.validation,
@@ -87,18 +87,18 @@ def _worth_tuning(job: Job) -> bool:
     return job.budget.left - job.reserve_seconds >= (TRIAL_STEPS + WORTH_STEPS) * step
 
 
-def _probe_alone(job: Job, found: Probe, group: Group, notes: list[str]) -> Learned:
+def _probe_alone(job: Job, found: LinearProbe, group: ProcessGroup, notes: list[str]) -> TrainingResult:
     history = History(job.folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
     name, value = job.score(found.seen.logits, job.validation)
     record = {"seen_pictures": found.pictures, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
     history.add({**record, "scores": {name: value}})
     where = str(Machine(group.device))
-    return Learned(found.seen, found.pictures, seconds, where, history.records, group.leader, notes)
+    return TrainingResult(found.seen, found.pictures, seconds, where, history.records, group.leader, notes)
 
 
 def _loss(job: Job, answers: Tensor) -> float:
-    truth = datasets.truth(job.validation)
+    truth = datasets.targets(job.validation)
     if job.validation.multi_label:
         return float(F.binary_cross_entropy_with_logits(answers, truth.float()))
     return float(F.cross_entropy(answers, truth))

@@ -16,18 +16,17 @@ from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
 from diptych.recognition import datasets, networks
-from diptych.recognition.confidence.calibrate import calibrated
-from diptych.recognition.confidence.decision import Reading
-from diptych.recognition.datasets import Prepared
+from diptych.recognition.confidence.calibrate import fit_decision_rule
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation import evaluate
-from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES, Witness
-from diptych.recognition.inference.embeddings import MOST, Memory, rows_to_remember
-from diptych.recognition.inference.outputs import Observed, observe
-from diptych.recognition.networks import tta
+from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES, ErrorExplainer
+from diptych.recognition.inference.embeddings import MOST, EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks.pretrained import Pretrained
-from diptych.recognition.training import config, finetune, imbalance, run
+from diptych.recognition.training import config, finetune, imbalance, run, tta_selection
 from diptych.recognition.training.budget import Budget
-from diptych.recognition.training.run import Job, Learned
+from diptych.recognition.training.run import Job, TrainingResult
 from diptych.report import Report, Table, figures
 
 log = logging.getLogger("diptych")
@@ -40,13 +39,13 @@ VIEWS_SHARE = 0.05  # of a run at most, for finding out whether looking again at
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """What a run hands over."""
 
     network: networks.Network
     size: int
-    reading: Reading
-    memory: Memory
+    reading: DecisionRule
+    memory: EmbeddingIndex
     report: Report
     facts: dict[str, Any]
     data: dict[str, Any]
@@ -60,17 +59,17 @@ def fit(
     folder: Path | None,
     settings: Mapping[str, Any],
     started: float,
-) -> Fitted:
+) -> FitResult:
     """Train, or continue, and judge on the validation pictures; see :meth:`Recognizer.fit`."""
     datasets.check_labels(images)
-    side = datasets.picture_size(images)
-    network_name, size, notes = config.network_and_size(parameters, side)
+    side = datasets.median_side(images)
+    network_name, size, notes = config.choose_network_and_size(parameters, side)
     prepared = datasets.prepare(images, validate, size, parameters["seed"])
     training = prepared.training
     sample = training[config.sample_rows(len(training), size)].pixels(size)
-    begun = None if folder is None else checkpoint.settings_in(folder)
-    network_name = config.suited(parameters, network_name, training, sample, begun)
-    chosen = config.choose(parameters, network_name, size, training, sample)
+    begun = None if folder is None else checkpoint.stored_settings(folder)
+    network_name = config.choose_variant(parameters, network_name, training, sample, begun)
+    chosen = config.make_config(parameters, network_name, size, training, sample)
     network = _fresh(chosen.network, chosen.size, len(training.classes), sample, parameters["seed"])
     proxy, proxy_name = None, chosen.training.proxy
     if proxy_name is not None:
@@ -79,14 +78,14 @@ def fit(
     budget = Budget.measured(network, sample, chosen.minutes, started, shown)
     prepared = _affordable(prepared, budget, notes)
     least = LEAST_UNHURRIED if budget.minutes is None else LEAST_REMEMBERED
-    kept = training[rows_to_remember(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
+    kept = training[rows_to_index(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
     job = Job(
         network,
         proxy,
         chosen,
         training,
         prepared.validation,
-        imbalance.shares(training) if parameters["balance"] == "auto" and imbalance.is_uneven(training) else None,
+        imbalance.class_shares(training) if parameters["balance"] == "auto" and imbalance.is_uneven(training) else None,
         folder,
         {**settings, "network": networks.name_of(network_name), "proxy": proxy_name},
         budget,
@@ -96,13 +95,13 @@ def fit(
     )
     learned = (finetune if isinstance(network, Pretrained) else run).learn(job)
     Machine(machine.device()).prepare([network], [network])  # as a loaded model is: plain
-    remembered = observe(network, kept, size, title="Remembering")
-    memory = Memory.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
+    remembered = compute_outputs(network, kept, size, title="Remembering")
+    memory = EmbeddingIndex.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
     learned = _cured(job, learned, remembered, kept)
     most = _looks(budget, network, prepared)
-    seen = tta.settle(network, prepared.validation, learned.seen, size, chosen.augment, most)
+    seen = tta_selection.select_tta(network, prepared.validation, learned.seen, size, chosen.augment, most)
     learned = replace(learned, seen=seen)
-    reading = calibrated(learned.seen, prepared.validation, memory)
+    reading = fit_decision_rule(learned.seen, prepared.validation, memory)
     return _judged(job, learned, prepared, reading, memory)
 
 
@@ -115,7 +114,7 @@ def _fresh(name: str | type[nn.Module], size: int, classes: int, sample: Tensor,
     return network
 
 
-def _affordable(prepared: Prepared, budget: Budget, notes: Sequence[str]) -> Prepared:
+def _affordable(prepared: PreparedData, budget: Budget, notes: Sequence[str]) -> PreparedData:
     """As many validation pictures as the time budget can judge, and what there is to note."""
     images = prepared.validation
     share = min(VALIDATION_SHARE, VALIDATION_SECONDS / budget.seconds)
@@ -129,31 +128,33 @@ def _affordable(prepared: Prepared, budget: Budget, notes: Sequence[str]) -> Pre
     return replace(prepared, validation=images[rows], notes=(*notes, *prepared.notes, note))
 
 
-def _looks(budget: Budget, network: networks.Network, prepared: Prepared) -> int:
+def _looks(budget: Budget, network: networks.Network, prepared: PreparedData) -> int:
     """How many looks from other sides may be tried; none with a pretrained backbone, which one look costs enough."""
-    most = 0 if isinstance(network, Pretrained) else tta.MOST_LOOKS * len(prepared.validation)
+    most = 0 if isinstance(network, Pretrained) else tta_selection.VIEWS_EACH * len(prepared.validation)
     return budget.pictures(VIEWS_SHARE, 0, round(most))
 
 
-def _cured(job: Job, learned: Learned, remembered: Observed, kept: Images) -> Learned:
+def _cured(job: Job, learned: TrainingResult, remembered: Outputs, kept: Images) -> TrainingResult:
     """Make up for uneven classes, if they are to count the same."""
     if job.shares is None:
         return learned
     hurry = job.budget.minutes is not None
     network, validation = job.network, job.validation
-    seen, cure = imbalance.cured(network, learned.seen, validation, remembered, kept, job.shares, hurry=hurry)
+    seen, cure = imbalance.rebalance(network, learned.seen, validation, remembered, kept, job.shares, hurry=hurry)
     note = cure.note(job.shares)
     log.info("%s", note)
     tables = {**learned.tables, "Against uneven classes": cure.table()}
     return replace(learned, seen=seen, notes=[*learned.notes, note], tables=tables)
 
 
-def _judged(job: Job, learned: Learned, prepared: Prepared, reading: Reading, memory: Memory) -> Fitted:
+def _judged(
+    job: Job, learned: TrainingResult, prepared: PreparedData, reading: DecisionRule, memory: EmbeddingIndex
+) -> FitResult:
     """Report, facts and data of a run that has ended."""
     training, validation, network, chosen = prepared.training, prepared.validation, job.network, job.chosen
-    witness = Witness(network, chosen.size, memory)
+    witness = ErrorExplainer(network, chosen.size, memory)
     title = f"Recognizer of {len(reading.classes)} classes"
-    report = evaluate.report(title, validation, learned.seen.logits, reading, witness)
+    report = evaluate.evaluation_report(title, validation, learned.seen.logits, reading, witness)
     told = {
         "pictures": len(training),
         "validation_pictures": len(validation),
@@ -174,14 +175,14 @@ def _judged(job: Job, learned: Learned, prepared: Prepared, reading: Reading, me
         "seconds": told["seconds"],
         "training": told,
         **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
-        **({"views": network.views.json()} if network.views else {}),
+        **({"tta": network.tta.json()} if network.tta else {}),
     }
     _complete(report, learned, prepared, facts)
     data = _data(prepared, memory, job.seed)
-    return Fitted(network, chosen.size, reading, memory, report, facts, data, learned.leader)
+    return FitResult(network, chosen.size, reading, memory, report, facts, data, learned.leader)
 
 
-def _complete(report: Report, learned: Learned, prepared: Prepared, facts: Mapping[str, Any]) -> None:
+def _complete(report: Report, learned: TrainingResult, prepared: PreparedData, facts: Mapping[str, Any]) -> None:
     """Add what a training run's report shows besides the scores: curves, what was tried, data, settings."""
     report.figures = {"Loss and score over the run": figures.curves(learned.history), **report.figures}
     report.findings += facts["training"]["notes"]
@@ -193,7 +194,7 @@ def _complete(report: Report, learned: Learned, prepared: Prepared, facts: Mappi
     report.facts |= {"network": facts["network"], "size": facts["size"], **shown}
 
 
-def _data(prepared: Prepared, memory: Memory, seed: int) -> dict[str, Any]:
+def _data(prepared: PreparedData, memory: EmbeddingIndex, seed: int) -> dict[str, Any]:
     """What ``data.json`` holds."""
     training, validation = prepared.training, prepared.validation
     return {

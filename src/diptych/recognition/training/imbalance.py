@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from diptych.data.images import Images
 from diptych.metrics.classification import accuracy, balanced_accuracy
 from diptych.recognition import datasets
-from diptych.recognition.inference.outputs import Observed
+from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training.logistic_regression import Lesson, fit
+from diptych.recognition.training.logistic_regression import LabelledFeatures, fit_logistic_regression
 from diptych.report import Table
 from diptych.report.report import number
 
@@ -36,7 +36,7 @@ AS_TRAINED, ADJUSTED, EVENLY = "as trained", "logit adjustment", "last layer on 
 
 
 @dataclass(frozen=True)
-class Cure:
+class ImbalanceMethod:
     """What was done: the cure's name, and the balanced accuracy and accuracy of each."""
 
     name: str
@@ -60,7 +60,7 @@ class Cure:
         return Table(["", "balanced accuracy", "accuracy", ""], rows)
 
 
-def shares(images: Images) -> Tensor:
+def class_shares(images: Images) -> Tensor:
     """(K,) the part of the pictures that each class is; every class has some."""
     counts = torch.tensor(list(images.counts().values()), dtype=torch.float32)
     return counts / counts.sum()
@@ -72,9 +72,9 @@ def is_uneven(images: Images) -> bool:
     return not images.multi_label and max(counts) >= RATIO * min(counts)
 
 
-def cured(
-    network: Network, seen: Observed, validation: Images, learned: Observed, kept: Images, of: Tensor, *, hurry: bool
-) -> tuple[Observed, Cure]:
+def rebalance(
+    network: Network, seen: Outputs, validation: Images, learned: Outputs, kept: Images, of: Tensor, *, hurry: bool
+) -> tuple[Outputs, ImbalanceMethod]:
     """Compare the cures on the validation pictures and build the best into the network.
 
     Parameters
@@ -90,15 +90,15 @@ def cured(
     -------
     What it now makes of the validation pictures, and what was done.
     """
-    truth = datasets.truth(validation)
-    strength = adjustment(seen.logits, truth, of)
+    truth = datasets.targets(validation)
+    strength = logit_adjustment_strength(seen.logits, truth, of)
     offset = -strength * of.log()
     answers = {ADJUSTED: seen.logits + offset, AS_TRAINED: seen.logits}
     head = None
     if isinstance(getattr(network, "head", None), nn.Linear):
         until = time.monotonic() + FITTING_SECONDS if hurry else math.inf
-        lessons = (Lesson(learned.features, datasets.truth(kept)), Lesson(seen.features, truth))
-        head = fit(*lessons, len(of), balanced=True, until=until)
+        lessons = (LabelledFeatures(learned.features, datasets.targets(kept)), LabelledFeatures(seen.features, truth))
+        head = fit_logistic_regression(*lessons, len(of), balanced=True, until=until)
         answers[EVENLY] = head.logits(seen.features)
     tried = {
         k: (balanced_accuracy(truth, v.argmax(1), len(of)), accuracy(truth, v.argmax(1))) for k, v in answers.items()
@@ -110,10 +110,10 @@ def cured(
         network.offset = offset.to(next(network.parameters()).device)
     elif best == EVENLY and head is not None:
         network.set_head(head.weight, head.bias)
-    return replace(seen, logits=answers[best]), Cure(best, tried)
+    return replace(seen, logits=answers[best]), ImbalanceMethod(best, tried)
 
 
-def adjustment(logits: Tensor, truth: Tensor, of: Tensor) -> float:
+def logit_adjustment_strength(logits: Tensor, truth: Tensor, of: Tensor) -> float:
     """The strength τ of the adjustment under which every class is told best.
 
     Of few pictures of a rare class the best τ is a matter of chance, and many do about as well; so it is the middle of
@@ -130,9 +130,9 @@ def adjustment(logits: Tensor, truth: Tensor, of: Tensor) -> float:
     return float(STRENGTHS[(low + high) // 2])
 
 
-def potential(logits: Tensor, truth: Tensor, of: Tensor) -> float:
+def adjusted_balanced_accuracy(logits: Tensor, truth: Tensor, of: Tensor) -> float:
     """The balanced accuracy of (N, K) logits once they are adjusted."""
-    return _balanced(logits, truth, of, adjustment(logits, truth, of))
+    return _balanced(logits, truth, of, logit_adjustment_strength(logits, truth, of))
 
 
 def _balanced(logits: Tensor, truth: Tensor, of: Tensor, strength: float) -> float:

@@ -15,13 +15,13 @@ from diptych import artefact, files
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import machine
-from diptych.engine.distributed import Group
+from diptych.engine.distributed import ProcessGroup
 from diptych.engine.loader import label_tensor
 from diptych.engine.machine import Machine
 from diptych.progress import Bar
-from diptych.recognition.inference.outputs import Observed, observe
+from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training.logistic_regression import Head, Lesson, fit
+from diptych.recognition.training.logistic_regression import LabelledFeatures, LinearHead, fit_logistic_regression
 
 log = logging.getLogger("diptych")
 AT_A_TIME = 64  # pictures looked at between two looks at the clock
@@ -32,15 +32,15 @@ FILE = "probe.safetensors"  # in the run's checkpoint folder
 
 
 @dataclass(frozen=True)
-class Probe:
+class LinearProbe:
     """The last layer found, what it makes of the validation pictures, and how many pictures it was fitted to."""
 
-    head: Head
-    seen: Observed
+    head: LinearHead
+    seen: Outputs
     pictures: int
 
 
-def probe(
+def fit_linear_probe(
     network: Network,
     training: Images,
     validation: Images,
@@ -49,7 +49,7 @@ def probe(
     each: float,
     until: float,
     folder: Path | None,
-) -> Probe:
+) -> LinearProbe:
     """Fit a last layer to what the network sees, the network itself left as it is.
 
     Parameters
@@ -62,26 +62,26 @@ def probe(
     folder
         The run's: a probe that is kept there is taken, and a new one is kept there, until the run is over.
     """
-    group = Group(machine.device())
+    group = ProcessGroup(machine.device())
     held = _read(folder, len(validation)) if folder else None
     if group.agree([held is not None])[0] and held is not None:
         return held
-    seen = observe(network, validation, size, title="Probing")
+    seen = compute_outputs(network, validation, size, title="Probing")
     features, rows = _features(network, training, size, each, until, group)
     where = group.device
-    learn = Lesson(features.to(where), label_tensor(training)[rows].to(where))
-    check = Lesson(seen.features.to(where), label_tensor(validation).to(where))
+    learn = LabelledFeatures(features.to(where), label_tensor(training)[rows].to(where))
+    check = LabelledFeatures(seen.features.to(where), label_tensor(validation).to(where))
     enough = max(until, time.monotonic()) + FITTING_SECONDS  # for ever, if nothing hurries
-    head = fit(learn, check, len(training.classes), until=enough)
-    head = Head(head.weight.cpu(), head.bias.cpu(), head.penalty)
-    made = Probe(head, replace(seen, logits=head.logits(seen.features)), len(rows))
+    head = fit_logistic_regression(learn, check, len(training.classes), until=enough)
+    head = LinearHead(head.weight.cpu(), head.bias.cpu(), head.penalty)
+    made = LinearProbe(head, replace(seen, logits=head.logits(seen.features)), len(rows))
     if folder and group.leader:
         _write(folder, made)
     group.wait()
     return made
 
 
-def evenly(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
+def round_robin_rows(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
     """All rows, the first picture of every class before the second of any, and so on; as they are if several labels."""
     if labels.ndim == 2:
         return np.arange(len(labels))
@@ -93,10 +93,10 @@ def evenly(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _features(
-    network: Network, images: Images, size: int, each: float, until: float, group: Group
+    network: Network, images: Images, size: int, each: float, until: float, group: ProcessGroup
 ) -> tuple[Tensor, NDArray[np.int64]]:
     """(n, D) features, and the rows they are of: as many as the time allows, at least one round."""
-    rows = evenly(images.labels)
+    rows = round_robin_rows(images.labels)
     affordable = min(len(rows), (until - time.monotonic()) / each)
     worth = group.agree([affordable > WORTH_A_TRIAL])[0]
     on = _machine(network, images, size, group) if worth else Machine(group.device)
@@ -119,7 +119,7 @@ def _look(network: Network, on: Machine, pixels: Tensor) -> Tensor:
         return network.features(on.place(to_float(pixels.to(on.device)))).float().cpu()
 
 
-def _machine(network: Network, images: Images, size: int, group: Group) -> Machine:
+def _machine(network: Network, images: Images, size: int, group: ProcessGroup) -> Machine:
     """The machine on which the network looks at pictures fastest."""
     where = group.device
     few = images[: TRIED[where.type]].pixels(size)
@@ -145,14 +145,14 @@ def _pixels(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tens
         yield from images.stream(size, "squash", iter(batches))
 
 
-def _write(folder: Path, made: Probe) -> None:
+def _write(folder: Path, made: LinearProbe) -> None:
     numbers = torch.tensor([made.pictures, made.head.penalty], dtype=torch.float64)
     seen = {name: getattr(made.seen, name) for name in ("logits", "features", "slopes")}
     packed = artefact.pack({"weight": made.head.weight, "bias": made.head.bias, "numbers": numbers, **seen})
     files.write_bytes(folder / "checkpoint" / FILE, packed)
 
 
-def _read(folder: Path, validation: int) -> Probe | None:
+def _read(folder: Path, validation: int) -> LinearProbe | None:
     """The probe that an earlier stretch of this run has kept, unless it judged other validation pictures."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -166,5 +166,5 @@ def _read(folder: Path, validation: int) -> Probe | None:
     if not held or len(held["logits"]) != validation:
         return None
     pictures, penalty = held["numbers"].tolist()
-    head = Head(held["weight"], held["bias"], penalty)
-    return Probe(head, Observed(held["logits"], held["features"], held["slopes"]), round(pictures))
+    head = LinearHead(held["weight"], held["bias"], penalty)
+    return LinearProbe(head, Outputs(held["logits"], held["features"], held["slopes"]), round(pictures))

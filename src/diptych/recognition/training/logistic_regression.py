@@ -18,7 +18,7 @@ FAINTEST = 1e-6  # deviation of a feature that counts as none
 
 
 @dataclass(frozen=True)
-class Head:
+class LinearHead:
     """Logits = features · weightᵀ + bias; weight (K, D), bias (K,)."""
 
     weight: Tensor
@@ -31,14 +31,16 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LabelledFeatures:
     """Features (N, D) float32 and their labels: (N,) int64, or (N, K) float32 of 0 and 1."""
 
     features: Tensor
     labels: Tensor
 
 
-def fit(learn: Lesson, check: Lesson, classes: int, *, balanced: bool = False, until: float = math.inf) -> Head:
+def fit_logistic_regression(
+    learn: LabelledFeatures, check: LabelledFeatures, classes: int, *, balanced: bool = False, until: float = math.inf
+) -> LinearHead:
     """The regularised multinomial (or, for several labels, logistic) regression that fits other pictures best.
 
     Minimises mean loss + penalty/2 · |W|² on standardised features by LBFGS, from strong penalties to weak ones, each
@@ -73,7 +75,7 @@ def fit(learn: Lesson, check: Lesson, classes: int, *, balanced: bool = False, u
             break
     weight, bias, penalty = best
     weight = weight * scale
-    return Head(weight, bias - weight @ mean, penalty)
+    return LinearHead(weight, bias - weight @ mean, penalty)
 
 
 def _path(seen: Tensor, labels: Tensor, weigh: Tensor, classes: int) -> Iterator[tuple[Tensor, Tensor, float]]:

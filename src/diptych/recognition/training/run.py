@@ -18,13 +18,13 @@ from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe
 from diptych.metrics import classification as scores
 from diptych.recognition import datasets
-from diptych.recognition.confidence.temperature import EVEN
-from diptych.recognition.inference.outputs import Observed, observe
+from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD
+from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
 from diptych.recognition.training import imbalance
 from diptych.recognition.training.budget import Budget
-from diptych.recognition.training.config import Choices
-from diptych.recognition.training.task import Classification, HarderHalf
+from diptych.recognition.training.config import TrainingConfig
+from diptych.recognition.training.task import Classification, SelectionViaProxy
 from diptych.report import Table
 
 SCORED_ON_THE_WAY = 1000  # validation pictures at most
@@ -51,7 +51,7 @@ class Job:
 
     network: Network
     proxy: Network | None
-    chosen: Choices
+    chosen: TrainingConfig
     training: Images
     validation: Images
     shares: Tensor | None
@@ -63,19 +63,19 @@ class Job:
 
     def score(self, answers: Tensor, images: Images) -> tuple[str, float]:
         """The name and value of what training is to bring up, of (N, K) logits."""
-        truth = datasets.truth(images)
+        truth = datasets.targets(images)
         if images.multi_label:
-            return "macro F1", scores.macro_f1(truth, answers.sigmoid() >= EVEN)
+            return "macro F1", scores.macro_f1(truth, answers.sigmoid() >= MULTI_LABEL_THRESHOLD)
         if self.shares is not None:
-            return "balanced accuracy", imbalance.potential(answers, truth, self.shares)
+            return "balanced accuracy", imbalance.adjusted_balanced_accuracy(answers, truth, self.shares)
         return "accuracy", scores.accuracy(truth, answers.argmax(1))
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingResult:
     """A trained network's run: what it sees of the validation pictures, and what is told of the run."""
 
-    seen: Observed
+    seen: Outputs
     seen_pictures: int
     seconds: float
     machine: str
@@ -85,13 +85,13 @@ class Learned:
     tables: dict[str, Table] = field(default_factory=dict)
 
 
-def learn(job: Job) -> Learned:
+def train(job: Job) -> TrainingResult:
     """Train the network, or continue."""
-    run = begun(job)
-    return run_result(run, follow(job, run))
+    run = start_run(job)
+    return training_result(run, run_to_end(job, run))
 
 
-def begun(job: Job) -> Run:
+def start_run(job: Job) -> Run:
     """The run, from its start or its last checkpoint."""
     chosen, pictures = job.chosen, len(job.training)
     length = None if chosen.epochs is None else max(chosen.batch, round(chosen.epochs * pictures))
@@ -121,26 +121,26 @@ def _task(job: Job) -> Classification:
     recipe, lr, several = job.chosen.training, job.chosen.lr, job.training.multi_label
     if job.proxy is None:
         return Classification(job.network, recipe, lr, multi_label=several)
-    return HarderHalf(job.network, recipe, lr, multi_label=several, proxy=job.proxy)
+    return SelectionViaProxy(job.network, recipe, lr, multi_label=several, proxy=job.proxy)
 
 
-def follow(job: Job, run: Run) -> Observed:
+def run_to_end(job: Job, run: Run) -> Outputs:
     """Iterate over the run, scoring on the way; what is finally seen of all validation pictures."""
     most = job.budget.pictures(ONE_SCORING, LEAST_SCORED, SCORED_ON_THE_WAY)
     some = job.validation[np.unique(np.linspace(0, len(job.validation) - 1, most).astype(np.int64))]
-    spent, seen = 0.0, Observed(*(torch.empty(0) for _ in range(3)))
+    spent, seen = 0.0, Outputs(*(torch.empty(0) for _ in range(3)))
     for tick in run:
         if not tick.done and spent > SCORING_SHARE * tick.seconds:
             continue
         start = time.monotonic()
         asked = job.validation if tick.done else some
-        seen = observe(job.network, asked, job.chosen.size, title="Scoring")
+        seen = compute_outputs(job.network, asked, job.chosen.size, title="Scoring")
         name, value = job.score(seen.logits, asked)
         tick.scores[name] = value
         spent += time.monotonic() - start
     return seen
 
 
-def run_result(run: Run, seen: Observed) -> Learned:
+def training_result(run: Run, seen: Outputs) -> TrainingResult:
     """What is told of a run that has ended."""
-    return Learned(seen, run.seen_pictures, run.clock.seconds, str(run.machine), run.history.records, run.leader)
+    return TrainingResult(seen, run.seen_pictures, run.clock.seconds, str(run.machine), run.history.records, run.leader)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych.engine.optim import AdamW, Muon, Optimizer, adamw, filters, sgd
-from diptych.recognition.networks import Network, Training
+from diptych.recognition.networks import Network, TrainingRecipe
 
 LEAST = 2  # pictures that batch norm needs
 Maker = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
@@ -16,7 +16,7 @@ Maker = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, 
 class Classification:
     """A network that learns labels: the engine's task with the one player "network"."""
 
-    def __init__(self, network: Network, recipe: Training, lr: float, *, multi_label: bool) -> None:
+    def __init__(self, network: Network, recipe: TrainingRecipe, lr: float, *, multi_label: bool) -> None:
         self.network, self.recipe, self.lr = network, recipe, lr
         self.multi_label = multi_label
         network.before_step(0.0)
@@ -53,7 +53,7 @@ class Classification:
         self.network.before_step(progress)
 
 
-class HarderHalf(Classification):
+class SelectionViaProxy(Classification):
     """A network that learns from the harder half of each batch alone: that of the larger loss under a proxy.
 
     The proxy, a network so small that it costs little, learns along from a quarter of each batch; what is hard is asked
@@ -66,7 +66,9 @@ class HarderHalf(Classification):
         The small network; trained by the same recipe, at the same rate.
     """
 
-    def __init__(self, network: Network, recipe: Training, lr: float, *, multi_label: bool, proxy: Network) -> None:
+    def __init__(
+        self, network: Network, recipe: TrainingRecipe, lr: float, *, multi_label: bool, proxy: Network
+    ) -> None:
         super().__init__(network, recipe, lr, multi_label=multi_label)
         self.proxy = proxy
         proxy.before_step(0.0)
@@ -101,7 +103,7 @@ class HarderHalf(Classification):
         self.proxy.before_step(progress)
 
 
-def optimizers(network: Network, recipe: Training, lr: float) -> list[Optimizer]:
+def optimizers(network: Network, recipe: TrainingRecipe, lr: float) -> list[Optimizer]:
     """The optimisers of a recipe, over all that is trainable in the network."""
     trainable = [p for p in network.parameters() if p.requires_grad]
     if recipe.optimizer == "muon":
@@ -115,7 +117,7 @@ def optimizers(network: Network, recipe: Training, lr: float) -> list[Optimizer]
     return [make(body, lr, recipe.decay), make(head, lr * recipe.head_factor, recipe.decay)]
 
 
-def _layered(network: Network, recipe: Training, lr: float, make: Maker) -> list[Optimizer]:
+def _layered(network: Network, recipe: TrainingRecipe, lr: float, make: Maker) -> list[Optimizer]:
     """One a layer, each slower than the layer after it (Clark et al. 2020, ELECTRA, section 3.1)."""
     head = [p for p in network.head.parameters() if p.requires_grad]
     rates = [lr * recipe.layer_decay**depth for depth in range(len(network.layers()))]
@@ -123,7 +125,7 @@ def _layered(network: Network, recipe: Training, lr: float, make: Maker) -> list
     return [make(head, lr * recipe.head_factor, recipe.decay), *(make(p, rate, recipe.decay) for p, rate in layers)]
 
 
-def _muon(network: Network, recipe: Training, lr: float, trainable: list[nn.Parameter]) -> list[Optimizer]:
+def _muon(network: Network, recipe: TrainingRecipe, lr: float, trainable: list[nn.Parameter]) -> list[Optimizer]:
     """Muon for filter banks; the rest by AdamW.
 
     AdamW's step does not depend on the loss's scale: SpeedNet's logits are scaled by 1/width, which would ask of

@@ -13,7 +13,7 @@ TOUCHED = 25  # of 255: a pixel that a mask covers by a tenth is no longer a kno
 CONVERGED = 1e-3  # of the range -1..1: an eighth of a grey level
 
 
-def holes(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
+def hole_masks(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
     """Where a mask is white, as the model sees it: (N, 1, S, S) bool, for N pictures.
 
     Parameters
@@ -52,7 +52,7 @@ def _of_array(mask: np.ndarray) -> Images:
         raise UsageError(str(error)) from error
 
 
-def placed(made: Tensor, given: Tensor, hole: Tensor) -> Tensor:
+def compose(made: Tensor, given: Tensor, hole: Tensor) -> Tensor:
     """Put what is made into the hole of what is given, whose other pixels stay exactly as they are.
 
     The made part is shifted in colour by a membrane: the smoothest field that, on the hole's border, is what the
@@ -97,7 +97,7 @@ def _coarse_fill(field: Tensor, known: Tensor) -> Tensor:
     return torch.where(known > 0, field, above)
 
 
-def multiband(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+def multiband_blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     """The second picture where ``share`` is 1, the first where it is 0, each band of detail blended over its own width.
 
     The Laplacian pyramid of Burt & Adelson 1983, "A multiresolution spline": coarse bands, which carry the light,
@@ -115,7 +115,7 @@ def multiband(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     low = [_halved(x) for x in (first, second, share)]
     fine = [x - _doubled(small, x.shape[-1]) for x, small in zip((first, second), low, strict=False)]
     band = (1 - share) * fine[0] + share * fine[1]
-    return band + _doubled(multiband(*low), first.shape[-1])
+    return band + _doubled(multiband_blend(*low), first.shape[-1])
 
 
 def _halved(x: Tensor) -> Tensor:

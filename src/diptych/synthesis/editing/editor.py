@@ -14,8 +14,8 @@ from diptych.errors import DataError, UsageError
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as ways
-from diptych.synthesis.editing.compositing import holes, multiband, placed
-from diptych.synthesis.model import Label, Model
+from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
+from diptych.synthesis.model import Label, SynthesisModel
 from diptych.synthesis.sampling import seeding
 
 CANDIDATES, TRIED = 128, 3  # latents that are looked at before a search, and how many of them it begins from
@@ -24,7 +24,7 @@ COMPARED = 256  # made pictures that principal directions are found from
 Mask = Images | NDArray[np.bool_]
 
 
-class Editor(Model):
+class Editor(SynthesisModel):
     """Pictures of a person's own, made again, completed and changed; every one says what it comes from.
 
     The pictures that are given are seen as in training: their largest centred square, at the model's size. Those that
@@ -89,7 +89,7 @@ class Editor(Model):
         (pixels, labels), (others, ends) = self._given(first, label), self._given(second, label)
         way = torch.linspace(0, 1, steps)
         a, b = self._run(self._encode, pixels, labels), self._run(self._encode, others, ends)
-        latents = ways.between(a, b, way, spherical=self.spherical).flatten(0, 1)
+        latents = ways.interpolate_latents(a, b, way, spherical=self.spherical).flatten(0, 1)
         told = self._mixed(labels.repeat(steps), ends.repeat(steps), np.tile(way.numpy(), len(first)))
         made = self._each(lambda rows, device: self._drawn(latents, told, rows, device), len(latents))
         nearer = np.where(np.tile(way.numpy(), len(first)) < 0.5, labels.repeat(steps), ends.repeat(steps))
@@ -139,14 +139,14 @@ class Editor(Model):
             Another one may give another answer; picture i depends on ``seed + i``.
         """
         pixels, labels = self._given(images, label)
-        hole = holes(mask, images, self.size_)
+        hole = hole_masks(mask, images, self.size_)
         seeds = self._seeds(seed, len(images))
 
         def work(rows: Tensor, device: torch.device) -> Tensor:
             given, gap = to_float(pixels[rows]).to(device), hole[rows].to(device)
-            start = placed(torch.zeros_like(given), given, gap)
+            start = compose(torch.zeros_like(given), given, gap)
             made = self._fill(start, gap, torch.from_numpy(labels[rows]).to(device), [seeds[row] for row in rows])
-            return to_uint8(placed(made, given, gap))
+            return to_uint8(compose(made, given, gap))
 
         made = self._each(work, len(images))
         made = torch.where(hole, made, pixels)
@@ -182,8 +182,8 @@ class Editor(Model):
             others = self._images(self._pictures(seeds, told), told, [f"{self.kind}#{s}" for s in seeds])
         pixels, second = images.pixels(self.size_, GEOMETRY), others.pixels(self.size_, GEOMETRY)
         right = np.broadcast_to(np.arange(self.size_) >= self.size_ // 2, (self.size_, self.size_))
-        share = holes(right if mask is None else mask, images, self.size_)
-        made = to_uint8(multiband(to_float(pixels), to_float(second), share.float()))
+        share = hole_masks(right if mask is None else mask, images, self.size_)
+        made = to_uint8(multiband_blend(to_float(pixels), to_float(second), share.float()))
         source = [f"{one} + {two}" for one, two in zip(images.paths, others.paths, strict=True)]
         made_up = (np.asarray(images.origins) == "synthetic") & (np.asarray(others.origins) == "synthetic")
         return self._edited(
@@ -232,7 +232,7 @@ class Editor(Model):
         (Härkönen et al. 2020, "GANSpace", section 3.1, with the picture itself for the layer).
         """
         noise, made = self._some_made(labels)
-        scores = ways.principal(made, count)
+        scores = ways.principal_components(made, count)
         return ways.orthonormal(scores @ (noise - noise.mean(dim=0)))
 
     def _restyled(
@@ -253,14 +253,14 @@ class Editor(Model):
         """The latents (B, D) of what is nearest to the targets where they are seen, begun from the best of many."""
         starts = torch.empty(TRIED, len(target), self._latent_length(), device=target.device)
         for i, seed in enumerate(seeds):
-            some = seeding.noise(range(seed, seed + CANDIDATES), (self._latent_length(),)).to(target.device)
+            some = seeding.seeded_noise(range(seed, seed + CANDIDATES), (self._latent_length(),)).to(target.device)
             made = self._decode(self.modules_, some, labels[i].expand(CANDIDATES))
-            starts[:, i] = some[ways.closest(made, target[i : i + 1], seen[i : i + 1], TRIED)[:, 0]]
-        return ways.nearest(lambda latents: self._decode(self.modules_, latents, labels), target, seen, starts)
+            starts[:, i] = some[ways.closest_pictures(made, target[i : i + 1], seen[i : i + 1], TRIED)[:, 0]]
+        return ways.invert(lambda latents: self._decode(self.modules_, latents, labels), target, seen, starts)
 
     def _some_made(self, labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Noise (M, D), and pictures (M, 3, S, S) in -1..1 made of it, of the classes given."""
-        noise = seeding.noise(range(COMPARED), (self._latent_length(),))
+        noise = seeding.seeded_noise(range(COMPARED), (self._latent_length(),))
         told = labels[np.arange(COMPARED) % len(labels)]
         pictures = self._run(lambda some, asked: self._decode(self.modules_, some, asked), noise, told)
         for label in np.unique(told):  # what tells the classes apart is not a direction within them
@@ -278,7 +278,7 @@ class Editor(Model):
 
     def _told(self, images: Images, label: Label | None) -> NDArray[np.int64]:
         if label is None:
-            return datasets.matched(images, self.classes_)
+            return datasets.match_labels(images, self.classes_)
         return np.full(len(images), self._number(label), np.int64)
 
     def _enough_labels(self, labels: NDArray[np.int64]) -> None:
@@ -302,7 +302,7 @@ class Editor(Model):
         """Labels on the way from one class to another: (N, classes + 1) shares; numbers where there are no classes."""
         if not self.classes_:
             return torch.from_numpy(labels)
-        first, second = (ways.shares(torch.from_numpy(some), len(self.classes_)) for some in (labels, others))
+        first, second = (ways.class_weights(torch.from_numpy(some), len(self.classes_)) for some in (labels, others))
         return first + torch.from_numpy(way).float()[:, None] * (second - first)
 
     def _drawn(self, latents: Tensor, labels: Tensor, rows: Tensor, device: torch.device) -> Tensor:

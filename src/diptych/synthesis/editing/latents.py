@@ -10,12 +10,12 @@ STEPS, RATE = 150, 0.1  # of the optimiser
 SCALES = 3  # at which pictures are compared: as they are, and halved twice
 
 
-def shares(labels: Tensor, classes: int) -> Tensor:
+def class_weights(labels: Tensor, classes: int) -> Tensor:
     """Labels (N,) as shares of the classes (N, classes + 1); the last column is "no label"."""
     return F.one_hot(torch.where(labels < 0, classes, labels), classes + 1).float()
 
 
-def between(first: Tensor, second: Tensor, way: Tensor, *, spherical: bool) -> Tensor:
+def interpolate_latents(first: Tensor, second: Tensor, way: Tensor, *, spherical: bool) -> Tensor:
     """Latents on the way from one to the other: (N, D), (N, D), (T,) in 0..1 -> (N, T, D).
 
     Spherical: along the great circle, the length going over evenly (Shoemake 1985; White 2016, "Sampling generative
@@ -38,7 +38,7 @@ def _arc(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     return torch.where(near, a + share * (b - a), arc)
 
 
-def nearest(
+def invert(
     decode: Callable[[Tensor], Tensor], target: Tensor, seen: Tensor, starts: Tensor, sigma: float = 0.0
 ) -> Tensor:
     """The latents (B, D) whose pictures are nearest to the targets where they are seen, by gradient descent.
@@ -99,13 +99,13 @@ def _energy(pictures: Tensor, target: Tensor, seen: Tensor, latents: Tensor, sig
     return error * 3 * seen.sum(dim=(1, 2, 3)) / (2 * sigma**2) + 0.5 * latents.square().sum(dim=1)
 
 
-def closest(pictures: Tensor, target: Tensor, seen: Tensor, count: int) -> Tensor:
+def closest_pictures(pictures: Tensor, target: Tensor, seen: Tensor, count: int) -> Tensor:
     """Which of some pictures (M, 3, S, S) are nearest to each target where it is seen: (count, B) row numbers."""
     apart = torch.stack([distance(one.expand_as(target), target, seen) for one in pictures])  # (M, B)
     return apart.topk(count, dim=0, largest=False, sorted=True).indices
 
 
-def principal(pictures: Tensor, count: int) -> Tensor:
+def principal_components(pictures: Tensor, count: int) -> Tensor:
     """The main ways in which pictures (M, ...) differ: their scores (count, M), of length 1, the largest first."""
     rows = pictures.flatten(1).double()
     rows = rows - rows.mean(dim=0)

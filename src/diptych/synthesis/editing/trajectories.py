@@ -10,7 +10,7 @@ from diptych.synthesis.sampling import seeding
 from diptych.synthesis.sampling.ode import Field, heun
 
 
-def ahead(field: Field, x: Tensor, times: Tensor) -> Tensor:
+def integrate_forward(field: Field, x: Tensor, times: Tensor) -> Tensor:
     """From ``times[0]`` to ``times[-1]``, the last step straight to the picture that is expected."""
     *steps, end = times
     x = heun(field, x, torch.stack(steps))
@@ -18,12 +18,14 @@ def ahead(field: Field, x: Tensor, times: Tensor) -> Tensor:
     return reached
 
 
-def part_of_the_way(steps: int, start: float) -> Tensor:
+def partial_times(steps: int, start: float) -> Tensor:
     """Times from ``start`` to 1, as far apart as ``steps`` from 0 to 1 are, and two steps at least."""
     return torch.linspace(start, 1, 1 + max(2, round(steps * (1 - start))))
 
 
-def filled(field: Field, pictures: Tensor, hole: Tensor, times: Tensor, noise: Callable[[int], Tensor]) -> Tensor:
+def inpaint_trajectory(
+    field: Field, pictures: Tensor, hole: Tensor, times: Tensor, noise: Callable[[int], Tensor]
+) -> Tensor:
     """Make what is in the hole, given the rest (Martin et al. 2025, "PnP-Flow", algorithm 3, for a mask).
 
     At each time the picture as it stands is noised anew, and the picture that is expected of it takes its place in the
@@ -46,12 +48,12 @@ def filled(field: Field, pictures: Tensor, hole: Tensor, times: Tensor, noise: C
     return x
 
 
-def noise_of(seeds: Sequence[int], shape: Sequence[int], device: torch.device) -> Callable[[int], Tensor]:
+def numbered_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device) -> Callable[[int], Tensor]:
     """Noise by number, for pictures of these seeds: number 0 is what :meth:`sample` makes their pictures of."""
 
     def noise(number: int) -> Tensor:
         chosen = [seed if not number else _mixed(seed, number) for seed in seeds]
-        return seeding.noise(chosen, shape).to(device)
+        return seeding.seeded_noise(chosen, shape).to(device)
 
     return noise
 

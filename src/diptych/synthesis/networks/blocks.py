@@ -82,7 +82,7 @@ class LabelEmbedding(nn.Module):
         return vectors
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Residual block: twice (group norm, SiLU, 3 × 3 convolution), the second norm scaled and shifted.
 
     The scale and shift are linear in ``code`` (FiLM, Perez et al. 2018), which carries time, class or latent;

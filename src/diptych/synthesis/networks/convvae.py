@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.synthesis.networks.blocks import Block, LabelEmbedding, enlarge, grids, group_norm
+from diptych.synthesis.networks.blocks import LabelEmbedding, ResidualBlock, enlarge, grids, group_norm
 
 
 def _widths(levels: int, width: int) -> list[int]:
@@ -33,10 +33,10 @@ class Encoder(nn.Module):
         widths = _widths(len(sides), width)
         self.first = nn.Conv2d(3 * patch**2, widths[0], 3, padding=1)
         self.label = LabelEmbedding(classes, widths[-1]) if classes else None
-        self.blocks = nn.ModuleList(Block(channels, channels) for channels in widths)
+        self.blocks = nn.ModuleList(ResidualBlock(channels, channels) for channels in widths)
         pairs = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
-        self.last = Block(widths[-1], widths[-1], widths[-1] if classes else 0)
+        self.last = ResidualBlock(widths[-1], widths[-1], widths[-1] if classes else 0)
         self.norm = group_norm(widths[-1])
         self.latents = nn.Linear(widths[-1] * sides[-1] ** 2, 2 * latent)
 
@@ -65,9 +65,9 @@ class Decoder(nn.Module):
         self.label = LabelEmbedding(classes, latent) if classes else None
         code = latent * (2 if classes else 1)
         self.base = nn.Linear(code, widths[0] * self.sides[0] ** 2)
-        self.first = Block(widths[0], widths[0], code)
+        self.first = ResidualBlock(widths[0], widths[0], code)
         sources = [widths[0], *widths[:-1]]
-        self.blocks = nn.ModuleList(Block(a, b, code) for a, b in zip(sources, widths, strict=True))
+        self.blocks = nn.ModuleList(ResidualBlock(a, b, code) for a, b in zip(sources, widths, strict=True))
         self.norm = group_norm(widths[-1])
         self.picture = nn.Conv2d(widths[-1], 3 * patch**2, 3, padding=1)
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from diptych.synthesis.networks.blocks import (
     Attention,
-    Block,
     LabelEmbedding,
+    ResidualBlock,
     TimeEmbedding,
     enlarge,
     group_norm,
@@ -57,7 +57,7 @@ class UNet(nn.Module):
         self.label = LabelEmbedding(classes, code) if classes else None
         self.window = nn.Linear(4, code, bias=False) if windows else None
         self.first = nn.Conv2d(3 * patch**2, width, 3, padding=1)
-        self._build_levels(width, widths, partial(Block, code_channels=code, dropout=dropout), attention)
+        self._build_levels(width, widths, partial(ResidualBlock, code_channels=code, dropout=dropout), attention)
         self.norm = group_norm(widths[0])
         self.last = nn.Conv2d(widths[0], 3 * patch**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)
@@ -67,7 +67,9 @@ class UNet(nn.Module):
         ends = [self.first.weight, self.last.weight]
         return ends if self.window is None else [*ends, self.window.weight]
 
-    def _build_levels(self, width: int, widths: list[int], block: Callable[[int, int], Block], attention: int) -> None:
+    def _build_levels(
+        self, width: int, widths: list[int], block: Callable[[int, int], ResidualBlock], attention: int
+    ) -> None:
         """The blocks of each level one after the other, from the finest level to the coarsest."""
         sources, above = [width, *widths[:-1]], [*widths[1:], widths[-1]]
         places = [(level, turn) for level in range(len(widths)) for turn in range(self.blocks)]

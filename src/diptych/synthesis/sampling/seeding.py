@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LARGEST_SEED = 2**62
-Draw = Callable[[Tensor, Tensor], Tensor]
+BatchFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def chunk_size(size: int, device: torch.device) -> int:
@@ -26,13 +26,13 @@ def chunk_size(size: int, device: torch.device) -> int:
     return 16 if size <= 16 else 8 if size <= 32 else 4
 
 
-def noise(seeds: Sequence[int] | NDArray[np.int64], shape: Sequence[int]) -> Tensor:
+def seeded_noise(seeds: Sequence[int] | NDArray[np.int64], shape: Sequence[int]) -> Tensor:
     """Standard normal noise (N, *shape): row i depends on ``seeds[i]`` and ``shape`` only."""
     rows = [torch.randn(*shape, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
     return torch.stack(rows) if rows else torch.empty(0, *shape)
 
 
-def labels_of(seeds: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
+def seeded_labels(seeds: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """A label for each seed, drawn by the classes' shares; it depends on that seed only.
 
     The stream is not the one of the noise, so a picture whose label was drawn is the one that is made when the
@@ -44,7 +44,7 @@ def labels_of(seeds: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64
     return np.minimum(np.searchsorted(bounds / bounds[-1], coins, side="right"), last).astype(np.int64)
 
 
-def places(
+def batch_places(
     seeds: Sequence[int] | NDArray[np.int64], chunk: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """The rows that go into each batch, and their places in it: every row once, at its seed modulo ``chunk``."""
@@ -59,8 +59,13 @@ def places(
 
 
 @torch.no_grad()
-def in_chunks(
-    run: Draw, inputs: Tensor, labels: NDArray[np.int64], seeds: Sequence[int], chunk: int, device: torch.device
+def run_seeded(
+    run: BatchFunction,
+    inputs: Tensor,
+    labels: NDArray[np.int64],
+    seeds: Sequence[int],
+    chunk: int,
+    device: torch.device,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Run a network over ``inputs`` in batches of one fixed size, each row at its seed's place.
 
@@ -75,7 +80,7 @@ def in_chunks(
     ------
     The rows of a batch and their outputs, on the CPU.
     """
-    for rows, slots in places(seeds, chunk):
+    for rows, slots in batch_places(seeds, chunk):
         batch = torch.zeros(chunk, *inputs.shape[1:], dtype=inputs.dtype)
         asked = torch.zeros(chunk, dtype=torch.int64)
         batch[slots], asked[slots] = inputs[rows], torch.from_numpy(labels[rows])

@@ -30,10 +30,10 @@ from diptych import artefact
 from diptych.data.images import Images
 from diptych.data.resources import workers
 from diptych.errors import UsageError
-from diptych.files import occupied, write_bytes, write_text
+from diptych.files import is_occupied, write_bytes, write_text
 from diptych.progress import Bar
 from diptych.report import figures
-from diptych.synthesis.model import Label, Model
+from diptych.synthesis.model import Label, SynthesisModel
 
 log = logging.getLogger("diptych")
 BLOCK = 256  # pictures made at a time: whole batches on every device, and the most that a kill costs
@@ -45,7 +45,7 @@ _DRAFT = ".*.draft"
 
 
 @dataclass(frozen=True)
-class Series:
+class SampleRequest:
     """The pictures that a request asks a model for, and their places in a folder.
 
     Attributes
@@ -58,7 +58,7 @@ class Series:
         Where they go.
     """
 
-    model: Model
+    model: SynthesisModel
     number: int
     label: Label | None
     seed: int
@@ -95,7 +95,7 @@ class Series:
             yield range(start, min(start + BLOCK, self.number))
 
 
-def into(model: Model, number: int, label: Label | None, seed: int, place: Path) -> Images:
+def write_samples(model: SynthesisModel, number: int, label: Label | None, seed: int, place: Path) -> Images:
     """Make pictures into a folder, an .npz or a .parquet; see :meth:`Synthesizer.sample`.
 
     Raises
@@ -104,21 +104,21 @@ def into(model: Model, number: int, label: Label | None, seed: int, place: Path)
         The folder holds something else, or the pictures of another request.
     """
     if place.suffix.lower() not in FILES:
-        return _into_folder(Series(model, number, label, seed, place))[:number]
+        return _into_folder(SampleRequest(model, number, label, seed, place))[:number]
     parts = place.with_name(f"{place.name}.parts")
-    made = _into_folder(Series(model, number, label, seed, parts))[:number]
+    made = _into_folder(SampleRequest(model, number, label, seed, parts))[:number]
     made.save(place)
     (parts / GRID).replace(place.with_suffix(".grid.png"))
     shutil.rmtree(parts)
     return Images.open(place)
 
 
-def grid_of(place: Path) -> Path:
+def grid_path(place: Path) -> Path:
     """The sheet of the pictures that were made into ``place``."""
     return place.with_suffix(".grid.png") if place.suffix.lower() in FILES else place / GRID
 
 
-def _into_folder(series: Series) -> Images:
+def _into_folder(series: SampleRequest) -> Images:
     """Make what is not there yet."""
     series = _claimed(series)
     there = 0
@@ -137,7 +137,7 @@ def _into_folder(series: Series) -> Images:
     return Images.open(series.folder)
 
 
-def _make(series: Series, rows: list[int], paths: list[Path], pool: ThreadPoolExecutor, bar: Bar) -> None:
+def _make(series: SampleRequest, rows: list[int], paths: list[Path], pool: ThreadPoolExecutor, bar: Bar) -> None:
     pixels = series.model._pictures([series.seed + row for row in rows], series.labels(rows), bar)
 
     def write(picture: NDArray[np.uint8], path: Path) -> None:
@@ -147,15 +147,15 @@ def _make(series: Series, rows: list[int], paths: list[Path], pool: ThreadPoolEx
     list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths))
 
 
-def _claimed(series: Series) -> Series:
+def _claimed(series: SampleRequest) -> SampleRequest:
     """Mark the folder as this request's; a smaller number than it holds pictures already becomes that one."""
     record, facts = series.folder / RECORD, series.facts()
     if record.exists():
         held = json.loads(record.read_text(encoding="utf-8"))
         _refuse_another(series.folder, held, json.loads(json.dumps(facts)))
         number = max(series.number, _begun(series.folder))
-        series = Series(series.model, number, series.label, series.seed, series.folder)
-    elif occupied(series.folder):
+        series = SampleRequest(series.model, number, series.label, series.seed, series.folder)
+    elif is_occupied(series.folder):
         raise UsageError(f"{series.folder} holds something already; give a new or an empty folder.")
     for draft in series.folder.rglob(_DRAFT):  # of a run that was killed
         draft.unlink()
@@ -178,7 +178,7 @@ def _refuse_another(folder: Path, held: dict[str, Any], wanted: dict[str, Any]) 
     raise UsageError(f"{folder} holds pictures of another request ({told}). Choose another folder, or delete that one.")
 
 
-def _table(series: Series) -> str:
+def _table(series: SampleRequest) -> str:
     """A row a picture: whoever opens the folder learns that they are made ones, and does not take the sheet for one."""
     out = io.StringIO()
     rows = csv.writer(out)

@@ -18,7 +18,7 @@ SMALLEST_WINDOW = 0.5  # of a picture's area
 MILD = ("brightness", "contrast", "translation")
 
 
-def parts_for(pictures: int, size: int) -> tuple[str, ...]:
+def augmentations_for(pictures: int, size: int) -> tuple[str, ...]:
     """The changes that so many pictures of ``size`` px a side call for; none where there are many.
 
     With very few the critic is given all of them; with some thousands saturation and cutout cost more than they bring.
@@ -34,15 +34,15 @@ def crop_for(pictures: int, size: int) -> float:
     Of few pictures it soon decodes those that it has seen better and all others worse; of cut-outs there is no end.
     What it makes is not cut out for that: the latents that it draws from are those of whole pictures.
     """
-    return 0.6 if few(pictures, size) else 1.0
+    return 0.6 if is_few(pictures, size) else 1.0
 
 
-def few(pictures: int, size: int) -> bool:
+def is_few(pictures: int, size: int) -> bool:
     """Whether a network of some million parameters would soon know so many pictures of ``size`` px a side by heart."""
     return size > SMALL_SIZE and pictures < FEW
 
 
-def half_in_windows(pictures: Tensor) -> tuple[Tensor, Tensor]:
+def crop_half(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Of the first half of a batch only a part, and for each picture what a network may be told of it.
 
     A network that is told learns from the parts, of which there is no end, and still makes whole pictures

@@ -17,7 +17,7 @@ LONGEST_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine 
 
 
 @dataclass(frozen=True)
-class Choices:
+class TrainingConfig:
     """A network's layout and how it is trained.
 
     Attributes
@@ -48,7 +48,7 @@ class Choices:
         return {"layout": dict(self.layout), **shown, **self.more}
 
 
-def worth_compiling(modules: Sequence[nn.Module]) -> list[nn.Module]:
+def compilable_modules(modules: Sequence[nn.Module]) -> list[nn.Module]:
     """Those of the modules that run on a GPU.
 
     On a processor, compiling a U-Net and its gradients can take minutes out of a budget of ten.
@@ -56,7 +56,7 @@ def worth_compiling(modules: Sequence[nn.Module]) -> list[nn.Module]:
     return [module for module in modules if next(module.parameters()).device.type == "cuda"]
 
 
-def length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:
+def run_length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:
     """The run's length as a recipe takes it: ``{"minutes": …}`` or ``{"pictures": …}``."""
     if minutes is not None:
         return {"minutes": float(minutes)}
@@ -67,7 +67,7 @@ def length(minutes: float | None, epochs: float | None, pictures: int, size: int
     return {"minutes": USUAL_MINUTES}
 
 
-def recipe(choices: Choices, run_length: Mapping[str, Any], mirrored: bool, seed: int) -> Recipe:
+def make_recipe(choices: TrainingConfig, run_length: Mapping[str, Any], mirrored: bool, seed: int) -> Recipe:
     """The engine's recipe for these choices."""
     return Recipe(
         batch=choices.batch,

@@ -10,7 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.metrics.intervals import difference
-from diptych.metrics.memorisation import FEWEST, LARGEST_SIDE, Known, bounds, copies, nearest
+from diptych.metrics.memorisation import (
+    FEWEST,
+    LARGEST_SIDE,
+    TrainingPictures,
+    copy_threshold,
+    is_copy,
+    nearest_training,
+)
 
 AT_ONCE = 512  # pictures made small
 SURE = 2.576  # standard deviations: 99 % intervals, since a run is looked at many times
@@ -23,7 +30,7 @@ class CopyRate(NamedTuple):
     clear: bool
 
 
-class Copies:
+class CopyDetector:
     """Looks for copies of some pictures.
 
     Parameters
@@ -33,14 +40,14 @@ class Copies:
     """
 
     def __init__(self, train: Tensor, held: Tensor) -> None:
-        self._train = Known(_small(train))
-        by_chance = nearest(_small(held), self._train)
-        self._bounds = bounds(self._train, by_chance, enough=FEWEST)  # rough, and at once
-        self._by_chance = int(copies(by_chance, self._bounds).sum()), len(held)
+        self._train = TrainingPictures(_small(train))
+        by_chance = nearest_training(_small(held), self._train)
+        self._bounds = copy_threshold(self._train, by_chance, enough=FEWEST)  # rough, and at once
+        self._by_chance = int(is_copy(by_chance, self._bounds).sum()), len(held)
 
     def __call__(self, made: Tensor) -> CopyRate:
         """Of made pictures (N, 3, S, S) uint8."""
-        hits = int(copies(nearest(_small(made), self._train), self._bounds).sum())
+        hits = int(is_copy(nearest_training(_small(made), self._train), self._bounds).sum())
         return CopyRate(hits / len(made), difference(hits, len(made), *self._by_chance, SURE)[0] > 0)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from diptych.artefact import Page
 from diptych.report import Report, Score, Table, figures
 from diptych.report.text import words
-from diptych.synthesis.datasets import Prepared
+from diptych.synthesis.datasets import PreparedData
 
 if TYPE_CHECKING:
-    from diptych.synthesis.training.monitor import Ending
+    from diptych.synthesis.training.monitor import RunResult
 
 NAMES = {"gan": "GAN", "vae": "VAE", "flow": "flow"}
 WATCHED = (
@@ -30,7 +30,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedPage:
     """A page that was read from a file."""
 
     text: str
@@ -41,7 +41,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Papers:
+class ModelFiles:
     """Data facts for ``data.json``, the model card for ``README.md``, the page for ``report.html``."""
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -49,15 +49,15 @@ class Papers:
     page: Page | None = None
 
 
-def papers_of(
+def make_model_files(
     kind: str,
-    prepared: Prepared,
+    prepared: PreparedData,
     facts: Mapping[str, Any],
-    ending: "Ending",
+    ending: "RunResult",
     history: Sequence[Mapping[str, Any]],
     grid: bytes,
     frames: Mapping[str, bytes],
-) -> Papers:
+) -> ModelFiles:
     """The papers of a model that has just been fitted.
 
     Parameters
@@ -75,10 +75,10 @@ def papers_of(
     """
     data = _data(prepared)
     card = _card(kind, data, facts, ending)
-    return Papers(data, card, _report(kind, prepared, facts, ending, history, grid, frames))
+    return ModelFiles(data, card, _report(kind, prepared, facts, ending, history, grid, frames))
 
 
-def reread(folder: Path) -> Papers:
+def read_model_files(folder: Path) -> ModelFiles:
     """The papers of a saved model, as far as they are there."""
 
     def text(name: str) -> str:
@@ -86,10 +86,10 @@ def reread(folder: Path) -> Papers:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     page = text("report.html")
-    return Papers(json.loads(text("data.json") or "{}"), text("README.md"), Saved(page) if page else None)
+    return ModelFiles(json.loads(text("data.json") or "{}"), text("README.md"), SavedPage(page) if page else None)
 
 
-def _data(prepared: Prepared) -> dict[str, Any]:
+def _data(prepared: PreparedData) -> dict[str, Any]:
     return {
         "pictures": len(prepared.train),
         "held_out": len(prepared.held) if prepared.held is not None else 0,
@@ -101,7 +101,7 @@ def _data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], ending: "Ending") -> str:
+def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], ending: "RunResult") -> str:
     size, classes = data["size"], data["classes"]
     told = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
     made = f", {data['synthetic']} of them made or part-made ones" if data["synthetic"] else ""
@@ -150,9 +150,9 @@ def _without_looks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 def _report(
     kind: str,
-    prepared: Prepared,
+    prepared: PreparedData,
     facts: Mapping[str, Any],
-    ending: "Ending",
+    ending: "RunResult",
     history: Sequence[Mapping[str, Any]],
     grid: bytes,
     frames: Mapping[str, bytes],
@@ -166,7 +166,7 @@ def _report(
     if len(frames) > 1:
         report.replays[f"The same seeds as training went on.{rows}"] = dict(frames)
     if any("kernel_distance" in record["scores"] for record in history):
-        report.figures[WATCHED] = figures.watched(history, ending.seen_pictures)
+        report.figures[WATCHED] = figures.monitor_figure(history, ending.seen_pictures)
     report.figures["Losses and scores over the pictures seen"] = figures.curves(_without_looks(history))
     if prepared.classes:
         report.tables["Pictures fitted on"] = Table(

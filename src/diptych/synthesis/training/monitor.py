@@ -22,11 +22,11 @@ from diptych.engine import machine
 from diptych.engine.loop import TICKS, Run
 from diptych.engine.task import Tick
 from diptych.synthesis import datasets
-from diptych.synthesis.datasets import Prepared
-from diptych.synthesis.model import Model
+from diptych.synthesis.datasets import PreparedData
+from diptych.synthesis.model import SynthesisModel
 from diptych.synthesis.sampling import seeding
-from diptych.synthesis.training.quality import MOST_HELD, Judge
-from diptych.synthesis.training.sample_grids import Asked, Frames, grid_of
+from diptych.synthesis.training.quality import MOST_HELD, QualityJudge
+from diptych.synthesis.training.sample_grids import GridFrames, GridRequest, sample_grid
 
 log = logging.getLogger("diptych")
 MOST_SHARE = 0.05  # of the time at most goes into looks,
@@ -44,7 +44,7 @@ Weights = Mapping[str, Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunResult:
     """What a run hands over.
 
     Attributes
@@ -65,7 +65,7 @@ class Ending:
     notes: list[str]
 
 
-class Watch:
+class Monitor:
     """Looks at one run; see the module's first lines.
 
     Parameters
@@ -80,9 +80,9 @@ class Watch:
         Where the grids go; None: nowhere.
     """
 
-    def __init__(self, model: Model, prepared: Prepared, run: Run, folder: Path | None) -> None:
+    def __init__(self, model: SynthesisModel, prepared: PreparedData, run: Run, folder: Path | None) -> None:
         self.model, self.prepared, self.run = model, prepared, run
-        self.frames = Frames(folder if run.leader else None, run.seen_pictures)
+        self.frames = GridFrames(folder if run.leader else None, run.seen_pictures)
         self.spent = 0.0  # seconds that this stretch of the run has spent on looks
 
     def at(self, tick: Tick) -> None:
@@ -123,15 +123,15 @@ class Watch:
         self.look(tick)
         return self.spent - before
 
-    def ending(self, last: Tick) -> Ending:
+    def ending(self, last: Tick) -> RunResult:
         """The last moment, unless an earlier one was clearly better or copying has begun since."""
         scores, best = {**last.losses, **last.scores}, self.run.kept.get("best")
         copying = self.run.kept.get("looks", {}).get("copying", 0) >= SURE_LOOKS
         if best is None or not (copying or _clearly_better(best["scores"], scores)):
             weights = {name: dict(module.state_dict()) for name, module in self.run.modules.items()}
-            return Ending(weights, last.seen_pictures, self._told(scores), [COPIES_THROUGHOUT] if copying else [])
+            return RunResult(weights, last.seen_pictures, self._told(scores), [COPIES_THROUGHOUT] if copying else [])
         note = _ended_by_copying(best, scores, last) if copying else _was_better(best, scores, last)
-        return Ending(best["weights"], best["seen_pictures"], self._told(best["scores"]), [note])
+        return RunResult(best["weights"], best["seen_pictures"], self._told(best["scores"]), [note])
 
     def facts(self) -> dict[str, Any]:
         """How often it looked, at how many pictures, and what that took; JSON-able."""
@@ -142,8 +142,8 @@ class Watch:
 
     def grid(self, seen_pictures: int) -> bytes:
         """The grid of the model as it is now, kept as the one of that moment."""
-        asked = Asked.of(self.model.shares_)
-        drawn = grid_of(self.model._pictures(asked.seeds, asked.labels))
+        asked = GridRequest.of(self.model.shares_)
+        drawn = sample_grid(self.model._pictures(asked.seeds, asked.labels))
         self.frames.keep(drawn, seen_pictures)
         return drawn
 
@@ -165,12 +165,12 @@ class Watch:
         start = time.monotonic()
         settings = {k: v for k, v in self.model._parameters().items() if k not in _LENGTH}
         key = f"look {self.model.kind} {self.model.layout_} {settings} {len(self.prepared.train)} {FITTED_TO}"
-        cost = machine.remembered(key, self.run.group.device, self._costs)
+        cost = machine.cached_measurement(key, self.run.group.device, self._costs)
         self.spent += time.monotonic() - start
         budget = PLANNED_SHARE * seconds - cost["once"]
-        fewest = len(Asked.of(self.model.shares_).labels)
+        fewest = len(GridRequest.of(self.model.shares_).labels)
         judged = min(max(budget / WANTED_LOOKS / cost["each"], fewest), MOST_JUDGED)
-        drawn = len(Asked.of(self.model.shares_, int(judged)).labels)
+        drawn = len(GridRequest.of(self.model.shares_, int(judged)).labels)
         each = cost["look"] + drawn * cost["each"]
         one = each <= MOST_SHARE * seconds - cost["once"]  # the look at the end matters most
         return [int(judged), max(int(one), min(TICKS, math.floor(budget / each))), each]
@@ -190,7 +190,7 @@ class Watch:
         self._as_handed_over()
         look = time.monotonic() - start
         rows = seeding.chunk_size(self.model.size_, self.run.group.device)
-        labels = np.resize(Asked.of(self.model.shares_).labels, rows)
+        labels = np.resize(GridRequest.of(self.model.shares_).labels, rows)
         for _ in range(2):  # the first finds out how
             start = time.monotonic()
             pixels = self.model._pictures(range(rows), labels)
@@ -205,7 +205,7 @@ class Watch:
         self._as_handed_over()
         pixels = self.model._pictures(self._asked.seeds, self._asked.labels)
         self.model.modules_ = dict(self.run.modules)
-        self.frames.keep(grid_of(pixels[: self._asked.grid]), seen_pictures)
+        self.frames.keep(sample_grid(pixels[: self._asked.grid]), seen_pictures)
         if self._judge is None:
             return [math.nan] * 5
         distance, copies = self._judge(pixels[torch.from_numpy(self._asked.judged)])
@@ -214,16 +214,16 @@ class Watch:
     def _as_handed_over(self) -> None:
         """Give the model networks as it would have them if the run ended now."""
         self.model._load({name: module.state_dict() for name, module in self.run.modules.items()})
-        few = datasets.sample_of(self.prepared.train, FITTED_TO, 0)
+        few = datasets.random_subset(self.prepared.train, FITTED_TO, 0)
         self.model._complete(replace(self.prepared, train=few))
 
     @cached_property
-    def _asked(self) -> Asked:
-        return Asked.of(self.model.shares_, self.run.kept["looks"]["judged"])
+    def _asked(self) -> GridRequest:
+        return GridRequest.of(self.model.shares_, self.run.kept["looks"]["judged"])
 
     @cached_property
-    def _judge(self) -> Judge | None:
-        return Judge.of(self.prepared)
+    def _judge(self) -> QualityJudge | None:
+        return QualityJudge.of(self.prepared)
 
     def _told(self, scores: dict[str, float]) -> dict[str, Any]:
         """Scores for people: the distance with its interval and count."""

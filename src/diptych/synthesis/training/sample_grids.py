@@ -19,7 +19,7 @@ FRAME_PIXELS = 640  # the longer side of a report's frame, at most
 
 
 @dataclass(frozen=True)
-class Asked:
+class GridRequest:
     """The pictures that are drawn again and again: those of a grid first, then more of them to judge by.
 
     Attributes
@@ -37,7 +37,7 @@ class Asked:
     grid: int
 
     @classmethod
-    def of(cls, shares: Sequence[float], judged: int = 0) -> "Asked":
+    def of(cls, shares: Sequence[float], judged: int = 0) -> "GridRequest":
         """A grid, and so many pictures to judge by (or as many as the grid has, if that is more)."""
         rows = min(len(shares), MOST_CLASSES) or ROWS_WITHOUT_CLASSES
         grid = rows * COLUMNS
@@ -60,7 +60,7 @@ class Asked:
         return range(len(self.labels))
 
 
-class Frames:
+class GridFrames:
     """The grids of a run, in ``samples/`` of its folder and in memory, by the pictures seen.
 
     Parameters
@@ -95,7 +95,7 @@ class Frames:
         return {f"{moment:,} pictures seen": _framed(self.grids[moment]) for moment in chosen}
 
 
-def grid_of(pixels: Tensor) -> bytes:
+def sample_grid(pixels: Tensor) -> bytes:
     """Pictures (N, 3, S, S) uint8 as a grid, a PNG."""
     return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS)
 

@@ -49,7 +49,7 @@ def test_digits_side_by_side_are_both_told(place):
     table = report.tables["Classes"]
     assert [row[0] for row in table.rows] == [str(k) for k in range(DIGITS)]
     assert all(row[-1].value > 0.8 for row in table.rows)
-    thresholds = report.tables["A label is told from this probability on"]
+    thresholds = report.tables["A label is predicted from this probability on"]
     assert all(0.1 <= row[1] <= 0.9 for row in thresholds.rows)
 
 
@@ -79,4 +79,4 @@ def test_the_card_and_the_page_tell_the_thresholds(place):
     card = (place / "model" / "README.md").read_text()
     assert "A picture may have several of them." in card
     assert "Each label is told from a probability of its own on: 0 0." in card
-    assert "A label is told from this probability on" in (place / "model" / "report.html").read_text()
+    assert "A label is predicted from this probability on" in (place / "model" / "report.html").read_text()

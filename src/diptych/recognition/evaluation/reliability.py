@@ -1,0 +1,95 @@
+"""How far a recognizer's confidence can be relied upon: calibration, risk over coverage, coverage of the label sets."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from diptych.data.images import Images
+from diptych.metrics.intervals import bootstrap, wilson
+from diptych.metrics.selective import area_under_risk_coverage, aurc_interval, risk_coverage
+from diptych.recognition import datasets
+from diptych.recognition.confidence import conformal
+from diptych.recognition.confidence.calibrate import coverage_sentence, false_alarm_rate
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.report import Report, Score, Table
+from diptych.report import confidence_figures as figures
+from diptych.report.report import number
+
+
+def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: DecisionRule) -> None:
+    """Add the reliability diagram, risk over coverage, and what the decision rule promises.
+
+    Parameters
+    ----------
+    confidence, correct
+        Of each prediction: (N,), or (N, K) of several labels.
+    """
+    report.figures["Reliability: how often predictions of a confidence are correct"] = figures.reliability(
+        confidence.flatten().numpy(), correct.flatten().numpy()
+    )
+    if correct.ndim == 2:  # a picture is as certain as its least certain label, and correct where all are
+        confidence, correct = confidence.amin(1), correct.all(1)
+    low, high = aurc_interval(confidence, correct)
+    aurc = area_under_risk_coverage(confidence, correct)
+    report.scores["aurc"] = Score(aurc, max(0.0, low), min(1.0, high), len(confidence))
+    curve = risk_coverage(confidence, correct)
+    report.figures["Risk and coverage: the share of errors among the most confident predictions"] = (
+        figures.risk_coverage(*(values.numpy() for values in curve))
+    )
+    if rule.cutoff is not None:
+        report.findings += [
+            coverage_sentence(rule),
+            f"False alarms: {false_alarm_rate(rule)} of known pictures are flagged unknown.",
+        ]
+        report.facts |= {"temperature": rule.temperature, "labels are in the set from": rule.cutoff}
+    if rule.label_thresholds:
+        rows = [[name, value] for name, value in zip(rule.classes, rule.label_thresholds, strict=True)]
+        report.tables["A label is predicted from this probability on"] = Table(["label", "probability"], rows)
+
+
+def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: DecisionRule) -> None:
+    """Add the coverage and size of the label sets, measured on pictures that the calibration did not see."""
+    targets, members = datasets.targets(images), rule.sets(rule.probabilities(logits))
+    if members is None:
+        return
+    sets, n = torch.from_numpy(members), len(targets)
+    if targets.ndim == 2:
+        labelled = targets.any(1).nonzero().flatten()
+        covered = ((sets & targets).sum(1) / targets.sum(1).clamp(min=1))[labelled].double()
+        coverage = bootstrap_score(lambda rows: float(covered[rows].mean()), len(labelled)) if len(labelled) else None
+    else:
+        hits = int(sets[torch.arange(n), targets].sum())
+        coverage = Score(hits / n, *wilson(hits, n), n)
+    sizes = sets.sum(1).double()
+    if coverage is not None:
+        report.scores["coverage"] = coverage
+        _warn_of_low_coverage(report, coverage)
+    report.scores["set_size"] = bootstrap_score(lambda rows: float(sizes[rows].mean()), n, most=float("inf"))
+
+
+def add_training_overlap(report: Report, images: Images, index: EmbeddingIndex | None) -> None:
+    """Warn if pictures of the evaluation were trained on."""
+    known = set(index.paths if index else ()).intersection(images.paths.tolist())
+    if known:
+        report.findings.insert(
+            0,
+            f"{len(known)} or more of these {len(images)} pictures were trained on, by their paths: the scores look "
+            "too good. Evaluate on others.",
+        )
+
+
+def bootstrap_score(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:
+    """A score over n rows with its bootstrap interval, within 0..most."""
+    low, high = bootstrap(score, n)
+    return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n)
+
+
+def _warn_of_low_coverage(report: Report, coverage: Score) -> None:
+    if coverage.high is not None and coverage.high < conformal.TARGET:
+        report.findings.append(
+            f"The label sets hold the true label less often than promised, {number(coverage.value)} instead of "
+            f"{conformal.TARGET}: these pictures are unlike those of the calibration. Call calibrate(images) with "
+            "some of them."
+        )
