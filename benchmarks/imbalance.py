@@ -2,7 +2,7 @@
 
 Two classes of CIFAR-10, 4,000 training pictures of dogs and 80 of ships, 15 % of them held out for validation;
 tested on 1,000 pictures of each, read once. Both arms train the same way with the same seed; the cured one then lets
-each class count the same (``balance="auto"``), the plain one does not (``balance="none"``).
+each class count the same (``imbalance="auto"``), the plain one does not (``imbalance="none"``).
 
     python benchmarks/imbalance.py cifar10-train.parquet cifar10-test.parquet
 """
@@ -40,7 +40,7 @@ def measured(train: Any, test: Any, seed: int, arm: str, dials: dict[str, Any]) 
     from diptych import Recognizer
 
     start = time.perf_counter()
-    made = Recognizer(**dials, seed=seed, balance=ARMS[arm]).fit(uneven(train, seed))
+    made = Recognizer(**dials, seed=seed, imbalance=ARMS[arm]).fit(uneven(train, seed))
     seconds = time.perf_counter() - start
     part = test[np.isin(test.labels, [test.classes.index(name) for name in PAIR])].relabel(PAIR)
     told = made.predict(part).labels

@@ -23,7 +23,7 @@ def test_flags_over_environment_over_file_over_defaults(diptych: Terminal, colou
     parameters = artefact.facts(tmp_path / "m")["parameters"]
     assert parameters == {
         "network": "convnet", "size": None, "minutes": None, "epochs": 1, "batch": 8, "lr": 0.001, "seed": 9,
-        "balance": "auto",
+        "imbalance": "auto",
     }  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def test_streaming_equals_resident(class_folders, arrays, geometry):
     images = Images.open(class_folders) + arrays
     rows = np.random.default_rng(0).permutation(len(images))
     batches = [rows[:7], rows[7:8], rows[[]], rows[8:], rows[:3]]
-    streamed = list(images.stream(16, geometry, iter(batches)))
+    streamed = list(images.batches(16, geometry, iter(batches)))
     resident = images.pixels(16, geometry)
     for block, batch in zip(streamed, batches, strict=True):
         assert torch.equal(block, resident[torch.from_numpy(batch)])
@@ -136,7 +136,7 @@ def test_a_stream_may_be_endless_and_is_read_as_it_is_used(arrays):
             taken.append(1)
             yield np.arange(4)
 
-    stream = arrays.stream(8, "squash", batches())
+    stream = arrays.batches(8, "squash", batches())
     for _ in range(3):
         assert next(stream).shape == (4, 3, 8, 8)
     stream.close()
@@ -146,7 +146,7 @@ def test_a_stream_may_be_endless_and_is_read_as_it_is_used(arrays):
 def test_a_stream_names_what_it_cannot_read(damaged):
     images = Images.open(damaged)
     with pytest.raises(PictureError, match=r"cat/2\.png"):
-        list(images.stream(16, "squash", [np.arange(12)]))
+        list(images.batches(16, "squash", [np.arange(12)]))
 
 
 def test_dimensions_come_from_headers(damaged, scene):
@@ -195,12 +195,12 @@ def test_pictures_are_tried_once_in_order_and_not_kept(tmp_path):
         Image.new("RGB", (12, 10), (i, 2 * i, 0)).save(tmp_path / f"{i:02d}.png")
     (tmp_path / "05.png").write_text("no picture")
     images = Images.of_files(sorted(tmp_path.iterdir()))
-    batches = list(images.tried(8, batch=3))
+    batches = list(images.decoded_batches(8, batch=3))
     assert [len(pixels) for pixels, _ in batches] == [3] * 6 + [2]
     good = np.concatenate([mask for _, mask in batches])
     assert np.flatnonzero(~good).tolist() == [5] == list(images.known_errors())
     assert np.concatenate([pixels for pixels, _ in batches])[good, 0, 0, 0].tolist() == [*range(5), *range(6, 20)]
     kept = images.readable(8)  # decodes and keeps
-    held = np.concatenate([pixels for pixels, _ in (images + kept).tried(8, batch=4)])
+    held = np.concatenate([pixels for pixels, _ in (images + kept).decoded_batches(8, batch=4)])
     assert np.array_equal(held[20:], kept.pixels(8).numpy())
     assert (held[5] == 0).all()

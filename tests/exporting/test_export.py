@@ -49,7 +49,7 @@ def test_it_predicts_as_the_folder_does(file, model, pictures, tmp_path):
     assert np.array_equal(ours.sets, theirs.sets)
     assert np.allclose(ours.probabilities, theirs.probabilities, atol=1e-5, equal_nan=True)
     assert np.allclose(ours.confidence, theirs.confidence, atol=1e-5, equal_nan=True)
-    parts = list(Portable.open(file).stream(images))
+    parts = list(Portable.open(file).predict_batches(images))
     assert [name for part in parts for name in part.names] == ours.names
     assert Portable.open(file).evaluate(Images.open(pictures)).scores["accuracy"].value > 0.9
 

@@ -70,7 +70,7 @@ def predict(
 def prediction_rows_of(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
     """A row for each picture, in order, some at a time: an answer, or why there is none."""
     start = 0
-    for answers in recognizer.stream(images):
+    for answers in recognizer.predict_batches(images):
         paths = images.paths[start : start + len(answers)].tolist()
         yield [_row(answers, i, path) for i, path in enumerate(paths)]
         start += len(answers)

@@ -249,7 +249,7 @@ class Images:
         """Say which rows have been found unreadable so far, and why; decodes nothing."""
         return store.errors(self._sources, self._place)
 
-    def stream(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
+    def batches(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
         """Decode batch after batch, ahead of their use and in order, in bounded memory.
 
         Parameters
@@ -266,14 +266,14 @@ class Images:
         for block in store.stream(self._sources, self._place, size, geometry, batches):
             yield torch.from_numpy(block)
 
-    def tried(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[store.Batch]:
+    def decoded_batches(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[store.Batch]:
         """Decode every picture once, in order, ahead of its use and in bounded memory; nothing is kept.
 
         Yields
         ------
         (B, 3, size, size) uint8, as :meth:`pixels` has them, and (B,) bool: which of them could be read.
         """
-        return store.tried(self._sources, self._place, size, geometry, batch)
+        return store.decoded_batches(self._sources, self._place, size, geometry, batch)
 
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""

@@ -101,7 +101,7 @@ def gather(sources: Sequence[Source], place: Place, size: int, geometry: Geometr
 def stream(
     sources: Sequence[Source], place: Place, size: int, geometry: Geometry, batches: Iterable[Rows]
 ) -> Iterator[Pixels]:
-    """Decode batch after batch; see :meth:`diptych.Images.stream`. At most four batches are held."""
+    """Decode batch after batch; see :meth:`diptych.Images.batches`. At most four batches are held."""
     share = 1 + 255 // workers()  # a batch is decoded by all threads at once, so that the first comes soon
 
     def tasks() -> Iterator[tuple[Pixels, Rows, int, int, bool]]:
@@ -125,8 +125,10 @@ def stream(
                 yield done
 
 
-def tried(sources: Sequence[Source], place: Place, size: int, geometry: Geometry, batch: int) -> Iterator[Batch]:
-    """Decode all in order; see :meth:`diptych.Images.tried`. Two batches a thread are held, or a few more."""
+def decoded_batches(
+    sources: Sequence[Source], place: Place, size: int, geometry: Geometry, batch: int
+) -> Iterator[Batch]:
+    """Decode all in order; see :meth:`diptych.Images.decoded_batches`. Two batches a thread are held, or a few more."""
 
     def work(start: int) -> Batch:
         return _taken(sources, place[start : start + batch], size, geometry)

@@ -92,7 +92,7 @@ class Loader:
                 yield self.pixels[rows], self.labels[rows], turns
             return
         told: list[tuple[np.ndarray, np.ndarray]] = []
-        for pixels in self.images.stream(self.size, self.geometry, self._asked(seen_pictures, told)):
+        for pixels in self.images.batches(self.size, self.geometry, self._asked(seen_pictures, told)):
             rows, turns = (self._sent(torch.from_numpy(some)) for some in told.pop(0))
             yield self._sent(pixels), self.labels[rows], turns
 

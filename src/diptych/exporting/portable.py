@@ -82,7 +82,7 @@ class Portable:
         parts = list(self._asked(images))
         return self._told(parts, images.known_errors())
 
-    def stream(self, images: Images) -> Iterator[Predictions]:
+    def predict_batches(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
         parts: list[tuple[Answers, NDArray[np.bool_]]] = []
         start = held = 0
@@ -135,7 +135,7 @@ class Portable:
             return self.ask(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), good
 
         with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
-            batches = images.tried(self.size_, batch=BATCH)
+            batches = images.decoded_batches(self.size_, batch=BATCH)
             for answers, good in ordered_map(executor, work, batches, ahead=2 * workers()):
                 bar.advance(len(good))
                 yield answers, good

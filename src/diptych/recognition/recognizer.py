@@ -37,7 +37,7 @@ from diptych.report import Report
 
 log = logging.getLogger("diptych")
 KIND = "recognizer"
-PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "balance", "seed")
+PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "imbalance", "seed")
 
 
 class Recognizer:
@@ -60,7 +60,7 @@ class Recognizer:
         Length of the training; ``None`` (and no ``minutes``) follows the number of pictures.
     batch, lr
         Pictures a step and the peak learning rate; ``None`` means what suits the network.
-    balance
+    imbalance
         "auto": where the classes are uneven, each is made to count the same, see
         :mod:`diptych.recognition.training.imbalance`; "none": answers go by how frequent the classes were.
     seed
@@ -98,7 +98,7 @@ class Recognizer:
         epochs: float | None = None,
         batch: int | None = None,
         lr: float | None = None,
-        balance: str = "auto",
+        imbalance: str = "auto",
         seed: int = 0,
     ) -> None:
         self.network = network
@@ -107,7 +107,7 @@ class Recognizer:
         self.epochs = epochs
         self.batch = batch
         self.lr = lr
-        self.balance = balance
+        self.imbalance = imbalance
         self.seed = seed
 
     def __repr__(self) -> str:
@@ -161,7 +161,7 @@ class Recognizer:
         both = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_)
         return self._told(compute_outputs(self.network_, images, self.size_, both=both), images.known_errors())
 
-    def stream(self, images: Images) -> Iterator[Predictions]:
+    def predict_batches(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
         both, start = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_), 0
         for seen in stream_outputs(self.network_, images, self.size_, both=both):

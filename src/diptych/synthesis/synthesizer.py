@@ -115,7 +115,7 @@ class Synthesizer(Editor):
         with Bar("Sampling", n) as bar:
             return self._made(range(seed, seed + n), label, bar)
 
-    def stream(self, n: int, *, label: Label | None = None, seed: int = 0) -> Iterator[Images]:
+    def sample_batches(self, n: int, *, label: Label | None = None, seed: int = 0) -> Iterator[Images]:
         """The pictures of :meth:`sample` some hundreds at a time, in order: constant memory for any number of them."""
         self._check_request(n, seed)
         with Bar("Sampling", n) as bar:

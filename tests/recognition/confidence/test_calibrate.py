@@ -82,7 +82,7 @@ def test_the_report_shows_reliability_and_risk_and_says_what_is_promised(reading
     )
     assert [caption.split(":")[0] for caption in report.figures] == ["Reliability", "Risk and coverage"]
     assert 0.1 < report.scores["aurc"].value < 0.5
-    assert "by their count of 400" in report.findings[0]
+    assert "their count of 400" in report.findings[0]
     assert "2.0% (0.9% to 3.6%)" in report.findings[1]
 
 

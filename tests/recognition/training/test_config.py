@@ -15,7 +15,7 @@ from diptych.recognition.training import config
 def parameters(**given):
     return {name: given.get(name) for name in ("size", "minutes", "epochs", "batch", "lr")} | {
         "network": given.get("network", "auto"),
-        "balance": "auto",
+        "imbalance": "auto",
         "seed": 0,
     }
 
@@ -92,7 +92,7 @@ def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"balance": "yes"}, "balance is one of auto, none"),
+        ({"imbalance": "yes"}, "imbalance is one of auto, none"),
         ({"epochs": 2, "minutes": 1}, "not both"),
         ({"epochs": 0}, "epochs must be above 0"),
         ({"minutes": -1}, "minutes must be above 0"),

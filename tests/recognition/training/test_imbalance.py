@@ -132,7 +132,7 @@ def test_fit_cures_uneven_classes_and_says_so(tmp_path):
     training, validation, even = images((300, 30)), images((60, 12), seed=1), images((200, 200), seed=2)
     told = {}
     for balance in ("auto", "none"):
-        made = Recognizer("convnet", epochs=6, balance=balance)
+        made = Recognizer("convnet", epochs=6, imbalance=balance)
         made.fit(training, validate=validation, into=tmp_path / balance)
         truth, guess = torch.from_numpy(even.labels.copy()), torch.from_numpy(made.predict(even).labels)
         told[balance] = balanced_accuracy(truth, guess, 2)

@@ -68,7 +68,7 @@ def test_the_files_hold_the_pictures_that_sample_returns(model, tmp_path, monkey
 
 def test_a_stream_gives_the_pictures_of_sample_in_order(model, monkeypatch):
     monkeypatch.setattr(writer, "BLOCK", 8)
-    blocks = list(model.stream(20, seed=3))
+    blocks = list(model.sample_batches(20, seed=3))
     assert [len(block) for block in blocks] == [8, 8, 4]
     assert np.array_equal(np.concatenate([arrays(block) for block in blocks]), arrays(model.sample(20, seed=3)))
 

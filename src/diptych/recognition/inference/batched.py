@@ -72,7 +72,9 @@ def run_in_chunks(network: Network, answer: Forward, images: Images, size: int, 
         return
     parts: list[Tensor] = []
     with Bar(title, len(images)) as bar, _threads(network, where) as (executor, count):
-        for told in ordered_map(executor, work, images.tried(size, batch=_batch(where, size)), ahead=2 * count):
+        for told in ordered_map(
+            executor, work, images.decoded_batches(size, batch=_batch(where, size)), ahead=2 * count
+        ):
             bar.advance(len(told))
             parts.append(told)
             if sum(map(len, parts)) >= CHUNK:

@@ -84,7 +84,7 @@ def session(graph: bytes) -> LogitsAndFeatures:
 def _some(images: Images, size: int) -> Tensor:
     """Some of them, evenly; those that can be read."""
     rows = np.linspace(0, len(images) - 1, TRIED).astype(int)
-    pixels, good = next(iter(images[rows].tried(size, batch=TRIED)))
+    pixels, good = next(iter(images[rows].decoded_batches(size, batch=TRIED)))
     return to_float(torch.from_numpy(pixels[good])).contiguous(memory_format=torch.channels_last)
 
 

@@ -26,7 +26,7 @@ SMALL = 64  # px: up to here pictures are taken at their own size
 PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in minutes
 LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to, at most
 LOOKED_AT_BYTES = 64_000_000  # of their pixels
-BALANCE = ("auto", "none")
+IMBALANCE = ("auto", "none")
 LEARNING_SHARE = 0.85  # of a time budget, about, is left for training
 SYMMETRIC = 4.0  # see `mirror_symmetric`; chance and correlated pixels stay under it, letters and digits far above
 
@@ -64,8 +64,8 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     """
     if parameters["network"] != "auto":
         networks.check(parameters["network"])
-    if parameters["balance"] not in BALANCE:
-        raise UsageError(f"balance is one of {', '.join(BALANCE)}, not {parameters['balance']!r}.")
+    if parameters["imbalance"] not in IMBALANCE:
+        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['balance']!r}.")
     if parameters["minutes"] is not None and parameters["epochs"] is not None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
     for name in ("minutes", "epochs", "batch", "lr"):

@@ -85,7 +85,9 @@ def fit(
         chosen,
         training,
         prepared.validation,
-        imbalance.class_shares(training) if parameters["balance"] == "auto" and imbalance.is_uneven(training) else None,
+        imbalance.class_shares(training)
+        if parameters["imbalance"] == "auto" and imbalance.is_uneven(training)
+        else None,
         folder,
         {**settings, "network": networks.name_of(network_name), "proxy": proxy_name},
         budget,

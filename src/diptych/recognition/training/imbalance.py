@@ -51,7 +51,7 @@ class ImbalanceMethod:
             return f"{found} No cure did better than to leave the answers as they are."
         return (
             f"{found} So the answers are those by {self.name}: they, and their confidence, are for classes that are "
-            "equally frequent; balance='none' leaves them as trained."
+            "equally frequent; imbalance='none' leaves them as trained."
         )
 
     def table(self) -> Table:

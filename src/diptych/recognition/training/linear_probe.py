@@ -142,7 +142,7 @@ def _pixels(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tens
         pixels = images.pixels(size)
         yield from (pixels[torch.from_numpy(batch)] for batch in batches)
     else:
-        yield from images.stream(size, "squash", iter(batches))
+        yield from images.batches(size, "squash", iter(batches))
 
 
 def _write(folder: Path, made: LinearProbe) -> None:
