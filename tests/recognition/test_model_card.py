@@ -40,7 +40,7 @@ def test_the_card_of_several_labels_names_their_thresholds():
     told = model_card({**FACTS, "multi_label": True, "calibration": calibration}, Report("r"))
     assert "cat 0.41, dog 0.50" in told
     assert "it marks 2.0% (0.6% to 4.3%)" in told
-    assert "90% or more of a picture.s labels" in told
+    assert "90% or more of a picture's labels" in told
 
 
 def test_a_card_follows_a_new_calibration_and_keeps_the_rest():
