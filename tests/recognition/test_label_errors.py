@@ -96,5 +96,5 @@ def test_what_cannot_be_asked_is_told(swapped, monkeypatch):
 def test_the_outliers_of_an_embedding_take_the_place_of_those_of_statistics(swapped, model):
     images, _ = swapped
     rows = np.arange(len(images))
-    found = examine(images).seen_by(rows, model.embed(images).numpy())
-    assert {problem.kind for problem in found.problems} <= {"outlier", "low information", "blurred", "dark"}
+    found = examine(images).with_outliers(rows, model.embed(images).numpy())
+    assert {problem.kind for problem in found.issues} <= {"outlier", "low information", "blurred", "dark"}
