@@ -20,7 +20,7 @@ def test_copies_across_two_folders_are_printed_listed_and_drawn(
     )
     assert told.code == 0
     assert told.json["facts"]["copies_across_folders"] == 1
-    [clash, _] = [one for one in told.json["problems"] if one["kind"] == "copies with different labels"]
+    [clash, _] = [one for one in told.json["issues"] if one["kind"] == "copies with different labels"]
     assert {Path(clash["path"]).name, Path(clash["other"]).name} == {"004.png", "copy.png"}
     assert "Copies across folders" in (tmp_path / "page.html").read_text()
     assert any("--minutes 10" in finding for finding in told.json["findings"])
@@ -103,7 +103,7 @@ def test_a_model_is_asked_about_labels(diptych: Terminal, fitted: tuple[Path, li
         ["inspect", photos, "--model", fitted[0] / "gan"],
     )
     assert asked.code == 0
-    [first, *_] = [one for one in asked.json["problems"] if one["kind"] == "doubtful label"]
+    [first, *_] = [one for one in asked.json["issues"] if one["kind"] == "label error"]
     assert Path(first["path"]).name == "wrong.png"
     assert (first["suggested"], first["action"]) == ("green", "review")
     assert (both.code, wrong_kind.code) == (2, 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.data.decode import decode, decode_square, dimensions, looks_like_a_picture, silence_pillow, square
+from diptych.data.decode import decode, decode_square, dimensions, has_picture_signature, silence_pillow, square
 from diptych.errors import PictureError
 
 
@@ -57,7 +57,7 @@ def test_exif_orientation_is_applied(orientation, kind):
     assert np.abs(pixels.astype(int) - square(upright, 16)).mean() < 8
 
 
-def test_alpha_lies_on_white():
+def test_alpha_is_laid_on_white():
     rgba = np.zeros((2, 2, 4), np.uint8)
     rgba[0, 0] = (10, 20, 30, 255)
     rgba[0, 1] = (10, 20, 30, 0)
@@ -94,7 +94,7 @@ def test_sixteen_bits_are_rescaled_not_clipped(dtype, kind):
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
+    ("values", "expected"),
     [
         (np.array([[0, 128, 255]], np.int32), [0, 128, 255]),
         (np.array([[0, 257 * 7, 65535]], np.int32), [0, 7, 255]),
@@ -105,8 +105,8 @@ def test_sixteen_bits_are_rescaled_not_clipped(dtype, kind):
         (np.array([[5e8, 5e8, 5e8]], np.float32), [0, 0, 0]),
     ],
 )
-def test_deep_grey_is_rescaled(values, wanted):
-    assert decode(encoded(Image.fromarray(values), "TIFF"))[0, :, 0].tolist() == wanted
+def test_deep_grey_is_rescaled(values, expected):
+    assert decode(encoded(Image.fromarray(values), "TIFF"))[0, :, 0].tolist() == expected
 
 
 def test_sixteen_bit_colour():
@@ -139,14 +139,14 @@ def test_other_colour_spaces_become_rgb():
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "PPM", "JPEG2000"])
-def test_cut_anywhere_it_is_whole_or_refused(scene, kind):
+def test_a_truncated_file_is_decoded_whole_or_refused(scene, kind):
     data = encoded(scene(0, 64, 64), kind)
     whole = decode(data)
     with silence_pillow():
         for share in np.linspace(0.01, 0.999, 40):
-            cut = data[: max(1, int(len(data) * share))]
+            truncated = data[: max(1, int(len(data) * share))]
             try:
-                assert np.array_equal(decode(cut), whole)
+                assert np.array_equal(decode(truncated), whole)
             except PictureError as error:
                 assert error.reason  # noqa: PT017 - either is right, half a picture is not
 
@@ -161,7 +161,7 @@ def test_cut_anywhere_it_is_whole_or_refused(scene, kind):
         (huge_png(7_100), "50.4 million pixels; the limit is 50 million"),
     ],
 )
-def test_reasons_in_plain_words(data, reason):
+def test_errors_give_the_reason_in_words(data, reason):
     with pytest.raises(PictureError, match=reason) as caught:
         decode(data, "pets/a.jpg")
     assert str(caught.value).startswith("pets/a.jpg: ")
@@ -170,14 +170,14 @@ def test_reasons_in_plain_words(data, reason):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_cut_file_says_so(scene, kind):
+def test_the_error_of_a_truncated_file_says_so(scene, kind):
     data = encoded(scene(0, 90, 90), kind)
     for damaged in (data[: len(data) * 2 // 3], data[: len(data) // 2] + bytes(len(data) - len(data) // 2)):
         with pytest.raises(PictureError, match=r"ends before the picture does|damaged"):
             decode(damaged)
 
 
-def test_zeros_behind_the_end_do_no_harm(scene):
+def test_zeros_behind_the_end_are_ignored(scene):
     data = encoded(scene(0), "JPEG")
     assert np.array_equal(decode(data + bytes(100)), decode(data))
 
@@ -205,7 +205,7 @@ def test_shrinking_does_not_alias():
     assert np.abs(square(lines, 16).astype(int) - 127).max() <= 3
 
 
-def test_a_large_jpeg_shrinks_to_what_slow_decoding_gives(scene):
+def test_a_large_jpeg_decoded_at_reduced_size_is_close_to_a_full_decode(scene):
     data = encoded(scene(0, 900, 700), "JPEG", quality=95)
     for geometry in ("squash", "crop"):
         fast, own = decode_square(data, 32, geometry)
@@ -214,9 +214,9 @@ def test_a_large_jpeg_shrinks_to_what_slow_decoding_gives(scene):
 
 
 def test_signatures(scene):
-    assert looks_like_a_picture(encoded(scene(0), "WEBP")[:16])
-    assert not looks_like_a_picture(b"file_name,label\n")
-    assert not looks_like_a_picture(b"")
+    assert has_picture_signature(encoded(scene(0), "WEBP")[:16])
+    assert not has_picture_signature(b"file_name,label\n")
+    assert not has_picture_signature(b"")
 
 
 def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:
@@ -228,9 +228,9 @@ def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"comment": b"by hand"}])
-def test_a_small_jpeg_has_the_pixels_that_its_file_read_by_pillow_has(scene, mode, options):
+def test_a_small_jpeg_has_the_pixels_that_pillow_decodes(scene, mode, options):
     data = encoded(scene(0).resize((32, 32)).convert(mode), "JPEG", quality=90, **options)
-    wanted = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     assert len(data) < 4096
-    assert (decode(data) == wanted).all()
-    assert (decode_square(memoryview(data), 32)[0] == wanted).all()
+    assert (decode(data) == expected).all()
+    assert (decode_square(memoryview(data), 32)[0] == expected).all()

@@ -18,7 +18,7 @@ def recoded(picture, **options):
 def copies(tmp_path, scene):
     """Twenty scenes, and copies of five of them."""
     originals = [scene(i, 96, 80) for i in range(20)]
-    made = {
+    copies = {
         "0-copy": originals[0],
         "1-quality-30": recoded(originals[1], quality=30),
         "2-half-size": originals[2].resize((48, 40)),
@@ -27,7 +27,7 @@ def copies(tmp_path, scene):
     }
     for i, picture in enumerate(originals):
         picture.save(tmp_path / f"{i}.png")
-    for name, picture in made.items():
+    for name, picture in copies.items():
         picture.save(tmp_path / f"{name}.png")
     return Images.open(tmp_path)
 
@@ -37,8 +37,8 @@ def names(images, pairs):
 
 
 def test_copies_are_found_and_nothing_else(copies):
-    wanted = {("0", "0-copy"), ("1", "1-quality-30"), ("2", "2-half-size"), ("3", "3-larger"), ("4", "4-brighter")}
-    assert names(copies, duplicates.duplicate_pairs(copies)) == wanted
+    expected = {("0", "0-copy"), ("1", "1-quality-30"), ("2", "2-half-size"), ("3", "3-larger"), ("4", "4-brighter")}
+    assert names(copies, duplicates.duplicate_pairs(copies)) == expected
     digests = duplicates.content_digests(copies)
     exact = [pair for pair in duplicates.duplicate_pairs(copies).tolist() if digests[pair[0]] == digests[pair[1]]]
     assert names(copies, exact) == {("0", "0-copy")}
@@ -50,10 +50,10 @@ def test_clusters_follow_chains(copies):
     assert (np.bincount(cluster)[cluster] == 2).sum() == 10
 
 
-def test_they_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
-    wanted = duplicates.duplicate_pairs(copies).tolist()
+def test_copies_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
+    expected = duplicates.duplicate_pairs(copies).tolist()
     monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
-    assert duplicates.duplicate_pairs(copies[:]).tolist() == wanted
+    assert duplicates.duplicate_pairs(copies[:]).tolist() == expected
 
 
 def test_the_same_shape_in_another_colour_is_another_picture():
@@ -67,7 +67,7 @@ def test_different_digits_are_not_near_duplicates():
     assert len(duplicates.duplicate_pairs(Images.open("digits"))) < 5
 
 
-def test_unreadable_pictures_are_nobodys_copies(tmp_path, scene):
+def test_unreadable_pictures_are_no_copies(tmp_path, scene):
     scene(0).save(tmp_path / "a.png")
     for name in ("b.png", "c.png"):
         (tmp_path / name).write_bytes(b"")
@@ -77,19 +77,19 @@ def test_unreadable_pictures_are_nobodys_copies(tmp_path, scene):
     assert len(set(duplicates.duplicate_clusters(images).tolist())) == 3
 
 
-def test_the_search_finds_what_all_pairs_have():
+def test_the_search_finds_what_comparing_all_pairs_finds():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2**63, 400, np.uint64)
-    for i in range(100):  # a hundred codes with 0 to 9 bits turned
-        turned = rng.choice(64, i % 10, replace=False).astype(np.uint64)
-        codes[300 + i] = codes[i] ^ np.bitwise_or.reduce(np.uint64(1) << turned, initial=np.uint64(0))
+    for i in range(100):  # a hundred codes with 0 to 9 bits flipped
+        bits = rng.choice(64, i % 10, replace=False).astype(np.uint64)
+        codes[300 + i] = codes[i] ^ np.bitwise_or.reduce(np.uint64(1) << bits, initial=np.uint64(0))
     distance = np.bitwise_count(codes[:, None] ^ codes[None])
-    wanted = {(i, j) for i, j in np.argwhere(distance <= 7).tolist() if i < j}
-    found = np.concatenate(list(duplicates.candidate_pairs(codes, rng.random(400, np.float32))))
-    assert {tuple(pair) for pair in found.tolist()} == wanted
+    expected = {(i, j) for i, j in np.argwhere(distance <= 7).tolist() if i < j}
+    pairs = np.concatenate(list(duplicates.candidate_pairs(codes, rng.random(400, np.float32))))
+    assert {tuple(pair) for pair in pairs.tolist()} == expected
 
 
-def test_a_picture_that_is_there_ten_thousand_times_takes_no_longer():
+def test_ten_thousand_copies_of_a_picture_take_no_longer():
     pixels = np.full((10_000, 8, 8, 3), 90, np.uint8)
     pixels[-1, :4] = 200
     images = Images.from_arrays(pixels)
@@ -97,12 +97,12 @@ def test_a_picture_that_is_there_ten_thousand_times_takes_no_longer():
     assert np.bincount(duplicates.duplicate_clusters(images)).tolist() == [9_999] + [0] * 9_998 + [1]
 
 
-def test_crowds_are_searched_among_neighbours_only():
-    found = sum(len(pairs) for pairs in duplicates.candidate_pairs(np.zeros(4000, np.uint64), np.arange(4000.0)))
-    assert 4000 < found <= 8 * 128 * 4000
+def test_crowded_buckets_are_searched_among_neighbours_only():
+    count = sum(len(pairs) for pairs in duplicates.candidate_pairs(np.zeros(4000, np.uint64), np.arange(4000.0)))
+    assert 4000 < count <= 8 * 128 * 4000
 
 
-def test_each_repeated_picture_is_told_once_with_its_closest_kin(tmp_path, scene):
+def test_each_repeated_picture_is_listed_once_with_its_closest_copy(tmp_path, scene):
     picture = scene(0, 96, 80)
     picture.save(tmp_path / "a.png")
     for name in ("b.jpg", "c.jpg"):
@@ -118,30 +118,30 @@ def two_folders(tmp_path, scene):
     for i in range(60):
         picture = scene(i, 96, 80)
         picture.save(tmp_path / "one" / f"{i}.png")
-        made = picture
+        copy = picture
         if i % 4 in (0, 3):
-            made = made.resize((60, 50) if i % 8 < 4 else (180, 150))
+            copy = copy.resize((60, 50) if i % 8 < 4 else (180, 150))
         if i % 4 in (1, 3):
-            made = ImageOps.mirror(made)
+            copy = ImageOps.mirror(copy)
         if i < 30:
-            made.save(tmp_path / "two" / f"{i}.jpg", quality=40 + 5 * (i % 11))
+            copy.save(tmp_path / "two" / f"{i}.jpg", quality=40 + 5 * (i % 11))
         else:
             scene(1000 + i, 96, 80).save(tmp_path / "two" / f"{i}.png")
     first, second = Images.open(tmp_path / "one"), Images.open(tmp_path / "two")
     return first + second, np.repeat(["one", "two"], [len(first), len(second)])
 
 
-def test_copies_across_two_folders_are_all_found_and_mirrored_ones_told(two_folders):
+def test_copies_across_two_folders_are_all_found_and_mirrored_ones_marked(two_folders):
     images, folder = two_folders
-    found = duplicates.cross_duplicates(images, folder)
+    pairs = duplicates.cross_duplicates(images, folder)
     stems = [path.rsplit("/", 1)[1].split(".")[0] for path in images.paths.tolist()]
-    assert sorted(stems[b] for _, b in found.tolist()) == sorted(str(i) for i in range(30))
-    assert all(stems[a] == stems[b] for a, b in found.tolist())
-    turned = [int(stems[b]) % 4 in (1, 3) for _, b in found.tolist()]
-    assert duplicates.mirrored_pairs(images, found).tolist() == turned
+    assert sorted(stems[b] for _, b in pairs.tolist()) == sorted(str(i) for i in range(30))
+    assert all(stems[a] == stems[b] for a, b in pairs.tolist())
+    mirrored = [int(stems[b]) % 4 in (1, 3) for _, b in pairs.tolist()]
+    assert duplicates.mirrored_pairs(images, pairs).tolist() == mirrored
 
 
-def test_every_member_of_a_cluster_on_two_sides_is_told(tmp_path, scene):
+def test_every_member_of_a_cluster_in_two_parts_is_listed(tmp_path, scene):
     for i in range(4):
         scene(0, 96, 80).save(tmp_path / f"{i}.jpg", quality=50 + 10 * i)
     images = Images.open(tmp_path)
@@ -149,7 +149,7 @@ def test_every_member_of_a_cluster_on_two_sides_is_told(tmp_path, scene):
     assert len(duplicates.cross_duplicates(images, np.array(["a"] * 4))) == 0
 
 
-def test_mirrored_copies_stay_on_one_side_of_a_split(tmp_path, scene):
+def test_mirrored_copies_stay_in_one_part_of_a_split(tmp_path, scene):
     for i in range(20):
         scene(i, 96, 80).save(tmp_path / f"{i}.png")
         ImageOps.mirror(scene(i, 96, 80)).save(tmp_path / f"{i}m.png")

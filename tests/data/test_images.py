@@ -21,7 +21,7 @@ def damaged(class_folders):
     return class_folders
 
 
-def test_pixels_are_what_pictures_are(class_folders):
+def test_pixels_equal_pictures(class_folders):
     images = Images.open(class_folders)
     for geometry in ("squash", "crop"):
         pixels = images.pixels(16, geometry)
@@ -33,14 +33,15 @@ def test_pixels_are_what_pictures_are(class_folders):
 
 
 @pytest.mark.parametrize("rows", [slice(2, 9, 3), [5, 1, 1], np.array([0, -1]), np.arange(10) % 3 == 0, [], 4])
-def test_some_of_the_pictures(arrays, rows):
-    some = arrays[rows]
-    wanted = np.atleast_1d(np.arange(10)[np.asarray(rows, dtype=int) if isinstance(rows, list) else rows])
-    assert some.groups["age"].tolist() == wanted.tolist()
-    assert some.labels.tolist() == (wanted % 2).tolist()
-    assert some.classes == arrays.classes
-    if len(wanted):
-        assert torch.equal(some.pixels(8), arrays.pixels(8)[torch.from_numpy(wanted)])
+def test_indexing_selects_pictures_with_their_metadata(arrays, rows):
+    subset = arrays[rows]
+    expected = np.atleast_1d(np.arange(10)[np.asarray(rows, dtype=int) if isinstance(rows, list) else rows])
+    assert isinstance(subset, Images)
+    assert subset.groups["age"].tolist() == expected.tolist()
+    assert subset.labels.tolist() == (expected % 2).tolist()
+    assert subset.classes == arrays.classes
+    if len(expected):
+        assert torch.equal(subset.pixels(8), arrays.pixels(8)[torch.from_numpy(expected)])
 
 
 def test_nothing_is_decoded_twice(class_folders):
@@ -77,7 +78,7 @@ def test_classes_are_joined_by_name(arrays):
     assert both[[12, 0]].labels.tolist() == [-1, 0]
 
 
-def test_single_labels_join_several(arrays):
+def test_single_labels_join_multi_label_ones(arrays):
     other = Images.from_arrays(np.zeros((1, 4, 4, 3), np.uint8), [[1, 1]], classes=("cow", "cat"))
     both = arrays[:3] + other
     assert both.multi_label
@@ -89,20 +90,20 @@ def test_relabel_matches_by_name(arrays):
     assert arrays[::2].relabel(("cat",)).labels.tolist() == [0] * 5
     with pytest.raises(DataError, match=r"unknown here: dog\. Known are: cat"):
         arrays.relabel(("cat",))
-    several = Images.from_arrays(np.zeros((2, 4, 4, 3), np.uint8), [[1, 0], [1, 1]], classes=("a", "b"))
-    assert several.relabel(("b", "c", "a")).labels.astype(int).tolist() == [[0, 0, 1], [1, 0, 1]]
+    multi_label = Images.from_arrays(np.zeros((2, 4, 4, 3), np.uint8), [[1, 0], [1, 1]], classes=("a", "b"))
+    assert multi_label.relabel(("b", "c", "a")).labels.astype(int).tolist() == [[0, 0, 1], [1, 0, 1]]
 
 
 def test_unreadable_pictures_are_named_and_left_out(damaged, caplog):
     images = Images.open(damaged)
     with pytest.raises(DataError, match=r"1 of 12 pictures cannot be read: .*cat/2\.png: the file ends"):
         images.pixels(16)
-    kept = images.readable(16)
-    assert kept.counts() == {"cat": 5, "dog": 6}
-    assert [error.path for error in kept.skipped] == [f"{damaged}/cat/2.png"]
+    readable = images.readable(16)
+    assert readable.counts() == {"cat": 5, "dog": 6}
+    assert [error.path for error in readable.skipped] == [f"{damaged}/cat/2.png"]
     assert "cannot be read and are left out" in caplog.text
-    assert kept.pixels(16).shape == (11, 3, 16, 16)
-    assert kept.readable(16) is kept
+    assert readable.pixels(16).shape == (11, 3, 16, 16)
+    assert readable.readable(16) is readable
     assert len(images.readable(16).readable(8).skipped) == 1
     with pytest.raises(PictureError, match="the file ends before"):
         images.picture(2)
@@ -112,13 +113,12 @@ def test_unreadable_pictures_of_a_set_that_streams(damaged, monkeypatch):
     monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
     images = Images.open(damaged)
     assert not images.fits_in_memory(16)
-    kept = images.readable(16)
-    assert len(kept) == 11
-    assert not images._sources[0].decoded._kept
+    assert len(images.readable(16)) == 11
+    assert images.store.sources[0].decoded.cached_sizes == []
 
 
 @pytest.mark.parametrize("geometry", ["squash", "crop"])
-def test_streaming_equals_resident(class_folders, arrays, geometry):
+def test_streamed_pixels_equal_resident_ones(class_folders, arrays, geometry):
     images = Images.open(class_folders) + arrays
     rows = np.random.default_rng(0).permutation(len(images))
     batches = [rows[:7], rows[7:8], rows[[]], rows[8:], rows[:3]]
@@ -128,22 +128,22 @@ def test_streaming_equals_resident(class_folders, arrays, geometry):
         assert torch.equal(block, resident[torch.from_numpy(batch)])
 
 
-def test_a_stream_may_be_endless_and_is_read_as_it_is_used(arrays):
-    taken = []
+def test_a_stream_may_be_endless_and_is_read_on_demand(arrays):
+    requested = []
 
     def batches():
         while True:
-            taken.append(1)
+            requested.append(1)
             yield np.arange(4)
 
     stream = arrays.batches(8, "squash", batches())
     for _ in range(3):
         assert next(stream).shape == (4, 3, 8, 8)
     stream.close()
-    assert len(taken) < 100
+    assert len(requested) < 100
 
 
-def test_a_stream_names_what_it_cannot_read(damaged):
+def test_a_stream_names_the_picture_that_it_cannot_read(damaged):
     images = Images.open(damaged)
     with pytest.raises(PictureError, match=r"cat/2\.png"):
         list(images.batches(16, "squash", [np.arange(12)]))
@@ -153,54 +153,54 @@ def test_dimensions_come_from_headers(damaged, scene):
     scene(50, 30, 200).save(damaged / "dog" / "tall.jpg")
     (damaged / "dog" / "empty.jpg").write_bytes(b"")
     images = Images.open(damaged)
-    known = dict(zip([path.rsplit("/")[-1] for path in images.paths], images.dimensions().tolist(), strict=True))
-    assert known["tall.jpg"] == [30, 200]
-    assert known["empty.jpg"] == [0, 0]
-    assert known["5.png"] == [48, 40]
+    sizes = dict(zip([path.rsplit("/")[-1] for path in images.paths], images.dimensions().tolist(), strict=True))
+    assert sizes["tall.jpg"] == [30, 200]
+    assert sizes["empty.jpg"] == [0, 0]
+    assert sizes["5.png"] == [48, 40]
 
 
-def test_the_fingerprint_knows_the_same_data_again(class_folders, tmp_path, arrays):
-    one = Images.open(class_folders)
-    known = one.fingerprint()
-    assert Images.open(str(class_folders)).fingerprint() == known
-    others = {one[1:].fingerprint(), one[::-1].fingerprint(), one.relabel(("dog", "cat")).fingerprint()}
-    assert len(others | {known, arrays.fingerprint()}) == 5
+def test_the_same_data_have_the_same_fingerprint(class_folders, tmp_path, arrays):
+    images = Images.open(class_folders)
+    fingerprint = images.fingerprint()
+    assert Images.open(str(class_folders)).fingerprint() == fingerprint
+    others = {images[1:].fingerprint(), images[::-1].fingerprint(), images.relabel(("dog", "cat")).fingerprint()}
+    assert len(others | {fingerprint, arrays.fingerprint()}) == 5
     moved = class_folders.rename(tmp_path / "moved")
-    assert Images.open(moved).fingerprint() == known
+    assert Images.open(moved).fingerprint() == fingerprint
 
 
-def test_thousands_in_threads_keep_their_order():
+def test_thousands_decoded_in_threads_keep_their_order():
     shades = np.arange(3000) % 251
     images = Images.from_arrays(np.broadcast_to(shades[:, None, None, None], (3000, 5, 5, 3)).astype(np.uint8))
     assert images.pixels(7)[:, 0, 3, 3].tolist() == shades.tolist()
 
 
-def test_sizes_beyond_the_last_two_are_forgotten(arrays):
+def test_only_the_last_two_sizes_are_kept(arrays):
     for size in (8, 9, 10):
         arrays.pixels(size)
-    assert [key[0] for key in arrays._sources[0].decoded._kept] == [9, 10]
+    assert arrays.store.sources[0].decoded.cached_sizes == [9, 10]
 
 
 def test_an_empty_selection(arrays):
-    none = arrays[[]]
-    assert len(none) == 0
-    assert none.pixels(8).shape == (0, 3, 8, 8)
-    assert none.counts() == {"cat": 0, "dog": 0}
-    assert [len(part) for part in none.split(0.5, 0.5)] == [0, 0]
+    empty = arrays[[]]
+    assert len(empty) == 0
+    assert empty.pixels(8).shape == (0, 3, 8, 8)
+    assert empty.counts() == {"cat": 0, "dog": 0}
+    assert [len(part) for part in empty.split(0.5, 0.5)] == [0, 0]
     assert repr(arrays) == "<Images: 10 pictures, 2 classes>"
 
 
-def test_pictures_are_tried_once_in_order_and_not_kept(tmp_path):
+def test_decoded_batches_come_once_in_order_and_are_not_kept(tmp_path):
     for i in range(20):
         Image.new("RGB", (12, 10), (i, 2 * i, 0)).save(tmp_path / f"{i:02d}.png")
     (tmp_path / "05.png").write_text("no picture")
     images = Images.of_files(sorted(tmp_path.iterdir()))
     batches = list(images.decoded_batches(8, batch=3))
     assert [len(pixels) for pixels, _ in batches] == [3] * 6 + [2]
-    good = np.concatenate([mask for _, mask in batches])
-    assert np.flatnonzero(~good).tolist() == [5] == list(images.known_errors())
-    assert np.concatenate([pixels for pixels, _ in batches])[good, 0, 0, 0].tolist() == [*range(5), *range(6, 20)]
-    kept = images.readable(8)  # decodes and keeps
-    held = np.concatenate([pixels for pixels, _ in (images + kept).decoded_batches(8, batch=4)])
-    assert np.array_equal(held[20:], kept.pixels(8).numpy())
-    assert (held[5] == 0).all()
+    readable = np.concatenate([mask for _, mask in batches])
+    assert np.flatnonzero(~readable).tolist() == [5] == list(images.known_errors())
+    assert np.concatenate([pixels for pixels, _ in batches])[readable, 0, 0, 0].tolist() == [*range(5), *range(6, 20)]
+    cached = images.readable(8)  # decodes and keeps
+    pixels = np.concatenate([block for block, _ in (images + cached).decoded_batches(8, batch=4)])
+    assert np.array_equal(pixels[20:], cached.pixels(8).numpy())
+    assert (pixels[5] == 0).all()

@@ -5,7 +5,7 @@ from diptych.data import labels
 
 
 @pytest.mark.parametrize(
-    ("names", "wanted"),
+    ("names", "expected"),
     [
         ({"10", "9", "1"}, ("1", "9", "10")),
         ({"b", "a", "10"}, ("10", "a", "b")),
@@ -13,8 +13,8 @@ from diptych.data import labels
         (set(), ()),
     ],
 )
-def test_order_of_classes(names, wanted):
-    assert labels.sort_class_names(names) == wanted
+def test_order_of_classes(names, expected):
+    assert labels.sort_class_names(names) == expected
 
 
 def test_names_outside_the_known_classes_come_last():
@@ -23,13 +23,13 @@ def test_names_outside_the_known_classes_come_last():
     assert numbers.tolist() == [2, -1, 0, -1, 1]
 
 
-def test_names_and_back():
+def test_names_to_labels_and_back():
     lists = [["b", "a"], [], ["c"]]
     indicators, classes = labels.labels_from_name_lists(lists)
     assert labels.label_names(indicators, classes) == [["a", "b"], [], ["c"]]
     assert labels.label_names(np.array([1, -1]), ("a", "b")) == [["b"], []]
 
 
-def test_renumbering_drops_what_is_not_wanted():
+def test_renumbering_drops_labels_of_other_classes():
     assert labels.renumber(np.array([0, 1, -1]), ("a", "b"), ("b",)).tolist() == [-1, 0, -1]
     assert labels.renumber(np.array([[True, False]]), ("a", "b"), ("b", "a")).tolist() == [[False, True]]

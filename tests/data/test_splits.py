@@ -33,14 +33,14 @@ def test_three_parts_and_a_rest():
     assert len(set(chain(*rows(parts)))) == sum(map(len, parts))
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_split():
     images = Images.from_arrays(scenes(60), [0, 1, 2] * 20)
     assert rows(images.split(0.7, 0.3, seed=4)) == rows(images[:].split(0.7, 0.3, seed=4))
     assert rows(images.split(0.7, 0.3, seed=4)) != rows(images.split(0.7, 0.3, seed=5))
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_a_small_class_is_on_both_sides(count):
+def test_a_small_class_is_in_both_parts(count):
     images = Images.from_arrays(scenes(40 + count), [0] * 40 + [1] * count)
     for seed in range(5):
         train, test = images.split(0.9, 0.1, seed=seed)
@@ -48,14 +48,14 @@ def test_a_small_class_is_on_both_sides(count):
         assert test.counts()["1"] >= 1
 
 
-def test_a_class_of_one_picture_is_on_the_larger_side_with_a_warning(caplog):
+def test_a_class_of_one_picture_is_in_the_larger_part_with_a_warning(caplog):
     images = Images.from_arrays(scenes(41), [0] * 40 + [1])
     train, test = images.split(0.8, 0.2)
     assert (train.counts()["1"], test.counts()["1"]) == (1, 0)
     assert "Only one picture in 1" in caplog.text
 
 
-def test_near_duplicates_stay_on_one_side():
+def test_near_duplicates_stay_in_one_part():
     pixels = scenes(60)
     noise = np.random.default_rng(1).integers(-3, 4, pixels[:30].shape)
     copies = np.clip(pixels[:30].astype(int) + noise, 0, 255).astype(np.uint8)
@@ -68,7 +68,7 @@ def test_near_duplicates_stay_on_one_side():
         assert 65 <= len(first) <= 75
 
 
-def test_a_class_of_look_alikes_is_still_on_both_sides(caplog):
+def test_a_class_of_look_alikes_is_still_in_both_parts(caplog):
     base = scenes(2)
     noise = np.random.default_rng(2).integers(0, 4, (40, 32, 32, 3))
     pixels = (np.repeat(base, 20, 0) // 2 + noise).astype(np.uint8)
@@ -79,7 +79,7 @@ def test_a_class_of_look_alikes_is_still_on_both_sides(caplog):
     assert "look so alike" in caplog.text
 
 
-def test_several_labels_a_picture_are_balanced():
+def test_a_multi_label_split_is_balanced():
     rng = np.random.default_rng(3)
     labels = rng.random((300, 6)) < (0.02, 0.05, 0.1, 0.3, 0.5, 0.7)
     images = Images.from_arrays(scenes(300), labels)
@@ -102,7 +102,7 @@ def test_unreadable_pictures_do_not_stop_a_split(class_folders):
 
 
 @pytest.mark.parametrize("shares", [(), (0.8, 0.3), (1.0, 0.0), (-0.5, 0.5)])
-def test_shares_that_cannot_be(shares):
+def test_shares_out_of_range_are_refused(shares):
     with pytest.raises(UsageError, match="above 0 and together at most 1"):
         Images.from_arrays(scenes(4)).split(*shares)
 

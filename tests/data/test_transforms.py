@@ -12,7 +12,7 @@ def pixels():
     return torch.randint(0, 256, (16, 3, 9, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_floats_and_back(pixels):
+def test_uint8_to_float_and_back(pixels):
     floats = to_float(pixels)
     assert floats.dtype == torch.float32
     assert (float(to_float(torch.tensor([0], dtype=torch.uint8))), float(to_float(torch.tensor([255])))) == (-1, 1)
@@ -41,7 +41,7 @@ def test_random_flip_flips_about_half():
 def test_shift_is_a_reflected_window(pixels):
     torch.manual_seed(3)
     out = to_uint8(Augment("alternating", shift=3)(pixels, torch.arange(16)))
-    seen = set()
+    offsets = set()
     for i in range(16):
         padded = np.pad(pixels[i].numpy(), ((0, 0), (3, 3), (3, 3)), "reflect")
         windows = {}
@@ -49,10 +49,10 @@ def test_shift_is_a_reflected_window(pixels):
             for across in range(7):
                 window = padded[:, down : down + 9, across : across + 12]
                 windows[(down, across)] = window[..., ::-1] if i % 2 else window
-        found = [at for at, window in windows.items() if np.array_equal(out[i].numpy(), window)]
-        assert len(found) == 1
-        seen.add(found[0])
-    assert len(seen) > 8
+        matches = [offset for offset, window in windows.items() if np.array_equal(out[i].numpy(), window)]
+        assert len(matches) == 1
+        offsets.add(matches[0])
+    assert len(offsets) > 8
 
 
 @pytest.mark.parametrize("side", [1, 2, 5])
@@ -96,7 +96,7 @@ def test_a_crop_of_all_is_the_picture(pixels):
     assert float((whole - floats).abs().mean()) < 0.6  # only the aspect may change
 
 
-def test_colour_against_a_loop(pixels):
+def test_colour_jitter_equals_a_loop_over_pictures(pixels):
     floats = to_float(pixels)
     torch.manual_seed(5)
     out = transforms.jitter(floats, 0.4)
@@ -107,8 +107,8 @@ def test_colour_against_a_loop(pixels):
         lit = (floats[i].numpy() + 1) * bright
         grey = 0.299 * lit[0] + 0.587 * lit[1] + 0.114 * lit[2]
         vivid = grey + (lit - grey) * saturation
-        wanted = np.clip(grey.mean() + (vivid - grey.mean()) * contrast - 1, -1, 1)
-        assert np.allclose(out[i].numpy(), wanted, atol=1e-5)
+        expected = np.clip(grey.mean() + (vivid - grey.mean()) * contrast - 1, -1, 1)
+        assert np.allclose(out[i].numpy(), expected, atol=1e-5)
 
 
 def test_everything_together_is_seeded_and_in_range(pixels):
@@ -125,6 +125,6 @@ def test_everything_together_is_seeded_and_in_range(pixels):
 @pytest.mark.parametrize(
     "wrong", [{"flip": "up"}, {"shift": -1}, {"crop": 0.0}, {"crop": 2}, {"cutout": -1}, {"colour": 3}]
 )
-def test_settings_that_cannot_be(wrong):
+def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         Augment(**wrong)

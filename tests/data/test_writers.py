@@ -4,7 +4,7 @@ import pytest
 from diptych.data.images import Images
 from diptych.errors import DataError, PictureError, UsageError
 
-FORMS = ["made", "made.npz", "made.parquet"]
+FORMS = ["saved", "saved.npz", "saved.parquet"]
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def pixels():
 def same(one, two):
     """Whether two sets hold the same pictures under the same names, in any order."""
 
-    def told(images):
+    def contents(images):
         names = (
             [tuple(np.array(images.classes)[row]) if images.multi_label else () for row in images.labels]
             if images.multi_label
@@ -31,7 +31,7 @@ def same(one, two):
             for i in range(len(images))
         )
 
-    return told(one) == told(two)
+    return contents(one) == contents(two)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -44,7 +44,7 @@ def test_single_labels(pixels, tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_all_that_is_known(pixels, tmp_path, form):
+def test_labels_groups_and_origins(pixels, tmp_path, form):
     origins = ["real", "synthetic"] * 3
     images = Images.from_arrays(
         pixels, [0, 1, -1, 1, 0, 0], classes=("a/b", ".c"), groups={"age": range(6)}, origins=origins
@@ -56,7 +56,7 @@ def test_all_that_is_known(pixels, tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_several_labels(pixels, tmp_path, form):
+def test_multi_label_sets(pixels, tmp_path, form):
     labels = np.array([[1, 1], [0, 1], [0, 0], [1, 0], [1, 1], [0, 1]])
     images = Images.from_arrays(pixels, labels, classes=("a", "b"))
     images.save(tmp_path / form)
@@ -71,16 +71,16 @@ def test_no_labels(pixels, tmp_path, form):
 
 
 def test_a_plain_folder_has_no_metadata(pixels, tmp_path):
-    Images.from_arrays(pixels, list("bababa")).save(tmp_path / "made")
-    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["a", "b"]
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    Images.from_arrays(pixels, list("bababa")).save(tmp_path / "saved")
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
-def test_folders_that_hold_something_are_left_alone(pixels, tmp_path):
+def test_folders_that_hold_files_are_refused(pixels, tmp_path):
     images = Images.from_arrays(pixels)
-    images.save(tmp_path / "made")
+    images.save(tmp_path / "saved")
     with pytest.raises(UsageError, match="holds something already"):
-        images.save(tmp_path / "made")
+        images.save(tmp_path / "saved")
     (tmp_path / "empty").mkdir()
     images.save(tmp_path / "empty")
 
@@ -91,7 +91,7 @@ def test_an_npz_needs_one_size(tmp_path, pixels):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_is_left_of_what_went_wrong(class_folders, tmp_path, form):
+def test_a_failed_save_leaves_nothing_behind(class_folders, tmp_path, form):
     (class_folders / "cat" / "1.png").write_bytes(b"")
     with pytest.raises(PictureError):
         Images.open(class_folders).save(tmp_path / "out" / form)

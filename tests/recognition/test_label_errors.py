@@ -96,5 +96,5 @@ def test_impossible_searches_are_refused(swapped, monkeypatch):
 def test_the_outliers_of_an_embedding_take_the_place_of_those_of_statistics(swapped, model):
     images, _ = swapped
     rows = np.arange(len(images))
-    inspection = examine(images).seen_by(rows, model.embed(images).numpy())
-    assert {problem.kind for problem in inspection.problems} <= {"outlier", "low information", "blurred", "dark"}
+    inspection = examine(images).with_outliers(rows, model.embed(images).numpy())
+    assert {problem.kind for problem in inspection.issues} <= {"outlier", "low information", "blurred", "dark"}

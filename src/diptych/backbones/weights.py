@@ -1,8 +1,8 @@
 """Where pretrained weights are: in a file or folder that a person names, or in the hub's cache on this machine.
 
-A folder is laid out as the Hugging Face hub lays it out (``config.json`` of timm beside ``model.safetensors``), or
-holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or holds such folders. Nothing here uses
-the network but :func:`fetch_weights`, which a person asks for by naming a backbone alone (``timm:NAME``).
+A folder has the layout of the Hugging Face hub (``config.json`` of timm beside ``model.safetensors``), or
+holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or holds such folders. Only
+:func:`fetch_weights` uses the network, and only where a person names a backbone without a path (``timm:NAME``).
 """
 
 import json
@@ -20,12 +20,11 @@ from diptych.errors import UsageError
 VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" takes weights from
 PREFIX = "timm:"
 SUFFIX = ".safetensors"
-CONFIG, FILE = "config.json", "model.safetensors"  # of a folder as the hub lays it out
-# Megabytes of weights up to which the largest backbone at hand is the best choice: beyond, it is too slow to train.
-LARGEST = {"cpu": 120, "mps": 120, "cuda": 400}
-PATIENCE_SECONDS = (
-    5.0  # until a hub that does not answer counts as out of reach; its own client tries for half a minute
-)
+CONFIG, FILE = "config.json", "model.safetensors"  # in a folder of the hub's layout
+# Megabytes of weights up to which the largest backbone is the best choice: beyond, it is too slow to train.
+MAX_MEGABYTES = {"cpu": 120, "mps": 120, "cuda": 400}
+# Until a hub that does not answer counts as unreachable; its own client tries for half a minute.
+HUB_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Weights:
     Attributes
     ----------
     name
-        timm's name of the backbone, perhaps with the tag of its weights ("resnet18.a1_in1k").
+        timm's name of the backbone, possibly with the tag of its weights ("resnet18.a1_in1k").
     file
         Safetensors.
     config
-        What timm's ``config.json`` beside the file tells; empty where there is none.
+        timm's ``config.json`` beside the file; empty where there is none.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Weights:
 
     @property
     def network(self) -> str:
-        """As ``network=`` takes it."""
+        """The value of ``network=`` that selects these weights."""
         return f"{PREFIX}{self.name}@{self.file}"
 
 
@@ -65,12 +64,12 @@ def is_known(name: str) -> bool:
 
 
 def pretrained_cfg(name: str) -> Any:
-    """What timm itself tells of a backbone (its ``PretrainedCfg``); ``None`` of one, or of a tag, that it has not."""
+    """The ``PretrainedCfg`` that timm has of a backbone; ``None`` for a backbone or a tag that timm does not have."""
     import timm
 
     try:
         return timm.get_pretrained_cfg(name)
-    except RuntimeError:  # the tag is a person's own
+    except RuntimeError:  # a tag of the person's own
         return None
 
 
@@ -80,18 +79,18 @@ def locate_weights(name: str, path: Path) -> Weights:
     Raises
     ------
     UsageError
-        They are not there.
+        The path holds no weights of this backbone.
     """
     if path.is_dir():
-        alike = [w for w in weights_inside(path) if architecture(w.name) == architecture(name)]
+        candidates = [w for w in weights_inside(path) if architecture(w.name) == architecture(name)]
         files = sorted(path.glob(f"*{SUFFIX}"))
-        if len(alike) > 1 and any(w.name == name for w in alike):
-            alike = [w for w in alike if w.name == name]
-        if alike:
-            return alike[0]
+        if len(candidates) > 1 and any(w.name == name for w in candidates):
+            candidates = [w for w in candidates if w.name == name]
+        if candidates:
+            return candidates[0]
         if len(files) != 1:
             raise UsageError(
-                f"{path} holds no weights of {name}: neither {CONFIG} and {FILE} as the hub lays them out, nor "
+                f"{path} holds no weights of {name}: neither {CONFIG} and {FILE} in the hub's layout, nor "
                 f"{name}{SUFFIX}. Name the file: {PREFIX}{name}@{path}/FILE{SUFFIX}"
             )
         path = files[0]
@@ -100,45 +99,45 @@ def locate_weights(name: str, path: Path) -> Weights:
             f"{path} is not a safetensors file. Name one, as in {PREFIX}{name}@weights{SUFFIX}; a .pth or .bin "
             "file can run code when it is opened, so convert it first with safetensors.torch.save_file."
         )
-    told = _config(path.parent)
-    return Weights(name, path, told if told.get("architecture") == architecture(name) else {})
+    config = _read_config(path.parent)
+    return Weights(name, path, config if config.get("architecture") == architecture(name) else {})
 
 
 def weights_inside(path: Path) -> list[Weights]:
-    """All weights in a file or folder, and in the folders of a folder, that tell which backbone of timm they are."""
+    """All weights in a file or folder, and in the folders of a folder, that name a backbone of timm."""
     if path.is_file():
-        of_folder = [w for w in _of_folder(path.parent) if w.file == path]
-        return of_folder if path.suffix == SUFFIX else []
+        in_folder = [w for w in _weights_of_folder(path.parent) if w.file == path]
+        return in_folder if path.suffix == SUFFIX else []
     if not path.is_dir():
         return []
     folders = sorted(p for p in path.iterdir() if p.is_dir())
-    return [found for folder in (path, *folders) for found in _of_folder(folder)]
+    return [weights for folder in (path, *folders) for weights in _weights_of_folder(folder)]
 
 
 def local_weights() -> list[Weights]:
-    """What may be used without the network: what ``DIPTYCH_WEIGHTS`` names, else what the hub's cache holds.
+    """Weights that need no network: those that ``DIPTYCH_WEIGHTS`` names, else those in the hub's cache.
 
     Raises
     ------
     UsageError
-        ``DIPTYCH_WEIGHTS`` names nothing that can be used.
+        ``DIPTYCH_WEIGHTS`` names no usable weights.
     """
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return _cached()
-    found = weights_inside(Path(named))
-    if not found:
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return _cached_weights()
+    weights = weights_inside(Path(path))
+    if not weights:
         raise UsageError(
-            f"{VARIABLE} names {named}, which holds no weights of a backbone that timm knows. It should be a folder "
+            f"{VARIABLE} names {path}, which holds no weights of a backbone that timm knows. It should be a folder "
             f"with {CONFIG} and {FILE}, or files named after their backbone, such as resnet18.a1_in1k{SUFFIX}."
         )
-    return found
+    return weights
 
 
-def best_weights(found: list[Weights], device: str) -> Weights:
+def best_weights(weights: list[Weights], device: str) -> Weights:
     """The largest that this kind of device ("cpu", "cuda", "mps") can train in minutes; else the smallest."""
-    by_size = sorted(found, key=lambda w: w.file.stat().st_size)
-    fitting = [w for w in by_size if w.file.stat().st_size <= 1e6 * LARGEST[device]]
+    by_size = sorted(weights, key=lambda w: w.file.stat().st_size)
+    fitting = [w for w in by_size if w.file.stat().st_size <= 1e6 * MAX_MEGABYTES[device]]
     return fitting[-1] if fitting else by_size[0]
 
 
@@ -157,83 +156,86 @@ def fetch_weights(name: str) -> Weights:
     Raises
     ------
     UsageError
-        timm names none, or the hub cannot be reached.
+        timm names no weights for it, or the hub cannot be reached.
     """
-    found = cached_weights(name)
-    if found is not None:
-        return found
+    cached = cached_weights(name)
+    if cached is not None:
+        return cached
     repository = _repository(name)
     if repository is None:
-        raise _absent(name, "timm names none for it")
-    if not _reachable():
-        raise _absent(name, "they are not in its cache and the hub cannot be reached")
+        raise _unavailable(name, "timm names none for it")
+    if not _hub_is_reachable():
+        raise _unavailable(name, "they are not in its cache and the hub cannot be reached")
     from huggingface_hub import hf_hub_download
 
     try:
         hf_hub_download(repository, CONFIG)
         return locate_weights(name, Path(hf_hub_download(repository, FILE)))
     except Exception as error:  # the hub's client raises what its HTTP library does
-        raise _absent(name, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
+        raise _unavailable(name, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
 
 
-def _of_folder(folder: Path) -> list[Weights]:
+def _weights_of_folder(folder: Path) -> list[Weights]:
     files = sorted(folder.glob(f"*{SUFFIX}"))
-    told = _config(folder)
-    if isinstance(told.get("architecture"), str) and files and is_known(told["architecture"]):
-        tag = told.get("pretrained_cfg", {}).get("tag")
-        name = told["architecture"] + (f".{tag}" if tag else "")
-        return [Weights(name, folder / FILE if folder / FILE in files else files[0], told)]
+    config = _read_config(folder)
+    if isinstance(config.get("architecture"), str) and files and is_known(config["architecture"]):
+        tag = config.get("pretrained_cfg", {}).get("tag")
+        name = config["architecture"] + (f".{tag}" if tag else "")
+        return [Weights(name, folder / FILE if folder / FILE in files else files[0], config)]
     return [Weights(file.stem, file) for file in files if is_known(file.stem)]
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, Any]:
+    """A folder's ``config.json``; empty where it is missing or no JSON object."""
     try:
-        told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return config if isinstance(config, dict) else {}
 
 
-def _cached() -> list[Weights]:
+def _cached_weights() -> list[Weights]:
+    """All weights with a configuration in the hub's cache."""
     from huggingface_hub import constants
 
     root = Path(constants.HF_HUB_CACHE)
     revisions = sorted(root.glob("models--*/refs/main"))
     folders = [r.parents[1] / "snapshots" / r.read_text(encoding="utf-8").strip() for r in revisions]
-    return [found for folder in folders for found in _of_folder(folder) if found.config]
+    return [weights for folder in folders for weights in _weights_of_folder(folder) if weights.config]
 
 
 def _repository(name: str) -> str | None:
-    told = pretrained_cfg(name)
-    return told.hf_hub_id if told else None
+    """The hub repository that timm names for a backbone's weights."""
+    config = pretrained_cfg(name)
+    return config.hf_hub_id if config else None
 
 
-def _reachable() -> bool:
-    """Whether the hub answers at all, and soon; looking its name up may hang, too, so a thread does it."""
+def _hub_is_reachable() -> bool:
+    """Whether the hub answers within the timeout; the name lookup may hang as well, so a thread does it."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     answered = threading.Event()
 
-    def ask() -> None:
+    def request_hub() -> None:
         try:
             request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
-            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):
+            with urllib.request.urlopen(request, timeout=HUB_TIMEOUT_SECONDS):
                 answered.set()
         except urllib.error.HTTPError:
-            answered.set()  # an answer, if not a friendly one
+            answered.set()  # an error is an answer too
         except OSError:
             return
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(PATIENCE_SECONDS)
+    thread = threading.Thread(target=request_hub, daemon=True)
+    thread.start()
+    thread.join(HUB_TIMEOUT_SECONDS)
     return answered.is_set()
 
 
-def _absent(name: str, why: str) -> UsageError:
+def _unavailable(name: str, reason: str) -> UsageError:
     return UsageError(
-        f"The weights of {PREFIX}{name} could not be had ({why}). With a network timm fetches them from its hub; "
+        f"The weights of {PREFIX}{name} are not available ({reason}). With a network timm downloads them from its hub; "
         f"without one, name a file or a folder: {PREFIX}{name}@/path/to/model{SUFFIX}"
     )

@@ -9,6 +9,7 @@ from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
 
 if TYPE_CHECKING:
+    from diptych.data.images import Images
     from diptych.data.inspection.inspect import Inspection
 
 SLOW_CHECKS = (
@@ -55,6 +56,7 @@ def inspect(
     """
     from diptych.data.images import Images
     from diptych.data.inspection.inspect import concatenate_sets, examine
+    from diptych.data.inspection.report import inspection_report
     from diptych.errors import UsageError
 
     if minutes is not None and model is not None:
@@ -63,9 +65,9 @@ def inspect(
         raise UsageError(f"{manifest} is there already, and may have been edited. Name another file with --manifest.")
     found = examine(concatenate_sets([Images.open(one) for one in data], data))
     found = _doubted(found, minutes, model, seed)
-    report = found.report()
+    report = inspection_report(found)
     if json:
-        console.print_json({**report.json(), "problems": found.listed()})
+        console.print_json({**report.json(), "issues": found.records()})
     else:
         console.print_text(str(report))
     if output is not None:
@@ -78,15 +80,15 @@ def inspect(
         console.log.info("The manifest is in %s: edit it, then diptych fit ... --manifest %s", manifest, manifest)
 
 
-def _doubted(found: "Inspection", minutes: float | None, model: Path | None, seed: int) -> "Inspection":
+def _doubted(found: "Inspection[Images]", minutes: float | None, model: Path | None, seed: int) -> "Inspection[Images]":
     """The same with doubtful labels, and with a model's outliers; or with a word on how to have them."""
     images = found.images
     if minutes is None and model is None:
-        return found.noting(SLOW_CHECKS) if images.classes else found
+        return found.with_notes(SLOW_CHECKS) if images.classes else found
     from diptych.recognition.label_errors import find_label_errors
 
     if model is None:
-        return found.doubting(find_label_errors(images, minutes=minutes, seed=seed))
+        return found.with_label_issues(find_label_errors(images, minutes=minutes, seed=seed))
     import numpy as np
 
     from diptych.errors import UsageError
@@ -98,8 +100,8 @@ def _doubted(found: "Inspection", minutes: float | None, model: Path | None, see
         raise UsageError(f"{model} is no recognizer, so that it has nothing to say about labels.")
     rows = np.flatnonzero(images.dimensions()[:, 0] > 0)
     rows = np.setdiff1d(rows, list(images.unreadable(known.size_)))
-    found = found.seen_by(rows, known.embed(images[rows]).numpy())
-    return found.doubting(find_label_errors(images, model=known)) if images.classes else found
+    found = found.with_outliers(rows, known.embed(images[rows]).numpy())
+    return found.with_label_issues(find_label_errors(images, model=known)) if images.classes else found
 
 
 def add_to(app: typer.Typer) -> None:

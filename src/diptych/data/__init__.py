@@ -1,1 +1,1 @@
-"""From a person's files to uint8 tensors."""
+"""From a person's files to uint8 tensors: sources, decoding, labels, duplicates, splits, inspection."""

@@ -1,4 +1,4 @@
-"""One set of pictures behind another, or with more known about it."""
+"""Sets of pictures joined, and the same pictures with other metadata."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,56 +6,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import labels as labelling
-from diptych.data.images import Images
-from diptych.data.sources.base import join_names
-from diptych.data.store import Place
+from diptych.data.labels import renumber
+from diptych.data.messages import join_names
+from diptych.data.picture_set import PictureSet, PictureSetT
+from diptych.data.sources.base import Metadata
 from diptych.errors import DataError
 
 
-def concatenate(first: Images, second: Images) -> Images:
-    """Concatenate; see :meth:`diptych.Images.__add__`. A single label becomes one of several if need be."""
+def concatenate(first: PictureSetT, second: PictureSet) -> PictureSetT:
+    """Concatenate two sets; see :meth:`diptych.Images.__add__`.
+
+    If one of them is multi-label, the labels of both become (N, K) bool.
+    """
     classes = first.classes + tuple(name for name in second.classes if name not in first.classes)
-    both = [labelling.renumber(images.labels, images.classes, classes) for images in (first, second)]
+    labels = [renumber(images.labels, images.classes, classes) for images in (first, second)]
     if first.multi_label or second.multi_label:
-        both = [_indicators(labels, len(classes)) for labels in both]
-    about = {
-        "classes": classes,
-        "labels": np.concatenate(both),
-        "groups": _groups(first, second),
-        "origins": np.concatenate([first.origins, second.origins]),
-        "paths": np.concatenate([first.paths, second.paths]),
-        "skipped": tuple({str(error): error for error in first.skipped + second.skipped}.values()),
-    }
-    sources = list(first._sources)
-    numbers = []
-    for source in second._sources:  # the same source twice keeps one set of decoded pictures
-        known = [i for i, held in enumerate(sources) if held is source]
-        numbers.append(known[0] if known else len(sources))
-        if not known:
-            sources.append(source)
-    moved = Place(np.array(numbers, np.int64)[second._place.source], second._place.row)
-    return Images(sources, first._place + moved, about)
+        labels = [_indicators(numbers, len(classes)) for numbers in labels]
+    metadata = Metadata(
+        paths=np.concatenate([first.paths, second.paths]),
+        labels=np.concatenate(labels),
+        classes=classes,
+        groups=_concatenate_groups(first, second),
+        origins=np.concatenate([first.origins, second.origins]),
+        skipped=tuple({str(error): error for error in first.skipped + second.skipped}.values()),
+    )
+    return type(first)(first.store + second.store, metadata)
 
 
-def with_groups(images: Images, **columns: NDArray[Any]) -> Images:
+def with_groups(images: PictureSetT, **columns: NDArray[Any]) -> PictureSetT:
     """The same pictures with further columns (N,), or other values in those they have."""
-    about = {**images._about(), "groups": {**images.groups, **columns}}
-    return Images(images._sources, images._place, about)
+    return images.with_metadata(groups={**images.groups, **columns})
 
 
-def without_groups(images: Images) -> Images:
-    """The same pictures without what else is known about them, such as the part of a split that they are in."""
-    return Images(images._sources, images._place, {**images._about(), "groups": {}})
+def without_groups(images: PictureSetT) -> PictureSetT:
+    """The same pictures without further columns, such as the part of a split that they are in."""
+    return images.with_metadata(groups={})
 
 
-def with_labels(images: Images, labels: NDArray[Any], classes: Sequence[str]) -> Images:
+def with_labels(images: PictureSetT, labels: NDArray[Any], classes: Sequence[str]) -> PictureSetT:
     """The same pictures with other labels, (N,) numbers or (N, K) bool, of other classes."""
-    about = {**images._about(), "labels": labels, "classes": tuple(classes)}
-    return Images(images._sources, images._place, about)
+    return images.with_metadata(labels=labels, classes=tuple(classes))
 
 
-def reorder_classes(images: Images, classes: Sequence[str]) -> Images:
+def reorder_classes(images: PictureSetT, classes: Sequence[str]) -> PictureSetT:
     """The same pictures with their labels in another order of classes; see :meth:`diptych.Images.relabel`."""
     unknown = [name for name, count in images.counts().items() if count and name not in classes]
     if unknown:
@@ -63,25 +56,26 @@ def reorder_classes(images: Images, classes: Sequence[str]) -> Images:
             f"The pictures have classes that are unknown here: {join_names(unknown, 8)}. "
             f"Known are: {join_names(classes, 8) or 'none'}. Rename or leave out the folders that do not match."
         )
-    return with_labels(images, labelling.renumber(images.labels, images.classes, classes), classes)
+    return with_labels(images, renumber(images.labels, images.classes, classes), classes)
 
 
 def _indicators(labels: NDArray[Any], k: int) -> NDArray[Any]:
+    """(N, K) bool of (N,) class numbers; (N, K) labels as they are."""
     if labels.ndim == 2:
         return labels
     return np.asarray(labels[:, None] == np.arange(k))
 
 
-def _groups(first: Images, second: Images) -> dict[str, NDArray[Any]]:
+def _concatenate_groups(first: PictureSet, second: PictureSet) -> dict[str, NDArray[Any]]:
     """Columns of either; where one has none, its text is empty (a column of numbers becomes text then)."""
-    out = {}
+    groups = {}
     for name in dict.fromkeys([*first.groups, *second.groups]):
         columns = [images.groups.get(name) for images in (first, second)]
-        held = [column for column in columns if column is not None]
-        as_text = len(held) < 2 or len({column.dtype.kind in "US" for column in held}) > 1
+        present = [column for column in columns if column is not None]
+        as_text = len(present) < 2 or len({column.dtype.kind in "US" for column in present}) > 1
         filled = [
             np.full(len(images), "") if column is None else column.astype(np.str_) if as_text else column
             for images, column in zip((first, second), columns, strict=True)
         ]
-        out[name] = np.concatenate(filled)
-    return out
+        groups[name] = np.concatenate(filled)
+    return groups

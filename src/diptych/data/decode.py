@@ -1,6 +1,6 @@
-"""Bytes to RGB pixels: upright, bounded, whole. The only place where a file's bytes are trusted.
+"""A file's bytes to RGB pixels: upright, complete, of bounded size. The only module that parses picture files.
 
-Every kind of picture has one stated meaning here:
+How each kind of picture is converted:
 
 ===================================  =====================================================================
 EXIF orientation                     applied
@@ -8,12 +8,12 @@ CMYK, YCbCr, LAB                     converted to RGB
 palette, 1 bit                       expanded
 alpha or a transparent colour        laid on white
 animated, several pages              the first frame
-16 bits a channel                    rescaled, 0..65535 -> 0..255
+16 bits a channel                    rescaled, 0..65535 to 0..255
 32-bit integers, floats              0..1, 0..255 or 0..65535, whichever is the first to hold every value;
                                      else stretched from the smallest to the largest value
 ===================================  =====================================================================
 
-A picture is decoded whole or not at all: anything else is a :class:`~diptych.errors.PictureError`.
+A picture is decoded completely or not at all: anything else is a :class:`~diptych.errors.PictureError`.
 """
 
 import io
@@ -34,34 +34,34 @@ from diptych.errors import Interrupted, PictureError
 Geometry = Literal["squash", "crop"]
 Pixels = NDArray[np.uint8]
 
-PIXEL_LIMIT = 50_000_000
+MAX_PIXELS = 50_000_000
 #: What 50 million pixels of four 16-bit channels take when nothing is compressed.
-BYTE_LIMIT = 8 * PIXEL_LIMIT + 1_000_000
-#: So many times the target's side, and a JPEG is decoded at a part of its size.
-DRAFTED = 4
+MAX_FILE_BYTES = 8 * MAX_PIXELS + 1_000_000
+#: A JPEG whose sides are at least so many times the target's is decoded at a reduced size.
+MIN_DRAFT_RATIO = 4
 #: The one filter for every change of size; Pillow widens it when it shrinks, so that nothing aliases.
-FILTER = Image.Resampling.BICUBIC
+RESAMPLING = Image.Resampling.BICUBIC
 
-# Common first. Formats that call other programs (EPS) or are no pictures for people are left out on purpose.
+# Common ones first. Formats that call other programs (EPS) or hold no pictures are left out on purpose.
 _FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000", "TGA", "ICO", "DIB"),
     *("PCX", "SGI", "QOI", "PSD", "DDS", "ICNS", "SUN"),
 )
-# TGA has no signature: any bytes may pass for one, so that it needs its file name to be believed.
-_UNSIGNED = ("TGA",)
-_SUFFIXES = (
+# TGA has no signature: any bytes may pass for one, so that its file name decides.
+_WITHOUT_SIGNATURE = ("TGA",)
+_SUFFIX_NAMES = (
     *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
     *("ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "tga", "ico", "pcx", "sgi", "qoi", "psd", "dds", "icns"),
 )
-#: What the names of pictures end in.
-SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES)
-#: A JPEG of so many bytes is decoded sooner than Pillow has read its header.
-_SMALL = 4096
-_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
-_TABLES = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # and JFIF's name, and a comment: nothing that a decoder must be told
-_SCAN = 0xDA
-_LAYERS = {1: "L", 3: "RGB"}
-_TURNS = {
+#: Suffixes of picture files, in lower case.
+PICTURE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIX_NAMES)
+#: A JPEG of up to so many bytes is decoded sooner than Pillow has read its header.
+_MAX_PLAIN_JPEG_BYTES = 4096
+_JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_JPEG_TABLE_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # also JFIF and comments: nothing that changes the pixels
+_JPEG_SCAN_MARKER = 0xDA
+_JPEG_MODES = {1: "L", 3: "RGB"}
+_ORIENTATION_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -70,24 +70,24 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-_CUT = "the file ends before the picture does"
+_ORIENTATION_KEYS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+_TRUNCATED = "the file ends before the picture does"
 _DAMAGED = "the file is damaged"
 
 
 @contextmanager
 def silence_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings about odd files from the person: what matters is raised as a PictureError.
+    """Suppress Pillow's warnings about unusual files: what matters is raised as a PictureError.
 
     To be entered by the thread that starts the work, since Python's warning filters belong to the process.
     """
     with warnings.catch_warnings():
-        silence_pillow_for_good()
+        ignore_pillow_warnings()
         yield
 
 
-def silence_pillow_for_good() -> None:
-    """As :func:`silence_pillow`, for work that goes on between other work and so has no context to leave."""
+def ignore_pillow_warnings() -> None:
+    """As :func:`silence_pillow`, but permanently: for generators, which are suspended within their context."""
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
@@ -108,12 +108,12 @@ def decode(data: bytes | memoryview, path: str = "") -> Pixels:
     Raises
     ------
     PictureError
-        If it is no picture, is cut off or damaged, or holds more than 50 million pixels.
+        If it is no picture, is truncated or damaged, or holds more than 50 million pixels.
     """
-    with _explained(path):
-        picture = _plain_jpeg(data) or _opened(data, path)
+    with _decoding_errors(path):
+        picture = _plain_jpeg(data) or _open_header(data, path)
         picture.load()
-        return _pixels(_turned(_rgb(picture), _orientation(picture)))
+        return _pixels(_upright(_rgb(picture), _orientation(picture)))
 
 
 def decode_square(
@@ -121,37 +121,37 @@ def decode_square(
     size: int,
     geometry: Geometry = "squash",
     path: str = "",
-    look: Callable[[Image.Image], None] | None = None,
+    observe: Callable[[Image.Image], None] | None = None,
 ) -> tuple[Pixels, tuple[int, int]]:
     """Decode one picture as a square of ``size`` pixels a side; see :func:`square` for the geometry.
 
-    ``look`` is shown the whole picture in RGB before it is resized, at its own size or reduced, though not under
-    twice ``size``.
+    ``observe`` is called with the whole picture in RGB before it is resized, at its own size or reduced, though not
+    under twice ``size``.
 
     Returns
     -------
     The (size, size, 3) uint8 RGB pixels, and the picture's own upright width and height.
     """
-    with _explained(path):
-        picture, drafted = _plain_jpeg(data, DRAFTED * size) or _opened(data, path), None
+    with _decoding_errors(path):
+        picture, draft = _plain_jpeg(data, MIN_DRAFT_RATIO * size) or _open_header(data, path), None
         dimensions = _upright_size(picture)
-        if picture.format in ("JPEG", "MPO") and min(picture.size) >= DRAFTED * size:
+        if picture.format in ("JPEG", "MPO") and min(picture.size) >= MIN_DRAFT_RATIO * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
-            drafted = picture.draft(None, (2 * size, 2 * size))
+            draft = picture.draft(None, (2 * size, 2 * size))
         picture.load()
         # Of a side that 8 does not divide, the last pixel of a draft is part padding: the extent leaves it out.
-        extent = drafted[1][2:] if drafted else picture.size
+        extent = draft[1][2:] if draft else picture.size
         rgb = _rgb(picture)
-        if look is not None:
-            look(rgb)
-        resized = _resized(rgb, size, geometry, extent)
-        return _pixels(_turned(resized, _orientation(picture))), dimensions
+        if observe is not None:
+            observe(rgb)
+        resized = _resize_square(rgb, size, geometry, extent)
+        return _pixels(_upright(resized, _orientation(picture))), dimensions
 
 
 def dimensions(data: bytes | memoryview, path: str = "") -> tuple[int, int]:
     """Width and height of a picture when upright, from its header alone."""
-    with _explained(path):
-        return _upright_size(_opened(data, path))
+    with _decoding_errors(path):
+        return _upright_size(_open_header(data, path))
 
 
 def square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squash") -> Pixels:
@@ -160,17 +160,17 @@ def square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squas
         if picture.shape == (size, size, 3):
             return picture
         picture = Image.fromarray(picture)
-    return _pixels(_resized(picture, size, geometry, picture.size))
+    return _pixels(_resize_square(picture, size, geometry, picture.size))
 
 
-def looks_like_a_picture(prefix: bytes) -> bool:
+def has_picture_signature(prefix: bytes) -> bool:
     """Whether a file that begins with these 16 bytes has the signature of a known format."""
-    return next(_candidates(prefix, ""), None) is not None
+    return next(_candidate_formats(prefix, ""), None) is not None
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
-    """Put whatever a decoder throws at hostile or broken bytes into words."""
+def _decoding_errors(path: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on hostile or broken bytes into a PictureError."""
     try:
         yield
     except (PictureError, Interrupted):
@@ -178,15 +178,16 @@ def _explained(path: str) -> Iterator[None]:
     except MemoryError:
         raise PictureError("there is not enough memory to decode it", path) from None
     except Exception as error:
-        cut = isinstance(error, EOFError) or "truncat" in str(error).lower()
-        raise PictureError(_CUT if cut else _DAMAGED, path) from error
+        truncated = isinstance(error, EOFError) or "truncat" in str(error).lower()
+        raise PictureError(_TRUNCATED if truncated else _DAMAGED, path) from error
 
 
-def _candidates(prefix: bytes, path: str) -> Iterator[str]:
+def _candidate_formats(prefix: bytes, path: str) -> Iterator[str]:
+    """Formats whose signature a file that begins with these bytes has."""
     if _FORMATS[0] not in Image.OPEN or _FORMATS[-1] not in Image.OPEN:
         Image.init()
     for name in _FORMATS:
-        if name in _UNSIGNED and not path.lower().endswith(f".{name.lower()}"):
+        if name in _WITHOUT_SIGNATURE and not path.lower().endswith(f".{name.lower()}"):
             continue
         if name in Image.OPEN:
             accept = Image.OPEN[name][1]
@@ -195,47 +196,47 @@ def _candidates(prefix: bytes, path: str) -> Iterator[str]:
                     yield name
 
 
-def _opened(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
-    """Read the header, and no more. Not ``Image.open``, whose own limit warns or says less than ours."""
+def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
+    """Read the header, and no more. Not ``Image.open``, whose own limit warns or explains less than ours."""
     if not len(data):
         raise PictureError("the file is empty", path)
-    known = False
-    for name in _candidates(bytes(data[:16]), path):
-        known = known or name not in _UNSIGNED
+    has_signature = False
+    for name in _candidate_formats(bytes(data[:16]), path):
+        has_signature = has_signature or name not in _WITHOUT_SIGNATURE
         try:
             picture = Image.OPEN[name][0](io.BytesIO(data), "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # how a plugin says "not mine"
+        except (SyntaxError, IndexError, TypeError, struct.error):  # a plugin's ways to reject a file
             continue
         _check_size(picture, path)
-        _check_end(data, picture, path)
+        _check_complete(data, picture, path)
         return picture
-    if known:
+    if has_signature:
         raise PictureError("the file is damaged, or ends within its header", path)
     raise PictureError("not a picture, or not of a kind that can be read", path)
 
 
 def _plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image | None:
-    """Decode a small JPEG by Pillow's decoder alone, without its reading of the header; ``None`` for any other file.
+    """Decode a small JPEG by Pillow's decoder alone, without reading its header by Pillow; ``None`` for any other file.
 
     Small, with no metadata, whole, and of a shorter side under ``below``: the pixels are those of :func:`_opened`.
     """
-    if len(data) > _SMALL or bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+    if len(data) > _MAX_PLAIN_JPEG_BYTES or bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
         return None
     data, at, shape = bytes(data), 2, None
     while at + 10 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker in _FRAMES:
-            bits, height, width, layers = struct.unpack_from(">BHHB", data, at + 4)
-            shape = _LAYERS.get(layers) if bits == 8 else None, (width, height)
-        elif marker not in _TABLES:
+        if marker in _JPEG_FRAME_MARKERS:
+            bits, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
+            shape = _JPEG_MODES.get(components) if bits == 8 else None, (width, height)
+        elif marker not in _JPEG_TABLE_MARKERS:
             break
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    if shape is None or data[at : at + 2] != bytes((0xFF, _SCAN)):
+    if shape is None or data[at : at + 2] != bytes((0xFF, _JPEG_SCAN_MARKER)):
         return None
     mode, size = shape
-    if mode is None or not 0 < min(size) < below or size[0] * size[1] > PIXEL_LIMIT:
+    if mode is None or not 0 < min(size) < below or size[0] * size[1] > MAX_PIXELS:
         return None
-    with suppress(ValueError):  # damaged: the other way says how
+    with suppress(ValueError):  # damaged: the ordinary way explains how
         return Image.frombytes(mode, size, data, "jpeg", mode, "")
     return None
 
@@ -244,19 +245,19 @@ def _check_size(picture: ImageFile.ImageFile, path: str) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
         raise PictureError("the picture has no pixels", path)
-    if width * height > PIXEL_LIMIT:
+    if width * height > MAX_PIXELS:
         millions = f"{width * height / 1e6:.1f}".removesuffix(".0")
-        limit = PIXEL_LIMIT // 1_000_000
+        limit = MAX_PIXELS // 1_000_000
         raise PictureError(f"{millions} million pixels; the limit is {limit} million", path)
 
 
-def _check_end(data: bytes | memoryview, picture: ImageFile.ImageFile, path: str) -> None:
-    """Refuse what the decoders would fill up silently, as when a broken download left zeros for the rest."""
+def _check_complete(data: bytes | memoryview, picture: ImageFile.ImageFile, path: str) -> None:
+    """Refuse what the decoders would pad silently, as when a broken download left zeros for the rest."""
     if picture.format == "PNG":
         _check_png(data, path)
     padded = picture.format == "JPEG" and bytes(data[-32:]) == bytes(32)
     if padded and not bytes(data).rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise PictureError(_CUT, path)
+        raise PictureError(_TRUNCATED, path)
 
 
 def _check_png(data: bytes | memoryview, path: str) -> None:
@@ -267,7 +268,7 @@ def _check_png(data: bytes | memoryview, path: str) -> None:
         end = start + 12 + length
         if bytes(data[start + 4 : start + 8]) == b"IDAT":
             if end > len(data):
-                raise PictureError(_CUT, path)
+                raise PictureError(_TRUNCATED, path)
             if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
                 raise PictureError(_DAMAGED, path)
         start = end
@@ -275,13 +276,13 @@ def _check_png(data: bytes | memoryview, path: str) -> None:
 
 def _orientation(picture: Image.Image) -> int:
     """EXIF's orientation, 1 to 8; 1 for a TIFF, which Pillow turns by itself."""
-    if picture.format == "TIFF" or not any(key in picture.info for key in _ORIENTED_BY):
+    if picture.format == "TIFF" or not any(key in picture.info for key in _ORIENTATION_KEYS):
         return 1
     try:
         return int(picture.getexif().get(0x0112, 1))
     except Interrupted:
         raise
-    except Exception:  # broken metadata must not cost the picture
+    except Exception:  # broken metadata does not make the picture unreadable
         return 1
 
 
@@ -290,30 +291,32 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
     return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
 
 
-def _turned(picture: Image.Image, orientation: int) -> Image.Image:
-    """Turn upright what EXIF says is stored otherwise."""
-    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Apply the EXIF orientation."""
+    return (
+        picture.transpose(_ORIENTATION_TRANSPOSES[orientation]) if orientation in _ORIENTATION_TRANSPOSES else picture
+    )
 
 
-def _resized(picture: Image.Image, size: int, geometry: Geometry, extent: tuple[float, float]) -> Image.Image:
-    """Resize to a square what lies within ``extent``, (width, height) from the upper left corner."""
+def _resize_square(picture: Image.Image, size: int, geometry: Geometry, extent: tuple[float, float]) -> Image.Image:
+    """Resize to a square the part within ``extent``, (width, height) from the upper left corner."""
     width, height = extent
     if (width, height) == picture.size == (size, size):
         return picture
     if geometry == "squash":
-        return _shrunk(picture, size, (0, 0, width, height))
+        return _resize_box(picture, size, (0, 0, width, height))
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     if extent == picture.size:
         left, top = int(left), int(top)  # whole pixels, so that a crop alone changes none
-    return _shrunk(picture, size, (left, top, left + side, top + side))
+    return _resize_box(picture, size, (left, top, left + side, top + side))
 
 
-def _shrunk(picture: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
-    """Resize a box across, then down. Pillow 13 would choose the order, by the shape, and so change the pixels."""
+def _resize_box(picture: Image.Image, size: int, box: tuple[float, float, float, float]) -> Image.Image:
+    """Resize a box across, then down: Pillow 13 would choose the order by the shape, and so change the pixels."""
     left, top, right, bottom = box
-    across = picture.resize((size, picture.height), FILTER, (left, 0, right, picture.height))
-    return across.resize((size, size), FILTER, (0, top, size, bottom))
+    across = picture.resize((size, picture.height), RESAMPLING, (left, 0, right, picture.height))
+    return across.resize((size, size), RESAMPLING, (0, top, size, bottom))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
@@ -321,7 +324,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
     if mode == "RGB" and "transparency" not in picture.info:
         return picture
     if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_deep(picture)).convert("RGB")
+        return Image.fromarray(_grey_to_uint8(picture)).convert("RGB")
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("LA") if mode == "La" else picture
         picture = picture.convert("RGBA")
@@ -329,16 +332,16 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _deep(picture: Image.Image) -> Pixels:
-    """Grey values deeper than 8 bits -> (H, W) uint8, rescaled by the rule in this module's table."""
+def _grey_to_uint8(picture: Image.Image) -> Pixels:
+    """Grey values of more than 8 bits to (H, W) uint8, rescaled by the rule in this module's table."""
     values = np.asarray(picture).astype(np.float64)
     values[~np.isfinite(values)] = 0.0
     low, high = float(values.min()), float(values.max())
     if picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM"):
         low, high = 0.0, 65535.0
     elif low >= 0.0 and high <= 65535.0:
-        floats = picture.mode == "F"
-        low, high = 0.0, 1.0 if floats and high <= 1.0 else 255.0 if high <= 255.0 else 65535.0
+        is_float = picture.mode == "F"
+        low, high = 0.0, 1.0 if is_float and high <= 1.0 else 255.0 if high <= 255.0 else 65535.0
     scaled = (values - low) * (255.0 / (high - low or 1.0))
     return np.rint(scaled).astype(np.uint8)
 

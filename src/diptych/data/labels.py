@@ -1,4 +1,4 @@
-"""Labels as people write them -> class numbers and class names."""
+"""Labels as people write them, converted to class numbers and class names."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,27 +20,27 @@ def sort_class_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def labels_from_names(names: Sequence[str | None], classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
-    """One name a picture (None or "" = unlabelled) -> (N,) class numbers, and the classes they count in.
+    """One name a picture (None or "" = unlabelled) to (N,) class numbers, and the classes that they number.
 
     Names outside ``classes`` are added behind them.
     """
-    known = _extended(classes, (name for name in names if name))
-    number = {name: i for i, name in enumerate(known)}
+    extended = _extend(classes, (name for name in names if name))
+    number = {name: i for i, name in enumerate(extended)}
     labels = np.fromiter((number[name] if name else -1 for name in names), np.int64, len(names))
-    return labels, known
+    return labels, extended
 
 
 def labels_from_name_lists(
     lists: Sequence[Iterable[str]], classes: Sequence[str] = ()
 ) -> tuple[Labels, tuple[str, ...]]:
-    """Any number of names a picture -> (N, K) bool, and the K classes."""
+    """Any number of names a picture to (N, K) bool, and the K classes."""
     rows = [[name for name in names if name] for names in lists]
-    known = _extended(classes, (name for names in rows for name in names))
-    number = {name: i for i, name in enumerate(known)}
-    labels = np.zeros((len(rows), len(known)), bool)
+    extended = _extend(classes, (name for names in rows for name in names))
+    number = {name: i for i, name in enumerate(extended)}
+    labels = np.zeros((len(rows), len(extended)), bool)
     for i, names in enumerate(rows):
         labels[i, [number[name] for name in names]] = True
-    return labels, known
+    return labels, extended
 
 
 def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
@@ -71,22 +71,23 @@ def label_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
     return [[classes[k]] if k >= 0 else [] for k in labels.tolist()]
 
 
-def renumber(labels: Labels, classes: Sequence[str], wanted: Sequence[str]) -> Labels:
-    """Express labels in another order of classes, by name; every class in use must be among those wanted."""
-    place = {name: i for i, name in enumerate(wanted)}
+def renumber(labels: Labels, classes: Sequence[str], new_classes: Sequence[str]) -> Labels:
+    """Express labels in another order of classes, by name; a label that ``new_classes`` lacks is dropped."""
+    number = {name: i for i, name in enumerate(new_classes)}
     if labels.ndim == 2:
-        out = np.zeros((len(labels), len(wanted)), bool)
+        out = np.zeros((len(labels), len(new_classes)), bool)
         for k, name in enumerate(classes):
-            if name in place:
-                out[:, place[name]] = labels[:, k]
+            if name in number:
+                out[:, number[name]] = labels[:, k]
         return out
-    table = np.array([*(place.get(name, -1) for name in classes), -1], np.int64)
-    return table[labels]  # -1 finds the entry at the end
+    table = np.array([*(number.get(name, -1) for name in classes), -1], np.int64)
+    return table[labels]  # -1 indexes the last entry
 
 
-def _extended(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
-    known = tuple(classes)
-    return known + tuple(name for name in sort_class_names(names) if name not in set(known))
+def _extend(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
+    """The classes, followed by the names that are not among them."""
+    known = set(classes)
+    return tuple(classes) + tuple(name for name in sort_class_names(names) if name not in known)
 
 
 def _indicators(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:

@@ -1,22 +1,25 @@
-"""What this machine has to spare."""
+"""What this machine can spare: decoding threads and free memory."""
 
 import os
 from pathlib import Path
 
+_DEFAULT_FREE_BYTES = 4 << 30  # where the system does not say
+_MAX_WORKERS = 16
+
 
 def workers() -> int:
-    """How many threads decode: Pillow lets go of the interpreter while it works."""
+    """Number of decoding threads: Pillow releases the interpreter lock while it decodes."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(16, available))
+    return max(1, min(_MAX_WORKERS, available))
 
 
 def free_bytes() -> int:
-    """Memory that this process may still take: of the machine, or of its container where that is less."""
-    free = 4 << 30  # where nothing can be learned
+    """Memory in bytes that this process may still take: of the machine, or of its container where that is less."""
+    free = _DEFAULT_FREE_BYTES
     lines = _text("/proc/meminfo").splitlines()
-    known = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-    if "MemAvailable" in known:
-        free = known["MemAvailable"]
+    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+    if "MemAvailable" in fields:
+        free = fields["MemAvailable"]
     elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     limit, used = (_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))

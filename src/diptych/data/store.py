@@ -1,15 +1,16 @@
-"""Decoding the pictures of several sources at once: kept whole, checked only, or streamed."""
+"""The pixels of pictures that lie in several sources: decoded and kept, checked only, or streamed."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from diptych.data.cache import ordered_map, thread_pool
-from diptych.data.decode import Geometry, silence_pillow, silence_pillow_for_good
-from diptych.data.decode import dimensions as header_dimensions
+from diptych.data.decode import Geometry, ignore_pillow_warnings, silence_pillow
 from diptych.data.resources import workers
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
@@ -19,159 +20,220 @@ Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 Batch = tuple[Pixels, NDArray[np.bool_]]  # (B, 3, S, S), and which of them could be read
 
+#: Pictures that all threads decode together in a stream, so that the first batch comes soon.
+_SHARED_PICTURES = 255
 
-@dataclass(frozen=True)
-class Place:
-    """Where each picture is: the number of its source, and its row in it; (N,) each."""
 
-    source: Rows
-    row: Rows
+@dataclass(frozen=True, eq=False)
+class PixelStore:
+    """Where the pictures of a set are, and their pixels. Immutable; what is decoded is shared by all its slices.
+
+    Attributes
+    ----------
+    sources
+        The sources that the pictures lie in.
+    source_numbers
+        (N,) the source of each picture, as its number among ``sources``.
+    source_rows
+        (N,) the row of each picture in its source.
+    """
+
+    sources: tuple[Source, ...]
+    source_numbers: Rows
+    source_rows: Rows
 
     @classmethod
-    def whole(cls, n: int) -> "Place":
-        """All rows of the one source."""
-        return cls(np.zeros(n, np.int64), np.arange(n))
+    def of_source(cls, source: Source) -> "PixelStore":
+        """All pictures of one source."""
+        return cls((source,), np.zeros(len(source), np.int64), np.arange(len(source)))
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.source_rows)
 
-    def __getitem__(self, rows: Any) -> "Place":
-        return Place(self.source[rows], self.row[rows])
+    def __getitem__(self, rows: Any) -> "PixelStore":
+        return PixelStore(self.sources, self.source_numbers[rows], self.source_rows[rows])
 
-    def __add__(self, other: "Place") -> "Place":
-        return Place(np.concatenate([self.source, other.source]), np.concatenate([self.row, other.row]))
+    def __add__(self, other: "PixelStore") -> "PixelStore":
+        """Both, one behind the other; a source of both is listed once, so that its decoded pictures are shared."""
+        sources = list(self.sources)
+        numbers = []
+        for source in other.sources:
+            number = next((i for i, known in enumerate(sources) if known is source), len(sources))
+            if number == len(sources):
+                sources.append(source)
+            numbers.append(number)
+        renumbered = np.array(numbers, np.int64)[other.source_numbers]
+        return PixelStore(
+            tuple(sources),
+            np.concatenate([self.source_numbers, renumbered]),
+            np.concatenate([self.source_rows, other.source_rows]),
+        )
 
-    def one(self) -> tuple[int, int]:
-        """The only place there is."""
-        return int(self.source), int(self.row)
+    def fill(self, size: int, geometry: Geometry) -> dict[int, PictureError]:
+        """Decode what is not decoded yet and keep it. Returns what cannot be read, by position."""
+        work = [
+            (source.decoded.missing(rows, size, geometry), rows, source.decoded.fill)
+            for source, _, rows in self._by_source()
+        ]
+        _run(work, size, geometry, "Decoding")
+        return self.errors()
 
-    def pairs(self) -> Iterator[tuple[int, int]]:
-        """(source, row) of each picture."""
-        return zip(self.source.tolist(), self.row.tolist(), strict=True)
+    def check(self, size: int, geometry: Geometry) -> dict[int, PictureError]:
+        """Decode every picture that was never tried, and keep no pixels. Returns what cannot be read, by position."""
+        work = [(source.decoded.unchecked(rows), rows, source.decoded.check) for source, _, rows in self._by_source()]
+        _run(work, size, geometry, "Checking")
+        return self.errors()
 
-    def by_source(self) -> Iterator[tuple[int, Rows, Rows]]:
-        """For each source in use: its number, where its pictures stand here, and their rows in it."""
-        for number in np.unique(self.source).tolist():
-            here = np.flatnonzero(self.source == number)
-            yield number, here, self.row[here]
+    def decode_again(self, size: int, geometry: Geometry) -> None:
+        """Decode every picture, also those decoded before, and keep no pixels; unreadable ones are passed over."""
 
+        def work(location: tuple[Source, int]) -> None:
+            source, row = location
+            try:
+                source.decoded.one(row, size, geometry)
+            except PictureError:
+                return
 
-def fill(sources: Sequence[Source], place: Place, size: int, geometry: Geometry) -> dict[int, PictureError]:
-    """Decode what is missing and keep it. Returns what cannot be read, by position."""
-    work = [
-        (sources[number].decoded.missing(rows, size, geometry), rows, sources[number].decoded.fill)
-        for number, _, rows in place.by_source()
-    ]
-    _run(work, size, geometry, "Decoding")
-    return errors(sources, place)
+        with thread_pool() as executor:
+            for _ in ordered_map(executor, work, self._locations(), ahead=64 * workers()):
+                pass
 
-
-def check(sources: Sequence[Source], place: Place, size: int, geometry: Geometry) -> dict[int, PictureError]:
-    """Try every picture that nobody has tried, and keep no pixels. Returns what cannot be read, by position."""
-    work = [
-        (sources[number].decoded.unchecked(rows), rows, sources[number].decoded.check)
-        for number, _, rows in place.by_source()
-    ]
-    _run(work, size, geometry, "Checking")
-    return errors(sources, place)
-
-
-def errors(sources: Sequence[Source], place: Place) -> dict[int, PictureError]:
-    """What is known to be unreadable, by position."""
-    found: dict[int, PictureError] = {}
-    for number, here, rows in place.by_source():
-        known = sources[number].decoded.errors
-        if known:
-            found |= {int(i): known[row] for i, row in zip(here, rows.tolist(), strict=True) if row in known}
-    return dict(sorted(found.items()))
-
-
-def gather(sources: Sequence[Source], place: Place, size: int, geometry: Geometry) -> Pixels:
-    """(N, 3, size, size) of what :func:`fill` decoded; not copied where it can be helped."""
-    parts = list(place.by_source())
-    if len(parts) == 1:
-        number, _, rows = parts[0]
-        return sources[number].decoded.gather(rows, size, geometry)
-    out = np.empty((len(place), 3, size, size), np.uint8)
-    for number, here, rows in parts:
-        out[here] = sources[number].decoded.gather(rows, size, geometry)
-    return out
-
-
-def stream(
-    sources: Sequence[Source], place: Place, size: int, geometry: Geometry, batches: Iterable[Rows]
-) -> Iterator[Pixels]:
-    """Decode batch after batch; see :meth:`diptych.Images.batches`. At most four batches are held."""
-    share = 1 + 255 // workers()  # a batch is decoded by all threads at once, so that the first comes soon
-
-    def tasks() -> Iterator[tuple[Pixels, Rows, int, int, bool]]:
-        for batch in batches:
-            rows = np.asarray(batch)
-            out = np.empty((len(rows), 3, size, size), np.uint8)
-            for start in range(0, max(len(rows), 1), share):
-                yield out, rows, start, share, start + share >= len(rows)
-
-    def work(task: tuple[Pixels, Rows, int, int, bool]) -> Pixels | None:
-        out, rows, start, count, last = task
-        for i, row in enumerate(rows[start : start + count], start):
-            number, at = place[row].one()
-            out[i] = sources[number].decoded.one(at, size, geometry).transpose(2, 0, 1)
-        return out if last else None
-
-    silence_pillow_for_good()
-    with thread_pool() as executor:
-        for done in ordered_map(executor, work, tasks(), ahead=4 * workers()):
-            if done is not None:
-                yield done
-
-
-def decoded_batches(
-    sources: Sequence[Source], place: Place, size: int, geometry: Geometry, batch: int
-) -> Iterator[Batch]:
-    """Decode all in order; see :meth:`diptych.Images.decoded_batches`. Two batches a thread are held, or a few more."""
-
-    def work(start: int) -> Batch:
-        return _taken(sources, place[start : start + batch], size, geometry)
-
-    silence_pillow_for_good()
-    with thread_pool() as executor:
-        yield from ordered_map(executor, work, iter(range(0, len(place), batch)), ahead=2 * workers())
-
-
-def _taken(sources: Sequence[Source], place: Place, size: int, geometry: Geometry) -> Batch:
-    """Pixels of a batch, and which could be read."""
-    parts = list(place.by_source())
-    if len(parts) == 1:
-        number, _, rows = parts[0]
-        return sources[number].decoded.take(rows, size, geometry)
-    out, good = np.empty((len(place), 3, size, size), np.uint8), np.empty(len(place), bool)
-    for number, here, rows in parts:
-        out[here], good[here] = sources[number].decoded.take(rows, size, geometry)
-    return out, good
-
-
-def dimensions(sources: Sequence[Source], place: Place) -> NDArray[np.int64]:
-    """(N, 2) upright width and height; (0, 0) where unreadable."""
-
-    def look(at: tuple[int, int]) -> tuple[int, int]:
-        source, row = sources[at[0]], at[1]
-        known = source.decoded.sizes[row]
-        if known[0]:
-            return int(known[0]), int(known[1])
+    @contextmanager
+    def observed(self, observe: Callable[[int, Image.Image], None]) -> Iterator[None]:
+        """Call ``observe`` with the position and the picture, from any thread, for every picture decoded meanwhile."""
+        caches = []
         try:
-            content = source.read(row)
-            if isinstance(content, np.ndarray):
-                return content.shape[1], content.shape[0]
-            return header_dimensions(content, source.rows.paths[row])
-        except PictureError:
-            return 0, 0
+            for source, positions, rows in self._by_source():
+                source.decoded.observe = _at_positions(observe, len(source), rows, positions)
+                caches.append(source.decoded)
+            yield
+        finally:
+            for cache in caches:
+                cache.observe = None
 
-    with silence_pillow():
-        return np.array([look(at) for at in place.pairs()], np.int64).reshape(-1, 2)
+    def errors(self) -> dict[int, PictureError]:
+        """Which positions are known to be unreadable, and why; decodes nothing."""
+        errors: dict[int, PictureError] = {}
+        for source, positions, rows in self._by_source():
+            known = source.decoded.errors
+            if known:
+                errors |= {int(i): known[row] for i, row in zip(positions, rows.tolist(), strict=True) if row in known}
+        return dict(sorted(errors.items()))
+
+    def gather(self, size: int, geometry: Geometry) -> Pixels:
+        """(N, 3, size, size) of what :meth:`fill` decoded; copied only where it must be."""
+        parts = list(self._by_source())
+        if len(parts) == 1:
+            source, _, rows = parts[0]
+            return source.decoded.gather(rows, size, geometry)
+        out = np.empty((len(self), 3, size, size), np.uint8)
+        for source, positions, rows in parts:
+            out[positions] = source.decoded.gather(rows, size, geometry)
+        return out
+
+    def picture(self, position: int, size: int | None = None) -> Pixels:
+        """Decode one picture; see :meth:`diptych.Images.picture`."""
+        source, row = self._location(position)
+        return source.decoded.whole(row) if size is None else source.decoded.one(row, size, "squash")
+
+    def stream(self, size: int, geometry: Geometry, batches: Iterable[Rows]) -> Iterator[Pixels]:
+        """Decode batch after batch; see :meth:`diptych.Images.batches`. At most four batches are in memory."""
+        share = 1 + _SHARED_PICTURES // workers()
+
+        def tasks() -> Iterator[tuple[Pixels, Rows, int, bool]]:
+            for batch in batches:
+                positions = np.asarray(batch)
+                out = np.empty((len(positions), 3, size, size), np.uint8)
+                for start in range(0, max(len(positions), 1), share):
+                    yield out, positions, start, start + share >= len(positions)
+
+        def work(task: tuple[Pixels, Rows, int, bool]) -> Pixels | None:
+            out, positions, start, last = task
+            for i, position in enumerate(positions[start : start + share], start):
+                source, row = self._location(position)
+                out[i] = source.decoded.one(row, size, geometry).transpose(2, 0, 1)
+            return out if last else None
+
+        ignore_pillow_warnings()
+        with thread_pool() as executor:
+            for block in ordered_map(executor, work, tasks(), ahead=4 * workers()):
+                if block is not None:
+                    yield block
+
+    def decoded_batches(self, size: int, geometry: Geometry, batch: int) -> Iterator[Batch]:
+        """Decode all in order; see :meth:`diptych.Images.decoded_batches`.
+
+        About two batches a thread are in memory.
+        """
+
+        def work(start: int) -> Batch:
+            return self[start : start + batch]._take(size, geometry)
+
+        ignore_pillow_warnings()
+        with thread_pool() as executor:
+            yield from ordered_map(executor, work, iter(range(0, len(self), batch)), ahead=2 * workers())
+
+    def dimensions(self) -> NDArray[np.int64]:
+        """(N, 2) upright width and height; (0, 0) where unreadable."""
+        with silence_pillow():
+            sizes = [source.decoded.dimensions(row) for source, row in self._locations()]
+        return np.array(sizes, np.int64).reshape(-1, 2)
+
+    def digests(self) -> NDArray[np.uint64]:
+        """(N,) a digest of each picture's content, once it is decoded; 0 before, and where it cannot be read."""
+        out = np.zeros(len(self), np.uint64)
+        for source, positions, rows in self._by_source():
+            out[positions] = source.decoded.digests[rows]
+        return out
+
+    def identities(self) -> Iterator[bytes]:
+        """What identifies each picture without decoding it; see :meth:`Source.identity`."""
+        return (source.identity(row) for source, row in self._locations())
+
+    def _take(self, size: int, geometry: Geometry) -> Batch:
+        """Pixels of all pictures, and which could be read."""
+        parts = list(self._by_source())
+        if len(parts) == 1:
+            source, _, rows = parts[0]
+            return source.decoded.take(rows, size, geometry)
+        out, readable = np.empty((len(self), 3, size, size), np.uint8), np.empty(len(self), bool)
+        for source, positions, rows in parts:
+            out[positions], readable[positions] = source.decoded.take(rows, size, geometry)
+        return out, readable
+
+    def _location(self, position: int) -> tuple[Source, int]:
+        return self.sources[int(self.source_numbers[position])], int(self.source_rows[position])
+
+    def _locations(self) -> Iterator[tuple[Source, int]]:
+        """Source and row of each picture."""
+        for number, row in zip(self.source_numbers.tolist(), self.source_rows.tolist(), strict=True):
+            yield self.sources[number], row
+
+    def _by_source(self) -> Iterator[tuple[Source, Rows, Rows]]:
+        """For each source in use: itself, the positions of its pictures here, and their rows in it."""
+        for number in np.unique(self.source_numbers).tolist():
+            positions = np.flatnonzero(self.source_numbers == number)
+            yield self.sources[number], positions, self.source_rows[positions]
+
+
+def _at_positions(
+    observe: Callable[[int, Image.Image], None], length: int, rows: Rows, positions: Rows
+) -> Callable[[int, Image.Image], None]:
+    """Turn an observer of positions into one of a source's rows."""
+    position_of = np.full(length, -1, np.int64)
+    position_of[rows] = positions
+
+    def observe_row(row: int, picture: Image.Image) -> None:
+        position = int(position_of[row])
+        if position >= 0:
+            observe(position, picture)
+
+    return observe_row
 
 
 def _run(work: Sequence[tuple[Rows, Rows, Callable[..., None]]], size: int, geometry: Geometry, title: str) -> None:
-    total = sum(len(todo) for todo, _, _ in work)
+    """Run (rows to decode, all rows, function) for each source, with a progress bar if there is anything to do."""
+    total = sum(len(pending) for pending, _, _ in work)
     if not total:
         for _, rows, function in work:
             function(rows, size, geometry, _ignore)

@@ -1,4 +1,4 @@
-"""Augmentation in batches, on the device that holds the pixels. Randomness is torch's global generator."""
+"""Augmentation in batches, on the device of the pixels. Random numbers come from torch's global generator."""
 
 from dataclasses import dataclass
 
@@ -9,23 +9,23 @@ from torch import Tensor
 from diptych.errors import UsageError
 
 FLIPS = ("none", "random", "alternating")
-#: Rec. 601: what each channel adds to brightness, so that grey is the grey that people see.
-_LUMA = (0.299, 0.587, 0.114)
+#: Weights of red, green and blue in perceived brightness (Rec. 601).
+_LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """(B, 3, H, W) uint8 in 0..255 -> float32 in [-1, 1]."""
+    """(B, 3, H, W) uint8 in 0..255 to float32 in [-1, 1]."""
     return pixels.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Floats in [-1, 1] (clamped) -> uint8 in 0..255, rounded. The inverse of :func:`to_float`."""
+    """Floats in [-1, 1] (clamped) to uint8 in 0..255, rounded. The inverse of :func:`to_float`."""
     return images.detach().to(torch.float32).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What is done to a batch before the model sees it; everything is off by default.
+    """The augmentation of training batches; everything is off by default.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Augment:
     crop
         Smallest share of the area that a random resized crop keeps, of aspect 3/4 to 4/3; 1 = off.
     cutout
-        Side in pixels of a square that is greyed out; it lies wholly inside. 0 = off.
+        Side in pixels of a square that is set to grey, wholly inside the picture. 0 = off.
     colour
         Strength of brightness, contrast and saturation jitter: each is scaled by 1 - colour to 1 + colour.
     """
@@ -63,26 +63,27 @@ class Augment:
         pixels
             (B, 3, H, W) uint8.
         turns
-            (B,) int64: the epoch's number plus the picture's own coin.
+            (B,) int64: the epoch's number plus a random 0 or 1 of the picture's own.
 
         Returns
         -------
         (B, 3, H, W) float32 in [-1, 1].
         """
-        mirrored = self._mirrored(turns.to(pixels.device))
+        mirrored = self._mirror_mask(turns.to(pixels.device))
         if self.crop < 1:
             images = random_crop(to_float(pixels), self.crop, mirrored)
             if self.shift:
-                images = _moved(images, self.shift, None)
+                images = _shift_and_mirror(images, self.shift, None)
         else:
             if self.shift or mirrored is not None:
-                pixels = _moved(pixels, self.shift, mirrored)
+                pixels = _shift_and_mirror(pixels, self.shift, mirrored)
             images = to_float(pixels)
         if self.colour:
             images = jitter(images, self.colour)
         return cut_out(images, self.cutout) if self.cutout else images
 
-    def _mirrored(self, turns: Tensor) -> Tensor | None:
+    def _mirror_mask(self, turns: Tensor) -> Tensor | None:
+        """(B,) bool: which pictures to mirror; ``None``: none."""
         if self.flip == "none":
             return None
         if self.flip == "alternating":
@@ -93,7 +94,7 @@ class Augment:
 def random_crop(images: Tensor, smallest: float, mirrored: Tensor | None = None) -> Tensor:
     """Crop a random window (:func:`random_windows`) of each picture and resize it to the whole.
 
-    (B, C, H, W) float; ``mirrored`` (B,) bool says which to mirror on the way.
+    (B, C, H, W) float; ``mirrored`` (B,) bool says which to mirror as well.
     """
     return crop_to(images, random_windows(len(images), smallest, images.device), mirrored)
 
@@ -113,7 +114,7 @@ def random_windows(count: int, smallest: float, device: torch.device) -> Tensor:
 
 
 def crop_to(images: Tensor, windows: Tensor, mirrored: Tensor | None = None) -> Tensor:
-    """What each window (B, 4) shows of its picture, resized to the whole: bilinear, in one gather."""
+    """Crop each picture to its window (B, 4) and resize it to the whole: bilinear, in one gather."""
     width, height, across, down = windows.unbind(1)
     if mirrored is not None:
         width = torch.where(mirrored, -width, width)
@@ -130,7 +131,7 @@ def jitter(images: Tensor, strength: float) -> Tensor:
     def scale() -> Tensor:
         return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(1 - strength, 1 + strength)
 
-    luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+    luma = torch.tensor(_LUMA_WEIGHTS, device=images.device).view(1, 3, 1, 1)
     bright = (images + 1) * scale()  # 0..2
     grey = (bright * luma).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
@@ -141,7 +142,7 @@ def jitter(images: Tensor, strength: float) -> Tensor:
 
 
 def cut_out(images: Tensor, side: int) -> Tensor:
-    """Grey out (0 in [-1, 1]) one square of each picture, wholly inside it, at a random place."""
+    """Set one square of each picture, wholly inside it and at a random position, to grey (0 in [-1, 1])."""
     n, _, height, width = images.shape
     device = images.device
     tall, wide = min(side, height), min(side, width)
@@ -152,17 +153,17 @@ def cut_out(images: Tensor, side: int) -> Tensor:
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
-def _moved(pixels: Tensor, shift: int, mirrored: Tensor | None) -> Tensor:
+def _shift_and_mirror(pixels: Tensor, shift: int, mirrored: Tensor | None) -> Tensor:
     """Shift by up to ``shift`` pixels each way and mirror, in one gather."""
     n, channels, height, width = pixels.shape
-    rows, columns = (_reflected(n, length, shift, pixels.device) for length in (height, width))
+    rows, columns = (_reflected_indices(n, length, shift, pixels.device) for length in (height, width))
     if mirrored is not None:
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
-    return pixels.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).view_as(pixels)
+    indices = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    return pixels.flatten(2).gather(2, indices[:, None].expand(-1, channels, -1)).view_as(pixels)
 
 
-def _reflected(n: int, length: int, shift: int, device: torch.device) -> Tensor:
+def _reflected_indices(n: int, length: int, shift: int, device: torch.device) -> Tensor:
     """(n, length) indices of a window moved by -shift..shift, mirrored back at the borders."""
     index = torch.arange(length, device=device).expand(n, -1)
     if shift == 0 or length == 1:

@@ -7,24 +7,22 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.labels import label_names
+from diptych.data.picture_set import PictureSet
 from diptych.data.resources import workers
 from diptych.errors import DataError, UsageError
 
-if TYPE_CHECKING:
-    from diptych.data.images import Images
-
-_BATCH = 1000
-_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+_ROW_GROUP_PICTURES = 1000
+_FORBIDDEN_CHARACTERS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 
 
-def save(images: "Images", path: Path) -> Path:
+def save(images: PictureSet, path: Path) -> Path:
     """Write every picture at its own size, without loss, with labels, groups and origins.
 
     Parameters
@@ -33,7 +31,7 @@ def save(images: "Images", path: Path) -> Path:
         The pictures; each must be readable.
     path
         Ends in .npz or .parquet for one file, which is replaced; anything else is a folder of class folders of
-        PNG, which must be new or empty. A metadata.csv in it holds what folders cannot say.
+        PNG, which must be new or empty. A metadata.csv in it holds what folder names cannot.
 
     Raises
     ------
@@ -50,47 +48,47 @@ def save(images: "Images", path: Path) -> Path:
     return path
 
 
-def _save_folder(images: "Images", path: Path) -> None:
+def _save_folder(images: PictureSet, path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} holds something already; give a new or an empty folder.")
-    names, plain = _file_names(images)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as made:
-        part = Path(made, "part")
+        raise UsageError(f"{path} holds something already; name a new or an empty folder.")
+    names, complete = _file_names(images)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
+        part = Path(temporary, "part")
         for folder in {Path(part, name).parent for name in names} | {part}:
             folder.mkdir(parents=True, exist_ok=True)
         for name, data in zip(names, _encoded(images), strict=True):
             Path(part, name).write_bytes(data)
-        if not plain:
+        if not complete:
             text = metadata_csv(images, names)
             Path(part, "metadata.csv").write_text(text, "utf-8", "surrogateescape", newline="")
         part.replace(path)
 
 
-def _file_names(images: "Images") -> tuple[list[str], bool]:
-    """Name each file, and say whether the names alone tell all that is known."""
+def _file_names(images: PictureSet) -> tuple[list[str], bool]:
+    """Name each file; True if the names alone hold all metadata."""
     labels = label_names(images.labels, images.classes)
     single = not images.multi_label
-    folders = {name: _FORBIDDEN.sub("_", name).strip(" .") or "_" for name in images.classes}
+    folders = {name: _FORBIDDEN_CHARACTERS.sub("_", name).strip(" .") or "_" for name in images.classes}
     names = [f"{folders[label[0]]}/{i:06}.png" if single and label else f"{i:06}.png" for i, label in enumerate(labels)]
-    plain = single and not images.groups and set(images.origins.tolist()) <= {"real"}
-    plain = plain and all(name == folder for name, folder in folders.items())
-    return names, plain and (all(labels) or not any(labels))
+    complete = single and not images.groups and set(images.origins.tolist()) <= {"real"}
+    complete = complete and all(name == folder for name, folder in folders.items())
+    return names, complete and (all(labels) or not any(labels))
 
 
-def metadata_csv(images: "Images", names: list[str]) -> str:
-    """What a metadata.csv says of pictures in files of these names."""
+def metadata_csv(images: PictureSet, names: list[str]) -> str:
+    """The text of a metadata.csv for pictures in files of these names."""
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(["file_name", "labels" if images.multi_label else "label", "origin", *images.groups])
     labels = label_names(images.labels, images.classes)
     columns = [column.tolist() for column in images.groups.values()]
     for i, (name, label) in enumerate(zip(names, labels, strict=True)):
-        told = json.dumps(label) if images.multi_label else "".join(label)
-        rows.writerow([name, told, str(images.origins[i]), *(column[i] for column in columns)])
+        cell = json.dumps(label) if images.multi_label else "".join(label)
+        rows.writerow([name, cell, str(images.origins[i]), *(column[i] for column in columns)])
     return out.getvalue()
 
 
-def _save_npz(images: "Images", path: Path) -> None:
+def _save_npz(images: PictureSet, path: Path) -> None:
     pictures = [images.picture(i) for i in range(len(images))]
     sizes = sorted({picture.shape for picture in pictures})
     if len(sizes) > 1:
@@ -98,7 +96,7 @@ def _save_npz(images: "Images", path: Path) -> None:
             f"An .npz holds pictures of one size, but these have {len(sizes)} (such as "
             f"{sizes[0][1]} x {sizes[0][0]} and {sizes[-1][1]} x {sizes[-1][0]}). Save a folder or a .parquet."
         )
-    held = {
+    arrays = {
         **images.groups,
         "pixels": np.stack(pictures) if pictures else np.zeros((0, 1, 1, 3), np.uint8),
         "labels": images.labels,
@@ -106,10 +104,10 @@ def _save_npz(images: "Images", path: Path) -> None:
         "origins": images.origins,
     }
     with _replacing(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **held)  # type: ignore[arg-type]
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def _save_parquet(images: "Images", path: Path) -> None:
+def _save_parquet(images: PictureSet, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -117,34 +115,34 @@ def _save_parquet(images: "Images", path: Path) -> None:
     if images.multi_label:
         labels = [np.flatnonzero(row).tolist() for row in images.labels]
     name = "labels" if images.multi_label else "label"
-    columns = {"origin": images.origins.tolist(), **{key: held.tolist() for key, held in images.groups.items()}}
+    columns = {"origin": images.origins.tolist(), **{key: column.tolist() for key, column in images.groups.items()}}
     data, writer = _encoded(images), None
     with _replacing(path) as part:
-        for start in range(0, max(len(images), 1), _BATCH):
-            rows = range(start, min(start + _BATCH, len(images)))
+        for start in range(0, max(len(images), 1), _ROW_GROUP_PICTURES):
+            rows = range(start, min(start + _ROW_GROUP_PICTURES, len(images)))
             pictures = [{"bytes": next(data), "path": f"{i:06}.png"} for i in rows]
             kind = pa.list_(pa.int64()) if images.multi_label else pa.int64()
             table = {
                 "image": pa.array(pictures, pa.struct({"bytes": pa.binary(), "path": pa.string()})),
                 name: pa.array(labels[start : rows.stop], kind),
-                **{key: pa.array(held[start : rows.stop]) for key, held in columns.items()},
+                **{key: pa.array(column[start : rows.stop]) for key, column in columns.items()},
             }
-            batch = pa.table(table).replace_schema_metadata({"huggingface": _features(images, name)})
+            batch = pa.table(table).replace_schema_metadata({"huggingface": _hugging_face_features(images, name)})
             writer = writer or pq.ParquetWriter(part, batch.schema)
             writer.write_table(batch)
         if writer is not None:
             writer.close()
 
 
-def _features(images: "Images", label: str) -> str:
-    """What Hugging Face writes beside the schema, so that class names travel with the numbers."""
-    classes: dict[str, Any] = {"names": list(images.classes), "_type": "ClassLabel"}
+def _hugging_face_features(images: PictureSet, label: str) -> str:
+    """The description that Hugging Face keeps beside the schema, so that class names accompany the numbers."""
+    label_feature: dict[str, Any] = {"names": list(images.classes), "_type": "ClassLabel"}
     if images.multi_label:
-        classes = {"feature": classes, "_type": "List"}
-    return json.dumps({"info": {"features": {"image": {"_type": "Image"}, label: classes}}})
+        label_feature = {"feature": label_feature, "_type": "List"}
+    return json.dumps({"info": {"features": {"image": {"_type": "Image"}, label: label_feature}}})
 
 
-def _encoded(images: "Images") -> Iterator[bytes]:
+def _encoded(images: PictureSet) -> Iterator[bytes]:
     """Every picture as PNG, in order, encoded in threads."""
 
     def encode(i: int) -> bytes:
@@ -156,8 +154,8 @@ def _encoded(images: "Images") -> Iterator[bytes]:
         yield from ordered_map(executor, encode, iter(range(len(images))), ahead=8 * workers())
 
 
-class _replacing:  # noqa: N801 - reads as a verb
-    """A temporary path beside ``path`` that takes its place when all went well."""
+class _replacing:  # noqa: N801 - a context manager, named as a verb
+    """A temporary path beside ``path`` that replaces it on success and is removed on failure."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._part = path, path.with_name(f".{path.name}.part")

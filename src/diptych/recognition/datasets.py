@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
+from diptych.data.messages import join_names
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
@@ -74,7 +75,7 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
 def check_labels(images: Images) -> None:
     """Raise DataError unless there are pictures, and at least one of them has a label."""
     if len(images) == 0:
-        reasons = f" Left out: {join_names([str(e) for e in images.skipped])}." if images.skipped else ""
+        reasons = f" Left out: {join_names([str(e) for e in images.skipped], MAX_NAMES)}." if images.skipped else ""
         raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
     if not labelled_mask(images).any():
         raise DataError(
@@ -87,7 +88,7 @@ def check_readable(images: Images, size: int) -> None:
     """Raise DataError, with the reasons, unless every picture can be decoded at this size."""
     errors = images.unreadable(size)
     if errors:
-        reasons = join_names([str(error) for error in errors.values()])
+        reasons = join_names([str(error) for error in errors.values()], MAX_NAMES)
         raise DataError(f"Pictures that cannot be read have no answer here: {reasons}. Use images.readable(size).")
 
 
@@ -102,8 +103,8 @@ def check_amount(images: Images) -> None:
     rare = [name for name, count in counts.items() if count < MIN_PER_CLASS]
     if rare:
         raise DataError(
-            f"There is only one readable picture of {join_names(rare)}. A class needs at least {MIN_PER_CLASS}, one to "
-            "learn from and one to check on: add pictures, or leave the class out."
+            f"There is only one readable picture of {join_names(rare, MAX_NAMES)}. A class needs at least "
+            f"{MIN_PER_CLASS}, one to learn from and one to check on: add pictures, or leave the class out."
         )
     if len(images) < MIN_PICTURES:
         raise DataError(
@@ -119,14 +120,10 @@ def median_side(images: Images) -> int:
     known = sides[sides > 0]
     if len(known) == 0:
         reasons = [str(e) for e in images[rows[:MAX_NAMES]].readable(8).skipped]
-        raise DataError(f"None of the pictures can be read: {join_names(reasons)}. Name a folder that holds pictures.")
+        raise DataError(
+            f"None of the pictures can be read: {join_names(reasons, MAX_NAMES)}. Name a folder that holds pictures."
+        )
     return int(np.median(known))
-
-
-def join_names(names: list[str]) -> str:
-    """Names in a row, the first few of many."""
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def evaluation_part(images: Images) -> Images:
@@ -200,10 +197,10 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
     empty = [name for name, count in images.counts().items() if count == 0]
     readable = images.readable(size)
     if readable.skipped:
-        count, reasons = len(readable.skipped), join_names([str(e) for e in readable.skipped])
+        count, reasons = len(readable.skipped), join_names([str(e) for e in readable.skipped], MAX_NAMES)
         notes.append(f"{count} files could not be used and were left out: {reasons}.")
     if empty:
-        notes.append(f"Classes without any picture were left out: {join_names(empty)}.")
+        notes.append(f"Classes without any picture were left out: {join_names(empty, MAX_NAMES)}.")
     return readable
 
 
@@ -220,7 +217,7 @@ def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
     missing = [name for name, count in training.counts().items() if count == 0]
     if missing or len(validation) == 0:
         raise DataError(
-            f"The pictures of {join_names(missing) or 'this set'} are all near-duplicates of each other, so that none "
-            "can be held out to check on. Add different pictures, or name a validation set of your own."
+            f"The pictures of {join_names(missing, MAX_NAMES) or 'this set'} are all near-duplicates of each other, so "
+            "that none can be held out to check on. Add different pictures, or name a validation set of your own."
         )
     return training, validation

@@ -22,24 +22,24 @@ def page(seed):
 
 def test_pages_of_text_among_photographs_are_outliers():
     images = Images.from_arrays(np.concatenate([photographs(200), np.stack([page(i) for i in range(4)])]))
-    found = outliers.outliers(*outliers.statistics(images))
-    assert {200, 201, 202, 203} <= {problem.row for problem in found}
-    assert len(found) <= 8
-    assert "times as far" in found[0].reason
-    assert [problem.score for problem in found] == sorted(problem.score for problem in found)
+    issues = outliers.outliers(*outliers.statistics(images))
+    assert {200, 201, 202, 203} <= {issue.row for issue in issues}
+    assert len(issues) <= 8
+    assert "times as far" in issues[0].reason
+    assert [issue.score for issue in issues] == sorted(issue.score for issue in issues)
 
 
-def test_a_strangers_embedding():
+def test_an_outlier_of_an_embedding():
     rng = np.random.default_rng(0)
-    space = rng.normal(0, 1, (300, 8)).astype(np.float32)
-    space[17] = 12
-    assert outliers.outliers(np.arange(300) + 1000, space)[0].row == 1017
+    features = rng.normal(0, 1, (300, 8)).astype(np.float32)
+    features[17] = 12
+    assert outliers.outliers(np.arange(300) + 1000, features)[0].row == 1017
 
 
-def test_few_pictures_say_nothing_about_what_is_usual():
+def test_too_few_pictures_have_no_outliers():
     assert outliers.outliers(*outliers.statistics(Images.from_arrays(photographs(20)))) == []
 
 
-def test_pictures_that_are_all_the_same():
+def test_identical_pictures_have_no_outliers():
     pixels = np.full((100, 20, 20, 3), 40, np.uint8)
     assert outliers.outliers(*outliers.statistics(Images.from_arrays(pixels))) == []

@@ -4,7 +4,8 @@ from PIL import Image, ImageFilter
 
 from diptych.data.images import Images
 from diptych.data.inspection import quality
-from diptych.data.inspection.inspect import MISSING, examine
+from diptych.data.inspection.inspect import CLEANVISION_MISSING, examine
+from diptych.data.inspection.report import inspection_report
 
 
 def textured(seed, width=100, height=80):
@@ -23,7 +24,7 @@ def odd(tmp_path):
     for i in range(40):
         textured(i).save(tmp_path / f"{i}.png")
     picture = np.asarray(textured(100))
-    made = {
+    examples = {
         "dark": Image.fromarray(picture // 8),
         "bright": Image.fromarray(255 - picture // 40),
         "blurred": textured(101).filter(ImageFilter.GaussianBlur(4)),
@@ -33,63 +34,65 @@ def odd(tmp_path):
         "tiny": textured(104, 12, 10),
         "grey": textured(105).convert("L"),
     }
-    for name, made_picture in made.items():
-        made_picture.save(tmp_path / f"{name}.png")
+    for name, example in examples.items():
+        example.save(tmp_path / f"{name}.png")
     return Images.open(tmp_path)
 
 
-def kinds(found, name):
-    return {problem.kind for problem in found.problems if found.images.paths[problem.row].endswith(f"/{name}.png")}
+def kinds(inspection, name):
+    paths = inspection.images.paths
+    return {issue.kind for issue in inspection.issues if paths[issue.row].endswith(f"/{name}.png")}
 
 
 def test_each_kind_of_odd_picture_is_found_and_no_other(odd):
-    found = examine(odd)
-    wanted = {
+    inspection = examine(odd)
+    expected = {
         "dark": "dark", "bright": "bright", "blurred": "blurred", "empty": "low information", "thin": "odd shape",
         "huge": "odd size", "tiny": "tiny", "grey": "greyscale",
     }  # fmt: skip
-    assert {name for name, kind in wanted.items() if kind not in kinds(found, name)} == set()
-    assert [kinds(found, str(i)) for i in range(40)] == [set()] * 40
-    told = "\n".join(found.report().findings)
-    assert "1 picture is dark: " in told
-    assert " blurred: " in told
-    assert {"Dark", "Blurred", "Odd shapes", "Tiny"} <= set(found.report().figures)
+    assert {name for name, kind in expected.items() if kind not in kinds(inspection, name)} == set()
+    assert [kinds(inspection, str(i)) for i in range(40)] == [set()] * 40
+    report = inspection_report(inspection)
+    findings = "\n".join(report.findings)
+    assert "1 picture is dark: " in findings
+    assert " blurred: " in findings
+    assert {"Dark", "Blurred", "Odd shapes", "Tiny"} <= set(report.figures)
 
 
-def test_what_most_pictures_are_is_not_odd():
+def test_what_most_pictures_have_in_common_is_no_issue():
     pixels = np.random.default_rng(0).integers(0, 30, (30, 12, 12, 1), np.uint8).repeat(3, 3)
-    found = examine(Images.from_arrays(pixels))
-    assert [found.of(kind) for kind in ("tiny", "greyscale", "dark")] == [[], [], []]
+    inspection = examine(Images.from_arrays(pixels))
+    assert [inspection.of_kind(kind) for kind in ("tiny", "greyscale", "dark")] == [[], [], []]
 
 
 def test_pictures_decoded_before_are_judged_alike(odd):
-    first = examine(odd).listed()
+    first = examine(odd).records()
     again = Images.open(odd.paths[0].rsplit("/", 1)[0])
     again.pixels(32)
     again.split(0.5, 0.5)
-    assert examine(again).listed() == first
+    assert examine(again).records() == first
 
 
 def test_sets_that_stream_are_judged_alike(odd, monkeypatch):
-    first = examine(odd).listed()
+    first = examine(odd).records()
     monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
-    assert examine(Images.open(odd.paths[0].rsplit("/", 1)[0])).listed() == first
+    assert examine(Images.open(odd.paths[0].rsplit("/", 1)[0])).records() == first
 
 
-def test_without_cleanvision_the_rest_is_done_and_told(odd, monkeypatch):
+def test_without_cleanvision_the_rest_is_done_and_a_note_says_so(odd, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not quality.available()
-    found = examine(odd)
-    assert found.notes == (MISSING,)
-    assert MISSING in found.report().findings
-    assert found.of("tiny")
-    assert found.of("odd shape")
-    assert not found.of("dark")
+    inspection = examine(odd)
+    assert inspection.notes == (CLEANVISION_MISSING,)
+    assert CLEANVISION_MISSING in inspection_report(inspection).findings
+    assert inspection.of_kind("tiny")
+    assert inspection.of_kind("odd shape")
+    assert not inspection.of_kind("dark")
 
 
 def test_a_picture_of_one_pixel_and_one_that_cannot_be_read(tmp_path):
     Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
     (tmp_path / "none.png").write_bytes(b"")
-    found = examine(Images.open(tmp_path))
-    assert [problem.reason for problem in found.of("unreadable")] == ["the file is empty"]
-    found.report().html()
+    inspection = examine(Images.open(tmp_path))
+    assert [issue.reason for issue in inspection.of_kind("unreadable")] == ["the file is empty"]
+    inspection_report(inspection).html()

@@ -19,7 +19,7 @@ def test_pixels_pass_unchanged(pixels):
     assert images.paths[5] == "array#5"
 
 
-def test_every_layout_means_the_same(pixels):
+def test_every_layout_gives_the_same_pixels(pixels):
     first = Images.from_arrays(pixels).pixels(8)
     for other in (
         pixels.transpose(0, 3, 1, 2),
@@ -71,7 +71,7 @@ def test_labels_name_themselves(pixels):
         ({"pixels": np.full((6, 8, 8, 3), 300)}, "uint8 in 0..255"),
     ],
 )
-def test_what_does_not_fit_is_refused(pixels, change, reason):
+def test_inconsistent_arrays_are_refused(pixels, change, reason):
     with pytest.raises(DataError, match=reason):
         Images.from_arrays(**{"pixels": pixels, **change})
 
@@ -94,7 +94,7 @@ def test_npz_by_other_names(pixels, tmp_path, x, y):
     assert np.array_equal(images.picture(2)[..., 1], pixels[2, ..., 0])
 
 
-def test_npz_that_cannot_be_used(tmp_path):
+def test_unusable_npz_files_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", weights=np.zeros(3))
     with pytest.raises(DataError, match='holds weights; name the pictures "pixels"'):
         Images.open(tmp_path / "a.npz")
@@ -111,12 +111,12 @@ def test_digits_are_bundled_and_use_the_whole_range():
     assert len(images) == 1797
     assert images.classes == tuple("0123456789")
     assert images.paths[3] == "digits#3"
-    held = images.pixels(8)
-    assert (int(held.min()), int(held.max())) == (0, 255)
+    pixels = images.pixels(8)
+    assert (int(pixels.min()), int(pixels.max())) == (0, 255)
     assert images.picture(0).shape == (8, 8, 3)
 
 
-def test_a_path_of_that_name_wins(tmp_path, scene, monkeypatch):
+def test_a_path_with_the_name_of_a_built_in_set_wins(tmp_path, scene, monkeypatch):
     (tmp_path / "digits" / "one").mkdir(parents=True)
     scene(0).save(tmp_path / "digits" / "one" / "a.png")
     monkeypatch.chdir(tmp_path)

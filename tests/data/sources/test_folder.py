@@ -34,7 +34,7 @@ def test_numbered_folders_are_in_the_order_of_their_numbers(tmp_path, scene):
     assert Images.open(tmp_path).classes == ("1", "9", "10")
 
 
-def test_strays_and_hidden_files_are_left_out_and_reported(class_folders, caplog):
+def test_other_and_hidden_files_are_left_out_and_reported(class_folders, caplog):
     (class_folders / "cat" / "notes.txt").write_text("Tom is grey.")
     (class_folders / "cat" / "x").write_bytes(b"\0")
     (class_folders / "cat" / ".DS_Store").write_bytes(b"\0" * 10)
@@ -44,11 +44,11 @@ def test_strays_and_hidden_files_are_left_out_and_reported(class_folders, caplog
         images = Images.open(class_folders)
     assert len(images) == 12
     assert [error.path for error in images.skipped] == [f"{class_folders}/cat/notes.txt", f"{class_folders}/cat/x"]
-    assert "left out 2 of what is there" in caplog.text
+    assert "2 files or folders were left out" in caplog.text
     assert "2 hidden" in caplog.text
 
 
-def test_a_picture_without_a_suffix_is_known_by_its_first_bytes(class_folders, scene):
+def test_a_picture_without_a_suffix_is_recognised_by_its_first_bytes(class_folders, scene):
     scene(77).save(class_folders / "dog" / "IMG_0001", "PNG")
     assert len(Images.open(class_folders)) == 13
 
@@ -124,15 +124,15 @@ def test_one_folder_around_the_class_folders_is_pointed_out(tmp_path, class_fold
     assert f"open {tmp_path}/pets instead" in caplog.text
 
 
-def test_links_that_lead_in_circles_are_survived(class_folders):
+def test_circular_links_are_left_out(class_folders):
     (class_folders / "cat" / "up").symlink_to(class_folders, target_is_directory=True)
     (class_folders / "cat" / "self").symlink_to("self")
     (class_folders / "loop.png").symlink_to("loop.png")
     (class_folders / "dog" / "gone.png").symlink_to(class_folders / "nowhere.png")
     images = Images.open(class_folders)
-    kept = images.readable(16)
-    assert kept.counts() == {"cat": 6, "dog": 6}
-    assert {error.path.rsplit("/", 1)[-1] for error in kept.skipped} == {"up", "self", "loop.png", "gone.png"}
+    readable = images.readable(16)
+    assert readable.counts() == {"cat": 6, "dog": 6}
+    assert {error.path.rsplit("/", 1)[-1] for error in readable.skipped} == {"up", "self", "loop.png", "gone.png"}
 
 
 def test_a_link_to_a_folder_elsewhere_is_a_class(class_folders, tmp_path, scene):
@@ -159,13 +159,13 @@ def test_names_that_are_not_utf8(class_folders, scene, capsys):
         file.write(b"words")
     images = Images.open(class_folders)
     assert len(images) == 14
-    kept = images.readable(16)
-    assert kept.counts()["cat"] == 7
-    print(*images.paths, kept.skipped, *kept.skipped, images.classes)
+    readable = images.readable(16)
+    assert readable.counts()["cat"] == 7
+    print(*images.paths, readable.skipped, *readable.skipped, images.classes)
     assert r"caf\xe9.png" in capsys.readouterr().out
 
 
-def test_nothing_to_see(tmp_path):
+def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"There is no picture in .*one folder of pictures for each class"):
         Images.open(tmp_path)
     (tmp_path / "a.txt").write_text("words")
@@ -175,7 +175,7 @@ def test_nothing_to_see(tmp_path):
         Images.open(tmp_path / "gone")
 
 
-def test_paths_that_cannot_be(tmp_path):
+def test_impossible_paths_are_refused(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     for path in (tmp_path / "loop", "x" * 5000):
         with pytest.raises(DataError, match=r"cannot be opened|is not there"):

@@ -32,9 +32,9 @@ def test_csv_as_spreadsheets_write_it(flat, separator):
     assert Images.open(flat).counts() == {"cat": 1}
 
 
-@pytest.mark.parametrize("told", ['"[""cat"", ""dog""]"', "cat|dog", "dog; cat"])
-def test_several_labels_in_csv(flat, told):
-    (flat / "metadata.csv").write_text(f"file_name,labels\n0.png,{told}\n1.png,cat\n2.png,\n")
+@pytest.mark.parametrize("cell", ['"[""cat"", ""dog""]"', "cat|dog", "dog; cat"])
+def test_several_labels_in_csv(flat, cell):
+    (flat / "metadata.csv").write_text(f"file_name,labels\n0.png,{cell}\n1.png,cat\n2.png,\n")
     images = Images.open(flat)
     assert images.multi_label
     assert images.classes == ("cat", "dog")
@@ -67,7 +67,7 @@ def test_lists_in_jsonl_and_origins(flat):
     assert "origin" not in images.groups
 
 
-def test_missing_files_and_paths_that_lead_out_are_reported(flat):
+def test_missing_files_and_paths_outside_the_folder_are_reported(flat):
     (flat / "metadata.csv").write_text("file_name,label\n0.png,a\nnone.png,b\n../../etc/passwd,b\n/etc/passwd,b\n")
     images = Images.open(flat)
     assert len(images) == 1
@@ -89,11 +89,11 @@ def test_files_in_folders(flat, scene):
         ("metadata.csv", "name,label\n0.png,a\n", 'needs a "file_name"'),
         ("metadata.csv", "", 'needs a "file_name"'),
         ("metadata.csv", "file_name,label\nnone.png,a\n", "None of the files"),
-        ("metadata.csv", 'file_name,label\n0.png,"a\n1.png,b\n', "Mend the line"),
+        ("metadata.csv", 'file_name,label\n0.png,"a\n1.png,b\n', "Correct the line"),
         ("metadata.jsonl", '{"file_name": "0.png"}\n{oops\n', "line 2: not a JSON object"),
     ],
 )
-def test_tables_that_cannot_be_used(flat, name, text, reason):
+def test_unusable_tables_are_refused(flat, name, text, reason):
     (flat / name).write_text(text)
     with pytest.raises(DataError, match=reason):
         Images.open(flat)
@@ -111,6 +111,6 @@ def test_metadata_in_train_and_test_folders(tmp_path, scene):
     assert np.array_equal(images.picture(0), np.asarray(scene(1)))
 
 
-def test_a_line_separator_in_a_caption_ends_no_line(flat):
+def test_a_line_separator_in_a_caption_does_not_end_the_line(flat):
     (flat / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "one\u2028two"}\n', "utf-8")
     assert Images.open(flat).groups["text"].tolist() == ["one\u2028two"]

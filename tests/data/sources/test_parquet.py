@@ -27,8 +27,8 @@ def table(scene):
 
 
 def test_the_hugging_face_layout(table, tmp_path, scene):
-    told = features(label={"names": ["dog", "cat"], "_type": "ClassLabel"})
-    pq.write_table(table.replace_schema_metadata(told), tmp_path / "pets.parquet", row_group_size=2)
+    description = features(label={"names": ["dog", "cat"], "_type": "ClassLabel"})
+    pq.write_table(table.replace_schema_metadata(description), tmp_path / "pets.parquet", row_group_size=2)
     images = Images.open(tmp_path / "pets.parquet")
     assert images.classes == ("dog", "cat")
     assert images.labels.tolist() == [1, 0, 1, -1, 0]
@@ -40,8 +40,8 @@ def test_the_hugging_face_layout(table, tmp_path, scene):
 
 
 def test_plain_bytes_and_names(scene, tmp_path):
-    held = pa.table({"img": [png(scene(0)), png(scene(1))], "label": ["dog", "cat"]})
-    pq.write_table(held, tmp_path / "a.parquet")
+    plain = pa.table({"img": [png(scene(0)), png(scene(1))], "label": ["dog", "cat"]})
+    pq.write_table(plain, tmp_path / "a.parquet")
     images = Images.open(tmp_path / "a.parquet")
     assert images.classes == ("cat", "dog")
     assert images.labels.tolist() == [1, 0]
@@ -55,8 +55,8 @@ def test_numbers_without_names(table, tmp_path):
 
 @pytest.mark.parametrize("wrapped", [{"feature": {"names": ["a", "b"]}, "_type": "List"}, [{"names": ["a", "b"]}]])
 def test_several_labels(table, tmp_path, wrapped):
-    held = table.drop_columns(["label"]).append_column("labels", [[[0, 1], [1], [], None, [0]]])
-    pq.write_table(held.replace_schema_metadata(features(labels=wrapped)), tmp_path / "a.parquet")
+    multi_label = table.drop_columns(["label"]).append_column("labels", [[[0, 1], [1], [], None, [0]]])
+    pq.write_table(multi_label.replace_schema_metadata(features(labels=wrapped)), tmp_path / "a.parquet")
     images = Images.open(tmp_path / "a.parquet")
     assert images.classes == ("a", "b")
     assert images.labels.astype(int).tolist() == [[1, 1], [0, 1], [0, 0], [0, 0], [1, 0]]
@@ -75,8 +75,8 @@ def test_several_files(table, tmp_path, pattern):
 
 def test_classes_of_several_files_are_matched_by_name(table, tmp_path):
     for name, classes in (("a", ["dog", "cat"]), ("b", ["cat", "dog"])):
-        told = features(label={"names": classes})
-        pq.write_table(table.replace_schema_metadata(told), tmp_path / f"{name}.parquet")
+        description = features(label={"names": classes})
+        pq.write_table(table.replace_schema_metadata(description), tmp_path / f"{name}.parquet")
     images = Images.open(tmp_path)
     assert images.classes == ("dog", "cat")
     assert images.labels.tolist() == [1, 0, 1, -1, 0, 0, 1, 0, -1, 1]
@@ -84,30 +84,30 @@ def test_classes_of_several_files_are_matched_by_name(table, tmp_path):
 
 def test_rows_without_a_picture_or_with_a_path_only(scene, tmp_path):
     scene(0).save(tmp_path / "beside.png")
-    held = [{"bytes": None, "path": "beside.png"}, {"bytes": None, "path": None}, None, {"bytes": b"", "path": ""}]
+    rows = [{"bytes": None, "path": "beside.png"}, {"bytes": None, "path": None}, None, {"bytes": b"", "path": ""}]
     kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    pq.write_table(pa.table({"image": pa.array(held, kind), "label": [0, 1, 0, 1]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"image": pa.array(rows, kind), "label": [0, 1, 0, 1]}), tmp_path / "a.parquet")
     images = Images.open(tmp_path / "a.parquet")
-    kept = images.readable(8)
-    assert len(kept) == 1
-    assert [error.reason for error in kept.skipped] == ["the row holds no picture"] * 2 + ["the file is empty"]
+    readable = images.readable(8)
+    assert len(readable) == 1
+    assert [error.reason for error in readable.skipped] == ["the row holds no picture"] * 2 + ["the file is empty"]
     assert len(images.fingerprint()) == 64
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_path_that_leads_out_is_not_followed(scene, tmp_path, absolute):
+def test_a_path_outside_the_folder_is_not_followed(scene, tmp_path, absolute):
     scene(0).save(tmp_path / "private.png")
     (tmp_path / "set").mkdir()
     path = str(tmp_path / "private.png") if absolute else "../private.png"
     kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    held = [{"bytes": None, "path": path}]
-    pq.write_table(pa.table({"image": pa.array(held, kind)}), tmp_path / "set" / "a.parquet")
-    kept = Images.open(tmp_path / "set" / "a.parquet").readable(8)
-    assert len(kept) == 0
-    assert "outside the folder" in kept.skipped[0].reason
+    rows = [{"bytes": None, "path": path}]
+    pq.write_table(pa.table({"image": pa.array(rows, kind)}), tmp_path / "set" / "a.parquet")
+    readable = Images.open(tmp_path / "set" / "a.parquet").readable(8)
+    assert len(readable) == 0
+    assert "outside the folder" in readable.skipped[0].reason
 
 
-def test_files_that_cannot_be_used(tmp_path):
+def test_unusable_files_are_refused(tmp_path):
     pq.write_table(pa.table({"x": [1], "label": [0]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"no column of pictures\. It holds x, label"):
         Images.open(tmp_path / "a.parquet")
@@ -123,17 +123,17 @@ def test_files_with_different_columns(table, tmp_path):
         Images.open(tmp_path)
 
 
-def test_what_does_not_fit_in_memory_is_read_from_a_mapped_file(table, tmp_path, scene, monkeypatch):
+def test_pictures_that_exceed_memory_are_read_from_a_mapped_file(table, tmp_path, scene, monkeypatch):
     for name in ("a", "b"):
         pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=2)
-    held = Images.open(tmp_path)
+    in_memory = Images.open(tmp_path)
     monkeypatch.setattr("diptych.data.sources.parquet.free_bytes", lambda: 0)
     mapped = Images.open(tmp_path)
     assert np.array_equal(mapped.picture(9), np.asarray(scene(4)))
-    assert mapped.fingerprint() == held.fingerprint()
+    assert mapped.fingerprint() == in_memory.fingerprint()
 
 
-def test_columns_that_nobody_asked_for_are_not_read(table, tmp_path):
+def test_columns_that_cannot_be_groups_are_not_read(table, tmp_path):
     more = table.append_column("mask", pa.array([b"x"] * 5)).append_column("boxes", pa.array([[1, 2]] * 5))
     pq.write_table(more, tmp_path / "a.parquet")
     assert set(Images.open(tmp_path / "a.parquet").groups) == {"age", "place"}

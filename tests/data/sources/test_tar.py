@@ -40,8 +40,8 @@ def test_members_are_grouped_by_key(tmp_path, png, scene, name, mode):
 
 
 def test_json_sidecars(tmp_path, png):
-    told = [{"label": "dog", "age": 3}, {"class": "cat", "age": 4}]
-    members = [m for i, t in enumerate(told) for m in ((f"{i}.jpg", png(i)), (f"{i}.json", json.dumps(t).encode()))]
+    sidecars = [{"label": "dog", "age": 3}, {"class": "cat", "age": 4}]
+    members = [m for i, t in enumerate(sidecars) for m in ((f"{i}.jpg", png(i)), (f"{i}.json", json.dumps(t).encode()))]
     shard(tmp_path / "a.tar", members)
     images = Images.open(tmp_path / "a.tar")
     assert images.labels.tolist() == [1, 0]
@@ -77,7 +77,7 @@ def test_numbers_without_names(tmp_path, png):
     assert Images.open(tmp_path / "a.tar").classes == ("9", "10")
 
 
-def test_shards_that_cannot_be_used(tmp_path):
+def test_unusable_shards_are_refused(tmp_path):
     shard(tmp_path / "empty.tar", [("a.txt", b"words")])
     with pytest.raises(DataError, match="There is no picture"):
         Images.open(tmp_path / "empty.tar")

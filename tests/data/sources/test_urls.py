@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diptych.data.images import Images
-from diptych.data.sources.files import braces
+from diptych.data.sources.files import expand_braces
 from diptych.errors import DataError
 
 
@@ -33,11 +33,11 @@ def test_a_folder_behind_a_url(memory, class_folders):
 def test_a_file_behind_a_url(memory, class_folders, tmp_path, suffix):
     local = Images.open(class_folders)
     saved = local.save(tmp_path / f"a{suffix}")
-    memory.pipe(f"/held/a{suffix}", saved.read_bytes())
-    images = Images.open(f"memory://held/a{suffix}")
+    memory.pipe(f"/saved/a{suffix}", saved.read_bytes())
+    images = Images.open(f"memory://saved/a{suffix}")
     assert images.counts() == {"cat": 6, "dog": 6}
     assert np.array_equal(images.pixels(16), local.pixels(16))
-    assert len(Images.open(f"memory://held/*{suffix}")) == 12
+    assert len(Images.open(f"memory://saved/*{suffix}")) == 12
 
 
 def test_one_picture_behind_a_url(memory, scene):
@@ -54,18 +54,18 @@ def test_a_zip(class_folders, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["memory://nothing/here", "nonsense://pets"])
-def test_urls_that_lead_nowhere(url):
+def test_urls_of_nothing_are_refused(url):
     with pytest.raises(DataError, match=r"is not there|cannot be opened"):
         Images.open(url)
 
 
 def test_braces():
-    assert list(braces("a-{008..010}.tar")) == ["a-008.tar", "a-009.tar", "a-010.tar"]
-    assert list(braces("{a,b}{1..2}")) == ["a1", "a2", "b1", "b2"]
-    assert list(braces("plain{}")) == ["plain{}"]
+    assert list(expand_braces("a-{008..010}.tar")) == ["a-008.tar", "a-009.tar", "a-010.tar"]
+    assert list(expand_braces("{a,b}{1..2}")) == ["a1", "a2", "b1", "b2"]
+    assert list(expand_braces("plain{}")) == ["plain{}"]
 
 
-def test_a_zip_with_one_folder_around_all(class_folders, tmp_path):
+def test_a_zip_with_a_single_top_folder(class_folders, tmp_path):
     (tmp_path / "outer").mkdir()
     class_folders.rename(tmp_path / "outer" / "pets")
     (tmp_path / "outer" / "__MACOSX" / "pets").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_a_zip_with_one_folder_around_all(class_folders, tmp_path):
     assert Images.open(packed).counts() == {"cat": 6, "dog": 6}
 
 
-def test_a_zip_that_is_damaged_or_cut(class_folders, tmp_path):
+def test_a_zip_that_is_damaged_or_truncated(class_folders, tmp_path):
     packed = Path(shutil.make_archive(str(tmp_path / "pets"), "zip", class_folders))
     whole = packed.read_bytes()
     n = len(Images.open(packed))
@@ -82,9 +82,9 @@ def test_a_zip_that_is_damaged_or_cut(class_folders, tmp_path):
         first = next(info for info in archive.infolist() if info.filename.endswith(".png"))
     at = first.header_offset + 30 + len(first.filename) + first.compress_size // 2
     packed.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 8]) + whole[at + 8 :])
-    kept = Images.open(packed).readable(8)
-    assert len(kept) == n - 1
-    assert first.filename in str(kept.skipped[0])
+    readable = Images.open(packed).readable(8)
+    assert len(readable) == n - 1
+    assert first.filename in str(readable.skipped[0])
     packed.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged"):
         Images.open(packed)

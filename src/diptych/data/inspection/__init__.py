@@ -1,1 +1,1 @@
-"""The look at a data set before training: issues, duplicates, outliers, the manifest."""
+"""The inspection of a data set before training: issues, duplicates, outliers, the manifest."""

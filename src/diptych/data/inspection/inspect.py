@@ -1,98 +1,90 @@
-"""A look at a set of pictures before training: what is there, and what would spoil it."""
+"""The inspection of a set of pictures before training: what is there, and what would harm training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import duplicates
-from diptych.data.combine import with_groups
+from diptych.data.combine import concatenate, with_groups
 from diptych.data.inspection import outliers, quality
 from diptych.data.inspection.issues import COPIES, KINDS, Issue, LabelIssue
 from diptych.data.labels import label_names
-from diptych.data.perceptual_hash import THUMBNAIL
+from diptych.data.perceptual_hash import THUMBNAIL_PIXELS
+from diptych.data.picture_set import PictureSet, PictureSetT
 from diptych.errors import UsageError
-from diptych.report import Report
 
-if TYPE_CHECKING:
-    from diptych.data.images import Images
-
-#: Which copy is kept where they lie in several parts of a set: a test that is torn open judges nothing any more.
-_KEPT_FIRST = {"test": 0, "validation": 1}
-MISSING = (
-    "Dark, bright, blurred and empty pictures were not looked for: that needs cleanvision. Install it with "
+#: Which copy is kept where copies lie in several parts of a set: a test part that loses pictures measures less.
+_PART_RANK = {"test": 0, "validation": 1}
+CLEANVISION_MISSING = (
+    "Dark, bright, blurred and empty pictures were not searched for: install cleanvision with "
     "pip install 'diptych[doctor]'."
 )
-_LEAKS = {"split": "parts of the set", "folder": "folders"}
+#: Groups whose values should share no picture.
+_LEAK_GROUPS = ("split", "folder")
+_COPY_REASONS = dict(zip(COPIES, ("the same file as", "the same picture as", "the mirror image of"), strict=True))
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """All that was found about a set of pictures.
+class Inspection(Generic[PictureSetT]):
+    """All that an inspection found about a set of pictures.
 
     Attributes
     ----------
     images
         The pictures.
-    problems
-        What was found, the gravest kind first.
+    issues
+        The issues, the most serious kind first.
     leaks
-        Copies on both sides of something that should keep apart: (M, 2) row numbers by "split" or "folder".
+        Copies in two parts of something that should keep apart: (M, 2) row numbers by "split" or "folder".
     notes
-        Sentences about what was left out, and how to have it done.
+        Sentences about checks that were left out, and how to have them done.
     """
 
-    images: "Images"
-    problems: tuple[Issue, ...]
+    images: PictureSetT
+    issues: tuple[Issue, ...]
     leaks: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def of(self, kind: str) -> list[Issue]:
-        """The problems of one kind."""
-        return [problem for problem in self.problems if problem.kind == kind]
+    def of_kind(self, kind: str) -> list[Issue]:
+        """The issues of one kind."""
+        return [issue for issue in self.issues if issue.kind == kind]
 
-    def doubting(self, candidates: Sequence[LabelIssue]) -> "Inspection":
+    def with_label_issues(self, label_issues: Sequence[LabelIssue]) -> "Inspection[PictureSetT]":
         """The same with labels that may be wrong."""
-        more = [candidate.problem() for candidate in candidates]
-        return replace(self, problems=_in_order([*self.problems, *more]))
+        return replace(self, issues=_sorted([*self.issues, *(label_issue.to_issue() for label_issue in label_issues)]))
 
-    def noting(self, *notes: str) -> "Inspection":
-        """The same with further sentences."""
+    def with_notes(self, *notes: str) -> "Inspection[PictureSetT]":
+        """The same with further notes."""
         return replace(self, notes=self.notes + notes)
 
-    def seen_by(self, rows: NDArray[np.int64], embedding: outliers.Space) -> "Inspection":
+    def with_outliers(self, rows: NDArray[np.int64], embedding: outliers.Features) -> "Inspection[PictureSetT]":
         """The same with the outliers of a recognizer's (M, D) embedding in place of those of plain statistics."""
-        rest = [problem for problem in self.problems if problem.kind != "outlier"]
-        return replace(self, problems=_in_order([*rest, *outliers.outliers(rows, embedding)]))
+        others = [issue for issue in self.issues if issue.kind != "outlier"]
+        return replace(self, issues=_sorted([*others, *outliers.outliers(rows, embedding)]))
 
-    def report(self) -> Report:
-        """Facts for programs, findings as sentences with their cures, tables, and thumbnails."""
-        from diptych.data.inspection.report import inspection_report
-
-        return inspection_report(self)
-
-    def listed(self) -> list[dict[str, Any]]:
-        """Every problem as JSON can hold it."""
+    def records(self) -> list[dict[str, Any]]:
+        """Every issue as JSON can hold it."""
         paths = self.images.paths
         return [
             {
-                "path": str(paths[problem.row]),
-                "kind": problem.kind,
-                "action": problem.action,
-                "reason": problem.reason,
-                "other": None if problem.other is None else str(paths[problem.other]),
-                "suggested": problem.suggested,
-                "score": problem.score,
+                "path": str(paths[issue.row]),
+                "kind": issue.kind,
+                "action": issue.action,
+                "reason": issue.reason,
+                "other": None if issue.other is None else str(paths[issue.other]),
+                "suggested": issue.suggested,
+                "score": issue.score,
             }
-            for problem in self.problems
+            for issue in self.issues
         ]
 
 
-def examine(images: "Images") -> Inspection:
-    """Decode every picture once; look for what cannot be read, copies, odd pictures and outliers."""
+def examine(images: PictureSetT) -> Inspection[PictureSetT]:
+    """Decode every picture once; search for unreadable files, copies, pictures of low quality, and outliers."""
     notes = []
     measures = None
     if quality.available():
@@ -100,23 +92,20 @@ def examine(images: "Images") -> Inspection:
         with quality.measuring(images, measures):
             duplicates.duplicate_clusters(images)
     else:
-        notes.append(MISSING)
-    leaks = {name: duplicates.cross_duplicates(images, images.groups[name]) for name in _LEAKS if name in images.groups}
-    problems = [
-        *(Issue(row, "unreadable", error.reason) for row, error in _unreadable(images).items()),
-        *_copies(images),
+        notes.append(CLEANVISION_MISSING)
+    leaks = {
+        name: duplicates.cross_duplicates(images, images.groups[name]) for name in _LEAK_GROUPS if name in images.groups
+    }
+    issues = [
+        *(Issue(row, "unreadable", error.reason) for row, error in images.unreadable(THUMBNAIL_PIXELS).items()),
+        *_copy_issues(images),
         *quality.quality_issues(images, measures),
         *outliers.outliers(*outliers.statistics(images)),
     ]
-    return Inspection(images, _in_order(problems), leaks, tuple(notes))
+    return Inspection(images, _sorted(issues), leaks, tuple(notes))
 
 
-def inspect(images: "Images") -> Report:
-    """Count, measure and decode every picture, and look for copies, oddities and outliers; see :func:`examine`."""
-    return examine(images).report()
-
-
-def concatenate_sets(sets: Sequence["Images"], names: Sequence[str]) -> "Images":
+def concatenate_sets(sets: Sequence[PictureSetT], names: Sequence[str]) -> PictureSetT:
     """Several sets as one, with their names in the group "folder"; a single one as it is.
 
     Raises
@@ -129,51 +118,45 @@ def concatenate_sets(sets: Sequence["Images"], names: Sequence[str]) -> "Images"
     if len(set(names)) < len(names):
         raise UsageError(f"The same folder is named twice: {', '.join(names)}. Name each once.")
     folder = np.repeat(np.array(names), [len(images) for images in sets])
-    joined = reduce(lambda first, second: first + second, sets)
-    return with_groups(joined, folder=folder)
+    return with_groups(reduce(concatenate, sets), folder=folder)
 
 
-def _unreadable(images: "Images") -> dict[int, Any]:
-    return images.unreadable(THUMBNAIL)
-
-
-def _copies(images: "Images") -> list[Issue]:
+def _copy_issues(images: PictureSet) -> list[Issue]:
     """Every picture that repeats another, beside the one to keep: of the test part, else the first."""
-    pairs = _keeping(images, duplicates.duplicate_pairs(images))
+    pairs = _kept_first(images, duplicates.duplicate_pairs(images))
     digests = duplicates.content_digests(images)
     mirrored = duplicates.mirrored_pairs(images, pairs)
     labels = label_names(images.labels, images.classes)
-    found = []
-    for (kept, row), turned in zip(pairs.tolist(), mirrored.tolist(), strict=True):
-        kind = "exact copy" if digests[kept] == digests[row] else "mirrored copy" if turned else "near-duplicate"
-        if labels[kept] and labels[row] and labels[kept] != labels[row]:
-            for one, other in ((kept, row), (row, kept)):
+    issues = []
+    for (original, row), is_mirrored in zip(pairs.tolist(), mirrored.tolist(), strict=True):
+        exact = digests[original] == digests[row]
+        kind = "exact copy" if exact else "mirrored copy" if is_mirrored else "near-duplicate"
+        if labels[original] and labels[row] and labels[original] != labels[row]:
+            for one, other in ((original, row), (row, original)):
                 reason = f"labelled {', '.join(labels[one])}, but its {kind} is labelled {', '.join(labels[other])}"
-                found.append(Issue(one, "copies with different labels", reason, other))
+                issues.append(Issue(one, "copies with different labels", reason, other))
         else:
-            found.append(Issue(row, kind, f"{_AS[kind]} {images.paths[kept]}", kept))
-    return found
+            issues.append(Issue(row, kind, f"{_COPY_REASONS[kind]} {images.paths[original]}", original))
+    return issues
 
 
-_AS = dict(zip(COPIES, ("the same file as", "the same picture as", "the mirror image of"), strict=True))
-
-
-def _keeping(images: "Images", pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn pairs around where the second is in a part that is kept first."""
+def _kept_first(images: PictureSet, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs with the picture to keep first: where there are parts, of each cluster one of the part of lowest rank."""
     part = images.groups.get("split")
     if part is None or not len(pairs):
         return pairs
-    rank = np.array([_KEPT_FIRST.get(name, 2) for name in part.tolist()])
+    rank = np.array([_PART_RANK.get(name, 2) for name in part.tolist()])
     first = duplicates.duplicate_clusters(images)
     best = {int(first[row]): row for row in np.lexsort((np.arange(len(first)), rank))[::-1].tolist()}
     rows = [row for row in np.unique(pairs).tolist() if best[int(first[row])] != row]
     return np.array([(best[int(first[row])], row) for row in rows], np.int64).reshape(-1, 2)
 
 
-def _in_order(problems: Sequence[Issue]) -> tuple[Issue, ...]:
+def _sorted(issues: Sequence[Issue]) -> tuple[Issue, ...]:
+    """By kind, score and row."""
     rank = {kind: i for i, kind in enumerate(KINDS)}
 
-    def key(problem: Issue) -> tuple[int, float, int]:
-        return rank[problem.kind], problem.score if problem.score is not None else 0.0, problem.row
+    def key(issue: Issue) -> tuple[int, float, int]:
+        return rank[issue.kind], issue.score if issue.score is not None else 0.0, issue.row
 
-    return tuple(sorted(problems, key=key))
+    return tuple(sorted(issues, key=key))

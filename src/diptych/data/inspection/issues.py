@@ -1,12 +1,12 @@
-"""What the data doctor finds: a problem is a kind, a picture, and a reason in words."""
+"""What an inspection finds: an issue is a kind, a picture, and a reason in words."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Action = Literal["exclude", "review"]
 
-#: Every kind of problem, the gravest first, and what is proposed. Whatever can be a matter of taste, or of which of
-#: two labels is right, is for a person to review.
+#: Every kind of issue, the most serious first, and what is proposed. Whatever can be a matter of taste, or of which
+#: of two labels is correct, is for a person to review.
 KINDS: dict[str, Action] = {
     "unreadable": "exclude",
     "copies with different labels": "review",
@@ -14,7 +14,7 @@ KINDS: dict[str, Action] = {
     "near-duplicate": "exclude",
     "mirrored copy": "exclude",
     "tiny": "exclude",
-    "doubtful label": "review",
+    "label error": "review",
     "low information": "review",
     "dark": "review",
     "bright": "review",
@@ -29,7 +29,7 @@ COPIES = ("exact copy", "near-duplicate", "mirrored copy")
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing found about one picture.
+    """One issue with one picture.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class Issue:
     other
         The number of the picture that it repeats; ``None`` where there is none.
     suggested
-        The label that it looks like, of a doubtful one.
+        The suggested label, of a label error; else ``None``.
     score
-        How sure it is in the terms of its kind, the lower the graver; ``None`` where there is no more or less.
+        How serious it is in the terms of its kind, the lower the more so; ``None`` where there are no degrees.
     """
 
     row: int
@@ -62,16 +62,16 @@ class Issue:
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """A label that may be wrong: for review, never to be changed unseen.
+    """A label that may be wrong: for review, never to be changed automatically.
 
     Attributes
     ----------
     row
         The picture's number in the set.
     given, suggested
-        The label that it has, and the one that a recognizer not trained on it would give.
+        The label that it has, and the one that a recognizer not trained on it predicts.
     score
-        The probability, in 0..1, that the recognizer gives to the label it has: the lower, the more doubtful.
+        The probability, in 0..1, that the recognizer predicts for the given label: the lower, the more suspect.
     """
 
     row: int
@@ -79,9 +79,9 @@ class LabelIssue:
     suggested: str
     score: float
 
-    def problem(self) -> Issue:
-        """The same as a problem among others."""
+    def to_issue(self) -> Issue:
+        """The same as an :class:`Issue`."""
         reason = f"labelled {self.given or 'nothing'}, looks like {self.suggested or 'nothing'}"
         return Issue(
-            self.row, "doubtful label", f"{reason} ({self.given} {self.score:.0%})", None, self.suggested, self.score
+            self.row, "label error", f"{reason} ({self.given} {self.score:.0%})", None, self.suggested, self.score
         )

@@ -1,7 +1,8 @@
-"""What the data doctor found, as a report: counts, sentences, tables and thumbnails."""
+"""The report of an inspection: counts, findings in sentences, tables and thumbnails."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +12,17 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.inspection.thumbnails import thumbnail_figures
 from diptych.data.labels import label_names
-from diptych.data.sources.base import join_names
+from diptych.data.messages import join_names
+from diptych.data.picture_set import PictureSet
 from diptych.report import Report, Table
 
-if TYPE_CHECKING:
-    from diptych.data.images import Images
-
-#: A class of fewer pictures than this is hard to learn and harder to judge.
-FEW_A_CLASS = 20
-#: The largest class may have this many times the pictures of the smallest before it is worth a word.
-IMBALANCE = 3.0
-_ROWS, _DOUBTFUL_ROWS = 50, 120
-_WORDS = {
+#: A class of fewer pictures than this is hard to learn and harder to evaluate.
+MIN_CLASS_PICTURES = 20
+#: The largest class may have this many times the pictures of the smallest before it is reported.
+MAX_IMBALANCE = 3.0
+_MAX_ROWS, _MAX_LABEL_ERROR_ROWS = 50, 120
+#: How one picture and several pictures of a kind are described.
+_KIND_SENTENCES = {
     "low information": ("holds next to nothing to see", "hold next to nothing to see"),
     "dark": ("is dark", "are dark"),
     "bright": ("is nearly white", "are nearly white"),
@@ -36,62 +36,80 @@ _WORDS = {
 Pairs = NDArray[np.int64]
 
 
-def inspection_report(found: Inspection) -> Report:
-    """See :meth:`Inspection.report`."""
-    images = found.images
+@dataclass(frozen=True)
+class _Counts:
+    """What several sections of the report use."""
+
+    sizes: NDArray[np.int64]  # (N, 2) width and height, (0, 0) where unreadable
+    unreadable: list[tuple[str, str]]  # path and reason
+    exact: Pairs
+    near: Pairs  # mirrored ones too
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        return self.sizes[:, 0] > 0
+
+    @property
+    def readable_sizes(self) -> NDArray[np.int64]:
+        return self.sizes[self.readable]
+
+
+def inspection_report(inspection: Inspection[Any]) -> Report:
+    """Facts for programs, findings as sentences with their cures, tables, and thumbnails."""
+    images = inspection.images
+    counts = _count_all(images)
+    report = Report(f"Inspection of {len(images):,} pictures")
+    report.facts = _facts(inspection, counts)
+    report.findings = [
+        *_unreadable_findings(counts.unreadable),
+        *_class_findings(images, counts.readable),
+        *_copy_findings(inspection, counts.exact, counts.near),
+        *_tiny_findings(inspection),
+        *_label_error_findings(inspection),
+        *_quality_findings(inspection),
+    ]
+    report.tables = _tables(inspection, counts)
+    report.figures = thumbnail_figures(inspection)
+    if not report.findings:
+        report.findings = ["No issue was found that would harm training."]
+    report.findings += inspection.notes
+    return report
+
+
+def _count_all(images: PictureSet) -> _Counts:
     sizes = images.dimensions()
-    good = sizes[:, 0] > 0
     pairs = duplicates.duplicate_pairs(images)
     digests = duplicates.content_digests(images)
-    same = digests[pairs[:, 0]] == digests[pairs[:, 1]]
-    unreadable = _unreadable(images)
-    made = Report(f"Inspection of {len(images):,} pictures")
-    made.facts = _facts(found, sizes[good], len(unreadable), pairs[same], pairs[~same])
-    made.findings = [
-        *_about_reading(unreadable),
-        *_about_classes(images, good),
-        *_about_copies(found, pairs[same], pairs[~same]),
-        *_about_sizes(found),
-        *_about_labels(found),
-        *_about_oddities(found),
-    ]
-    made.tables = _tables(found, sizes[good], unreadable, pairs[same], pairs[~same])
-    made.figures = thumbnail_figures(found)
-    if not made.findings:
-        made.findings = ["Nothing was found that would spoil training."]
-    made.findings += found.notes
-    return made
+    exact = digests[pairs[:, 0]] == digests[pairs[:, 1]]
+    errors = {str(error): error for error in [*images.known_errors().values(), *images.skipped]}
+    unreadable = [(error.path, error.reason) for error in errors.values()]
+    return _Counts(sizes, unreadable, pairs[exact], pairs[~exact])
 
 
-def _unreadable(images: "Images") -> list[tuple[str, str]]:
-    """Path and reason of everything that was left out or cannot be decoded."""
-    known = {str(error): error for error in [*images.known_errors().values(), *images.skipped]}
-    return [(error.path, error.reason) for error in known.values()]
-
-
-def _facts(found: Inspection, sizes: NDArray[Any], unreadable: int, exact: Pairs, near: Pairs) -> dict[str, Any]:
-    images = found.images
-    counts = images.counts()
+def _facts(inspection: Inspection[Any], counts: _Counts) -> dict[str, Any]:
+    images, sizes = inspection.images, counts.readable_sizes
+    class_counts = images.counts()
     shorter = sizes.min(1) if len(sizes) else np.zeros(1, np.int64)
     labelled = images.labels.any(1) if images.multi_label else images.labels >= 0
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "pictures": len(images),
         "classes": len(images.classes),
-        "counts": counts,
+        "counts": class_counts,
         "unlabelled": int((~labelled).sum()),
-        "unreadable": unreadable,
-        "exact_copies": len(exact),
-        "near_duplicates": len(near),
-        "mirrored_copies": int(duplicates.mirrored_pairs(images, near).sum()),
-        "imbalance": _imbalance(counts),
+        "unreadable": len(counts.unreadable),
+        "exact_copies": len(counts.exact),
+        "near_duplicates": len(counts.near),
+        "mirrored_copies": int(duplicates.mirrored_pairs(images, counts.near).sum()),
+        "imbalance": _imbalance(class_counts),
         "shorter_side": {
             "smallest": int(shorter.min()),
             "median": float(np.median(shorter)),
             "largest": int(shorter.max()),
         },
     }
-    told |= {f"copies_across_{name}s": len(pairs) for name, pairs in found.leaks.items()}
-    return told | {"problems": {kind: len(found.of(kind)) for kind in KINDS if found.of(kind)}}
+    facts |= {f"copies_across_{name}s": len(pairs) for name, pairs in inspection.leaks.items()}
+    issues = {kind: len(inspection.of_kind(kind)) for kind in KINDS}
+    return facts | {"issues": {kind: n for kind, n in issues.items() if n}}
 
 
 def _imbalance(counts: dict[str, int]) -> float | None:
@@ -99,146 +117,160 @@ def _imbalance(counts: dict[str, int]) -> float | None:
     return max(counts.values()) / min(counts.values()) if counts and min(counts.values()) else None
 
 
-def _about_reading(unreadable: Sequence[tuple[str, str]]) -> list[str]:
+def _unreadable_findings(unreadable: Sequence[tuple[str, str]]) -> list[str]:
     if not unreadable:
         return []
-    told = join_names([f"{path} ({reason})" for path, reason in unreadable])
-    return [f"{_count(len(unreadable), 'file')} cannot be used and will be left out: {told}. Replace or remove them."]
+    files = join_names([f"{path} ({reason})" for path, reason in unreadable])
+    return [f"{_count(len(unreadable), 'file')} cannot be used and will be left out: {files}. Replace or remove them."]
 
 
-def _about_classes(images: "Images", good: NDArray[np.bool_]) -> list[str]:
-    counts = images[good].counts()
+def _class_findings(images: PictureSet, readable: NDArray[np.bool_]) -> list[str]:
+    counts = images[readable].counts()
     if not counts:
         return ["No picture has a label. A recognizer needs classes: sort the pictures into one folder for each."]
-    told = []
+    findings = []
     if len(counts) == 1:
         name = next(iter(counts))
-        told.append(
+        findings.append(
             f"There is only one class, {name}. A recognizer needs at least two: add a folder of other pictures."
         )
-    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_A_CLASS]
-    if few:
-        told.append(
-            f"{_count(len(few), 'class', 'classes')} of fewer than {FEW_A_CLASS} readable pictures: {join_names(few)}. "
-            "Scores will be uncertain; add pictures if you can."
+    small = [f"{name} ({count})" for name, count in counts.items() if count < MIN_CLASS_PICTURES]
+    if small:
+        findings.append(
+            f"{_count(len(small), 'class', 'classes')} of fewer than {MIN_CLASS_PICTURES} readable pictures: "
+            f"{join_names(small)}. Scores will be uncertain; add pictures if you can."
         )
     ratio = _imbalance(counts)
-    if ratio is not None and ratio > IMBALANCE:
-        most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
-        told.append(
-            f"{most} has {ratio:.1f} times as many pictures as {least}. Add pictures of {least}, and judge by "
-            "macro F1 rather than accuracy."
+    if ratio is not None and ratio > MAX_IMBALANCE:
+        largest, smallest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+        findings.append(
+            f"{largest} has {ratio:.1f} times as many pictures as {smallest}. Add pictures of {smallest}, and evaluate "
+            "by macro F1 rather than accuracy."
         )
-    return told
+    return findings
 
 
-def _about_copies(found: Inspection, exact: Pairs, near: Pairs) -> list[str]:
-    images, told = found.images, []
-    both = np.concatenate([exact, near])
-    labels = label_names(images.labels, images.classes)
-    clash = [(a, b) for a, b in both.tolist() if labels[a] and labels[b] and labels[a] != labels[b]]
-    if clash:
-        a, b = clash[0]
-        told.append(
-            f"{_count(len(clash), 'pair')} of copies with different labels, such as {images.paths[a]} "
-            f"({', '.join(labels[a])}) and {images.paths[b]} ({', '.join(labels[b])}). Correct the wrong one."
-        )
-    for name, pairs in found.leaks.items():
+def _copy_findings(inspection: Inspection[Any], exact: Pairs, near: Pairs) -> list[str]:
+    images = inspection.images
+    findings = _label_conflict_findings(images, np.concatenate([exact, near]))
+    for name, pairs in inspection.leaks.items():
         if len(pairs):
             a, b = pairs[0].tolist()
-            side = images.groups[name]
-            told.append(
-                f"{_count(len(pairs), 'pair')} of copies across {side[a]} and {side[b]}"
-                f"{' and others' if len(np.unique(side)) > 2 else ''}, such as {images.paths[a]} and "
-                f"{images.paths[b]}: if one is trained on and the other judged on, scores will look too good. "
-                "Remove one of each."
+            part = images.groups[name]
+            findings.append(
+                f"{_count(len(pairs), 'pair')} of copies across {part[a]} and {part[b]}"
+                f"{' and others' if len(np.unique(part)) > 2 else ''}, such as {images.paths[a]} and "
+                f"{images.paths[b]}: if one is used for training and the other for evaluation, scores will look too "
+                "good. Remove one of each."
             )
-    turned = duplicates.mirrored_pairs(images, near)
+    mirrored = duplicates.mirrored_pairs(images, near)
     kinds = (
         (exact, "the same file as another"),
-        (near[~turned], "another picture but for size or encoding"),
-        (near[turned], "another picture's mirror image"),
+        (near[~mirrored], "another picture but for size or encoding"),
+        (near[mirrored], "another picture's mirror image"),
     )
-    for pairs, word in kinds:
+    for pairs, description in kinds:
         if len(pairs):
             a, b = pairs[0].tolist()
-            told.append(
-                f"{_count(len(pairs), 'picture is', 'pictures are')} {word}, such as {images.paths[b]} and "
-                f"{images.paths[a]}. A split keeps them on one side; removing one of them costs nothing."
+            findings.append(
+                f"{_count(len(pairs), 'picture is', 'pictures are')} {description}, such as {images.paths[b]} and "
+                f"{images.paths[a]}. A split keeps them in one part; removing one of them costs nothing."
             )
-    return told
+    return findings
 
 
-def _about_sizes(found: Inspection) -> list[str]:
-    tiny = found.of("tiny")
+def _label_conflict_findings(images: PictureSet, pairs: Pairs) -> list[str]:
+    labels = label_names(images.labels, images.classes)
+    conflicts = [(a, b) for a, b in pairs.tolist() if labels[a] and labels[b] and labels[a] != labels[b]]
+    if not conflicts:
+        return []
+    a, b = conflicts[0]
+    return [
+        f"{_count(len(conflicts), 'pair')} of copies with different labels, such as {images.paths[a]} "
+        f"({', '.join(labels[a])}) and {images.paths[b]} ({', '.join(labels[b])}). Correct the wrong one."
+    ]
+
+
+def _tiny_findings(inspection: Inspection[Any]) -> list[str]:
+    tiny = inspection.of_kind("tiny")
     if not tiny:
         return []
-    told = join_names([f"{found.images.paths[problem.row]} ({problem.reason})" for problem in tiny])
+    names = join_names([f"{inspection.images.paths[issue.row]} ({issue.reason})" for issue in tiny])
     return [
-        f"{_count(len(tiny), 'picture is', 'pictures are')} tiny: {told}. Little can be seen in them; consider "
-        "removing them."
+        f"{_count(len(tiny), 'picture is', 'pictures are')} tiny: {names}. They show too little; consider removing "
+        "them."
     ]
 
 
-def _about_labels(found: Inspection) -> list[str]:
-    doubtful = found.of("doubtful label")
-    if not doubtful:
+def _label_error_findings(inspection: Inspection[Any]) -> list[str]:
+    label_errors = inspection.of_kind("label error")
+    if not label_errors:
         return []
-    first = doubtful[0]
+    first = label_errors[0]
     return [
-        f"{_count(len(doubtful), 'label')} may be wrong, the most doubtful first: {found.images.paths[first.row]} is "
-        f"{first.reason}. Look at them, from the top until most are right after all; many will be hard pictures with "
-        "the right label."
+        f"{_count(len(label_errors), 'label')} may be wrong, the most suspect first: "
+        f"{inspection.images.paths[first.row]} is {first.reason}. Review them from the top until most are correct; "
+        "many will be hard pictures with the correct label."
     ]
 
 
-def _about_oddities(found: Inspection) -> list[str]:
-    told = []
-    for kind, (one, many) in _WORDS.items():
-        odd = found.of(kind)
-        if odd:
-            names = join_names([str(found.images.paths[problem.row]) for problem in odd])
-            told.append(f"{_count(len(odd), f'picture {one}', f'pictures {many}')}: {names}. Look whether they belong.")
-    return told
+def _quality_findings(inspection: Inspection[Any]) -> list[str]:
+    findings = []
+    for kind, (one, many) in _KIND_SENTENCES.items():
+        issues = inspection.of_kind(kind)
+        if issues:
+            names = join_names([str(inspection.images.paths[issue.row]) for issue in issues])
+            count = _count(len(issues), f"picture {one}", f"pictures {many}")
+            findings.append(f"{count}: {names}. Check whether they belong in the set.")
+    return findings
 
 
-def _tables(
-    found: Inspection, sizes: NDArray[Any], unreadable: Sequence[tuple[str, str]], exact: Pairs, near: Pairs
-) -> dict[str, Table]:
-    images = found.images
-    counts, paths = images.counts(), images.paths
-    tables = {}
+def _tables(inspection: Inspection[Any], counts: _Counts) -> dict[str, Table]:
+    return {**_count_tables(inspection.images, counts.readable_sizes), **_issue_tables(inspection, counts)}
+
+
+def _count_tables(images: PictureSet, sizes: NDArray[np.int64]) -> dict[str, Table]:
+    counts, tables = images.counts(), {}
     if counts:
         rows = [[name, count, f"{count / max(len(images), 1):.1%}"] for name, count in counts.items()]
         tables["Pictures of each class"] = Table(["class", "pictures", "share"], rows)
     if len(sizes):
-        measured = {"smallest": sizes.min(0), "median": np.median(sizes, 0), "largest": sizes.max(0)}
-        rows = [[name, *(int(value) for value in pair)] for name, pair in measured.items()]
+        summary = {"smallest": sizes.min(0), "median": np.median(sizes, 0), "largest": sizes.max(0)}
+        rows = [[name, *(int(value) for value in pair)] for name, pair in summary.items()]
         tables["Size in pixels"] = Table(["", "width", "height"], rows)
+    return tables
 
-    def add(title: str, columns: list[str], things: Sequence[Any], row: Callable[[Any], list[Any]]) -> None:
-        most = _DOUBTFUL_ROWS if title == "Doubtful labels" else _ROWS
-        if len(things):
-            capped = title if len(things) <= most else f"{title} (the first {most} of {len(things):,})"
-            tables[capped] = Table(columns, [row(thing) for thing in things[:most]])
 
-    def pair(rows: Any) -> list[Any]:
+def _issue_tables(inspection: Inspection[Any], counts: _Counts) -> dict[str, Table]:
+    images, paths = inspection.images, inspection.images.paths
+    tables: dict[str, Table] = {}
+
+    def add(title: str, columns: list[str], items: Sequence[Any], row: Callable[[Any], list[Any]]) -> None:
+        limit = _MAX_LABEL_ERROR_ROWS if title == "Suspected label errors" else _MAX_ROWS
+        if len(items):
+            full_title = title if len(items) <= limit else f"{title} (the first {limit} of {len(items):,})"
+            tables[full_title] = Table(columns, [row(item) for item in items[:limit]])
+
+    def pair_row(rows: Any) -> list[Any]:
         return [str(paths[rows[0]]), str(paths[rows[1]])]
 
-    def odd(problem: Issue) -> list[Any]:
-        return [str(paths[problem.row]), problem.kind, problem.reason]
+    def issue_row(issue: Issue) -> list[Any]:
+        return [str(paths[issue.row]), issue.kind, issue.reason]
 
     labels = label_names(images.labels, images.classes)
-    add("Files left out", ["file", "reason"], unreadable, list)
-    for name, pairs in found.leaks.items():
-        add(f"Copies across {name}s", ["picture", "and"], pairs.tolist(), pair)
-    add("Exact copies", ["picture", "and"], exact.tolist(), pair)
-    add("Near-duplicates", ["picture", "and"], near.tolist(), pair)
-    add(
-        "Doubtful labels", ["picture", "label", "looks like", "probability of its label"], found.of("doubtful label"),
-        lambda one: [str(paths[one.row]), ", ".join(labels[one.row]), one.suggested, one.score],
-    )  # fmt: skip
-    add("Odd pictures", ["picture", "is", "why"], [p for p in found.problems if p.kind in (*_WORDS, "tiny")], odd)
+
+    def label_error_row(issue: Issue) -> list[Any]:
+        return [str(paths[issue.row]), ", ".join(labels[issue.row]), issue.suggested, issue.score]
+
+    add("Files left out", ["file", "reason"], counts.unreadable, list)
+    for name, pairs in inspection.leaks.items():
+        add(f"Copies across {name}s", ["picture", "and"], pairs.tolist(), pair_row)
+    add("Exact copies", ["picture", "and"], counts.exact.tolist(), pair_row)
+    add("Near-duplicates", ["picture", "and"], counts.near.tolist(), pair_row)
+    columns = ["picture", "label", "suggested label", "probability of its label"]
+    add("Suspected label errors", columns, inspection.of_kind("label error"), label_error_row)
+    quality_issues = [issue for issue in inspection.issues if issue.kind in (*_KIND_SENTENCES, "tiny")]
+    add("Image quality and outliers", ["picture", "is", "why"], quality_issues, issue_row)
     return tables
 
 

@@ -1,30 +1,28 @@
-"""Thumbnails of what the data doctor found: each kind of problem, copies side by side, the first of each class."""
+"""Thumbnails of an inspection: the issues of each kind, copies side by side, the first pictures of each class."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych.data.decode import FILTER, square
+from diptych.data.decode import RESAMPLING, square
 from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.labels import label_names
+from diptych.data.picture_set import PictureSet
 
-if TYPE_CHECKING:
-    from diptych.data.images import Images
-
-_GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 12, 8, 64
-_SHOWN, _PAIRS, _DOUBTFUL = 12, 6, 24  # of each kind; pairs; labels
-_TILE = 120
-_ROOM = 20  # characters of a caption's line
+_MAX_GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 12, 8, 64
+_MAX_ISSUES, _MAX_PAIRS, _MAX_LABEL_ERRORS = 12, 6, 24  # thumbnails of each kind; pairs; label errors
+_TILE_PIXELS = 120
+_CAPTION_CHARACTERS = 20  # that fit on a caption's line
 _TITLES = {
     "copies with different labels": "Copies with different labels",
     "exact copy": "Exact copies, side by side",
     "near-duplicate": "Near-duplicates, side by side",
     "mirrored copy": "Mirrored copies, side by side",
-    "doubtful label": "Labels that may be wrong",
+    "label error": "Suspected label errors",
     "odd shape": "Odd shapes",
     "odd size": "Odd sizes",
     "outlier": "Unlike all others",
@@ -33,52 +31,62 @@ _TITLES = {
 Pixels = NDArray[np.uint8]
 
 
-def thumbnail_figures(found: Inspection) -> dict[str, bytes]:
-    """Draw the counts, some pictures of each problem, and the first pictures of each class."""
-    from diptych.report.figures import bars, grid
+def thumbnail_figures(inspection: Inspection[Any]) -> dict[str, bytes]:
+    """PNG figures by title: the counts, some pictures of each kind of issue, and the first pictures of each class."""
+    from diptych.report.figures import bars
 
-    images, made = found.images, {}
+    images = inspection.images
+    figures: dict[str, bytes] = {}
     if len(images.classes) > 1:
-        made["Pictures of each class"] = bars(images.counts())
+        figures["Pictures of each class"] = bars(images.counts())
     errors = images.known_errors()
     for kind in KINDS:
-        problems = [problem for problem in found.of(kind) if problem.row not in errors]
-        if problems:
-            made[_TITLES.get(kind, kind.capitalize())] = _drawn(images, kind, problems)
-    if any(len(pairs) for pairs in found.leaks.values()):
-        for name, pairs in found.leaks.items():
-            made[f"Copies across {name}s"] = _side_by_side(images, pairs.tolist(), images.groups[name])
-    good = images.dimensions()[:, 0] > 0
-    good[list(errors)] = False  # a header may be whole where the rest is not
-    rows = [("Pictures", np.flatnonzero(good))] if not images.classes else _by_class(images, good)
-    for name, members in rows[:_GRID_CLASSES]:
-        if len(members):
-            tiles = [square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in members[:_GRID_COLUMNS]]
-            made[name] = grid(np.stack(tiles), columns=_GRID_COLUMNS)
-    return made
+        issues = [issue for issue in inspection.of_kind(kind) if issue.row not in errors]
+        if issues:
+            figures[_TITLES.get(kind, kind.capitalize())] = _issue_figure(images, kind, issues)
+    if any(len(pairs) for pairs in inspection.leaks.values()):
+        for name, pairs in inspection.leaks.items():
+            figures[f"Copies across {name}s"] = _pair_figure(images, pairs.tolist(), images.groups[name])
+    readable = images.dimensions()[:, 0] > 0
+    readable[list(errors)] = False  # a header may be whole where the rest is not
+    return figures | _class_figures(images, readable)
 
 
-def _drawn(images: "Images", kind: str, problems: Sequence[Issue]) -> bytes:
+def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str, bytes]:
+    """The first pictures of each class, or of the whole set where there are no classes."""
+    from diptych.report.figures import grid
+
+    classes = _rows_by_class(images, readable) if images.classes else [("Pictures", np.flatnonzero(readable))]
+    figures = {}
+    for name, rows in classes[:_MAX_GRID_CLASSES]:
+        if len(rows):
+            tiles = [square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in rows[:_GRID_COLUMNS]]
+            figures[name] = grid(np.stack(tiles), columns=_GRID_COLUMNS)
+    return figures
+
+
+def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> bytes:
     from diptych.report.figures import captioned
 
-    if problems[0].other is not None:
-        labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
-        pairs = {tuple(sorted((problem.row, int(problem.other or 0)))): None for problem in problems}
-        return _side_by_side(images, list(pairs), labels)
-    shown = problems[: _DOUBTFUL if kind == "doubtful label" else _SHOWN]
     labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
+    if issues[0].other is not None:
+        pairs = {tuple(sorted((issue.row, int(issue.other or 0)))): None for issue in issues}
+        return _pair_figure(images, list(pairs), labels)
+    shown = issues[: _MAX_LABEL_ERRORS if kind == "label error" else _MAX_ISSUES]
     captions = []
-    for problem in shown:
-        told = f"{labels[problem.row]} → {problem.suggested}?" if problem.suggested is not None else labels[problem.row]
-        captions.append(f"{told}\n{_tail(images.paths[problem.row])}" if told else _tail(images.paths[problem.row]))
-    return captioned([_tile(images.picture(problem.row)) for problem in shown], captions)
+    for issue in shown:
+        label, name = labels[issue.row], _shorten(images.paths[issue.row])
+        title = f"{label} → {issue.suggested}?" if issue.suggested is not None else label
+        captions.append(f"{title}\n{name}" if title else name)
+    return captioned([_tile(images.picture(issue.row)) for issue in shown], captions)
 
 
-def _side_by_side(images: "Images", pairs: Sequence[Sequence[int]], told: NDArray[np.str_]) -> bytes:
+def _pair_figure(images: PictureSet, pairs: Sequence[Sequence[int]], titles: NDArray[np.str_]) -> bytes:
+    """Pairs side by side; ``titles``: (N,) the first line of each picture's caption."""
     from diptych.report.figures import captioned
 
-    rows = [row for pair in pairs[:_PAIRS] for row in pair]
-    captions = [f"{told[row]}\n{_tail(images.paths[row])}" for row in rows]
+    rows = [row for pair in pairs[:_MAX_PAIRS] for row in pair]
+    captions = [f"{titles[row]}\n{_shorten(images.paths[row])}" for row in rows]
     return captioned([_tile(images.picture(row)) for row in rows], captions)
 
 
@@ -86,9 +94,9 @@ def _tile(picture: Pixels) -> Pixels:
     """The whole picture in the middle of a square, so that its shape shows."""
     height, width = picture.shape[:2]
     longest = max(width, height)
-    if longest > _TILE:
-        size = (max(1, round(width * _TILE / longest)), max(1, round(height * _TILE / longest)))
-        picture = np.asarray(Image.fromarray(picture).resize(size, FILTER, reducing_gap=2.0))
+    if longest > _TILE_PIXELS:
+        size = (max(1, round(width * _TILE_PIXELS / longest)), max(1, round(height * _TILE_PIXELS / longest)))
+        picture = np.asarray(Image.fromarray(picture).resize(size, RESAMPLING, reducing_gap=2.0))
         height, width = picture.shape[:2]
         longest = max(width, height)
     out = np.full((longest, longest, 3), 128, np.uint8)
@@ -97,10 +105,11 @@ def _tile(picture: Pixels) -> Pixels:
     return out
 
 
-def _tail(path: str) -> str:
-    return path if len(path) <= _ROOM else f"…{path[1 - _ROOM :]}"
+def _shorten(path: str) -> str:
+    """The end of a path, as much as a caption has room for."""
+    return path if len(path) <= _CAPTION_CHARACTERS else f"…{path[1 - _CAPTION_CHARACTERS :]}"
 
 
-def _by_class(images: "Images", good: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.int64]]]:
+def _rows_by_class(images: PictureSet, readable: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.int64]]]:
     member = images.labels if images.multi_label else images.labels[:, None] == np.arange(len(images.classes))
-    return [(name, np.flatnonzero(member[:, k] & good)) for k, name in enumerate(images.classes)]
+    return [(name, np.flatnonzero(member[:, k] & readable)) for k, name in enumerate(images.classes)]

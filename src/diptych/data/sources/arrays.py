@@ -1,4 +1,4 @@
-"""Pictures that are arrays already: from memory, from .npz, and scikit-learn's digits."""
+"""Pictures that are arrays already: in memory, in .npz files, and scikit-learn's digits."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import labels_from_values
-from diptych.data.sources.base import Rows, Source
+from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files
 from diptych.errors import DataError
 
-_PIXELS = ("pixels", "images", "image", "x", "X", "x_train", "data", "arr_0")
-_LABELS = ("labels", "label", "y", "Y", "y_train", "targets", "arr_1")
+_PIXEL_NAMES = ("pixels", "images", "image", "x", "X", "x_train", "data", "arr_0")
+_LABEL_NAMES = ("labels", "label", "y", "Y", "y_train", "targets", "arr_1")
 
 
 class ArraySource(Source):
     """Pictures in memory: one (N, H, W, 3) uint8 array, or a sequence of (H, W, 3)."""
 
-    def __init__(self, pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], rows: Rows) -> None:
+    def __init__(self, pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], metadata: Metadata) -> None:
         self.pixels = pixels
-        super().__init__(rows)
+        super().__init__(metadata)
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """See :class:`Source`."""
@@ -47,19 +47,21 @@ def from_arrays(
     n = len(pictures)
     numbers, names = labels_from_values(labels, n, tuple(str(name) for name in classes))
     columns = {str(name): np.array(values) for name, values in (groups or {}).items()}
-    given = {**columns, **({} if origins is None else {"origins": _spread(origins, n)})}
-    for name, values in [*given.items(), ("paths", np.empty(n) if paths is None else np.asarray(paths))]:
+    checked = {**columns, **({} if origins is None else {"origins": _broadcast(origins, n)})}
+    for name, values in [*checked.items(), ("paths", np.empty(n) if paths is None else np.asarray(paths))]:
         if values.shape != (n,):
             raise DataError(f"{n} pictures need {n} {name}, but they have the shape {values.shape}.")
-    shown = [f"array#{i}" for i in range(n)] if paths is None else [str(path) for path in paths]
-    rows = Rows(paths=shown, labels=numbers, classes=names, groups=columns, origins=given.get("origins"))
-    return ArraySource(pictures, rows)
+    names_of_pictures = [f"array#{i}" for i in range(n)] if paths is None else [str(path) for path in paths]
+    metadata = Metadata(
+        paths=names_of_pictures, labels=numbers, classes=names, groups=columns, origins=checked.get("origins")
+    )
+    return ArraySource(pictures, metadata)
 
 
 def rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     """Make (N, H, W, 3) uint8 of grey, RGB or RGBA pixels, HWC or CHW; a list when sizes differ.
 
-    uint8 is taken as it is, booleans as 0 and 255, floats must lie in 0..1.
+    uint8 is used as it is, booleans as 0 and 255, floats must lie in 0..1.
     """
     if isinstance(pixels, (list, tuple)) and len({np.shape(picture) for picture in pixels}) > 1:
         return [rgb(np.asarray(picture)[None])[0] for picture in pixels]
@@ -72,7 +74,7 @@ def rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
         raise DataError(
             f"Pixels have the shape {np.shape(pixels)}; they must be (N, H, W, 3), or (N, H, W) if they are grey."
         )
-    array = _bytes(array)
+    array = _to_uint8(array)
     if array.shape[-1] == 4:
         alpha = array[..., 3:].astype(np.uint16)
         array = ((array[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
@@ -82,42 +84,42 @@ def rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
 
 
 def open_npz(files: Files, name: str) -> Source:
-    """Open an .npz file that holds pixels, labels if it likes, and class names if it likes."""
+    """Open an .npz file that holds pixels and, optionally, labels, class names, origins, and further columns."""
     where = files.path(name)
     try:
         with files.open(name) as file, np.load(file, allow_pickle=False) as archive:
-            held = {key: archive[key] for key in archive.files}
+            arrays = {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
     except Exception as error:  # zipfile.BadZipFile and others that damaged archives cause
         raise DataError(f"{where} is damaged: {error}") from None
-    pixels = next((held.pop(key) for key in _PIXELS if key in held), None)
+    pixels = next((arrays.pop(key) for key in _PIXEL_NAMES if key in arrays), None)
     if pixels is None:
-        raise DataError(f'{where} holds {", ".join(held) or "nothing"}; name the pictures "pixels".')
-    labels = next((held.pop(key) for key in _LABELS if key in held), None)
-    classes = [str(item) for item in held.pop("classes", ())]
-    origins = held.pop("origins", None)
+        raise DataError(f'{where} holds {", ".join(arrays) or "nothing"}; name the pictures "pixels".')
+    labels = next((arrays.pop(key) for key in _LABEL_NAMES if key in arrays), None)
+    classes = [str(item) for item in arrays.pop("classes", ())]
+    origins = arrays.pop("origins", None)
     paths = [f"{where}#{i}" for i in range(len(pixels))]
-    groups = {key: values for key, values in held.items() if values.shape == (len(pixels),)}
+    groups = {key: values for key, values in arrays.items() if values.shape == (len(pixels),)}
     return from_arrays(pixels, labels, classes=classes, groups=groups, origins=origins, paths=paths)
 
 
 def digits() -> Source:
-    """Read scikit-learn's 1,797 handwritten digits, 8 px, their 17 levels of ink spread over 0..255."""
+    """Read scikit-learn's 1,797 handwritten digits, 8 px, their 17 grey levels scaled to 0..255."""
     from sklearn.datasets import load_digits
 
-    held = load_digits()
-    pixels = np.rint(held.images * (255 / 16)).astype(np.uint8)
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     paths = [f"digits#{i}" for i in range(len(pixels))]
-    return from_arrays(pixels, held.target, classes=[str(i) for i in range(10)], paths=paths)
+    return from_arrays(pixels, bunch.target, classes=[str(i) for i in range(10)], paths=paths)
 
 
-def _spread(values: Any, n: int) -> NDArray[Any]:
+def _broadcast(values: Any, n: int) -> NDArray[Any]:
     array = np.asarray(values)
     return np.full(n, str(values)) if array.ndim == 0 else array
 
 
-def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:

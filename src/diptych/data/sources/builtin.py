@@ -1,12 +1,15 @@
 """Picture sets known by name: "digits" (in scikit-learn) and "cifar10" (downloaded once)."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from diptych.data.sources.arrays import digits, from_arrays
-from diptych.data.sources.base import Source, log
+from diptych.data.sources.base import Source
 from diptych.errors import DataError
+
+log = logging.getLogger("diptych")
 
 
 def cifar10(part: str = "train") -> Source:
@@ -17,14 +20,14 @@ def cifar10(part: str = "train") -> Source:
     log.info("CIFAR-10 is kept in %s; it is downloaded on first use (170 MB).", folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = CIFAR10(str(folder), train=part == "train", download=True)
+        dataset = CIFAR10(str(folder), train=part == "train", download=True)
     except Exception as error:  # torchvision raises whatever the network or the disk did
         raise DataError(
             f"CIFAR-10 could not be downloaded ({error}). Connect to the network and try again, put "
             f"cifar-10-python.tar.gz into {folder}, or give a Parquet file of it that you have."
         ) from None
-    paths = [f"cifar10-{part}#{i}" for i in range(len(held.data))]
-    return from_arrays(held.data, held.targets, classes=held.classes, paths=paths)
+    paths = [f"cifar10-{part}#{i}" for i in range(len(dataset.data))]
+    return from_arrays(dataset.data, dataset.targets, classes=dataset.classes, paths=paths)
 
 
 def cache_folder() -> Path:

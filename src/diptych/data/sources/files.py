@@ -1,4 +1,4 @@
-"""Files below one place, on this machine or behind an fsspec URL, under one small interface."""
+"""Files below one folder, on this machine or behind an fsspec URL, under one small interface."""
 
 import fnmatch
 import os
@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diptych.data.decode import BYTE_LIMIT
-from diptych.data.sources.base import printable, reason
+from diptych.data.decode import MAX_FILE_BYTES
+from diptych.data.messages import explain_os_error, printable
 from diptych.errors import DataError, PictureError
 
-# What a zip raises: RuntimeError where a member is encrypted, or packed in a way that Python does not know.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+# What a damaged zip raises; RuntimeError where a member is encrypted or compressed in a way Python does not know.
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass
 class Walk:
-    """What a walk saw: names relative to the place, with "/", sorted."""
+    """The result of a walk: names relative to the folder, with "/", sorted; ``hidden`` counts the hidden entries."""
 
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -32,25 +32,25 @@ class Walk:
 
 
 class Files(ABC):
-    """One place that holds files."""
+    """A folder of files."""
 
     root: str
 
     def path(self, name: str) -> str:
-        """Show a file to a person: the place as they wrote it, and the name, safe to print."""
+        """The path of a file for messages: the folder as the person wrote it, and the name, safe to print."""
         return printable(posixpath.join(self.root, name) if name else self.root)
 
     def read(self, name: str) -> bytes:
         """Read one whole file. Raises PictureError."""
         try:
             size = self.size(name)
-            if size > BYTE_LIMIT:
-                limit = BYTE_LIMIT // 1_000_000
+            if size > MAX_FILE_BYTES:
+                limit = MAX_FILE_BYTES // 1_000_000
                 raise PictureError(f"the file holds {size // 1_000_000} MB; the limit is {limit} MB", self.path(name))
             return self.read_range(name, 0, size)
         except OSError as error:
-            raise PictureError(reason(error), self.path(name)) from None
-        except DAMAGE as error:
+            raise PictureError(explain_os_error(error), self.path(name)) from None
+        except ARCHIVE_ERRORS as error:
             raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
 
     @abstractmethod
@@ -63,7 +63,7 @@ class Files(ABC):
 
     @abstractmethod
     def read_range(self, name: str, start: int, count: int) -> bytes:
-        """Some of a file's bytes, without a limit."""
+        """``count`` bytes of a file from ``start`` on, without a limit."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -71,7 +71,7 @@ class Files(ABC):
 
     @abstractmethod
     def folders(self) -> list[str]:
-        """Names of the folders directly in the place, sorted."""
+        """Names of the folders directly in this one, sorted."""
 
     @abstractmethod
     def open(self, name: str) -> Any:
@@ -86,14 +86,14 @@ class LocalFiles(Files):
         self._base = os.fspath(root)
 
     def _full(self, name: str) -> str:
-        return os.path.join(self._base, name) if name else self._base  # noqa: PTH118 - 50,000 times
+        return os.path.join(self._base, name) if name else self._base  # noqa: PTH118 - called 50,000 times
 
     def size(self, name: str) -> int:
         """See :class:`Files`."""
-        found = os.stat(self._full(name))  # noqa: PTH116
-        if not stat.S_ISREG(found.st_mode):
+        status = os.stat(self._full(name))  # noqa: PTH116
+        if not stat.S_ISREG(status.st_mode):
             raise PictureError("it is a folder, a device or a pipe, not a file", self.path(name))
-        return found.st_size
+        return status.st_size
 
     def read_range(self, name: str, start: int, count: int) -> bytes:
         """See :class:`Files`."""
@@ -115,41 +115,41 @@ class LocalFiles(Files):
 
     def walk(self) -> Walk:
         """See :class:`Files`."""
-        found = Walk()
-        self._walk("", found, seen=set())
-        found.files.sort()
-        found.folders.sort()
-        return found
+        walk = Walk()
+        self._walk("", walk, followed=set())
+        walk.files.sort()
+        walk.folders.sort()
+        return walk
 
-    def _walk(self, folder: str, found: Walk, seen: set[tuple[int, int]]) -> None:
+    def _walk(self, folder: str, walk: Walk, followed: set[tuple[int, int]]) -> None:
         try:
             entries = sorted(os.scandir(self._full(folder)), key=lambda entry: entry.name)
         except OSError as error:
-            found.skipped.append(PictureError(reason(error), self.path(folder)))
+            walk.skipped.append(PictureError(explain_os_error(error), self.path(folder)))
             return
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith("."):
-                found.hidden += 1
+                walk.hidden += 1
             elif _is_folder(entry):
-                if not entry.is_symlink() or self._leads_outside(name, found, seen):
-                    found.folders.append(name)
-                    self._walk(name, found, seen)
+                if not entry.is_symlink() or self._follows_link(name, walk, followed):
+                    walk.folders.append(name)
+                    self._walk(name, walk, followed)
             elif entry.is_symlink() or entry.is_file():  # a broken link is reported when it is read
-                found.files.append(name)
+                walk.files.append(name)
             else:
-                found.skipped.append(PictureError("a device or a pipe, not a file", self.path(name)))
+                walk.skipped.append(PictureError("a device or a pipe, not a file", self.path(name)))
 
-    def _leads_outside(self, name: str, found: Walk, seen: set[tuple[int, int]]) -> bool:
-        """Whether to follow a link to a folder: not to what is walked anyway, and to nothing twice."""
+    def _follows_link(self, name: str, walk: Walk, followed: set[tuple[int, int]]) -> bool:
+        """Whether to follow a link to a folder: not to one that is walked anyway, and to none twice."""
         target = Path(os.path.realpath(self._full(name)))
         base = Path(os.path.realpath(self._base))
         status = target.stat()
         identity = (status.st_dev, status.st_ino)
-        if target.is_relative_to(base) or base.is_relative_to(target) or identity in seen:
-            found.skipped.append(PictureError("a link to a folder that is read already", self.path(name)))
+        if target.is_relative_to(base) or base.is_relative_to(target) or identity in followed:
+            walk.skipped.append(PictureError("a link to a folder that is read already", self.path(name)))
             return False
-        seen.add(identity)
+        followed.add(identity)
         return True
 
 
@@ -199,18 +199,18 @@ class RemoteFiles(Files):
 
     def walk(self) -> Walk:
         """See :class:`Files`."""
-        found = Walk()
+        walk = Walk()
         for path, entry in sorted(self._fs.find(self._base, withdirs=True, detail=True).items()):
             name = path[len(self._base) :].strip("/")
             if not name:
                 continue
             if any(part.startswith(".") for part in name.split("/")):
-                found.hidden += 1
+                walk.hidden += 1
             elif entry["type"] == "directory":
-                found.folders.append(name)
+                walk.folders.append(name)
             else:
-                found.files.append(name)
-        return found
+                walk.files.append(name)
+        return walk
 
 
 def filesystem_of(url: str) -> tuple[Any, str]:
@@ -222,8 +222,8 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     except (ValueError, ImportError) as error:
         raise DataError(f"{url} cannot be opened: {error}") from None
     except OSError as error:
-        raise DataError(f"{url} cannot be opened: {reason(error)}.") from None
-    except DAMAGE as error:
+        raise DataError(f"{url} cannot be opened: {explain_os_error(error)}.") from None
+    except ARCHIVE_ERRORS as error:
         raise DataError(f"{url} is damaged: {error}.") from None
     return filesystem, str(path)
 
@@ -239,7 +239,7 @@ def is_url(path: str) -> bool:
     return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)", path) is not None
 
 
-def braces(pattern: str) -> Iterator[str]:
+def expand_braces(pattern: str) -> Iterator[str]:
     """Expand "a-{000..002}.tar" and "{train,test}.parquet" as a shell does."""
     match = re.search(r"\{([^{}]*,[^{}]*|\d+\.\.\d+)\}", pattern)
     if match is None:
@@ -253,9 +253,9 @@ def braces(pattern: str) -> Iterator[str]:
     else:
         options = inside.split(",")
     for option in options:
-        yield from braces(f"{before}{option}{after}")
+        yield from expand_braces(f"{before}{option}{after}")
 
 
-def matching(files: Files, pattern: str) -> list[str]:
-    """Names directly below a place that fit a pattern with ``*``, ``?`` or ``[…]``."""
+def match_names(files: Files, pattern: str) -> list[str]:
+    """Names in a folder that match a pattern with ``*``, ``?`` or ``[…]``."""
     return [name for name in files.walk().files if fnmatch.fnmatchcase(name, pattern)]

@@ -1,18 +1,21 @@
 """Folders of pictures: class folders, loose pictures, train/validation/test folders, lists of files."""
 
+import logging
 import posixpath
 from collections.abc import Sequence
 
 import numpy as np
 
-from diptych.data.decode import SUFFIXES, looks_like_a_picture
+from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
 from diptych.data.labels import labels_from_names, sort_class_names
-from diptych.data.sources.base import Rows, Source, join_names, log, no_labels, printable
+from diptych.data.messages import join_names, printable
+from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, Walk
 from diptych.errors import DataError, PictureError
 
-#: What people call the parts of a split -> what ``groups["split"]`` calls them.
-SPLITS = {
+log = logging.getLogger("diptych")
+#: Common names of the parts of a split, and what ``groups["split"]`` calls them.
+SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -20,11 +23,11 @@ SPLITS = {
 
 
 class FileSource(Source):
-    """One file a picture."""
+    """Pictures in a file each."""
 
-    def __init__(self, files: Files, names: Sequence[str], rows: Rows) -> None:
+    def __init__(self, files: Files, names: Sequence[str], metadata: Metadata) -> None:
         self.files, self.names = files, names
-        super().__init__(rows)
+        super().__init__(metadata)
 
     def read(self, row: int) -> bytes:
         """See :class:`Source`."""
@@ -39,76 +42,76 @@ class FileSource(Source):
         return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
 
 
-def open_folder(files: Files, found: Walk) -> Source:
+def open_folder(files: Files, walk: Walk) -> Source:
     """Open a folder by what a walk found in it; see the module's first line for the layouts."""
-    pictures, skipped = pictures_in(files, found)
-    labels, splits = _layout(pictures)
+    pictures, skipped = pictures_in(files, walk)
+    class_of, splits = _layout(pictures)
     if splits is None:
-        kept = [name for name in pictures if "/" in name] or pictures
-        loose = sorted(set(pictures) - set(kept))
+        in_folders = [name for name in pictures if "/" in name] or pictures
+        loose = sorted(set(pictures) - set(in_folders))
         skipped += [PictureError("a loose picture beside class folders", files.path(name)) for name in loose]
-        pictures, names = kept, [labels[name] for name in kept]
-    else:
-        names = [labels[name] for name in pictures]
+        pictures = in_folders
+    names = [class_of[name] for name in pictures]
     numbers, classes = labels_from_names([name and printable(name) for name in names])
-    _tell(files, found, skipped, classes, splits is not None)
+    _log_layout(files, walk, skipped, classes, splits is not None)
     if not pictures:
-        raise DataError(_nothing(files, skipped))
+        raise DataError(_no_picture(files, skipped))
     groups = {} if splits is None else {"split": np.array([splits[name] for name in pictures])}
     paths = [files.path(name) for name in pictures]
-    rows = Rows(paths=paths, labels=numbers, classes=classes, groups=groups, skipped=tuple(skipped))
-    return FileSource(files, pictures, rows)
+    metadata = Metadata(paths=paths, labels=numbers, classes=classes, groups=groups, skipped=tuple(skipped))
+    return FileSource(files, pictures, metadata)
 
 
 def open_files(files: Files, names: Sequence[str]) -> Source:
     """Open pictures named one by one, unlabelled; one that cannot be read keeps its row, with an error."""
-    rows = Rows(paths=[files.path(name) for name in names], labels=no_labels(len(names)))
-    return FileSource(files, names, rows)
+    metadata = Metadata(paths=[files.path(name) for name in names], labels=unlabelled(len(names)))
+    return FileSource(files, names, metadata)
 
 
-def pictures_in(files: Files, found: Walk) -> tuple[list[str], list[PictureError]]:
-    """Tell pictures from strays: by suffix, or by the file's first bytes where the suffix says nothing."""
-    pictures, skipped = [], list(found.skipped)
-    for name in found.files:
-        if posixpath.splitext(name)[1].lower() in SUFFIXES or _signed(files, name):
+def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]]:
+    """Pictures and other files: by suffix, or by the file's first bytes where the suffix does not decide."""
+    pictures, skipped = [], list(walk.skipped)
+    for name in walk.files:
+        if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES or _has_signature(files, name):
             pictures.append(name)
         else:
             skipped.append(PictureError("not a picture", files.path(name)))
     return pictures, skipped
 
 
-def _signed(files: Files, name: str) -> bool:
+def _has_signature(files: Files, name: str) -> bool:
     try:
-        return looks_like_a_picture(files.read_range(name, 0, 16))
+        return has_picture_signature(files.read_range(name, 0, 16))
     except (OSError, PictureError):
         return False
 
 
 def _layout(pictures: Sequence[str]) -> tuple[dict[str, str | None], dict[str, str] | None]:
-    """Name the class of each picture, and its split where the top folders are train, validation, test."""
+    """The class of each picture, and its split where the top folders are train, validation, test."""
     parts = {name: name.split("/") for name in pictures}
     tops = {part[0].lower() for part in parts.values() if len(part) > 1}
     loose = any(len(part) == 1 for part in parts.values())
-    if tops and not loose and tops <= SPLITS.keys():
+    if tops and not loose and tops <= SPLIT_NAMES.keys():
         labels = {name: part[1] if len(part) > 2 else None for name, part in parts.items()}
-        return labels, {name: SPLITS[part[0].lower()] for name, part in parts.items()}
+        return labels, {name: SPLIT_NAMES[part[0].lower()] for name, part in parts.items()}
     return {name: part[0] if len(part) > 1 else None for name, part in parts.items()}, None
 
 
-def _tell(files: Files, found: Walk, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
+def _log_layout(files: Files, walk: Walk, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
+    """Report what was left out, empty classes, and a folder that seems to lie one level too deep."""
     where = files.path("")
-    if found.hidden:
-        log.info("%s: %d hidden files or folders were ignored.", where, found.hidden)
+    if walk.hidden:
+        log.info("%s: %d hidden files or folders were ignored.", where, walk.hidden)
     if skipped:
         names = join_names([str(error) for error in skipped])
-        log.warning("%s: left out %d of what is there: %s.", where, len(skipped), names)
+        log.warning("%s: %d files or folders were left out: %s.", where, len(skipped), names)
     level = 2 if split else 1
-    folders = {name.split("/")[level - 1] for name in found.folders if name.count("/") == level - 1}
+    folders = {name.split("/")[level - 1] for name in walk.folders if name.count("/") == level - 1}
     empty = sort_class_names({printable(name) for name in folders} - set(classes)) if classes else []
     if empty:
-        log.warning("%s: no picture in %s, so there is no such class.", where, join_names(empty))
+        log.warning("%s: no picture in %s, so these classes are left out.", where, join_names(empty))
     if len(classes) == 1 and not split:
-        inner = {name.split("/")[1] for name in found.files if name.count("/") >= 2}
+        inner = {name.split("/")[1] for name in walk.files if name.count("/") >= 2}
         if len(inner) > 1:
             log.warning(
                 "%s holds one class folder, %s, with folders inside. If those are the classes, open %s instead.",
@@ -116,7 +119,7 @@ def _tell(files: Files, found: Walk, skipped: Sequence[PictureError], classes: S
             )  # fmt: skip
 
 
-def _nothing(files: Files, skipped: Sequence[PictureError]) -> str:
+def _no_picture(files: Files, skipped: Sequence[PictureError]) -> str:
     others = f" ({len(skipped)} other files are there, such as {skipped[0].path})" if skipped else ""
     return (
         f"There is no picture in {files.path('')}{others}. "

@@ -14,41 +14,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
+from diptych.data.messages import printable
 from diptych.data.resources import free_bytes
-from diptych.data.sources.base import Rows, Source, printable
+from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files, stays_inside
-from diptych.data.sources.folder import SPLITS
-from diptych.data.sources.metadata import column_values, origins_among
+from diptych.data.sources.folder import SPLIT_NAMES
+from diptych.data.sources.metadata import column_values, pop_origins
 from diptych.errors import DataError, PictureError
 
 #: Pictures that are copied at a time where they do not fit in memory.
-_BATCH = 256
-_LABELS = ("label", "labels", "fine_label", "class", "category", "target")
+_BATCH_PICTURES = 256
+_LABEL_NAMES = ("label", "labels", "fine_label", "class", "category", "target")
 
 
 class ParquetSource(Source):
-    """Pictures in Arrow's own buffers: never copied, never turned into Python objects all at once."""
+    """Pictures in Arrow's own buffers: never copied, never converted to Python objects all at once."""
 
-    def __init__(self, images: Any, files: Files, rows: Rows) -> None:
+    def __init__(self, images: Any, files: Files, metadata: Metadata) -> None:
         self._chunks = [_contents(chunk) for chunk in images.chunks]
         self._starts = [0, *accumulate(len(chunk) for chunk, _ in self._chunks)]
         self._files = files
-        super().__init__(rows)
+        super().__init__(metadata)
 
     def read(self, row: int) -> bytes | memoryview:
         """See :class:`Source`."""
         chunk = bisect_right(self._starts, row) - 1
-        at = row - self._starts[chunk]
-        held, paths = self._chunks[chunk]
-        data = held[at].as_buffer()
+        index = row - self._starts[chunk]
+        contents, paths = self._chunks[chunk]
+        data = contents[index].as_buffer()
         if data is not None:
             return memoryview(data)
-        name = None if paths is None else paths[at].as_py()
+        name = None if paths is None else paths[index].as_py()
         if name and not stays_inside(name):
-            raise PictureError(f"it names {printable(name)}, outside the folder", self.rows.paths[row])
+            raise PictureError(f"it names {printable(name)}, outside the folder", self.metadata.paths[row])
         if name and self._files.exists(name):
             return self._files.read(name)
-        raise PictureError("the row holds no picture", self.rows.paths[row])
+        raise PictureError("the row holds no picture", self.metadata.paths[row])
 
     def identity(self, row: int) -> bytes:
         """See :class:`Source`."""
@@ -64,38 +65,38 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
 
     schemas = [_read(files, name, lambda file: pq().ParquetFile(file).schema_arrow) for name in names]
     image = _image_column(schemas[0], files.path(names[0]))
-    label = next((name for name in _LABELS if name in schemas[0].names and name != image), None)
-    wanted = [name for name in (label, *_plain_columns(schemas[0], {image, label})) if name is not None]
+    label = next((name for name in _LABEL_NAMES if name in schemas[0].names and name != image), None)
+    columns = [name for name in (label, *_plain_columns(schemas[0], {image, label})) if name is not None]
     try:
         for schema in schemas:
-            for name in wanted:
+            for name in columns:
                 schema.field(name)
         images = _pictures(files, names, image, schemas)
-        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=wanted)) for name in names]
+        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=columns)) for name in names]
         labels, classes = _labels(tables, label)
-        groups = {name: _column(tables, name) for name in wanted if name != label}
+        groups = {name: _column(tables, name) for name in columns if name != label}
     except (KeyError, pa.ArrowException) as error:
         raise DataError(f"The files beside {files.path(names[0])} do not hold the same columns: {error}") from None
     splits = _splits(names, tables)
     if splits is not None:
         groups["split"] = splits
-    origins = origins_among(groups)
+    origins = pop_origins(groups)
     paths = [
         f"{files.path(name)}#{i}" for name, table in zip(names, tables, strict=True) for i in range(table.num_rows)
     ]
-    rows = Rows(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
-    return ParquetSource(images, files, rows)
+    metadata = Metadata(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
+    return ParquetSource(images, files, metadata)
 
 
 def class_names(schema: Any, column: str) -> list[str]:
-    """Read the class names of a column from what Hugging Face writes beside the schema; [] if nothing."""
+    """Read the class names of a column from the description that Hugging Face keeps beside the schema; [] if none."""
     try:
-        held = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
+        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
     except (KeyError, TypeError, ValueError):
         return []
-    while isinstance(held, (list, dict)) and "names" not in held:  # a sequence of class labels is wrapped
-        held = held[0] if isinstance(held, list) and held else held.get("feature") if isinstance(held, dict) else None
-    return [str(name) for name in held["names"]] if isinstance(held, dict) else []
+    while isinstance(feature, (list, dict)) and "names" not in feature:  # a sequence of class labels is wrapped
+        feature = feature.get("feature") if isinstance(feature, dict) else next(iter(feature), None)
+    return [str(name) for name in feature["names"]] if isinstance(feature, dict) else []
 
 
 def pq() -> Any:
@@ -105,13 +106,13 @@ def pq() -> Any:
     return pyarrow.parquet
 
 
-def _read(files: Files, name: str, what: Callable[[Any], Any]) -> Any:
-    """Read something of one file."""
+def _read(files: Files, name: str, reader: Callable[[Any], Any]) -> Any:
+    """The result of ``reader`` for one opened file."""
     import pyarrow as pa
 
     try:
         with files.open(name) as file:
-            return what(file)
+            return reader(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{files.path(name)} is not a Parquet file that can be read: {error}") from None
 
@@ -127,7 +128,7 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
         tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=[column])) for name in names]
         return pa.chunked_array([chunk for table in tables for chunk in table[column].chunks], kind)
     schema = pa.schema([pa.field(column, kind)])
-    with tempfile.TemporaryDirectory() as folder:  # the mapping keeps the file's contents when its name is gone
+    with tempfile.TemporaryDirectory() as folder:  # the mapping outlives the file's name
         copy = str(Path(folder, "pictures.arrow"))
         with pa.OSFile(copy, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for name in names:
@@ -138,7 +139,7 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
 def _copy(file: Any, column: str, writer: Any, schema: Any) -> None:
     import pyarrow as pa
 
-    for batch in pq().ParquetFile(file).iter_batches(_BATCH, columns=[column]):
+    for batch in pq().ParquetFile(file).iter_batches(_BATCH_PICTURES, columns=[column]):
         writer.write_batch(pa.record_batch([batch.column(0)], schema=schema))
 
 
@@ -173,34 +174,34 @@ def _contents(chunk: Any) -> tuple[Any, Any]:
 def _labels(tables: Sequence[Any], column: str | None) -> tuple[Labels, tuple[str, ...]]:
     if column is None:
         return labels_from_names([None] * sum(len(table) for table in tables))
-    known: dict[str, None] = {}
+    classes: dict[str, None] = {}
     values: list[Any] = []
     for table in tables:
         names = class_names(table.schema, column)
-        known.update(dict.fromkeys(names))
-        values += [_named(value, names) for value in table[column].to_pylist()]
+        classes.update(dict.fromkeys(names))
+        values += [_to_names(value, names) for value in table[column].to_pylist()]
     if any(isinstance(value, list) for value in values):
-        return labels_from_name_lists([value or [] for value in values], tuple(known))
-    return labels_from_names(values, tuple(known))
+        return labels_from_name_lists([value or [] for value in values], tuple(classes))
+    return labels_from_names(values, tuple(classes))
 
 
-def _named(value: Any, names: Sequence[str]) -> Any:
-    """A label as Parquet holds it -> a name, a list of names, or None."""
+def _to_names(value: Any, names: Sequence[str]) -> Any:
+    """A label as Parquet holds it to a name, a list of names, or None."""
     if isinstance(value, list):
-        return [name for name in (_named(item, names) for item in value) if name is not None]
+        return [name for name in (_to_names(item, names) for item in value) if name is not None]
     if value is None or (isinstance(value, int) and value < 0):
         return None
     return names[value] if isinstance(value, int) and value < len(names) else str(value)
 
 
-def _plain_columns(schema: Any, without: set[str | None]) -> list[str]:
-    """Name the columns that can be groups: neither nested nor bytes."""
+def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
+    """Names of the columns that can be groups: neither nested nor bytes."""
     import pyarrow.types as pt
 
     return [
         str(field.name)
         for field in schema
-        if field.name not in without and not (pt.is_nested(field.type) or _is_binary(field.type))
+        if field.name not in exclude and not (pt.is_nested(field.type) or _is_binary(field.type))
     ]
 
 
@@ -214,7 +215,7 @@ def _plain(value: Any) -> Any:
 
 def _splits(names: Sequence[str], tables: Sequence[Any]) -> NDArray[Any] | None:
     """Read the split from names such as train-00000-of-00002.parquet, where every file has one."""
-    words = [SPLITS.get(re.split(r"[-_.]", name.rsplit("/", 1)[-1].lower())[0]) for name in names]
+    words = [SPLIT_NAMES.get(re.split(r"[-_.]", name.rsplit("/", 1)[-1].lower())[0]) for name in names]
     if None in words or len(names) == 1:
         return None
     return np.repeat(np.array(words), [len(table) for table in tables])

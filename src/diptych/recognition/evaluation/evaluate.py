@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diptych.data.images import Images
+from diptych.data.messages import join_names
 from diptych.metrics import classification as scores
 from diptych.metrics.intervals import wilson
 from diptych.recognition import datasets
@@ -34,7 +35,7 @@ def evaluate_network(witness: ErrorExplainer, reading: DecisionRule, images: Ima
     if len(known) < len(images):
         made.facts["pictures given"] = len(images)
     if known.skipped:
-        reasons = datasets.join_names([str(error) for error in known.skipped])
+        reasons = join_names([str(error) for error in known.skipped], datasets.MAX_NAMES)
         made.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
     if unknown is not None:
         strange = compute_outputs(
