@@ -6,55 +6,55 @@ from diptych.errors import DataError
 from diptych.recognition.datasets import check_labels, evaluation_part, median_side, prepare
 
 
-def some(labels, *, classes=(), groups=None, seed=0) -> Images:
+def noise(labels, *, classes=(), groups=None, seed=0) -> Images:
     """Noise, so that no two pictures are alike."""
     pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 8, 8, 3)).astype(np.uint8)
     return Images.from_arrays(pixels, labels, classes=classes, groups=groups)
 
 
 def test_a_share_is_held_out_in_proportion():
-    images = some(np.repeat([0, 1, 2], [60, 30, 10]), classes=("a", "b", "c"))
+    images = noise(np.repeat([0, 1, 2], [60, 30, 10]), classes=("a", "b", "c"))
     prepared = prepare(images, None, 8, seed=0)
     assert len(prepared.training) + len(prepared.validation) == 100
     assert prepared.validation.counts() == pytest.approx({"a": 9, "b": 5, "c": 2}, abs=1)
     assert not set(prepared.training.paths) & set(prepared.validation.paths)
 
 
-def test_at_most_five_thousand_are_held_out(monkeypatch):
-    monkeypatch.setattr("diptych.recognition.datasets.HELD_OUT_MOST", 6)
-    prepared = prepare(some(np.arange(80) % 2, classes=("a", "b")), None, 8, seed=0)
+def test_the_number_held_out_is_bounded(monkeypatch):
+    monkeypatch.setattr("diptych.recognition.datasets.MAX_HELD_OUT", 6)
+    prepared = prepare(noise(np.arange(80) % 2, classes=("a", "b")), None, 8, seed=0)
     assert len(prepared.validation) == 6
 
 
 def test_two_pictures_a_class_are_enough_for_one_on_each_side():
-    prepared = prepare(some(np.arange(10) // 2, classes=tuple("abcde")), None, 8, seed=0)
+    prepared = prepare(noise(np.arange(10) // 2, classes=tuple("abcde")), None, 8, seed=0)
     assert set(prepared.training.counts().values()) == set(prepared.validation.counts().values()) == {1}
 
 
 def test_own_parts_are_used_and_the_test_part_is_left_unread(caplog):
     parts = np.repeat(["train", "validation", "test"], [20, 10, 6])
-    images = some(np.arange(36) % 2, classes=("a", "b"), groups={"split": parts})
+    images = noise(np.arange(36) % 2, classes=("a", "b"), groups={"split": parts})
     prepared = prepare(images, None, 8, seed=0)
     assert len(prepared.training) == 20
     assert len(prepared.validation) == 10
     assert any("test part (6 pictures) was left unread" in note for note in prepared.notes)
     assert len(evaluation_part(images)) == 6
     assert len(evaluation_part(images[:30])) == 30
-    assert "none for tests" in caplog.text
+    assert "no test part" in caplog.text
 
 
 def test_validation_classes_are_matched_by_name():
-    images = some(np.arange(20) % 2, classes=("a", "b"))
-    validate = some([0, 0, 1], classes=("b", "a"), seed=1)
+    images = noise(np.arange(20) % 2, classes=("a", "b"))
+    validate = noise([0, 0, 1], classes=("b", "a"), seed=1)
     prepared = prepare(images, validate, 8, seed=0)
     assert prepared.validation.classes == ("a", "b")
     assert prepared.validation.labels.tolist() == [1, 1, 0]
     with pytest.raises(DataError, match="unknown here: z"):
-        prepare(images, some([0, 1], classes=("a", "z"), seed=1), 8, seed=0)
+        prepare(images, noise([0, 1], classes=("a", "z"), seed=1), 8, seed=0)
 
 
-def test_unlabelled_pictures_and_empty_classes_are_left_out_and_told():
-    images = some([0, 1] * 10 + [-1] * 3, classes=("a", "b", "c"))
+def test_unlabelled_pictures_and_empty_classes_are_left_out_with_a_note():
+    images = noise([0, 1] * 10 + [-1] * 3, classes=("a", "b", "c"))
     prepared = prepare(images, None, 8, seed=0)
     assert prepared.training.classes == ("a", "b")
     assert any("3 pictures without a label" in note for note in prepared.notes)
@@ -68,7 +68,7 @@ def test_unreadable_pictures_are_left_out_and_named(folder_with_a_broken_picture
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes", "told"),
+    ("labels", "classes", "message"),
     [
         ([0] * 12, ("cat",), "only one class, 'cat'"),
         ([0] * 12, ("cat", "dog"), "only one class, 'cat'"),
@@ -76,16 +76,16 @@ def test_unreadable_pictures_are_left_out_and_named(folder_with_a_broken_picture
         ([0, 0, 0, 1, 1], ("cat", "dog"), "only 5 readable pictures in all"),
     ],
 )
-def test_too_little_is_told_in_a_sentence(labels, classes, told):
-    with pytest.raises(DataError, match=told):
-        prepare(some(labels, classes=classes), None, 8, seed=0)
+def test_too_little_is_refused_in_a_sentence(labels, classes, message):
+    with pytest.raises(DataError, match=message):
+        prepare(noise(labels, classes=classes), None, 8, seed=0)
 
 
 def test_no_labels_and_no_pictures():
     with pytest.raises(DataError, match=r"no labels.*metadata.csv"):
-        check_labels(some([-1] * 20, classes=("a", "b")))
+        check_labels(noise([-1] * 20, classes=("a", "b")))
     with pytest.raises(DataError, match="no pictures"):
-        check_labels(some([0, 1], classes=("a", "b"))[:0])
+        check_labels(noise([0, 1], classes=("a", "b"))[:0])
 
 
 def test_copies_of_one_picture_cannot_be_split():

@@ -31,7 +31,7 @@ def test_the_card_tells_what_confidence_means_with_its_values():
     told = model_card(FACTS, Report("r"))
     assert "temperature of 1.5" in told
     assert "a probability of 0.250 on" in told
-    assert "by their count of 16, of 79.4% to 99.8%" in told
+    assert "given their count of 16, of 79.4% to 99.8%" in told
     assert "Of known pictures it marks 2%, as far as 16 pictures can tell" in told
 
 
@@ -40,7 +40,7 @@ def test_the_card_of_several_labels_names_their_thresholds():
     told = model_card({**FACTS, "multi_label": True, "calibration": calibration}, Report("r"))
     assert "cat 0.41, dog 0.50" in told
     assert "it marks 2.0% (0.6% to 4.3%)" in told
-    assert "90% or more of the labels that a picture has" in told
+    assert "90% or more of a picture's labels" in told
 
 
 def test_a_card_follows_a_new_calibration_and_keeps_the_rest():

@@ -17,11 +17,11 @@ def sheets(folder, digits, n, seed):
     """Pictures of two digits, at any height of 16 px, and a metadata.csv that tells which."""
     draw = np.random.default_rng(seed)
     ink, labels = digits.pixels(8)[:, 0].numpy(), digits.labels
-    held = np.flatnonzero(labels < DIGITS)
+    usable = np.flatnonzero(labels < DIGITS)
     folder.mkdir()
     rows = [("file_name", "labels")]
     for i in range(n):
-        left, right = draw.choice(held, 2)
+        left, right = draw.choice(usable, 2)
         top, sheet = draw.integers(0, 9), np.zeros((16, 16), np.uint8)
         sheet[top : top + 8] = np.concatenate([ink[left], ink[right]], axis=1)
         Image.fromarray(sheet).save(folder / f"{i:04d}.png")
@@ -41,7 +41,7 @@ def place(tmp_path_factory):
     return place
 
 
-def test_digits_side_by_side_are_both_told(place):
+def test_digits_side_by_side_are_both_predicted(place):
     report = load(place / "model").evaluate(Images.open(place / "test"))
     assert report.scores["macro_f1"].value >= 0.9
     assert report.scores["macro_f1"].low > 0.85
@@ -55,27 +55,27 @@ def test_digits_side_by_side_are_both_told(place):
 
 def test_predictions_hold_their_labels_and_sets(place):
     images = Images.open(place / "test")
-    told = load(place / "model").predict(images)
-    truth = images.relabel(told.classes).labels
-    assert told.labels.shape == told.sets.shape == (200, DIGITS)
-    assert (told.sets | ~told.labels).all()  # what is told may be
-    assert (told.sets & truth).sum() >= (told.labels & truth).sum()
+    predictions = load(place / "model").predict(images)
+    targets = images.relabel(predictions.classes).labels
+    assert predictions.labels.shape == predictions.sets.shape == (200, DIGITS)
+    assert (predictions.sets | ~predictions.labels).all()  # a predicted label is in its set
+    assert (predictions.sets & targets).sum() >= (predictions.labels & targets).sum()
 
 
-def test_the_command_line_tells_lists_of_labels(place, capsys):
+def test_the_command_line_prints_lists_of_labels(place, capsys):
     first = place / "test" / "0000.png"
     assert run(["predict", str(place / "model"), str(first), "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert isinstance(row["label"], list)
     assert set(row["label"]) <= set(row["set"])
     assert run(["evaluate", str(place / "model"), str(place / "test"), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["macro_f1"]["value"] >= 0.9
-    assert told["coverage"]["n"] == 200
-    assert told["per_class"].keys() == {str(k) for k in range(DIGITS)}
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["macro_f1"]["value"] >= 0.9
+    assert scores["coverage"]["n"] == 200
+    assert scores["per_class"].keys() == {str(k) for k in range(DIGITS)}
 
 
-def test_the_card_and_the_page_tell_the_thresholds(place):
+def test_the_card_and_the_page_show_the_thresholds(place):
     card = (place / "model" / "README.md").read_text()
     assert "A picture may have several of them." in card
     assert "Each label is told from a probability of its own on: 0 0." in card

@@ -32,56 +32,56 @@ class Small(nn.Module):
 
 def test_it_learns_digits(fitted, digits):
     unseen = digits[1::2]
-    told = fitted.predict(unseen)
-    assert (told.labels == unseen.labels).mean() > 0.9
-    assert told.names == [told.classes[i] for i in told.labels]
-    assert np.allclose(told.probabilities.sum(1), 1, atol=1e-5)
-    assert np.allclose(told.confidence, told.probabilities.max(1))
-    assert told.unknown.mean() < 0.2
-    assert not told.errors
+    predictions = fitted.predict(unseen)
+    assert (predictions.labels == unseen.labels).mean() > 0.9
+    assert predictions.names == [predictions.classes[i] for i in predictions.labels]
+    assert np.allclose(predictions.probabilities.sum(1), 1, atol=1e-5)
+    assert np.allclose(predictions.confidence, predictions.probabilities.max(1))
+    assert predictions.unknown.mean() < 0.2
+    assert not predictions.errors
 
 
-def test_answers_do_not_depend_on_the_company(fitted, digits):
+def test_predictions_do_not_depend_on_the_batch(fitted, digits):
     together = fitted.predict(digits).probabilities
     alone = np.concatenate([fitted.predict(digits[i : i + 1]).probabilities for i in range(5)])
     assert np.allclose(together[:5], alone, atol=1e-5)
 
 
-def test_streamed_pictures_get_the_same_answers(fitted, digits, monkeypatch):
-    kept = fitted.predict(digits).probabilities
+def test_streamed_pictures_get_the_same_predictions(fitted, digits, monkeypatch):
+    in_memory = fitted.predict(digits).probabilities
     monkeypatch.setattr(Images, "fits_in_memory", lambda self, size: False)
-    assert np.allclose(fitted.predict(digits).probabilities, kept, atol=1e-6)
+    assert np.allclose(fitted.predict(digits).probabilities, in_memory, atol=1e-6)
 
 
 def test_a_picture_that_cannot_be_read_gets_a_row_with_the_reason(fitted, folder_with_a_broken_picture):
     images = Images.open(folder_with_a_broken_picture)
-    told = fitted.predict(images)
-    (bad,) = told.errors
+    predictions = fitted.predict(images)
+    (bad,) = predictions.errors
     assert images.paths[bad].endswith("broken.png")
-    assert told.labels[bad] == -1
-    assert told.names[bad] == ""
-    assert np.isnan(told.probabilities[bad]).all()
-    assert np.isnan(told.confidence[bad])
-    assert told.unknown[bad]
+    assert predictions.labels[bad] == -1
+    assert predictions.names[bad] == ""
+    assert np.isnan(predictions.probabilities[bad]).all()
+    assert np.isnan(predictions.confidence[bad])
+    assert predictions.unknown[bad]
     good = fitted.predict(images[np.arange(len(images)) != bad])
-    assert np.allclose(np.delete(told.probabilities, bad, 0), good.probabilities, atol=1e-6)
+    assert np.allclose(np.delete(predictions.probabilities, bad, 0), good.probabilities, atol=1e-6)
     with pytest.raises(DataError, match="cannot be read"):
         fitted.embed(images)
 
 
 def test_nothing_to_predict(fitted, digits):
-    told = fitted.predict(digits[:0])
-    assert len(told) == 0
-    assert told.probabilities.shape == (0, 4)
+    predictions = fitted.predict(digits[:0])
+    assert len(predictions) == 0
+    assert predictions.probabilities.shape == (0, 4)
     assert fitted.embed(digits[:0]).shape == (0, 64)
 
 
 def test_embeddings_have_unit_length_and_cluster_by_class(fitted, digits):
-    seen = fitted.embed(digits)
-    assert seen.shape == (160, 64)
-    assert torch.allclose(seen.norm(dim=1), torch.ones(160), atol=1e-5)
+    embeddings = fitted.embed(digits)
+    assert embeddings.shape == (160, 64)
+    assert torch.allclose(embeddings.norm(dim=1), torch.ones(160), atol=1e-5)
     labels = torch.from_numpy(digits.labels.copy())
-    near = (seen @ seen.T).fill_diagonal_(-1).argmax(1)
+    near = (embeddings @ embeddings.T).fill_diagonal_(-1).argmax(1)
     assert (labels[near] == labels).float().mean() > 0.9
 
 
@@ -97,8 +97,8 @@ def test_evaluate_gives_scores_tables_and_figures(fitted, digits):
 
 
 def test_evaluate_matches_classes_by_name(fitted, digits):
-    turned = digits.relabel(digits.classes[::-1])
-    assert fitted.evaluate(turned).scores["accuracy"] == fitted.evaluate(digits).scores["accuracy"]
+    reordered = digits.relabel(digits.classes[::-1])
+    assert fitted.evaluate(reordered).scores["accuracy"] == fitted.evaluate(digits).scores["accuracy"]
 
 
 def test_evaluate_refuses_a_class_that_it_does_not_know(fitted):
@@ -144,19 +144,19 @@ def test_a_calibration_of_an_earlier_version_loads_and_promises_no_sets(folder, 
     facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "threshold")}
     del facts["beside_sha256"]
     (old / "model.json").write_text(json.dumps(facts))
-    told = load(old).predict(digits)
-    assert told.sets is None
-    assert told.unknown.mean() < 0.2  # by the energy
+    predictions = load(old).predict(digits)
+    assert predictions.sets is None
+    assert predictions.unknown.mean() < 0.2  # by the energy
     assert "coverage" not in load(old).evaluate(digits).scores
 
 
-def test_what_is_unlike_everything_learned_is_told_unknown(fitted, digits):
+def test_pictures_unlike_the_training_data_are_flagged_unknown(fitted, digits):
     noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3)).astype(np.uint8)
-    odd = fitted.predict(Images.from_arrays(noise)).unknown.mean()
-    assert odd >= fitted.predict(digits).unknown.mean()
+    flagged = fitted.predict(Images.from_arrays(noise)).unknown.mean()
+    assert flagged >= fitted.predict(digits).unknown.mean()
 
 
-def test_the_folder_tells_what_happened(fitted, folder):
+def test_the_folder_records_the_run(fitted, folder):
     data = json.loads((folder / "data.json").read_text())
     assert len(data["validation"]["pictures"]) == 12
     assert all(path.startswith("digits#") for path in data["validation"]["pictures"])
@@ -171,25 +171,27 @@ def test_the_folder_tells_what_happened(fitted, folder):
     assert "accuracy" in records[-1]["scores"]
 
 
-def test_a_network_of_ones_own(digits, tmp_path):
-    fitted = Recognizer(Small, epochs=3).fit(digits, into=tmp_path / "own")
+def test_a_custom_network(digits, tmp_path):
+    fitted = Recognizer(Small, epochs=3).fit(digits, into=tmp_path / "custom")
     assert fitted.embed(digits).shape == (160, 16)
     with pytest.raises(UsageError, match=r"network=Small"):
-        load(tmp_path / "own")
-    loaded = load(tmp_path / "own", network=Small)
+        load(tmp_path / "custom")
+    loaded = load(tmp_path / "custom", network=Small)
     assert np.array_equal(loaded.predict(digits).probabilities, fitted.predict(digits).probabilities)
 
 
-def test_several_labels_a_picture(tmp_path):
+def test_several_labels_for_a_picture(tmp_path):
     draw = np.random.default_rng(0)
     labels = draw.random((120, 3)) < 0.5  # which of the channels are bright
     pixels = draw.integers(0, 90, (120, 8, 8, 3)) + 150 * labels[:, None, None, :]
     images = Images.from_arrays(pixels.astype(np.uint8), labels.astype(int), classes=("red", "green", "blue"))
     fitted = Recognizer(Small, epochs=40, lr=0.01).fit(images[:100], into=tmp_path / "colours")
-    told = fitted.predict(images[100:])
-    assert told.labels.shape == (20, 3)
-    assert (told.labels == labels[100:]).mean() > 0.95
-    assert told.names[0] == ", ".join(c for c, on in zip(images.classes, told.labels[0], strict=True) if on)
+    predictions = fitted.predict(images[100:])
+    assert predictions.labels.shape == (20, 3)
+    assert (predictions.labels == labels[100:]).mean() > 0.95
+    assert predictions.names[0] == ", ".join(
+        c for c, on in zip(images.classes, predictions.labels[0], strict=True) if on
+    )
     report = fitted.evaluate(images[100:])
     assert report.scores["macro_f1"].value > 0.9
     assert not any(caption.startswith("Confusion") for caption in report.figures)
@@ -211,8 +213,8 @@ def test_a_time_budget_is_kept(digits):
     assert fitted.report_.facts["minutes"] == 0.05
 
 
-def test_damaged_weights_are_told(fitted, folder, tmp_path):
-    found = read(folder)
-    found.weights.pop("head.bias")
+def test_damaged_weights_are_reported(fitted, folder, tmp_path):
+    saved = read(folder)
+    saved.weights.pop("head.bias")
     with pytest.raises(ArtefactError, match="damaged"):
-        Recognizer.from_artefact(found)
+        Recognizer.from_artefact(saved)

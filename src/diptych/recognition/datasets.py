@@ -1,8 +1,8 @@
-"""From the pictures a person has to what a recognizer trains on, with every obstacle told in a sentence."""
+"""From a person's pictures to training and validation sets, with every obstacle named in a sentence."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,32 +14,36 @@ from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
 Mask = NDArray[np.bool_]
-LEAST_PICTURES = 10
-LEAST_CLASSES = 2
-LEAST_A_CLASS = 2  # one to learn from and one to check on
+MIN_PICTURES = 10
+MIN_CLASSES = 2
+MIN_PER_CLASS = 2  # one to learn from and one to check on
 HELD_OUT_SHARE = 0.15
-HELD_OUT_MOST = 2500
-LOOKED_AT = 1000  # pictures whose dimensions decide the size
-NAMED = 8  # classes or files that a message names before it says "and so many more"
+MAX_HELD_OUT = 2500
+MEASURED_PICTURES = 1000  # whose dimensions decide the size
+MAX_NAMES = 8  # classes or files that a message lists before it says "and so many more"
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Readable pictures with labels, training and validation with the same classes; ``notes`` for the report."""
+    """Readable, labelled pictures, training and validation with the same classes; ``notes`` go into the report."""
 
     training: Images
     validation: Images
     notes: tuple[str, ...]
 
+    def with_notes(self, *notes: str) -> "PreparedData":
+        """The same data with these notes before its own."""
+        return replace(self, notes=(*notes, *self.notes))
+
 
 def prepare(images: Images, validate: Images | None, size: int, seed: int) -> PreparedData:
-    """Leave out what cannot be used, and set pictures aside for validation.
+    """Leave out what cannot be used, and hold pictures out for validation.
 
     Parameters
     ----------
     validate
         Pictures to validate on; ``None`` takes the set's own "validation" part where it has one, and holds out
-        a share otherwise: 15 % or 2,500 pictures, the fewer, each class in proportion.
+        a share otherwise: 15 % or 2,500 pictures, whichever is fewer, each class in proportion.
     size
         Pixels a side at which the pictures will be decoded.
 
@@ -51,29 +55,28 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
     check_labels(images)
     notes: list[str] = []
     parts = _parts(images, notes)
-    own = parts.get("validation")
-    validate = validate if validate is not None else own
+    validate = validate if validate is not None else parts.get("validation")
     training = _usable(parts["train"], size, notes)
     check_amount(training)
     training = training.relabel([name for name, count in training.counts().items() if count])
     if validate is None:
-        training, validation = _held_out(training, seed)
+        training, validation = _hold_out(training, seed)
         _note(notes, f"{len(validation)} of the pictures were held out for validation.")
     else:
         check_labels(validate)
         validation = _usable(validate.relabel(training.classes), size, notes)
         if len(validation) == 0:
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
-    notes = list(dict.fromkeys(notes))  # both parts may tell of the same files
+    notes = list(dict.fromkeys(notes))  # both parts may name the same files
     return PreparedData(training, validation, tuple(notes))
 
 
 def check_labels(images: Images) -> None:
-    """Raise DataError unless there are pictures, and some of them have labels."""
+    """Raise DataError unless there are pictures, and at least one of them has a label."""
     if len(images) == 0:
         reasons = f" Left out: {join_names([str(e) for e in images.skipped])}." if images.skipped else ""
         raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
-    if not _labelled(images).any():
+    if not labelled_mask(images).any():
         raise DataError(
             "The pictures have no labels. Put the pictures of each class into a folder with its name, or add a "
             "metadata.csv with the columns file_name and label."
@@ -89,58 +92,58 @@ def check_readable(images: Images, size: int) -> None:
 
 
 def check_amount(images: Images) -> None:
-    """Raise DataError unless there is enough to learn from."""
+    """Raise DataError unless there are enough classes, pictures, and pictures of each class to train on."""
     counts = {name: count for name, count in images.counts().items() if count}
-    if len(counts) < LEAST_CLASSES:
+    if len(counts) < MIN_CLASSES:
         raise DataError(
             f"There is only one class, {next(iter(counts))!r}; a recognizer tells classes apart. Add a folder "
             "with pictures of something else."
         )
-    rare = [name for name, count in counts.items() if count < LEAST_A_CLASS]
+    rare = [name for name, count in counts.items() if count < MIN_PER_CLASS]
     if rare:
         raise DataError(
-            f"There is only one readable picture of {join_names(rare)}. A class needs at least {LEAST_A_CLASS}, one to "
+            f"There is only one readable picture of {join_names(rare)}. A class needs at least {MIN_PER_CLASS}, one to "
             "learn from and one to check on: add pictures, or leave the class out."
         )
-    if len(images) < LEAST_PICTURES:
+    if len(images) < MIN_PICTURES:
         raise DataError(
-            f"There are only {len(images)} readable pictures in all. Training needs at least {LEAST_PICTURES}; "
+            f"There are only {len(images)} readable pictures in all. Training needs at least {MIN_PICTURES}; "
             "20 or more a class is where it begins to be useful."
         )
 
 
 def median_side(images: Images) -> int:
     """The median of the shorter sides, in px, of up to a thousand pictures."""
-    rows = np.unique(np.linspace(0, len(images) - 1, LOOKED_AT).astype(int))
+    rows = np.unique(np.linspace(0, len(images) - 1, MEASURED_PICTURES).astype(int))
     sides = images[rows].dimensions().min(1)
     known = sides[sides > 0]
     if len(known) == 0:
-        reasons = [str(e) for e in images[rows[:NAMED]].readable(8).skipped]
+        reasons = [str(e) for e in images[rows[:MAX_NAMES]].readable(8).skipped]
         raise DataError(f"None of the pictures can be read: {join_names(reasons)}. Name a folder that holds pictures.")
     return int(np.median(known))
 
 
 def join_names(names: list[str]) -> str:
     """Names in a row, the first few of many."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def evaluation_part(images: Images) -> Images:
-    """The part that a model is to be judged on: "test" where the set has one, else all of it."""
+    """The part that a model is to be evaluated on: "test" where the set has one, else all of it."""
     parts = images.groups.get("split")
     if parts is None:
         return images
     if not (parts == "test").any():
         if (parts == "train").any():
-            log.warning("The set has a part to train on and none for tests: all of it is evaluated.")
+            log.warning("The set has a training part and no test part: all of it is evaluated.")
         return images
-    log.info("The set has a part of its own for tests: only that is evaluated.")
+    log.info("The set has a test part of its own: only that is evaluated.")
     return images[parts == "test"]
 
 
 def evaluation_images(images: Images, classes: Sequence[str], size: int) -> Images:
-    """The pictures to judge on: labelled and readable, of the part for tests, in a model's order of classes.
+    """The labelled, readable pictures of the part for evaluation, with labels in a model's order of classes.
 
     Raises
     ------
@@ -167,18 +170,11 @@ def targets(images: Images) -> Tensor:
 
 def labelled(images: Images) -> Images:
     """The pictures that have a label."""
-    known = _labelled(images)
-    return images if known.all() else images[known]
+    mask = labelled_mask(images)
+    return images if mask.all() else images[mask]
 
 
-def all_but(n: int, rows: Iterable[int]) -> Mask:
-    """(N,) bool, false at ``rows``."""
-    mask = np.ones(n, dtype=bool)
-    mask[list(rows)] = False
-    return mask
-
-
-def _labelled(images: Images) -> Mask:
+def labelled_mask(images: Images) -> Mask:
     """(N,) bool; in a multi-label set a picture without any label is an example of none, not unlabelled."""
     if images.multi_label:
         return np.full(len(images), len(images.classes) > 0)
@@ -187,17 +183,17 @@ def _labelled(images: Images) -> Mask:
 
 def _parts(images: Images, notes: list[str]) -> dict[str, Images]:
     """The set's own parts for training and validation, or all of it for training."""
-    told = images.groups.get("split")
-    if told is None or not (told == "train").any():
+    split = images.groups.get("split")
+    if split is None or not (split == "train").any():
         return {"train": images}
-    if (told == "test").any():
-        _note(notes, f"The set's own test part ({int((told == 'test').sum())} pictures) was left unread.")
-    return {name: images[told == name] for name in ("train", "validation") if (told == name).any()}
+    if (split == "test").any():
+        _note(notes, f"The set's own test part ({int((split == 'test').sum())} pictures) was left unread.")
+    return {name: images[split == name] for name in ("train", "validation") if (split == name).any()}
 
 
 def _usable(images: Images, size: int, notes: list[str]) -> Images:
     """The pictures that have a label and can be read."""
-    unlabelled = int((~_labelled(images)).sum())
+    unlabelled = int((~labelled_mask(images)).sum())
     if unlabelled:
         _note(notes, f"{unlabelled} pictures without a label were left out.")
     images = labelled(images)
@@ -212,19 +208,19 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
 
 
 def _note(notes: list[str], note: str) -> None:
-    """Say it now and in the report; what the data layer has said already goes into the report alone."""
+    """Log it and keep it for the report; what the data layer has logged already goes into the report alone."""
     log.info("%s", note)
     notes.append(note)
 
 
-def _held_out(images: Images, seed: int) -> tuple[Images, Images]:
+def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
     """(training, validation), stratified, near-duplicates on one side."""
-    share = min(HELD_OUT_SHARE, HELD_OUT_MOST / len(images))
+    share = min(HELD_OUT_SHARE, MAX_HELD_OUT / len(images))
     training, validation = images.split(1 - share, share, seed=seed)
     missing = [name for name, count in training.counts().items() if count == 0]
     if missing or len(validation) == 0:
         raise DataError(
             f"The pictures of {join_names(missing) or 'this set'} are all near-duplicates of each other, so that none "
-            "can be set aside to check on. Add different pictures, or name a validation set of your own."
+            "can be held out to check on. Add different pictures, or name a validation set of your own."
         )
     return training, validation

@@ -1,4 +1,4 @@
-"""``Recognizer``: tells what is in a picture, how sure it is, and when it does not know."""
+"""``Recognizer``: predicts what is in a picture, how confident it is, and when it does not know."""
 
 import logging
 import time
@@ -16,15 +16,15 @@ from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import NotFittedError, PictureError
 from diptych.recognition import datasets, networks
-from diptych.recognition.confidence import calibrate
+from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.confidence.ood import ood_scores
-from diptych.recognition.evaluation import evaluate
+from diptych.recognition.evaluation.evaluate import evaluate_network
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.explanation import attribution
 from diptych.recognition.explanation.nearest import NearestPictures, nearest_pictures
 from diptych.recognition.inference import batched, fast_backend
-from diptych.recognition.inference.embeddings import FILE as MEMORY
+from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import Outputs, compute_outputs, stream_outputs
 from diptych.recognition.model_card import model_card
@@ -41,19 +41,19 @@ PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "imbalance"
 
 
 class Recognizer:
-    """A recognizer of the classes that its training pictures show.
+    """A recognizer of the classes of its training pictures.
 
     Parameters
     ----------
     network
-        "auto": from scratch for small pictures; for photographs a pretrained backbone if its weights are at hand (in
-        what the environment's ``DIPTYCH_WEIGHTS`` names, or in the hub's cache), else from scratch. From scratch is
-        "speednet" or, of many pictures in so many minutes, that of its variants which learns most in them:
+        "auto": from scratch for small pictures; for photographs a pretrained backbone if its weights are on this
+        machine (in what the environment's ``DIPTYCH_WEIGHTS`` names, or in the hub's cache), else from scratch. From
+        scratch is "speednet" or, with many pictures and a time budget, that of its variants which learns most in it:
         "speednet-s", "speednet-m", "speednet-95", "speednet-96". Or one of these, "convnet", "alexnet", "timm:NAME"
         (pretrained; fetched if need be), "timm:NAME@PATH" (with the weights in a safetensors file or a folder), or a
         class of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
     size
-        Pixels a side that the network sees; ``None`` follows the pictures, the network and the machine.
+        Pixels a side of the network's input; ``None`` follows the pictures, the network and the machine.
     minutes
         Time budget of ``fit``, everything included; ``None`` lets ``epochs`` set the length.
     epochs
@@ -62,9 +62,9 @@ class Recognizer:
         Pictures a step and the peak learning rate; ``None`` means what suits the network.
     imbalance
         "auto": where the classes are uneven, each is made to count the same, see
-        :mod:`diptych.recognition.training.imbalance`; "none": answers go by how frequent the classes were.
+        :mod:`diptych.recognition.training.imbalance`; "none": predictions follow how frequent the classes were.
     seed
-        Of the start, the split, the order and the augmentation.
+        Of the initial weights, the split, the order and the augmentation.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ class Recognizer:
     network_
         The network, a :class:`diptych.recognition.networks.Network`.
     temperature_, threshold_
-        The calibration: logits are divided by the one; a familiarity under the other is told "unknown".
-    memory_
-        What it remembers of its training pictures; ``None`` in a model of an earlier version.
+        The calibration: what logits are divided by; the familiarity under which a picture is "unknown".
+    embedding_index_
+        Embeddings of up to 10,000 training pictures, for "unknown" and for the nearest pictures.
     report_
         The report on the validation pictures; ``None`` in a loaded recognizer (its folder holds the page).
     """
@@ -111,9 +111,9 @@ class Recognizer:
         self.seed = seed
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in PARAMETERS}
-        named = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in shown.items() if v is not None]
-        return f"Recognizer({', '.join(named)})"
+        values = {name: value for name, value in self._parameters().items() if value is not None}
+        arguments = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in values.items()]
+        return f"Recognizer({', '.join(arguments)})"
 
     def fit(self, images: Images, *, validate: Images | None = None, into: str | Path | None = None) -> Self:
         """Train on labelled pictures.
@@ -143,34 +143,36 @@ class Recognizer:
         settings = self._settings(images, validate)
         if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
-            return self._adopt(artefact.read(str(folder), KIND))
-        fitted = fit(self._parameters(), images, validate, folder, settings, started)
-        self._take(fitted, settings)
-        if folder is not None and fitted.leader:
+            return self._restore(artefact.read(str(folder), KIND))
+        result = fit(self._parameters(), images, validate, folder=folder, settings=settings, started=started)
+        self._adopt_result(result, settings)
+        if folder is not None and result.leader:
             self.save(folder)
             checkpoint.remove(folder)
         return self
 
     def predict(self, images: Images) -> Predictions:
-        """Tell what is in each picture; one that cannot be read gets a row with the reason.
+        """Predict the labels of each picture; one that cannot be read gets a row with the reason.
 
-        Answers are float32's and do not depend on which pictures are asked about together; on a processor, work of
-        more than twenty seconds may run on a faster backend with the same labels, whose confidences may be a hundredth
-        off (:mod:`diptych.recognition.inference.fast_backend`).
+        Computed in float32, and independent of which pictures are predicted together; on a processor, work of more
+        than twenty seconds may run on a faster backend with the same labels, whose confidences may differ by a
+        hundredth (:mod:`diptych.recognition.inference.fast_backend`).
         """
-        both = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_)
-        return self._told(compute_outputs(self.network_, images, self.size_, both=both), images.known_errors())
+        forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
+        outputs = compute_outputs(self.network_, images, self.size_, forward=forward)
+        return self._predictions(outputs, images.known_errors())
 
     def predict_batches(self, images: Images) -> Iterator[Predictions]:
-        """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        both, start = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_), 0
-        for seen in stream_outputs(self.network_, images, self.size_, both=both):
-            some = images[start : start + len(seen.logits)]
-            yield self._told(seen, some.known_errors())
-            start += len(some)
+        """The same for about a thousand pictures at a time, in order: constant memory for any number of them."""
+        forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
+        start = 0
+        for outputs in stream_outputs(self.network_, images, self.size_, forward=forward):
+            batch = images[start : start + len(outputs.logits)]
+            yield self._predictions(outputs, batch.known_errors())
+            start += len(batch)
 
     def embed(self, images: Images) -> Tensor:
-        """What the network sees in each picture, before it names it: (N, D) float32, each of unit length.
+        """The network's features of each picture, before its head: (N, D) float32, each of unit length.
 
         Raises
         ------
@@ -184,8 +186,8 @@ class Recognizer:
     def explain(self, images: Images, label: str | int | None = None) -> Tensor:
         """Which places of each picture speak for a label: (N, size_, size_) float32 in 0..1.
 
-        A map covers the whole picture, squashed to the square that the network sees. Its strongest place is 1; all of
-        it is 0 where nothing speaks for the label. See :mod:`diptych.recognition.explanation.attribution`.
+        A map covers the whole picture, squashed to the square of the network's input. Its strongest place is 1; all
+        of it is 0 where nothing speaks for the label. See :mod:`diptych.recognition.explanation.attribution`.
 
         Parameters
         ----------
@@ -201,53 +203,52 @@ class Recognizer:
         """
         network = self._fitted()
         datasets.check_readable(images, self.size_)
-        asked = None if label is None else torch.full((len(images),), attribution.class_number(label, self.classes_))
-        return attribution.attribution_maps(network, images, self.size_, asked, multi_label=self.multi_label_)
+        labels = None
+        if label is not None:
+            labels = torch.full((len(images),), attribution.class_number(label, self.classes_))
+        return attribution.attribution_maps(network, images, self.size_, labels, multi_label=self.multi_label_)
 
     def neighbours(self, images: Images, k: int = 3) -> NearestPictures:
-        """The training pictures most like each picture, among up to 10,000 that are remembered.
+        """The training pictures most like each picture, among the up to 10,000 of the embedding index.
 
         Raises
         ------
         DataError
-            A picture cannot be read, or an earlier version made this recognizer, which remembers nothing.
+            A picture cannot be read, or this recognizer has no embedding index.
         """
         self._fitted()
         return nearest_pictures(self.embedding_index_, self.embed(images), self.classes_, k)
 
     def calibrate(self, images: Images) -> Self:
-        """Set all that is told of confidence from labelled pictures not trained on.
+        """Fit the decision rule to labelled pictures that were not trained on.
 
-        That is the temperature, the sets, the labels' thresholds and what is "unknown". ``fit`` has done so from its
-        validation pictures; do it again where pictures come from elsewhere.
+        That is the temperature, the label sets, the labels' thresholds and what is "unknown". ``fit`` has done so
+        with its validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        known = datasets.evaluation_images(images, self.classes_, self.size_)
-        self._decision_rule = calibrate.fit_decision_rule(
-            compute_outputs(network, known, self.size_, title="Calibrating"), known, self.embedding_index_
-        )
+        labelled = datasets.evaluation_images(images, self.classes_, self.size_)
+        outputs = compute_outputs(network, labelled, self.size_, title="Calibrating")
+        self._decision_rule = fit_decision_rule(outputs, labelled, self.embedding_index_)
         self._facts["calibration"] = self._decision_rule.json()
         return self
 
     def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
-        """Judge on labelled pictures not trained on; classes are matched by name.
+        """Evaluate on labelled pictures that were not trained on; classes are matched by name.
 
-        A set in parts (train, validation, test) is judged on "test" alone.
+        A set in parts (train, validation, test) is evaluated on "test" alone.
 
         Parameters
         ----------
         unknown
-            Pictures of something else, labelled or not; with them, how well they are told "unknown" is judged, too.
+            Pictures of something else, labelled or not; with them, how well they are flagged "unknown" is measured.
 
         Raises
         ------
         DataError
             The pictures have no labels, or a class that this recognizer does not know.
         """
-        network = self._fitted()
-        return evaluate.evaluate_network(
-            ErrorExplainer(network, self.size_, self.embedding_index_), self._decision_rule, images, unknown
-        )
+        explainer = ErrorExplainer(self._fitted(), self.size_, self.embedding_index_)
+        return evaluate_network(explainer, self._decision_rule, images, unknown)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder.
@@ -261,18 +262,21 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            return artefact.write(target, self._facts, weights, beside=carry_model_files(self._folder, self._facts))
-        told, page = model_card(self._facts, self.report_), self.report_
-        beside = {} if self.embedding_index_ is None else {MEMORY: artefact.pack(self.embedding_index_.tensors())}
-        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
+            model_files = carry_model_files(self._folder, self._facts)
+            return artefact.write(target, self._facts, weights, beside=model_files)
+        card, index = model_card(self._facts, self.report_), self.embedding_index_
+        beside = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
+        return artefact.write(
+            target, self._facts, weights, data=self._data, card=card, report=self.report_, beside=beside
+        )
 
     @classmethod
-    def from_artefact(cls, found: Artefact, network: type[nn.Module] | None = None) -> Self:
-        """The recognizer that an artefact holds; ``network`` is the class it was trained with, if it was one's own."""
-        parameters = dict(found.facts.get("parameters", {}))
+    def from_artefact(cls, saved: Artefact, network: type[nn.Module] | None = None) -> Self:
+        """The recognizer of an artefact; ``network`` is the class it was trained with, if that was a custom one."""
+        parameters = dict(saved.facts.get("parameters", {}))
         if network is not None:
             parameters["network"] = network
-        return cls(**parameters)._adopt(found)
+        return cls(**parameters)._restore(saved)
 
     @property
     def temperature_(self) -> float:
@@ -281,13 +285,13 @@ class Recognizer:
 
     @property
     def threshold_(self) -> float:
-        """The familiarity (in an old model the negative energy) under which a picture is told "unknown"."""
+        """The familiarity (without an embedding index the negative energy) under which a picture is "unknown"."""
         scale = self.decision_rule_.scale
         return self.decision_rule_.threshold if scale is None else scale.threshold
 
     @property
     def decision_rule_(self) -> DecisionRule:
-        """How the network's answers are read: all that calibration has set."""
+        """How logits become labels, confidence, sets and "unknown": all that calibration has fitted."""
         self._fitted()
         return self._decision_rule
 
@@ -304,7 +308,7 @@ class Recognizer:
         return {**self._parameters(), "network": network if isinstance(network, str) else networks.name_of(network)}
 
     def _settings(self, images: Images, validate: Images | None) -> dict[str, Any]:
-        """What makes a run this run and no other."""
+        """The run's identity."""
         validation = None if validate is None else validate.fingerprint()
         return {**self._stored_parameters(), "data": images.fingerprint(), "validation": validation}
 
@@ -313,30 +317,26 @@ class Recognizer:
             raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
         return self.network_
 
-    def _told(self, seen: Outputs, errors: Mapping[int, PictureError]) -> Predictions:
-        scale, memory, familiarity = self._decision_rule.scale, self.embedding_index_, None
-        if scale is not None and memory is not None:  # else nothing but the energy can tell what is unknown
-            familiarity = scale.familiarity(ood_scores(seen, memory, multi_label=self.multi_label_))
-        return self._decision_rule.predictions(seen.logits, errors, familiarity)
+    def _predictions(self, outputs: Outputs, errors: Mapping[int, PictureError]) -> Predictions:
+        scale, index, familiarity = self._decision_rule.scale, self.embedding_index_, None
+        if scale is not None and index is not None:  # else only the energy of the logits flags what is unknown
+            familiarity = scale.familiarity(ood_scores(outputs, index, multi_label=self.multi_label_))
+        return self._decision_rule.predictions(outputs.logits, errors, familiarity)
 
-    def _take(self, fitted: FitResult, settings: dict[str, Any]) -> None:
-        self._become(fitted)
-        self.report_, self._data = fitted.report, fitted.data
-        told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
-        self._facts = {**told, "calibration": self._decision_rule.json()}
+    def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
+        self._adopt(result)
+        self.report_, self._data = result.report, result.data
+        identity = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings}
+        self._facts = {**identity, **result.facts, "calibration": self._decision_rule.json()}
 
-    def _adopt(self, found: Artefact) -> Self:
-        """Become the recognizer that an artefact holds."""
-        self._become(RestoredModel.read(found, self.network))
+    def _restore(self, saved: Artefact) -> Self:
+        """Become the recognizer of an artefact."""
+        self._adopt(RestoredModel.read(saved, self.network))
         self.report_ = None
-        self._facts, self._folder = found.facts, found.folder
+        self._facts, self._folder = saved.facts, saved.folder
         return self
 
-    def _become(self, held: FitResult | RestoredModel) -> None:
-        self.network_, self.size_, self.embedding_index_, self._decision_rule = (
-            held.network,
-            held.size,
-            held.memory,
-            held.reading,
-        )
-        self.classes_, self.multi_label_ = held.reading.classes, held.reading.multi_label
+    def _adopt(self, model: FitResult | RestoredModel) -> None:
+        self.network_, self.size_, self.embedding_index_ = model.network, model.size, model.embedding_index
+        self._decision_rule = model.decision_rule
+        self.classes_, self.multi_label_ = model.decision_rule.classes, model.decision_rule.multi_label

@@ -27,8 +27,8 @@ class RestoredModel:
 
     network: Network
     size: int
-    reading: DecisionRule
-    memory: EmbeddingIndex | None
+    decision_rule: DecisionRule
+    embedding_index: EmbeddingIndex | None
 
     @classmethod
     def read(cls, found: Artefact, given: str | type[nn.Module]) -> "RestoredModel":

@@ -29,19 +29,19 @@ def images():
 def test_the_labels_are_the_networks_own(network, images, several, monkeypatch, caplog):
     monkeypatch.setattr(fast_backend, "WORTH_SECONDS", 0.0)
     caplog.set_level(logging.DEBUG, "diptych")
-    both = fast_backend.fastest_backend(network, images, 32, several=several)
+    both = fast_backend.fastest_backend(network, images, 32, multi_label=several)
     assert ("bfloat16" in caplog.text) is not several
-    own, quicker = compute_outputs(network, images, 32), compute_outputs(network, images, 32, both=both)
+    own, quicker = compute_outputs(network, images, 32), compute_outputs(network, images, 32, forward=both)
     assert torch.equal(quicker.logits.argmax(1), own.logits.argmax(1))
     assert torch.equal(quicker.slopes, own.slopes)
 
 
 def test_little_work_is_done_by_the_network_itself(network, images):
-    assert fast_backend.fastest_backend(network, images, 32, several=False) == network.logits_and_features
-    assert fast_backend.fastest_backend(network, images[:100], 32, several=False) == network.logits_and_features
+    assert fast_backend.fastest_backend(network, images, 32, multi_label=False) == network.logits_and_features
+    assert fast_backend.fastest_backend(network, images[:100], 32, multi_label=False) == network.logits_and_features
 
 
 def test_bfloat16_is_taken_where_it_is_far_ahead(network, images, monkeypatch):
     monkeypatch.setattr(fast_backend, "WORTH_SECONDS", 0.0)
     monkeypatch.setattr(fast_backend, "GREAT_GAIN", 0.0)
-    assert isinstance(fast_backend.fastest_backend(network, images, 32, several=False), BFloat16Network)
+    assert isinstance(fast_backend.fastest_backend(network, images, 32, multi_label=False), BFloat16Network)

@@ -12,40 +12,40 @@ from diptych.recognition.recognizer import Recognizer
 from diptych.recognition.training import config
 
 
-def parameters(**given):
-    return {name: given.get(name) for name in ("size", "minutes", "epochs", "batch", "lr")} | {
-        "network": given.get("network", "auto"),
+def parameters(**values):
+    return {name: values.get(name) for name in ("size", "minutes", "epochs", "batch", "lr")} | {
+        "network": values.get("network", "auto"),
         "imbalance": "auto",
         "seed": 0,
     }
 
 
 @pytest.fixture(autouse=True)
-def nothing_at_hand(tmp_path, monkeypatch):
+def no_local_weights(tmp_path, monkeypatch):
     """No weights on this machine."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv(weights.VARIABLE, raising=False)
 
 
 @pytest.mark.parametrize(("side", "size"), [(3, 8), (8, 8), (28, 28), (64, 64)])
-def test_small_pictures_are_taken_at_their_own_size(side, size):
+def test_small_pictures_are_used_at_their_own_size(side, size):
     assert config.choose_network_and_size(parameters(), side) == ("speednet", size, ())
 
 
-def test_photographs_are_taken_at_what_the_machine_can_do():
+def test_photographs_are_used_at_the_size_that_the_device_trains_at():
     size = config.choose_network_and_size(parameters(network="convnet"), 480)[1]
     assert size in config.PHOTOGRAPH_SIZE.values()
     assert config.choose_network_and_size(parameters(size=40), 480)[1] == 40
 
 
-def test_photographs_without_weights_are_learned_from_scratch_and_that_is_told():
+def test_photographs_without_local_weights_are_learned_from_scratch_with_a_note():
     network, _, (note,) = config.choose_network_and_size(parameters(), 480)
     assert network == "speednet"
     assert "from scratch" in note
     assert "DIPTYCH_WEIGHTS" in note
 
 
-def test_photographs_are_seen_by_the_weights_at_hand(tmp_path, monkeypatch):
+def test_photographs_use_the_local_weights(tmp_path, monkeypatch):
     save_file(timm.create_model("test_vit").state_dict(), tmp_path / "test_vit.safetensors")
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     network, size, (note,) = config.choose_network_and_size(parameters(), 480)
@@ -55,11 +55,11 @@ def test_photographs_are_seen_by_the_weights_at_hand(tmp_path, monkeypatch):
     assert config.choose_network_and_size(parameters(), 48)[0] == "speednet"
 
 
-def test_a_backbone_is_fed_what_it_was_taught_at():
+def test_a_backbone_is_used_at_the_size_it_was_trained_at():
     assert config.choose_network_and_size(parameters(network="timm:resnet18"), 480)[1] == 224
 
 
-def test_what_is_set_is_kept_and_the_rest_follows_the_pictures(digits):
+def test_explicit_settings_are_kept_and_the_rest_follows_the_pictures(digits):
     sample = digits.pixels(8)
     chosen = config.make_config(parameters(batch=24, lr=0.5, minutes=2.0), "convnet", 8, digits, sample)
     assert (chosen.batch, chosen.lr, chosen.epochs, chosen.minutes) == (24, 0.5, None, 2.0)
@@ -72,7 +72,7 @@ def test_digits_are_not_mirrored(digits):
     assert config.make_config(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"
 
 
-def test_pictures_without_a_side_are_mirrored():
+def test_mirror_symmetric_pictures_are_mirrored():
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
     images = Images.from_arrays(pixels, np.arange(200) % 2, classes=("a", "b"))
@@ -81,16 +81,16 @@ def test_pictures_without_a_side_are_mirrored():
 
 
 def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
-    monkeypatch.setattr(config, "LOOKED_AT", 5)
+    monkeypatch.setattr(config, "SAMPLE_PICTURES", 5)
     assert config.sample_rows(41, 8).tolist() == [0, 10, 20, 30, 40]
     assert config.sample_rows(3, 8).tolist() == [0, 1, 2]
     assert len(config.sample_rows(1000, 2000)) == 5
-    monkeypatch.setattr(config, "LOOKED_AT_BYTES", 36_000_000)
+    monkeypatch.setattr(config, "SAMPLE_BYTES", 36_000_000)
     assert len(config.sample_rows(1000, 2000)) == 3
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("settings", "message"),
     [
         ({"imbalance": "yes"}, "imbalance is one of auto, none"),
         ({"epochs": 2, "minutes": 1}, "not both"),
@@ -102,28 +102,28 @@ def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
         ({"network": "resnet"}, "no network 'resnet'"),
     ],
 )
-def test_settings_that_cannot_be_are_told_at_fit(given, told, digits):
-    made = Recognizer(**given)  # storing only
-    with pytest.raises(UsageError, match=told):
-        made.fit(digits)
+def test_impossible_settings_are_refused_at_fit(settings, message, digits):
+    recognizer = Recognizer(**settings)  # storing only
+    with pytest.raises(UsageError, match=message):
+        recognizer.fit(digits)
 
 
-def test_the_choices_can_be_written_as_json(digits):
+def test_the_configuration_can_be_written_as_json(digits):
     facts = config.make_config(parameters(), "speednet", 8, digits, digits.pixels(8)).facts()
     assert facts["augment"]["shift"] == 1
     assert facts["optimizer"] == "muon"
     assert not any(isinstance(value, torch.Tensor) for value in facts.values())
 
 
-def test_a_run_that_was_begun_keeps_its_variant():
+def test_a_continued_run_keeps_its_variant():
     many = Images.from_arrays(np.zeros((speednet.MANY, 8, 8, 3), np.uint8), np.arange(speednet.MANY) % 2)
     sample = torch.zeros(8, 3, 8, 8, dtype=torch.uint8)
-    asked = parameters(minutes=60)
-    fresh = config.choose_variant(asked, "speednet", many, sample, None)
+    settings = parameters(minutes=60)
+    fresh = config.choose_variant(settings, "speednet", many, sample, None)
     assert fresh in speednet.VARIANTS
     other = "speednet-s" if fresh != "speednet-s" else "speednet-m"
-    assert config.choose_variant(asked, "speednet", many, sample, {"network": other}) == other
-    assert config.choose_variant(asked, "speednet", many, sample, {"network": "convnet"}) == fresh
+    assert config.choose_variant(settings, "speednet", many, sample, {"network": other}) == other
+    assert config.choose_variant(settings, "speednet", many, sample, {"network": "convnet"}) == fresh
     assert (
         config.choose_variant(parameters(minutes=60, network="speednet"), "speednet", many, sample, None) == "speednet"
     )

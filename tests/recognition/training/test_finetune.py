@@ -1,4 +1,4 @@
-"""Pretrained networks: the probe, fine-tuning, and which of them is kept."""
+"""Pretrained networks: the linear probe, fine-tuning, and which of them is kept."""
 
 import json
 import time
@@ -40,82 +40,90 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
-    made = Recognizer(f"timm:{name}@{files}", size=32, epochs=2, batch=12).fit(pictures(), into=tmp_path / "model")
-    table = made.report_.tables["Probe and fine-tuning"]
-    (_, shown, first, _), (_, seen, second, _) = table.rows
-    assert [row[0] for row in table.rows] == ["probe", "fine-tuned"]
-    assert shown == 72 - made._data["validation"]["counts"]["low"] * 3
-    assert seen >= 2 * shown - 12
-    assert made.report_.scores["accuracy"].value == pytest.approx(max(first, second))
-    assert np.array_equal(load(tmp_path / "model").predict(pictures()).names, made.predict(pictures()).names)
+    recognizer = Recognizer(f"timm:{name}@{files}", size=32, epochs=2, batch=12).fit(
+        pictures(), into=tmp_path / "model"
+    )
+    table = recognizer.report_.tables["Linear probe and fine-tuning"]
+    (_, shown, probe_score, _), (_, seen_pictures, finetuned_score, _) = table.rows
+    assert [row[0] for row in table.rows] == ["linear probe", "fine-tuned"]
+    assert shown == 72 - recognizer._data["validation"]["counts"]["low"] * 3
+    assert seen_pictures >= 2 * shown - 12
+    assert recognizer.report_.scores["accuracy"].value == pytest.approx(max(probe_score, finetuned_score))
+    assert np.array_equal(load(tmp_path / "model").predict(pictures()).names, recognizer.predict(pictures()).names)
     facts = json.loads((tmp_path / "model" / "model.json").read_text())
     assert facts["network"] == f"timm:{name}"
     assert facts["backbone"]["mean"] == list(timm.get_pretrained_cfg(name).mean)
 
 
-def test_what_fine_tuning_spoils_is_not_kept(files, tmp_path):
-    made = Recognizer(f"timm:test_vit@{files}", size=32, epochs=2, batch=12, lr=30.0).fit(pictures())
-    (_, _, first, kept), (_, _, second, lost) = made.report_.tables["Probe and fine-tuning"].rows
-    assert (kept, lost) == ("kept", "")
-    assert first > second
-    assert made.report_.scores["accuracy"].value == pytest.approx(first)
-    assert any("the probe is the result" in finding for finding in made.report_.findings)
+def test_fine_tuning_that_does_worse_is_discarded(files, tmp_path):
+    recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=2, batch=12, lr=30.0).fit(pictures())
+    (_, _, probe_score, probe), (_, _, finetuned_score, finetuned) = recognizer.report_.tables[
+        "Linear probe and fine-tuning"
+    ].rows
+    assert (probe, finetuned) == ("kept", "")
+    assert probe_score > finetuned_score
+    assert recognizer.report_.scores["accuracy"].value == pytest.approx(probe_score)
+    assert any("the probe is the result" in finding for finding in recognizer.report_.findings)
     fresh = networks.build(f"timm:test_vit@{files}", classes=3, size=32).backbone.state_dict()
-    assert all(torch.equal(made.network_.backbone.state_dict()[k], v) for k, v in fresh.items())
+    assert all(torch.equal(recognizer.network_.backbone.state_dict()[k], v) for k, v in fresh.items())
 
 
 def test_a_short_budget_gives_the_probe_in_time(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune, "WORTH_STEPS", 1e9)
+    monkeypatch.setattr(finetune, "MIN_STEPS", 1e9)
     start = time.monotonic()
-    made = Recognizer(f"timm:test_vit@{files}", size=32, minutes=1).fit(pictures(), into=tmp_path / "model")
+    recognizer = Recognizer(f"timm:test_vit@{files}", size=32, minutes=1).fit(pictures(), into=tmp_path / "model")
     assert time.monotonic() - start < 60
-    assert any("too short for fine-tuning" in finding for finding in made.report_.findings)
+    assert any("No time was left for fine-tuning" in finding for finding in recognizer.report_.findings)
     (record,) = [json.loads(line) for line in (tmp_path / "model" / "history.jsonl").read_text().splitlines()]
-    assert record["scores"]["accuracy"] == pytest.approx(made.report_.scores["accuracy"].value)
+    assert record["scores"]["accuracy"] == pytest.approx(recognizer.report_.scores["accuracy"].value)
     assert not (tmp_path / "model" / "checkpoint").exists()
 
 
-def test_photographs_are_given_to_the_weights_at_hand(files, monkeypatch):
+def test_photographs_use_the_local_weights(files, monkeypatch):
     monkeypatch.setenv(weights.VARIABLE, str(files / "test_vit.safetensors"))
-    made = Recognizer(size=32, epochs=1).fit(pictures())
-    assert made._facts["network"] == "timm:test_vit"
-    assert any("test_vit, pretrained" in finding for finding in made.report_.findings)
+    recognizer = Recognizer(size=32, epochs=1).fit(pictures())
+    assert recognizer._facts["network"] == "timm:test_vit"
+    assert any("test_vit, pretrained" in finding for finding in recognizer.report_.findings)
 
 
-def test_several_labels_are_probed_too(files):
+def test_multi_label_sets_are_probed_too(files):
     images = pictures()
     labels = np.stack((images.labels == 0, images.labels != 2), 1)
-    several = Images.from_arrays(images.pixels(SIDE).permute(0, 2, 3, 1).numpy(), labels, classes=("low", "dim"))
-    made = Recognizer(f"timm:test_vit@{files}", size=32, epochs=1).fit(several)
-    assert made.report_.tables["Probe and fine-tuning"].columns[2] == "macro F1"
+    multi_label = Images.from_arrays(images.pixels(SIDE).permute(0, 2, 3, 1).numpy(), labels, classes=("low", "dim"))
+    recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=1).fit(multi_label)
+    assert recognizer.report_.tables["Linear probe and fine-tuning"].columns[2] == "macro F1"
 
 
-def asked(files, training, **given):
+def fit_probe(files, training, **options):
     network = networks.build(f"timm:test_vit@{files}", classes=3, size=32)
     return linear_probe.fit_linear_probe(
-        network, training, pictures(24, 1), 32, **{"each": 0.01, "until": float("inf"), "folder": None, **given}
+        network,
+        training,
+        pictures(24, 1),
+        32,
+        **{"seconds_per_picture": 0.01, "until": float("inf"), "folder": None, **options},
     )
 
 
-def test_without_time_the_probe_sees_every_class_at_least(files):
+def test_without_time_the_probe_still_covers_every_class(files):
     images = pictures(150)
     uneven = images[np.flatnonzero((images.labels != 2) | (np.arange(150) > 140))]
-    found = asked(files, uneven, until=time.monotonic() - 1)
-    assert found.pictures == linear_probe.AT_A_TIME
+    probe = fit_probe(files, uneven, until=time.monotonic() - 1)
+    assert probe.pictures == linear_probe.BATCH
     rows = linear_probe.round_robin_rows(uneven.labels)
     assert sorted(rows) == list(range(len(uneven)))
     assert uneven.labels[rows[:9]].tolist() == [0, 1, 2] * 3
 
 
-def test_a_probe_is_kept_until_the_run_is_over(files, tmp_path):
-    first = asked(files, pictures(), folder=tmp_path)
-    kept = tmp_path / "checkpoint" / linear_probe.FILE
-    written = kept.stat().st_mtime_ns
-    again = asked(files, pictures(), folder=tmp_path)
-    assert kept.stat().st_mtime_ns == written
+def test_a_probe_is_stored_until_the_run_is_over(files, tmp_path):
+    first = fit_probe(files, pictures(), folder=tmp_path)
+    stored = tmp_path / "checkpoint" / linear_probe.FILE
+    written = stored.stat().st_mtime_ns
+    again = fit_probe(files, pictures(), folder=tmp_path)
+    assert stored.stat().st_mtime_ns == written
     assert torch.equal(again.head.weight, first.head.weight)
-    assert torch.equal(again.seen.logits, first.seen.logits)
+    assert torch.equal(again.outputs.logits, first.outputs.logits)
     assert again.pictures == first.pictures
-    kept.write_bytes(kept.read_bytes()[:-9])
-    anew = asked(files, pictures(), folder=tmp_path)
-    assert torch.equal(anew.head.weight, first.head.weight)
+    stored.write_bytes(stored.read_bytes()[:-9])
+    refitted = fit_probe(files, pictures(), folder=tmp_path)
+    assert torch.equal(refitted.head.weight, first.head.weight)

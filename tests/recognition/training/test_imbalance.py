@@ -20,13 +20,13 @@ def images(counts, seed=0, size=8):
     return Images.from_arrays(pixels.clip(0, 255).astype(np.uint8), labels, classes=names)
 
 
-def answers(n, shares, seed):
-    """Logits of a perfect reader of two overlapping clouds, drawn as often as the shares say, and the truth."""
+def optimal_logits(n, shares, seed):
+    """Bayes-optimal logits for two overlapping clouds, drawn as often as the shares say, and the targets."""
     draw = torch.Generator().manual_seed(seed)
-    truth = torch.multinomial(shares, n, replacement=True, generator=draw)
-    seen = torch.randn(n, generator=draw) + 2.0 * truth
-    likelihood = torch.stack((-(seen**2) / 2, -((seen - 2) ** 2) / 2), 1)
-    return likelihood + shares.log(), truth
+    targets = torch.multinomial(shares, n, replacement=True, generator=draw)
+    observed = torch.randn(n, generator=draw) + 2.0 * targets
+    likelihood = torch.stack((-(observed**2) / 2, -((observed - 2) ** 2) / 2), 1)
+    return likelihood + shares.log(), targets
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_three_times_as_many_pictures_count_as_uneven(counts, uneven):
     assert imbalance.is_uneven(images(counts)) is uneven
 
 
-def test_several_labels_are_never_uneven():
+def test_multi_label_sets_are_never_uneven():
     labels = np.zeros((20, 2), bool)
     labels[:, 0] = True
     labels[0, 1] = True
@@ -44,72 +44,85 @@ def test_several_labels_are_never_uneven():
     assert not imbalance.is_uneven(Images.from_arrays(pixels, labels, classes=("a", "b")))
 
 
-def test_with_pictures_enough_the_adjustment_undoes_the_shares():
+def test_with_enough_pictures_the_adjustment_undoes_the_shares():
     shares = torch.tensor([0.98, 0.02])
-    logits, truth = answers(100_000, shares, 0)
-    assert imbalance.logit_adjustment_strength(logits, truth, shares) == pytest.approx(1.0, abs=0.2)
+    logits, targets = optimal_logits(100_000, shares, 0)
+    assert imbalance.logit_adjustment_strength(logits, targets, shares) == pytest.approx(1.0, abs=0.2)
 
 
-def test_with_few_pictures_the_adjustment_is_no_matter_of_chance():
+def test_with_few_pictures_the_adjustment_does_not_follow_chance():
     shares = torch.tensor([0.98, 0.02])
-    found = []
+    strengths = []
     for seed in range(20):
-        logits, truth = answers(600, shares, seed)
-        found.append(imbalance.logit_adjustment_strength(logits, truth, shares))
-    even, of = answers(20_000, torch.tensor([0.5, 0.5]), 99)
+        logits, targets = optimal_logits(600, shares, seed)
+        strengths.append(imbalance.logit_adjustment_strength(logits, targets, shares))
+    even, even_targets = optimal_logits(20_000, torch.tensor([0.5, 0.5]), 99)
     even = even + shares.log()
-    told = [balanced_accuracy(of, (even - s * shares.log()).argmax(1), 2) for s in found]
-    assert min(told) > balanced_accuracy(of, even.argmax(1), 2) + 0.05
-    assert np.mean(told) > 0.8  # of 0.84 that can be had
+    scores = [balanced_accuracy(even_targets, (even - s * shares.log()).argmax(1), 2) for s in strengths]
+    assert min(scores) > balanced_accuracy(even_targets, even.argmax(1), 2) + 0.05
+    assert np.mean(scores) > 0.8  # of 0.84 that is possible
 
 
-def test_the_best_cure_is_built_into_the_network():
+def test_the_best_method_is_built_into_the_network():
     training, validation = images((200, 20)), images((60, 12), seed=1)
     shares = imbalance.class_shares(training)
     torch.manual_seed(0)
     for name in ("convnet", "speednet"):
         network = networks.build(name, classes=2, size=8).eval()
-        seen, learned = compute_outputs(network, validation, 8), compute_outputs(network, training, 8)
-        after, cure = imbalance.rebalance(network, seen, validation, learned, training, shares, hurry=False)
-        assert set(cure.tried) == {"as trained", "logit adjustment", "last layer on evenly drawn pictures"}
-        balanced = {name: score for name, (score, _) in cure.tried.items()}
-        near = cure.name == "logit adjustment" and balanced[cure.name] > max(balanced.values()) - 0.12
-        assert near or balanced[cure.name] == max(balanced.values())
+        after, method = imbalance.rebalance(
+            network,
+            validation=validation,
+            validation_outputs=compute_outputs(network, validation, 8),
+            training=training,
+            training_outputs=compute_outputs(network, training, 8),
+            shares=shares,
+            hurry=False,
+        )
+        assert set(method.compared) == {"as trained", "logit adjustment", "last layer on evenly drawn pictures"}
+        balanced = {name: score for name, (score, _) in method.compared.items()}
+        near = method.name == "logit adjustment" and balanced[method.name] > max(balanced.values()) - 0.12
+        assert near or balanced[method.name] == max(balanced.values())
         assert torch.allclose(compute_outputs(network, validation, 8).logits, after.logits, atol=1e-4)
         again = networks.build(name, classes=2, size=8).eval()
         again.load_state_dict(network.state_dict())
         assert torch.equal(compute_outputs(again, validation, 8).logits, compute_outputs(network, validation, 8).logits)
 
 
-def test_a_last_layer_that_is_hardly_better_is_not_taken():
+def test_a_last_layer_that_is_hardly_better_is_not_used():
     training, validation = images((400, 40)), images((60, 12), seed=1)
     draw = torch.Generator().manual_seed(0)
-    truth = torch.tensor(validation.labels)
+    targets = torch.tensor(validation.labels)
     network = networks.build("convnet", classes=2, size=8).eval()
-    taught, known = compute_outputs(network, training, 8), compute_outputs(network, validation, 8)
+    training_outputs, outputs = compute_outputs(network, training, 8), compute_outputs(network, validation, 8)
 
-    def cure_of(right):
-        """Logits that tell this share of both classes' validation pictures right; features that tell all."""
-        side = torch.where(torch.rand(len(truth), generator=draw) < right, 1.0, -1.0) * (2.0 * truth - 1)
-        seen = Outputs(torch.stack((-side, side), 1) * 9, _telling(known.features, truth), known.slopes)
-        learned = Outputs(taught.logits, _telling(taught.features, torch.tensor(training.labels)), taught.slopes)
+    def method_for(accuracy):
+        """The method for logits of this accuracy on both classes, and features that separate them wholly."""
+        side = torch.where(torch.rand(len(targets), generator=draw) < accuracy, 1.0, -1.0) * (2.0 * targets - 1)
+        features = _separating(training_outputs.features, torch.tensor(training.labels))
+        validation_features = _separating(outputs.features, targets)
         return imbalance.rebalance(
-            network, seen, validation, learned, training, imbalance.class_shares(training), hurry=False
+            network,
+            validation=validation,
+            validation_outputs=Outputs(torch.stack((-side, side), 1) * 9, validation_features, outputs.slopes),
+            training=training,
+            training_outputs=Outputs(training_outputs.logits, features, training_outputs.slopes),
+            shares=imbalance.class_shares(training),
+            hurry=False,
         )[1]
 
-    barely, plainly = cure_of(0.99), cure_of(0.6)
+    barely, plainly = method_for(0.99), method_for(0.6)
     assert barely.name != "last layer on evenly drawn pictures"
     assert plainly.name == "last layer on evenly drawn pictures"
 
 
-def _telling(features, labels):
-    """Features of which the first tells the label."""
-    told = torch.zeros_like(features)
-    told[:, 0] = 2.0 * labels - 1
-    return told
+def _separating(features, labels):
+    """Features of which the first separates the classes."""
+    separating = torch.zeros_like(features)
+    separating[:, 0] = 2.0 * labels - 1
+    return separating
 
 
-def test_an_own_network_is_adjusted_alone():
+def test_a_custom_network_gets_logit_adjustment_only():
     class Mean(torch.nn.Module):
         def __init__(self, classes):
             super().__init__()
@@ -120,26 +133,34 @@ def test_an_own_network_is_adjusted_alone():
 
     training = images((200, 20))
     network = networks.build(Mean, classes=2, size=8).eval()
-    seen = compute_outputs(network, training, 8)
-    shifted = Outputs(seen.logits + torch.tensor([1.0, -1.0]), seen.features, seen.slopes)
-    _, cure = imbalance.rebalance(
-        network, shifted, training, seen, training, imbalance.class_shares(training), hurry=True
+    outputs = compute_outputs(network, training, 8)
+    shifted = Outputs(outputs.logits + torch.tensor([1.0, -1.0]), outputs.features, outputs.slopes)
+    _, method = imbalance.rebalance(
+        network,
+        validation=training,
+        validation_outputs=shifted,
+        training=training,
+        training_outputs=outputs,
+        shares=imbalance.class_shares(training),
+        hurry=True,
     )
-    assert set(cure.tried) == {"as trained", "logit adjustment"}
+    assert set(method.compared) == {"as trained", "logit adjustment"}
 
 
-def test_fit_cures_uneven_classes_and_says_so(tmp_path):
+def test_fit_rebalances_uneven_classes_and_reports_it(tmp_path):
     training, validation, even = images((300, 30)), images((60, 12), seed=1), images((200, 200), seed=2)
-    told = {}
-    for balance in ("auto", "none"):
-        made = Recognizer("convnet", epochs=6, imbalance=balance)
-        made.fit(training, validate=validation, into=tmp_path / balance)
-        truth, guess = torch.from_numpy(even.labels.copy()), torch.from_numpy(made.predict(even).labels)
-        told[balance] = balanced_accuracy(truth, guess, 2)
-        noted = any("classes are uneven (1 to 10)" in finding for finding in made.report_.findings)
-        assert noted is (balance == "auto")
-        assert ("Against uneven classes" in made.report_.tables) is (balance == "auto")
-        assert np.array_equal(load(tmp_path / balance).predict(even).probabilities, made.predict(even).probabilities)
-    assert told["auto"] > told["none"] + 0.05
+    scores = {}
+    for setting in ("auto", "none"):
+        recognizer = Recognizer("convnet", epochs=6, imbalance=setting)
+        recognizer.fit(training, validate=validation, into=tmp_path / setting)
+        targets, predicted = torch.from_numpy(even.labels.copy()), torch.from_numpy(recognizer.predict(even).labels)
+        scores[setting] = balanced_accuracy(targets, predicted, 2)
+        noted = any("classes are uneven (1 to 10)" in finding for finding in recognizer.report_.findings)
+        assert noted is (setting == "auto")
+        assert ("Imbalance methods" in recognizer.report_.tables) is (setting == "auto")
+        assert np.array_equal(
+            load(tmp_path / setting).predict(even).probabilities, recognizer.predict(even).probabilities
+        )
+    assert scores["auto"] > scores["none"] + 0.05
     history = [json.loads(line) for line in (tmp_path / "auto" / "history.jsonl").read_text().splitlines()]
     assert "balanced accuracy" in history[-1]["scores"]

@@ -84,7 +84,7 @@ class EmbeddingIndex:
         tensors = artefact.beside(found, FILE)
         if tensors is None:
             return None
-        paths = artefact.data(found.folder).get("remembered", [])
+        paths = artefact.data(found.folder).get("indexed", [])
         embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
         if not len(embeddings) == len(slopes) == len(labels) == len(paths):
             raise ArtefactError(

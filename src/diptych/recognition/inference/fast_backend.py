@@ -31,12 +31,12 @@ TRIED = 16  # pictures
 ALIKE = 1e-4  # of the answers' largest, that onnxruntime's may differ by
 
 
-def fastest_backend(network: Network, images: Images, size: int, *, several: bool) -> LogitsAndFeatures:
+def fastest_backend(network: Network, images: Images, size: int, *, multi_label: bool) -> LogitsAndFeatures:
     """``network.both``, or what gives the same labels to these pictures sooner.
 
     Parameters
     ----------
-    several
+    multi_label
         Whether a picture may have several labels.
     """
     if len(images) < MANY or machine.device().type != "cpu" or isinstance(network, CustomNetwork):
@@ -48,7 +48,7 @@ def fastest_backend(network: Network, images: Images, size: int, *, several: boo
     (logits, features), seconds = _timed(network.logits_and_features, shown)
     if seconds * len(images) / len(shown) / torch.get_num_threads() < WORTH_SECONDS:
         return network.logits_and_features
-    if not several:
+    if not multi_label:
         half = BFloat16Network(network, shown, logits)
         _, halved = _timed(half, shown)
         log.debug("%d pictures: float32 %.3f s, bfloat16 %.3f s", len(shown), seconds, halved)

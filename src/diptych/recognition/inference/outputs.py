@@ -34,21 +34,21 @@ class Outputs:
 
 
 def compute_outputs(
-    network: Network, images: Images, size: int, title: str = "Predicting", both: LogitsAndFeatures | None = None
+    network: Network, images: Images, size: int, title: str = "Predicting", forward: LogitsAndFeatures | None = None
 ) -> Outputs:
     """What is seen of pictures; see :func:`stream_outputs`."""
-    parts = list(stream_outputs(network, images, size, title, both))
+    parts = list(stream_outputs(network, images, size, title, forward))
     return Outputs(*(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "features", "slopes")))
 
 
 def stream_outputs(
-    network: Network, images: Images, size: int, title: str = "Predicting", both: LogitsAndFeatures | None = None
+    network: Network, images: Images, size: int, title: str = "Predicting", forward: LogitsAndFeatures | None = None
 ) -> Iterator[Outputs]:
     """What is seen of pictures, about a thousand at a time, in order and in bounded memory.
 
-    ``both`` gives logits and features in place of the network's own ``both``, such as a quicker way to the same.
+    ``forward`` gives logits and features in place of the network's own ``both``, such as a quicker way to the same.
     """
-    once = both or network.logits_and_features
+    once = forward or network.logits_and_features
     ask = once if network.tta is None else network.tta.wrap(once)
     widths: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What the length of a run affords beside training, counted in pictures that a network looks at."""
+"""What a run can afford beside training, counted in pictures that the network runs on."""
 
 import math
 import time
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 
-FEW, MORE = 8, 32  # pictures in the trial; more where those few are seen in a moment
-MOMENT = 0.2  # seconds
-LEARNT_FROM = 64  # pictures in a step of training that is timed
-LEARNING = 3  # looks that learning from a picture costs
-MARGIN = 1.5  # reading pictures and gathering answers come on top
+TRIAL_PICTURES, LONG_TRIAL_PICTURES = 8, 32  # in the trial; the longer one where the short one is over in a moment
+MOMENT_SECONDS = 0.2
+STEP_PICTURES = 64  # in a timed step of training
+TRAINING_COST = 3  # forward passes that training on a picture costs
+OVERHEAD = 1.5  # reading pictures and gathering outputs come on top
 
 
 @dataclass(frozen=True)
@@ -28,85 +28,94 @@ class Budget:
         The time budget; ``None`` where the run's length is set otherwise.
     started
         ``time.monotonic()`` at which it began.
-    each
-        About the seconds that a picture takes the network to look at.
-    shown
-        Pictures to learn from in all, where that is the length of the run.
+    seconds_per_picture
+        About the seconds that a forward pass takes, reading the picture included.
+    training_pictures
+        Pictures to train on in all, where that is the length of the run.
     """
 
     minutes: float | None
     started: float
-    each: float
-    shown: float = math.inf
+    seconds_per_picture: float
+    training_pictures: float = math.inf
 
     @classmethod
-    def measured(
-        cls, network: nn.Module, sample: Tensor, minutes: float | None, started: float, shown: float = math.inf
+    def measure(
+        cls,
+        network: nn.Module,
+        sample: Tensor,
+        *,
+        minutes: float | None,
+        started: float,
+        training_pictures: float = math.inf,
     ) -> Self:
-        """With the network's pace from a trial on a few pictures, (n, 3, S, S) uint8."""
-        where = machine.device()
-        network.to(where).eval()
-        few = to_float(sample[:FEW].to(where))
-        _seconds(network, few)  # warms up
-        spent = _seconds(network, few)
-        if spent < MOMENT:
-            few = to_float(sample[:MORE].to(where))
-            _seconds(network, few)
-            spent = _seconds(network, few)
+        """The budget with the network's speed, timed on a few pictures, (n, 3, S, S) uint8."""
+        device = machine.device()
+        network.to(device).eval()
+        pictures = to_float(sample[:TRIAL_PICTURES].to(device))
+        _forward_seconds(network, pictures)  # warms up
+        seconds = _forward_seconds(network, pictures)
+        if seconds < MOMENT_SECONDS:
+            pictures = to_float(sample[:LONG_TRIAL_PICTURES].to(device))
+            _forward_seconds(network, pictures)
+            seconds = _forward_seconds(network, pictures)
         network.train()
-        return cls(minutes, started, MARGIN * spent / len(few), shown)
+        return cls(minutes, started, OVERHEAD * seconds / len(pictures), training_pictures)
 
-    def pictures(self, share: float, least: int, most: int) -> int:
-        """How many can be looked at in this share of the run: at least so many, at most so many."""
-        looks = LEARNING * self.shown if self.minutes is None else self.seconds / self.each
-        return min(most, max(least, int(min(share * looks, most))))
+    def affordable(self, share: float, at_least: int, at_most: int) -> int:
+        """How many pictures the network can run on in this share of the run, within these bounds."""
+        passes = TRAINING_COST * self.training_pictures
+        if self.minutes is not None:
+            passes = self.seconds / self.seconds_per_picture
+        return min(at_most, max(at_least, int(min(share * passes, at_most))))
 
     @property
     def seconds(self) -> float:
-        """The whole time budget."""
+        """The whole time budget; infinite where there is none."""
         return float("inf") if self.minutes is None else 60 * self.minutes
 
     @property
-    def left(self) -> float:
-        """What is left of it, in seconds; may be less than nothing."""
+    def seconds_left(self) -> float:
+        """What is left of it; may be negative."""
         return self.started + self.seconds - time.monotonic()
 
 
 def training_pace(name: str, network: nn.Module, sample: Tensor) -> float:
     """About the seconds that training takes the network for each picture, of (n, 3, S, S) uint8.
 
-    What is found is remembered for a day under the ``name``. The network is not to be used any more.
+    The measurement is cached for a day under the ``name``. The network must not be used afterwards.
     """
-    few, where = sample[:LEARNT_FROM], machine.device()
+    pictures, device = sample[:STEP_PICTURES], machine.device()
 
     def measure() -> dict[str, float]:
-        return {"pace": _learning_seconds(network.to(where), few) / len(few)}
+        return {"pace": _step_seconds(network.to(device), pictures) / len(pictures)}
 
-    return machine.cached_measurement(f"learning pace|{name}|{tuple(few.shape)}", where, measure)["pace"]
+    key = f"training pace|{name}|{tuple(pictures.shape)}"
+    return machine.cached_measurement(key, device, measure)["pace"]
 
 
-def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:
-    """A step of training, on the best of the machines that a trial begins with."""
-    where, seconds = machine.device(), []
+def _step_seconds(network: nn.Module, sample: Tensor) -> float:
+    """A training step, on the fastest of the machines that a trial begins with."""
+    device, seconds = machine.device(), []
     network.train()
-    tried = machine.candidate_machines(where)
-    if where.type == "cpu":
-        tried.append(replace(tried[0], im2col=True))
-    for on in tried:
-        on.prepare([network], [])
-        few = on.place(to_float(pictures.to(where)))
-        with on.at_work():
+    machines = machine.candidate_machines(device)
+    if device.type == "cpu":
+        machines.append(replace(machines[0], im2col=True))
+    for candidate in machines:
+        candidate.prepare([network], [])
+        pictures = candidate.place(to_float(sample.to(device)))
+        with candidate.at_work():
             for _ in range(3):
                 start = time.monotonic()
-                with on.autocast():
-                    loss = network(few).float().logsumexp(1).mean()
+                with candidate.autocast():
+                    loss = network(pictures).float().logsumexp(1).mean()
                 loss.backward()
                 loss.item()  # waits for a GPU
                 seconds.append(time.monotonic() - start)
     return min(seconds)
 
 
-def _seconds(network: nn.Module, pictures: Tensor) -> float:
+def _forward_seconds(network: nn.Module, pictures: Tensor) -> float:
     start = time.monotonic()
     with torch.inference_mode():
         network(pictures).sum().item()  # waits for a GPU

@@ -22,12 +22,12 @@ from diptych.recognition.networks import pretrained, speednet
 from diptych.recognition.training.budget import training_pace
 
 log = logging.getLogger("diptych")
-SMALL = 64  # px: up to here pictures are taken at their own size
-PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # what each trains at in minutes
-LOOKED_AT = 5000  # pictures that the network and the augmentation are fitted to, at most
-LOOKED_AT_BYTES = 64_000_000  # of their pixels
+SMALL_SIDE = 64  # px: up to here pictures are used at their own size
+PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # px that each device trains at in minutes
+SAMPLE_PICTURES = 5000  # that the network and the augmentation are fitted to, at most
+SAMPLE_BYTES = 64_000_000  # of their pixels, at most
 IMBALANCE = ("auto", "none")
-LEARNING_SHARE = 0.85  # of a time budget, about, is left for training
+TRAINING_SHARE = 0.85  # of a time budget, about, is left for training
 SYMMETRIC = 4.0  # see `mirror_symmetric`; chance and correlated pixels stay under it, letters and digits far above
 
 
@@ -41,31 +41,31 @@ class TrainingConfig:
     lr: float
     epochs: float | None
     minutes: float | None
-    training: networks.TrainingRecipe
+    recipe: networks.TrainingRecipe
     augment: Augment
 
     def facts(self) -> dict[str, Any]:
-        """The choices as JSON can hold them."""
+        """The configuration as JSON can hold it."""
         return {
             "batch": self.batch,
             "lr": self.lr,
             "epochs": self.epochs,
             "minutes": self.minutes,
-            "optimizer": self.training.optimizer,
-            "label_smoothing": self.training.label_smoothing,
+            "optimizer": self.recipe.optimizer,
+            "label_smoothing": self.recipe.label_smoothing,
             "augment": dataclasses.asdict(self.augment),
         }
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise UsageError unless the recognizer's parameters can be.
+    """Raise UsageError unless a recognizer can have these parameters.
 
     ``epochs`` and ``minutes`` exclude each other; all numbers are above 0, the size is 8 px or more.
     """
     if parameters["network"] != "auto":
         networks.check(parameters["network"])
     if parameters["imbalance"] not in IMBALANCE:
-        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['balance']!r}.")
+        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['imbalance']!r}.")
     if parameters["minutes"] is not None and parameters["epochs"] is not None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
     for name in ("minutes", "epochs", "batch", "lr"):
@@ -81,44 +81,84 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 def choose_network_and_size(
     parameters: Mapping[str, Any], median_side: int
 ) -> tuple[str | type[nn.Module], int, tuple[str, ...]]:
-    """The network and the picture size, from the parameters and the median of the pictures' shorter sides.
+    """The network, the picture size and notes for the report.
 
-    Also what there is to note in the report. Nothing here uses the network.
+    Decided by the parameters and the median of the pictures' shorter sides; no request goes to the hub here.
     """
     network, size = parameters["network"], parameters["size"]
     notes: tuple[str, ...] = ()
     if network == "auto":
-        network, notes = _automatic(median_side)
+        network, notes = _automatic_network(median_side)
     if size is None and isinstance(network, str) and network.startswith(weights.PREFIX):
         size = pretrained.default_size(network)
     if size is None:
-        size = median_side if median_side <= SMALL else PHOTOGRAPH_SIZE[machine.device().type]
+        size = median_side if median_side <= SMALL_SIDE else PHOTOGRAPH_SIZE[machine.device().type]
         size = max(networks.SMALLEST, size)
         log.info("Size: %d px (the median of the pictures' shorter sides is %d px).", size, median_side)
     return network, size, notes
 
 
-def _automatic(median_side: int) -> tuple[str, tuple[str, ...]]:
-    """The network that suits pictures of this side, and what there is to note of it.
+def _automatic_network(median_side: int) -> tuple[str, tuple[str, ...]]:
+    """The network that suits pictures of this side, and notes on it.
 
-    Small pictures are learned from scratch; for photographs a pretrained backbone is taken if its weights are at hand.
+    Small pictures are learned from scratch; for photographs a pretrained backbone is used if local weights exist.
     """
-    if median_side <= SMALL:
+    if median_side <= SMALL_SIDE:
         log.info("Network: speednet, trained from scratch.")
         return "speednet", ()
-    found = weights.local_weights()
-    if found:
-        best = weights.best_weights(found, machine.device().type)
+    candidates = weights.local_weights()
+    if candidates:
+        best = weights.best_weights(candidates, machine.device().type)
         note = f"Network: {best.name}, pretrained, with the weights in {best.file}."
         log.info("%s", note)
         return best.network, (note,)
     note = (
-        "No pretrained weights are at hand, so the network (speednet) was trained from scratch. Photographs are told "
-        f"far better with them: name a file or folder in {weights.VARIABLE} or as --network timm:NAME@PATH, or let "
-        "timm fetch them with --network timm:NAME (this needs a network)."
+        "No pretrained weights are on this machine, so the network (speednet) was trained from scratch. Photographs "
+        f"are recognised far better with them: name a file or folder in {weights.VARIABLE} or as --network "
+        "timm:NAME@PATH, or let timm fetch them with --network timm:NAME (this needs a network)."
     )
     log.info("%s", note)
     return "speednet", (note,)
+
+
+def make_config(
+    parameters: Mapping[str, Any],
+    network: str | type[nn.Module],
+    size: int,
+    training: Images,
+    sample: Tensor,
+    stored_settings: Mapping[str, Any] | None = None,
+) -> TrainingConfig:
+    """Decide what is left open.
+
+    Parameters
+    ----------
+    sample
+        Training pictures of :func:`sample_rows`, (n, 3, S, S) uint8.
+    stored_settings
+        Of the run that is being continued; ``None``: a new run.
+    """
+    network = choose_variant(parameters, network, training, sample, stored_settings)
+    recipe = networks.recipe_of(network)
+    n = len(training)
+    minutes, epochs = parameters["minutes"], parameters["epochs"]
+    if minutes is None and epochs is None:
+        epochs = recipe.default_epochs(n)
+        log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
+    if epochs is not None:
+        training_pictures = n * epochs
+    else:
+        training_pictures = _pictures_within(network, 60 * minutes * TRAINING_SHARE, training, sample)
+    augment = recipe.augmentation(size, training_pictures / n)
+    if augment.flip != "none" and not mirror_symmetric(sample, training):
+        augment = dataclasses.replace(augment, flip="none")
+        log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
+    batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
+    lr = parameters["lr"]
+    if lr is None and network in speednet.COSTS:
+        lr = recipe.peak(training_pictures / batch)
+        log.info("Learning rate: %.3g, for about %.0f steps.", lr, training_pictures / batch)
+    return TrainingConfig(network, size, batch, lr or recipe.lr, epochs, minutes, recipe, augment)
 
 
 def choose_variant(
@@ -126,61 +166,38 @@ def choose_variant(
     network: str | type[nn.Module],
     training: Images,
     sample: Tensor,
-    begun: Mapping[str, Any] | None,
+    stored_settings: Mapping[str, Any] | None,
 ) -> str | type[nn.Module]:
-    """Of an automatic SpeedNet, the variant that learns most in the time budget; any other network as it is.
+    """Of an automatic SpeedNet, the variant that learns most in the time budget; any other network unchanged.
 
-    A run that was ``begun`` with such settings goes on with the variant that it has, however fast the machine is now.
+    A continued run keeps the variant of its stored settings, however fast the machine is now.
     """
     minutes, many = parameters["minutes"], len(training) >= speednet.MANY
     if parameters["network"] != "auto" or network != "speednet" or minutes is None or not many:
         return network
-    if begun is not None and begun.get("network") in speednet.VARIANTS:
-        return str(begun["network"])
-    found = speednet.best_variant(len(training), LEARNING_SHARE * 60 * minutes, _pace(network, training, sample))
-    if found != network:
-        log.info("Network: %s learns more in this time.", found)
-    return found
+    if stored_settings is not None and stored_settings.get("network") in speednet.VARIANTS:
+        return str(stored_settings["network"])
+    pace = _training_pace(network, training, sample)
+    variant = speednet.best_variant(len(training), TRAINING_SHARE * 60 * minutes, pace)
+    if variant != network:
+        log.info("Network: %s learns more in this time.", variant)
+    return variant
 
 
-def _shown(network: str | type[nn.Module], seconds: float, training: Images, sample: Tensor) -> float:
-    """About how many pictures are learnt from in a time; 0 where it does not matter."""
-    return seconds / _pace(network, training, sample) if network in speednet.COSTS else 0.0
+def _pictures_within(network: str | type[nn.Module], seconds: float, training: Images, sample: Tensor) -> float:
+    """About how many pictures a SpeedNet trains on in a time; 0 for other networks, whose recipes do not need it."""
+    return seconds / _training_pace(network, training, sample) if network in speednet.COSTS else 0.0
 
 
-def _pace(variant: str, training: Images, sample: Tensor) -> float:
+def _training_pace(variant: str | type[nn.Module], training: Images, sample: Tensor) -> float:
     """About the seconds that training takes a variant of SpeedNet for each picture."""
-    tried = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
-    return speednet.COSTS[variant] * training_pace("speednet", tried, sample)
-
-
-def make_config(
-    parameters: Mapping[str, Any], network: str | type[nn.Module], size: int, training: Images, sample: Tensor
-) -> TrainingConfig:
-    """Fill in what is left open; ``sample`` holds training pictures, (n, 3, S, S) uint8, of :func:`sampled`."""
-    recipe = networks.recipe_of(network)
-    n = len(training)
-    minutes, epochs = parameters["minutes"], parameters["epochs"]
-    if minutes is None and epochs is None:
-        epochs = recipe.default_epochs(n)
-        log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
-    shown = n * epochs if epochs is not None else _shown(network, 60 * minutes * LEARNING_SHARE, training, sample)
-    augment = recipe.augmentation(size, shown / n)
-    if augment.flip != "none" and not mirror_symmetric(sample, training):
-        augment = dataclasses.replace(augment, flip="none")
-        log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
-    batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
-    lr = parameters["lr"]
-    if lr is None and network in speednet.COSTS:
-        lr = recipe.peak(shown / batch)
-        log.info("Learning rate: %.3g, for about %.0f steps.", lr, shown / batch)
-    lr = lr or recipe.lr
-    return TrainingConfig(network, size, batch, lr, epochs, minutes, recipe, augment)
+    network = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
+    return speednet.COSTS[str(variant)] * training_pace("speednet", network, sample)
 
 
 def sample_rows(n: int, size: int) -> NDArray[np.int64]:
     """Rows evenly spread over ``n``: up to 5,000, fewer of large pictures."""
-    most = min(LOOKED_AT, max(1, LOOKED_AT_BYTES // (3 * size * size)))
+    most = min(SAMPLE_PICTURES, max(1, SAMPLE_BYTES // (3 * size * size)))
     return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
 
 
@@ -188,7 +205,7 @@ def mirror_symmetric(sample: Tensor, images: Images) -> bool:
     """Whether pictures, all and of each class, look as likely mirrored, so that mirroring teaches nothing false.
 
     If they do, a picture minus its mirror image is as likely as the negative of that, so that these differences
-    cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where the two sides differ, as in writing, it
+    cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where left and right differ, as in writing, it
     grows with n instead.
     """
     labels = datasets.targets(images[sample_rows(len(images), sample.shape[-1])])
@@ -197,8 +214,8 @@ def mirror_symmetric(sample: Tensor, images: Images) -> bool:
         groups += [labels == label for label in range(len(images.classes))]
     for rows in groups:
         pictures = to_float(sample[rows])
-        difference = pictures - pictures.flip(3)
-        alone = difference.square().sum().clamp(min=1e-9)
-        if float(difference.sum(0).square().sum() / alone) > SYMMETRIC:
+        differences = pictures - pictures.flip(3)
+        sum_of_norms = differences.square().sum().clamp(min=1e-9)
+        if float(differences.sum(0).square().sum() / sum_of_norms) > SYMMETRIC:
             return False
     return True

@@ -1,4 +1,4 @@
-"""Pretrained networks: a probe within the first minute, then fine-tuning in what is left, the better one kept."""
+"""Pretrained networks: a linear probe within the first minute, then fine-tuning; the better one is the result."""
 
 import logging
 import math
@@ -19,86 +19,86 @@ from diptych.report import Table
 from diptych.report.report import number
 
 log = logging.getLogger("diptych")
-PROBE_SECONDS = 50.0  # from the start of fit, for looking at pictures; the fit itself is within the minute
+PROBE_SECONDS = 50.0  # from the start of fit, for reading pictures; fitting the head is within the minute
 PROBE_SHARE = 0.4  # of a short time budget
-TRAINED_AS_SEEN = 3  # a step costs as much as looking at its pictures so many times
+STEP_COST = 3  # a training step costs as much as so many forward passes of its pictures
 TRIAL_STEPS = 20  # that the machine's trial takes
-WORTH_STEPS = 30  # that there must be time for, or fine-tuning is left out
+MIN_STEPS = 30  # that there must be time for, or fine-tuning is left out
 
 
 def train(job: Job) -> TrainingResult:
-    """Probe, fine-tune as far as the budget goes, and keep what is better on the validation pictures."""
+    """Fit a linear probe, fine-tune as far as the budget goes, and keep what is better on the validation pictures."""
     group = ProcessGroup(machine.device())
     if job.folder and group.leader:
         checkpoint.claim(job.folder, job.settings)
-    found = _probed(job)
-    began = {name: tensor.clone() for name, tensor in job.network.state_dict().items()}
-    name, first = job.score(found.seen.logits, job.validation)
-    told = (
-        f"Probe: the backbone as it was taught, with a last layer fitted to {found.pictures} pictures ({name} "
-        f"{number(first)})."
+    probe = _fit_probe(job)
+    name, score = job.score(probe.outputs.logits, job.validation)
+    note = (
+        f"Linear probe: frozen backbone, linear head fitted to {probe.pictures} pictures "
+        f"({name} {number(score)} on validation)."
     )
-    log.info("%s", told)
-    if not group.agree([_worth_tuning(job)])[0]:
-        return _probe_alone(
-            job, found, group, [told, "The time was too short for fine-tuning: the probe is the result."]
-        )
+    log.info("%s", note)
+    if not group.agree([_has_time_to_finetune(job)])[0]:
+        return _probe_result(job, probe, group, [note, "No time was left for fine-tuning: the probe is the result."])
+    probed = {name: tensor.clone() for name, tensor in job.network.state_dict().items()}
     run = start_run(job)
-    tuned = training_result(run, run_to_end(job, run))
-    second = job.score(tuned.seen.logits, job.validation)[1]
-    better = (second, -_loss(job, tuned.seen.logits)) >= (first, -_loss(job, found.seen.logits))
+    finetuned = training_result(run, run_to_end(job, run))
+    finetuned_score = job.score(finetuned.outputs.logits, job.validation)[1]
+    better = (finetuned_score, -_loss(job, finetuned.outputs.logits)) >= (score, -_loss(job, probe.outputs.logits))
     if better:
-        verdict = f"Fine-tuning after it did better, and is the result ({name} {number(second)})."
+        verdict = f"Fine-tuning did better and is the result ({name} {number(finetuned_score)})."
     else:
-        verdict = f"Fine-tuning after it did no better ({name} {number(second)}): the probe is the result."
+        verdict = f"Fine-tuning did no better ({name} {number(finetuned_score)}): the probe is the result."
         Machine(run.machine.device).prepare([job.network], [job.network])
-        job.network.load_state_dict(began)
-        tuned = replace(tuned, seen=found.seen)
+        job.network.load_state_dict(probed)
+        finetuned = replace(finetuned, outputs=probe.outputs)
     log.info("%s", verdict)
-    rows = [
-        ["probe", found.pictures, first, "" if better else "kept"],
-        ["fine-tuned", tuned.seen_pictures, second, "kept" if better else ""],
-    ]
-    table = Table(["", "pictures shown", name, ""], [list(row) for row in rows])
-    return replace(tuned, notes=[told, verdict], tables={"Probe and fine-tuning": table})
+    table = Table(
+        ["", "pictures shown", name, ""],
+        [
+            ["linear probe", probe.pictures, score, "" if better else "kept"],
+            ["fine-tuned", finetuned.seen_pictures, finetuned_score, "kept" if better else ""],
+        ],
+    )
+    return replace(finetuned, notes=[note, verdict], tables={"Linear probe and fine-tuning": table})
 
 
-def _probed(job: Job) -> LinearProbe:
-    """Find the probe, and give the network its last layer."""
+def _fit_probe(job: Job) -> LinearProbe:
+    """Fit the probe, and give the network its head."""
     until, budget = math.inf, job.budget
     if budget.minutes is not None:
         until = budget.started + min(PROBE_SECONDS, PROBE_SHARE * budget.seconds)
-    found = fit_linear_probe(
+    probe = fit_linear_probe(
         job.network,
         job.training,
         job.validation,
-        job.chosen.size,
-        each=budget.each,
+        job.config.size,
+        seconds_per_picture=budget.seconds_per_picture,
         until=until,
         folder=job.folder,
     )
-    job.network.set_head(found.head.weight, found.head.bias)
-    return found
+    job.network.set_head(probe.head.weight, probe.head.bias)
+    return probe
 
 
-def _worth_tuning(job: Job) -> bool:
+def _has_time_to_finetune(job: Job) -> bool:
     """Whether the budget leaves time for fine-tuning that can gain something."""
-    step = TRAINED_AS_SEEN * job.budget.each * job.chosen.batch
-    return job.budget.left - job.reserve_seconds >= (TRIAL_STEPS + WORTH_STEPS) * step
+    step_seconds = STEP_COST * job.budget.seconds_per_picture * job.config.batch
+    return job.budget.seconds_left - job.reserve_seconds >= (TRIAL_STEPS + MIN_STEPS) * step_seconds
 
 
-def _probe_alone(job: Job, found: LinearProbe, group: ProcessGroup, notes: list[str]) -> TrainingResult:
+def _probe_result(job: Job, probe: LinearProbe, group: ProcessGroup, notes: list[str]) -> TrainingResult:
     history = History(job.folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
-    name, value = job.score(found.seen.logits, job.validation)
-    record = {"seen_pictures": found.pictures, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
+    name, value = job.score(probe.outputs.logits, job.validation)
+    record = {"seen_pictures": probe.pictures, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
     history.add({**record, "scores": {name: value}})
-    where = str(Machine(group.device))
-    return TrainingResult(found.seen, found.pictures, seconds, where, history.records, group.leader, notes)
+    device = str(Machine(group.device))
+    return TrainingResult(probe.outputs, probe.pictures, seconds, device, history.records, group.leader, notes)
 
 
-def _loss(job: Job, answers: Tensor) -> float:
-    truth = datasets.targets(job.validation)
+def _loss(job: Job, logits: Tensor) -> float:
+    targets = datasets.targets(job.validation)
     if job.validation.multi_label:
-        return float(F.binary_cross_entropy_with_logits(answers, truth.float()))
-    return float(F.cross_entropy(answers, truth))
+        return float(F.binary_cross_entropy_with_logits(logits, targets.float()))
+    return float(F.cross_entropy(logits, targets))

@@ -1,8 +1,8 @@
-"""From a person's pictures to a judged recognizer: preparation, training, cures, calibration, report."""
+"""The stages of fitting a recognizer: prepare, configure, train, rebalance, calibrate, report."""
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,33 +19,34 @@ from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
-from diptych.recognition.evaluation import evaluate
-from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES, ErrorExplainer
+from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES
 from diptych.recognition.inference.embeddings import MOST, EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
+from diptych.recognition.networks import Network
 from diptych.recognition.networks.pretrained import Pretrained
-from diptych.recognition.training import config, finetune, imbalance, run, tta_selection
+from diptych.recognition.training import config, finetune, fit_report, imbalance, run, tta_selection
 from diptych.recognition.training.budget import Budget
+from diptych.recognition.training.config import TrainingConfig
 from diptych.recognition.training.run import Job, TrainingResult
-from diptych.report import Report, Table, figures
+from diptych.report import Report
 
 log = logging.getLogger("diptych")
 REPORT_SECONDS = 4.0  # what writing the artefact and the report takes
-MEMORY_SHARE = 0.05  # of a run at most goes into remembering training pictures,
-LEAST_REMEMBERED, LEAST_UNHURRIED = 100, 1000  # but so many are remembered, with a time budget and without
-VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # of a time budget at most, for one look at the validation pictures,
-LEAST_JUDGED = 100  # but at so many
-VIEWS_SHARE = 0.05  # of a run at most, for finding out whether looking again at doubtful pictures pays
+INDEX_SHARE = 0.05  # of a run at most goes into embedding training pictures,
+MIN_INDEXED, MIN_INDEXED_WITHOUT_BUDGET = 100, 1000  # but so many are embedded, with a time budget and without
+VALIDATION_SHARE, VALIDATION_SECONDS = 0.1, 20.0  # of a time budget at most, for one pass over the validation pictures,
+MIN_VALIDATION = 100  # but over so many
+TTA_SHARE = 0.05  # of a run at most, for finding out whether test-time augmentation pays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitResult:
     """What a run hands over."""
 
-    network: networks.Network
+    network: Network
     size: int
-    reading: DecisionRule
-    memory: EmbeddingIndex
+    decision_rule: DecisionRule
+    embedding_index: EmbeddingIndex
     report: Report
     facts: dict[str, Any]
     data: dict[str, Any]
@@ -56,59 +57,68 @@ def fit(
     parameters: Mapping[str, Any],
     images: Images,
     validate: Images | None,
+    *,
     folder: Path | None,
     settings: Mapping[str, Any],
     started: float,
 ) -> FitResult:
-    """Train, or continue, and judge on the validation pictures; see :meth:`Recognizer.fit`."""
-    datasets.check_labels(images)
-    side = datasets.median_side(images)
-    network_name, size, notes = config.choose_network_and_size(parameters, side)
-    prepared = datasets.prepare(images, validate, size, parameters["seed"])
-    training = prepared.training
-    sample = training[config.sample_rows(len(training), size)].pixels(size)
-    begun = None if folder is None else checkpoint.stored_settings(folder)
-    network_name = config.choose_variant(parameters, network_name, training, sample, begun)
-    chosen = config.make_config(parameters, network_name, size, training, sample)
-    network = _fresh(chosen.network, chosen.size, len(training.classes), sample, parameters["seed"])
-    proxy, proxy_name = None, chosen.training.proxy
-    if proxy_name is not None:
-        proxy = _fresh(proxy_name, chosen.size, len(training.classes), sample, parameters["seed"])
-    shown = math.inf if chosen.epochs is None else chosen.epochs * len(training)
-    budget = Budget.measured(network, sample, chosen.minutes, started, shown)
-    prepared = _affordable(prepared, budget, notes)
-    least = LEAST_UNHURRIED if budget.minutes is None else LEAST_REMEMBERED
-    kept = training[rows_to_index(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
-    job = Job(
-        network,
-        proxy,
-        chosen,
-        training,
-        prepared.validation,
-        imbalance.class_shares(training)
-        if parameters["imbalance"] == "auto" and imbalance.is_uneven(training)
-        else None,
-        folder,
-        {**settings, "network": networks.name_of(network_name), "proxy": proxy_name},
-        budget,
-        REPORT_SECONDS
-        + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES + _looks(budget, network, prepared)),
-        parameters["seed"],
+    """Train, or continue, and evaluate on the validation pictures; see :meth:`Recognizer.fit`.
+
+    Parameters
+    ----------
+    settings
+        The run's identity, as far as it is known before the network is chosen.
+    started
+        ``time.monotonic()`` at which the time budget began.
+    """
+    data, sample, chosen = _prepare(parameters, images, validate, folder)
+    network, proxy = _build(chosen, data, sample, parameters["seed"])
+    length = math.inf if chosen.epochs is None else chosen.epochs * len(data.training)
+    budget = Budget.measure(network, sample, minutes=chosen.minutes, started=started, training_pictures=length)
+    data = _within_budget(data, budget)
+    indexed = _pictures_to_index(data, budget)
+    job = _make_job(parameters, data, chosen, network, proxy, budget, indexed, folder, settings)
+    result = (finetune if isinstance(network, Pretrained) else run).train(job)
+    Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
+    outputs = compute_outputs(network, indexed, chosen.size, title="Embedding")
+    index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
+    result = _rebalance(job, result, indexed, outputs)
+    result = _select_tta(job, result)
+    rule = fit_decision_rule(result.outputs, job.validation, index)
+    report, facts = fit_report.make_report(job, data, result, rule, index)
+    return FitResult(
+        network=network,
+        size=chosen.size,
+        decision_rule=rule,
+        embedding_index=index,
+        report=report,
+        facts=facts,
+        data=fit_report.data_facts(data, index, job.seed),
+        leader=result.leader,
     )
-    learned = (finetune if isinstance(network, Pretrained) else run).learn(job)
-    Machine(machine.device()).prepare([network], [network])  # as a loaded model is: plain
-    remembered = compute_outputs(network, kept, size, title="Remembering")
-    memory = EmbeddingIndex.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
-    learned = _cured(job, learned, remembered, kept)
-    most = _looks(budget, network, prepared)
-    seen = tta_selection.select_tta(network, prepared.validation, learned.seen, size, chosen.augment, most)
-    learned = replace(learned, seen=seen)
-    reading = fit_decision_rule(learned.seen, prepared.validation, memory)
-    return _judged(job, learned, prepared, reading, memory)
 
 
-def _fresh(name: str | type[nn.Module], size: int, classes: int, sample: Tensor, seed: int) -> networks.Network:
-    """A network at its start, the same for the same seed whatever was drawn before."""
+def _prepare(
+    parameters: Mapping[str, Any], images: Images, validate: Images | None, folder: Path | None
+) -> tuple[PreparedData, Tensor, TrainingConfig]:
+    """The data, a sample of training pictures (n, 3, S, S) uint8, and the configuration that suits them."""
+    datasets.check_labels(images)
+    network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
+    data = datasets.prepare(images, validate, size, parameters["seed"]).with_notes(*notes)
+    sample = data.training[config.sample_rows(len(data.training), size)].pixels(size)
+    stored_settings = None if folder is None else checkpoint.stored_settings(folder)
+    return data, sample, config.make_config(parameters, network, size, data.training, sample, stored_settings)
+
+
+def _build(chosen: TrainingConfig, data: PreparedData, sample: Tensor, seed: int) -> tuple[Network, Network | None]:
+    """The network, and the proxy that selects what it is trained on, if its recipe has one."""
+    classes, proxy = len(data.training.classes), chosen.recipe.proxy
+    network = _initialised(chosen.network, chosen.size, classes, sample, seed)
+    return network, None if proxy is None else _initialised(proxy, chosen.size, classes, sample, seed)
+
+
+def _initialised(name: str | type[nn.Module], size: int, classes: int, sample: Tensor, seed: int) -> Network:
+    """A network with initial weights that depend on the seed alone, whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = networks.build(name, classes=classes, size=size)
@@ -116,97 +126,85 @@ def _fresh(name: str | type[nn.Module], size: int, classes: int, sample: Tensor,
     return network
 
 
-def _affordable(prepared: PreparedData, budget: Budget, notes: Sequence[str]) -> PreparedData:
-    """As many validation pictures as the time budget can judge, and what there is to note."""
-    images = prepared.validation
+def _within_budget(data: PreparedData, budget: Budget) -> PreparedData:
+    """The same data with as many validation pictures as the time budget allows to evaluate on."""
+    images = data.validation
     share = min(VALIDATION_SHARE, VALIDATION_SECONDS / budget.seconds)
-    most = len(images) if budget.minutes is None else budget.pictures(share, LEAST_JUDGED, len(images))
-    if most >= len(images):
-        return replace(prepared, notes=(*notes, *prepared.notes))
-    note = f"The time allows to judge on {most} of the {len(images)} validation pictures."
+    count = len(images) if budget.minutes is None else budget.affordable(share, MIN_VALIDATION, len(images))
+    if count >= len(images):
+        return data
+    note = f"The time budget allows validation on {count} of the {len(images)} validation pictures."
     log.info("%s", note)
     order = np.arange(len(images)) if images.multi_label else np.argsort(images.labels, kind="stable")
-    rows = np.sort(order[np.linspace(0, len(images) - 1, most).round().astype(np.int64)])
-    return replace(prepared, validation=images[rows], notes=(*notes, *prepared.notes, note))
+    rows = np.sort(order[np.linspace(0, len(images) - 1, count).round().astype(np.int64)])
+    return replace(data, validation=images[rows], notes=(*data.notes, note))
 
 
-def _looks(budget: Budget, network: networks.Network, prepared: PreparedData) -> int:
-    """How many looks from other sides may be tried; none with a pretrained backbone, which one look costs enough."""
-    most = 0 if isinstance(network, Pretrained) else tta_selection.VIEWS_EACH * len(prepared.validation)
-    return budget.pictures(VIEWS_SHARE, 0, round(most))
+def _pictures_to_index(data: PreparedData, budget: Budget) -> Images:
+    """The training pictures whose embeddings are kept: as many as the budget affords, evenly over the classes."""
+    at_least = MIN_INDEXED_WITHOUT_BUDGET if budget.minutes is None else MIN_INDEXED
+    count = budget.affordable(INDEX_SHARE, at_least, MOST)
+    return data.training[rows_to_index(data.training.labels, count)]
 
 
-def _cured(job: Job, learned: TrainingResult, remembered: Outputs, kept: Images) -> TrainingResult:
-    """Make up for uneven classes, if they are to count the same."""
-    if job.shares is None:
-        return learned
-    hurry = job.budget.minutes is not None
-    network, validation = job.network, job.validation
-    seen, cure = imbalance.rebalance(network, learned.seen, validation, remembered, kept, job.shares, hurry=hurry)
-    note = cure.note(job.shares)
+def _make_job(
+    parameters: Mapping[str, Any],
+    data: PreparedData,
+    chosen: TrainingConfig,
+    network: Network,
+    proxy: Network | None,
+    budget: Budget,
+    indexed: Images,
+    folder: Path | None,
+    settings: Mapping[str, Any],
+) -> Job:
+    rebalanced = parameters["imbalance"] == "auto" and imbalance.is_uneven(data.training)
+    views = _affordable_views(budget, network, data.validation)
+    passes = len(data.validation) + len(indexed) + FORWARD_PASSES + views
+    return Job(
+        network=network,
+        proxy=proxy,
+        config=chosen,
+        training=data.training,
+        validation=data.validation,
+        class_shares=imbalance.class_shares(data.training) if rebalanced else None,
+        folder=folder,
+        settings={**settings, "network": networks.name_of(chosen.network), "proxy": chosen.recipe.proxy},
+        budget=budget,
+        reserve_seconds=REPORT_SECONDS + budget.seconds_per_picture * passes,
+        seed=parameters["seed"],
+    )
+
+
+def _affordable_views(budget: Budget, network: Network, validation: Images) -> int:
+    """How many views test-time augmentation may be tried on; none of a pretrained backbone, whose one pass is dear."""
+    most = 0 if isinstance(network, Pretrained) else tta_selection.VIEWS_EACH * len(validation)
+    return budget.affordable(TTA_SHARE, 0, round(most))
+
+
+def _rebalance(job: Job, result: TrainingResult, training: Images, training_outputs: Outputs) -> TrainingResult:
+    """Apply the best imbalance method, if the classes are uneven and are to count the same."""
+    if job.class_shares is None:
+        return result
+    outputs, method = imbalance.rebalance(
+        job.network,
+        validation=job.validation,
+        validation_outputs=result.outputs,
+        training=training,
+        training_outputs=training_outputs,
+        shares=job.class_shares,
+        hurry=job.budget.minutes is not None,
+    )
+    note = method.note(job.class_shares)
     log.info("%s", note)
-    tables = {**learned.tables, "Against uneven classes": cure.table()}
-    return replace(learned, seen=seen, notes=[*learned.notes, note], tables=tables)
+    tables = {**result.tables, "Imbalance methods": method.table()}
+    return replace(result, outputs=outputs, notes=[*result.notes, note], tables=tables)
 
 
-def _judged(
-    job: Job, learned: TrainingResult, prepared: PreparedData, reading: DecisionRule, memory: EmbeddingIndex
-) -> FitResult:
-    """Report, facts and data of a run that has ended."""
-    training, validation, network, chosen = prepared.training, prepared.validation, job.network, job.chosen
-    witness = ErrorExplainer(network, chosen.size, memory)
-    title = f"Recognizer of {len(reading.classes)} classes"
-    report = evaluate.evaluation_report(title, validation, learned.seen.logits, reading, witness)
-    told = {
-        "pictures": len(training),
-        "validation_pictures": len(validation),
-        "seen_pictures": learned.seen_pictures,
-        "seconds": round(learned.seconds, 1),
-        "machine": learned.machine,
-        **chosen.facts(),
-        "notes": [*prepared.notes, *learned.notes],
-    }
-    facts = {
-        "network": networks.name_of(chosen.network),
-        "classes": list(reading.classes),
-        "multi_label": reading.multi_label,
-        "size": chosen.size,
-        "geometry": "squash",
-        "scores": {name: score.json() for name, score in report.scores.items()},
-        "seen_pictures": learned.seen_pictures,
-        "seconds": told["seconds"],
-        "training": told,
-        **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
-        **({"tta": network.tta.json()} if network.tta else {}),
-    }
-    _complete(report, learned, prepared, facts)
-    data = _data(prepared, memory, job.seed)
-    return FitResult(network, chosen.size, reading, memory, report, facts, data, learned.leader)
-
-
-def _complete(report: Report, learned: TrainingResult, prepared: PreparedData, facts: Mapping[str, Any]) -> None:
-    """Add what a training run's report shows besides the scores: curves, what was tried, data, settings."""
-    report.figures = {"Loss and score over the run": figures.curves(learned.history), **report.figures}
-    report.findings += facts["training"]["notes"]
-    report.tables |= learned.tables
-    training, validation = prepared.training.counts(), prepared.validation.counts()
-    rows = [[name, training[name], validation[name]] for name in training]
-    report.tables["Pictures of each class"] = Table(["class", "training", "validation"], list(rows))
-    shown = {k: v for k, v in facts["training"].items() if k != "notes"}
-    report.facts |= {"network": facts["network"], "size": facts["size"], **shown}
-
-
-def _data(prepared: PreparedData, memory: EmbeddingIndex, seed: int) -> dict[str, Any]:
-    """What ``data.json`` holds."""
-    training, validation = prepared.training, prepared.validation
-    return {
-        "training": {"counts": training.counts(), "fingerprint": training.fingerprint()},
-        "validation": {
-            "counts": validation.counts(),
-            "fingerprint": validation.fingerprint(),
-            "pictures": validation.paths.tolist(),
-        },
-        "remembered": list(memory.paths),
-        "split_seed": seed,
-        "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
-    }
+def _select_tta(job: Job, result: TrainingResult) -> TrainingResult:
+    """Turn test-time augmentation on where it pays."""
+    views = _affordable_views(job.budget, job.network, job.validation)
+    outputs = tta_selection.select_tta(
+        job.network, job.validation, result.outputs, job.config.size, job.config.augment, views
+    )
+    return replace(result, outputs=outputs)

@@ -1,4 +1,4 @@
-"""The probe: a pretrained network as it is, with a last layer fitted to new classes in one look at the pictures."""
+"""The linear probe: a frozen pretrained network with a linear head fitted to its features, in one pass."""
 
 import logging
 import time
@@ -24,19 +24,19 @@ from diptych.recognition.networks import Network
 from diptych.recognition.training.logistic_regression import LabelledFeatures, LinearHead, fit_logistic_regression
 
 log = logging.getLogger("diptych")
-AT_A_TIME = 64  # pictures looked at between two looks at the clock
-TRIED = {"cpu": 8, "mps": 64, "cuda": 64}  # pictures in the machine's trial
-WORTH_A_TRIAL = 640  # pictures; a trial costs a quarter of these
-FITTING_SECONDS = 5.0  # for the last layer, of a time budget
+BATCH = 64  # pictures between two looks at the clock
+TRIAL_PICTURES = {"cpu": 8, "mps": 64, "cuda": 64}  # in the machine's trial
+MIN_FOR_TRIAL = 640  # pictures; a trial costs a quarter of these
+FITTING_SECONDS = 5.0  # for the head, of a time budget
 FILE = "probe.safetensors"  # in the run's checkpoint folder
 
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """The last layer found, what it makes of the validation pictures, and how many pictures it was fitted to."""
+    """The linear head, its outputs for the validation pictures, and how many pictures it was fitted to."""
 
     head: LinearHead
-    seen: Outputs
+    outputs: Outputs
     pictures: int
 
 
@@ -46,43 +46,45 @@ def fit_linear_probe(
     validation: Images,
     size: int,
     *,
-    each: float,
+    seconds_per_picture: float,
     until: float,
     folder: Path | None,
 ) -> LinearProbe:
-    """Fit a last layer to what the network sees, the network itself left as it is.
+    """Fit a linear head to the network's features; the network itself is not changed.
 
     Parameters
     ----------
-    each
-        About the seconds that the network takes to look at a picture.
+    seconds_per_picture
+        About the time of one forward pass.
     until
-        ``time.monotonic()`` after which no further picture is looked at; those seen until then are spread evenly over
+        ``time.monotonic()`` after which no further picture is read; those read until then are spread evenly over
         the classes.
     folder
-        The run's: a probe that is kept there is taken, and a new one is kept there, until the run is over.
+        The run's: a probe that is stored there is taken, and a new one is stored there, until the run is over.
     """
     group = ProcessGroup(machine.device())
-    held = _read(folder, len(validation)) if folder else None
-    if group.agree([held is not None])[0] and held is not None:
-        return held
-    seen = compute_outputs(network, validation, size, title="Probing")
-    features, rows = _features(network, training, size, each, until, group)
-    where = group.device
-    learn = LabelledFeatures(features.to(where), label_tensor(training)[rows].to(where))
-    check = LabelledFeatures(seen.features.to(where), label_tensor(validation).to(where))
-    enough = max(until, time.monotonic()) + FITTING_SECONDS  # for ever, if nothing hurries
-    head = fit_logistic_regression(learn, check, len(training.classes), until=enough)
+    stored = _read(folder, len(validation)) if folder else None
+    if group.agree([stored is not None])[0] and stored is not None:
+        return stored
+    outputs = compute_outputs(network, validation, size, title="Linear probe")
+    features, rows = _training_features(network, training, size, seconds_per_picture, until, group)
+    device = group.device
+    head = fit_logistic_regression(
+        LabelledFeatures(features.to(device), label_tensor(training)[rows].to(device)),
+        LabelledFeatures(outputs.features.to(device), label_tensor(validation).to(device)),
+        len(training.classes),
+        until=max(until, time.monotonic()) + FITTING_SECONDS,  # without end if there is no budget
+    )
     head = LinearHead(head.weight.cpu(), head.bias.cpu(), head.penalty)
-    made = LinearProbe(head, replace(seen, logits=head.logits(seen.features)), len(rows))
+    probe = LinearProbe(head, replace(outputs, logits=head.logits(outputs.features)), len(rows))
     if folder and group.leader:
-        _write(folder, made)
+        _write(folder, probe)
     group.wait()
-    return made
+    return probe
 
 
 def round_robin_rows(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    """All rows, the first picture of every class before the second of any, and so on; as they are if several labels."""
+    """All rows, the first picture of every class before the second of any, and so on; in order if multi-label."""
     if labels.ndim == 2:
         return np.arange(len(labels))
     order = np.argsort(labels, kind="stable")
@@ -92,52 +94,52 @@ def round_robin_rows(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[n
     return np.lexsort((labels, turn))
 
 
-def _features(
-    network: Network, images: Images, size: int, each: float, until: float, group: ProcessGroup
+def _training_features(
+    network: Network, images: Images, size: int, seconds_per_picture: float, until: float, group: ProcessGroup
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """(n, D) features, and the rows they are of: as many as the time allows, at least one round."""
+    """(n, D) features, and the rows they are of: as many as the time allows, at least one batch."""
     rows = round_robin_rows(images.labels)
-    affordable = min(len(rows), (until - time.monotonic()) / each)
-    worth = group.agree([affordable > WORTH_A_TRIAL])[0]
-    on = _machine(network, images, size, group) if worth else Machine(group.device)
+    affordable = min(len(rows), (until - time.monotonic()) / seconds_per_picture)
+    worth_a_trial = group.agree([affordable > MIN_FOR_TRIAL])[0]
+    on = _fastest_machine(network, images, size, group) if worth_a_trial else Machine(group.device)
     on.prepare([network], [])
     network.eval()
-    told: list[Tensor] = []
-    with on.at_work(), Bar("Probing", len(rows)) as bar:
-        for pixels in _pixels(images, size, rows):
-            told.append(_look(network, on, pixels))
+    parts: list[Tensor] = []
+    with on.at_work(), Bar("Linear probe", len(rows)) as bar:
+        for pixels in _batches(images, size, rows):
+            parts.append(_features(network, on, pixels))
             bar.advance(len(pixels))
             if group.agree([time.monotonic() > until])[0]:
                 break
     Machine(on.device).prepare([network], [network])
-    features = torch.cat(told)
+    features = torch.cat(parts)
     return features, rows[: len(features)]
 
 
-def _look(network: Network, on: Machine, pixels: Tensor) -> Tensor:
+def _features(network: Network, on: Machine, pixels: Tensor) -> Tensor:
     with torch.no_grad(), on.autocast():
         return network.features(on.place(to_float(pixels.to(on.device)))).float().cpu()
 
 
-def _machine(network: Network, images: Images, size: int, group: ProcessGroup) -> Machine:
-    """The machine on which the network looks at pictures fastest."""
-    where = group.device
-    few = images[: TRIED[where.type]].pixels(size)
+def _fastest_machine(network: Network, images: Images, size: int, group: ProcessGroup) -> Machine:
+    """The machine on which the network computes features fastest."""
+    device = group.device
+    pixels = images[: TRIAL_PICTURES[device.type]].pixels(size)
 
     def step(on: Machine) -> None:
         on.prepare([network], [])
-        _look(network, on, few)
+        _features(network, on, pixels)
 
     shapes = [tuple(p.shape) for p in network.parameters()]
     network.eval()
     key = repr(("probe", shapes, size))
-    chosen, rate = machine.choose(step, len(few), key, where, lambda rate: 0.0, compilable=False, learning=False)
-    return Machine.of(where, group.agree([*chosen.numbers(), rate])[:-1])
+    chosen, rate = machine.choose(step, len(pixels), key, device, lambda rate: 0.0, compilable=False, learning=False)
+    return Machine.of(device, group.agree([*chosen.numbers(), rate])[:-1])
 
 
-def _pixels(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tensor]:
+def _batches(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tensor]:
     """(B, 3, size, size) uint8 of the rows, in their order."""
-    batches = [rows[i : i + AT_A_TIME] for i in range(0, len(rows), AT_A_TIME)]
+    batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
     if images.fits_in_memory(size):
         pixels = images.pixels(size)
         yield from (pixels[torch.from_numpy(batch)] for batch in batches)
@@ -145,26 +147,26 @@ def _pixels(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tens
         yield from images.batches(size, "squash", iter(batches))
 
 
-def _write(folder: Path, made: LinearProbe) -> None:
-    numbers = torch.tensor([made.pictures, made.head.penalty], dtype=torch.float64)
-    seen = {name: getattr(made.seen, name) for name in ("logits", "features", "slopes")}
-    packed = artefact.pack({"weight": made.head.weight, "bias": made.head.bias, "numbers": numbers, **seen})
+def _write(folder: Path, probe: LinearProbe) -> None:
+    numbers = torch.tensor([probe.pictures, probe.head.penalty], dtype=torch.float64)
+    outputs = {name: getattr(probe.outputs, name) for name in ("logits", "features", "slopes")}
+    packed = artefact.pack({"weight": probe.head.weight, "bias": probe.head.bias, "numbers": numbers, **outputs})
     files.write_bytes(folder / "checkpoint" / FILE, packed)
 
 
 def _read(folder: Path, validation: int) -> LinearProbe | None:
-    """The probe that an earlier stretch of this run has kept, unless it judged other validation pictures."""
+    """The probe that the interrupted run has stored, unless it had other validation pictures."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = folder / "checkpoint" / FILE
     try:
-        held = load_file(path) if path.exists() else {}
+        stored = load_file(path) if path.exists() else {}
     except SafetensorError as error:
-        log.warning("%s is damaged (%s); the probe is made again.", path, error)
+        log.warning("%s is damaged (%s); the probe is fitted again.", path, error)
         return None
-    if not held or len(held["logits"]) != validation:
+    if not stored or len(stored["logits"]) != validation:
         return None
-    pictures, penalty = held["numbers"].tolist()
-    head = LinearHead(held["weight"], held["bias"], penalty)
-    return LinearProbe(head, Outputs(held["logits"], held["features"], held["slopes"]), round(pictures))
+    pictures, penalty = stored["numbers"].tolist()
+    head = LinearHead(stored["weight"], stored["bias"], penalty)
+    return LinearProbe(head, Outputs(stored["logits"], stored["features"], stored["slopes"]), round(pictures))

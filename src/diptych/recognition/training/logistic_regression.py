@@ -1,4 +1,4 @@
-"""Logistic regression on what a network sees: the linear head that fits frozen features best."""
+"""Logistic regression on a network's features: the linear head that fits frozen features best."""
 
 import math
 import time
@@ -13,8 +13,8 @@ from diptych.errors import TrainingError
 
 PENALTIES = tuple(10 ** (-step / 2) for step in range(11))  # 1 to 1e-5, on the mean loss; strong ones first
 PATIENCE = 2  # penalties in a row that fit the validation pictures worse than the best, before the search ends
-STEPS = 60  # of LBFGS for each penalty, at most
-FAINTEST = 1e-6  # deviation of a feature that counts as none
+MAX_STEPS = 60  # of LBFGS for each penalty
+MIN_DEVIATION = 1e-6  # of a feature, under which it counts as constant
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,17 @@ class LabelledFeatures:
 
 
 def fit_logistic_regression(
-    learn: LabelledFeatures, check: LabelledFeatures, classes: int, *, balanced: bool = False, until: float = math.inf
+    training: LabelledFeatures,
+    validation: LabelledFeatures,
+    classes: int,
+    *,
+    balanced: bool = False,
+    until: float = math.inf,
 ) -> LinearHead:
-    """The regularised multinomial (or, for several labels, logistic) regression that fits other pictures best.
+    """The regularised multinomial (or, for several labels, logistic) regression that fits the validation set best.
 
     Minimises mean loss + penalty/2 · |W|² on standardised features by LBFGS, from strong penalties to weak ones, each
-    starting where the one before ended; the penalty is the one under which ``check`` is the likeliest.
+    starting where the one before ended; the penalty is the one under which ``validation`` is likeliest.
 
     Parameters
     ----------
@@ -56,19 +61,22 @@ def fit_logistic_regression(
     Raises
     ------
     TrainingError
-        The features are no numbers.
+        A feature is not a finite number.
     """
-    if not all(bool(lesson.features.isfinite().all()) for lesson in (learn, check)):
-        raise TrainingError("What the network sees is no number: its weights are damaged. Take them from a good copy.")
-    mean, deviation = learn.features.mean(0), learn.features.std(0, correction=0)
-    scale = (deviation > FAINTEST) / deviation.clamp(min=FAINTEST)
-    seen, other = (learn.features - mean) * scale, (check.features - mean) * scale
-    best, fewest, worse = (seen.new_zeros(classes, seen.shape[1]), seen.new_zeros(classes), math.inf), math.inf, 0
-    weigh, weigh_other = (_weights(lesson.labels, classes, balanced=balanced) for lesson in (learn, check))
-    for weight, bias, penalty in _path(seen, learn.labels, weigh, classes):
-        told = float(_loss(F.linear(other, weight, bias), check.labels, weigh_other))
-        if told < fewest:
-            best, fewest, worse = (weight, bias, penalty), told, 0
+    if not all(bool(labelled.features.isfinite().all()) for labelled in (training, validation)):
+        raise TrainingError(
+            "The network's features are not finite numbers: its weights are damaged. Take them from a good copy."
+        )
+    mean, deviation = training.features.mean(0), training.features.std(0, correction=0)
+    scale = (deviation > MIN_DEVIATION) / deviation.clamp(min=MIN_DEVIATION)
+    features, validation_features = (training.features - mean) * scale, (validation.features - mean) * scale
+    best = (features.new_zeros(classes, features.shape[1]), features.new_zeros(classes), math.inf)
+    lowest, worse = math.inf, 0
+    weights, validation_weights = (_weights(part.labels, classes, balanced=balanced) for part in (training, validation))
+    for weight, bias, penalty in _regularisation_path(features, training.labels, weights, classes):
+        loss = float(_loss(F.linear(validation_features, weight, bias), validation.labels, validation_weights))
+        if loss < lowest:
+            best, lowest, worse = (weight, bias, penalty), loss, 0
         else:
             worse += 1
         if worse == PATIENCE or time.monotonic() > until:
@@ -78,16 +86,18 @@ def fit_logistic_regression(
     return LinearHead(weight, bias - weight @ mean, penalty)
 
 
-def _path(seen: Tensor, labels: Tensor, weigh: Tensor, classes: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+def _regularisation_path(
+    features: Tensor, labels: Tensor, weights: Tensor, classes: int
+) -> Iterator[tuple[Tensor, Tensor, float]]:
     """(weight, bias, penalty) for each penalty in turn."""
-    weight = torch.zeros(classes, seen.shape[1], device=seen.device, requires_grad=True)
-    bias = torch.zeros(classes, device=seen.device, requires_grad=True)
+    weight = torch.zeros(classes, features.shape[1], device=features.device, requires_grad=True)
+    bias = torch.zeros(classes, device=features.device, requires_grad=True)
     for penalty in PENALTIES:
-        solver = torch.optim.LBFGS([weight, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
+        solver = torch.optim.LBFGS([weight, bias], max_iter=MAX_STEPS, line_search_fn="strong_wolfe")
 
         def loss(solver: torch.optim.Optimizer = solver, penalty: float = penalty) -> Tensor:
             solver.zero_grad()
-            value = _loss(F.linear(seen, weight, bias), labels, weigh) + penalty / 2 * weight.square().sum()
+            value = _loss(F.linear(features, weight, bias), labels, weights) + penalty / 2 * weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
@@ -95,10 +105,10 @@ def _path(seen: Tensor, labels: Tensor, weigh: Tensor, classes: int) -> Iterator
         yield weight.detach().clone(), bias.detach().clone(), penalty
 
 
-def _loss(logits: Tensor, labels: Tensor, weigh: Tensor) -> Tensor:
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     if labels.ndim == 2:
         return F.binary_cross_entropy_with_logits(logits, labels)
-    return (F.cross_entropy(logits, labels, reduction="none") * weigh).mean()
+    return (F.cross_entropy(logits, labels, reduction="none") * weights).mean()
 
 
 def _weights(labels: Tensor, classes: int, *, balanced: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a network at its start to a trained one: the run, and the scores on the way."""
+"""The training run of a network: the engine's loop, and the scores on the way."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from diptych.engine.history import Record
 from diptych.engine.loop import Run
 from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe
-from diptych.metrics import classification as scores
+from diptych.metrics import classification
 from diptych.recognition import datasets
 from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
@@ -27,55 +27,55 @@ from diptych.recognition.training.config import TrainingConfig
 from diptych.recognition.training.task import Classification, SelectionViaProxy
 from diptych.report import Table
 
-SCORED_ON_THE_WAY = 1000  # validation pictures at most
-LEAST_SCORED = 50  # and at least
+MAX_SCORED, MIN_SCORED = 1000, 50  # validation pictures scored on the way
 SCORING_SHARE = 0.02  # of the time at most goes into scores on the way
-ONE_SCORING = SCORING_SHARE / 5  # and into one of them
+ONE_SCORING_SHARE = SCORING_SHARE / 5  # and into one of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """All that a network is trained with.
 
     Attributes
     ----------
     proxy
-        The network that is trained along, where the recipe asks for one.
-    shares
+        The small network that is trained along, where the recipe has one.
+    class_shares
         (K,) of the classes among the training pictures, if each is to count the same; else ``None``.
     settings
         The run's identity.
     reserve_seconds
-        Kept from the budget for what follows training.
+        Of the budget, for what follows training.
     """
 
     network: Network
     proxy: Network | None
-    chosen: TrainingConfig
+    config: TrainingConfig
     training: Images
     validation: Images
-    shares: Tensor | None
+    class_shares: Tensor | None
     folder: Path | None
     settings: Mapping[str, Any]
     budget: Budget
     reserve_seconds: float
     seed: int
 
-    def score(self, answers: Tensor, images: Images) -> tuple[str, float]:
-        """The name and value of what training is to bring up, of (N, K) logits."""
-        truth = datasets.targets(images)
+    def score(self, logits: Tensor, images: Images) -> tuple[str, float]:
+        """The name and value of the score that training is to raise, of (N, K) logits."""
+        targets = datasets.targets(images)
         if images.multi_label:
-            return "macro F1", scores.macro_f1(truth, answers.sigmoid() >= MULTI_LABEL_THRESHOLD)
-        if self.shares is not None:
-            return "balanced accuracy", imbalance.adjusted_balanced_accuracy(answers, truth, self.shares)
-        return "accuracy", scores.accuracy(truth, answers.argmax(1))
+            return "macro F1", classification.macro_f1(targets, logits.sigmoid() >= MULTI_LABEL_THRESHOLD)
+        if self.class_shares is not None:
+            adjusted = imbalance.adjusted_balanced_accuracy(logits, targets, self.class_shares)
+            return "balanced accuracy", adjusted
+        return "accuracy", classification.accuracy(targets, logits.argmax(1))
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained network's run: what it sees of the validation pictures, and what is told of the run."""
+    """A trained network's outputs for the validation pictures, and the record of its run."""
 
-    seen: Outputs
+    outputs: Outputs
     seen_pictures: int
     seconds: float
     machine: str
@@ -93,23 +93,23 @@ def train(job: Job) -> TrainingResult:
 
 def start_run(job: Job) -> Run:
     """The run, from its start or its last checkpoint."""
-    chosen, pictures = job.chosen, len(job.training)
-    length = None if chosen.epochs is None else max(chosen.batch, round(chosen.epochs * pictures))
+    config, pictures = job.config, len(job.training)
+    length = None if config.epochs is None else max(config.batch, round(config.epochs * pictures))
     recipe = Recipe(
-        batch=chosen.batch,
+        batch=config.batch,
         pictures=length,
-        minutes=chosen.minutes,
-        accumulate=math.gcd(chosen.batch, chosen.training.parts),
-        schedule=triangle(chosen.training.warmup),
-        augment=chosen.augment,
-        half_life=round(chosen.training.half_life_epochs * pictures) or None,
+        minutes=config.minutes,
+        accumulate=math.gcd(config.batch, config.recipe.parts),
+        schedule=triangle(config.recipe.warmup),
+        augment=config.augment,
+        half_life=round(config.recipe.half_life_epochs * pictures) or None,
         seed=job.seed,
         reserve_seconds=job.reserve_seconds,
     )
     return Run(
         _task(job),
         job.training,
-        size=chosen.size,
+        size=config.size,
         recipe=recipe,
         folder=job.folder,
         settings=job.settings,
@@ -118,29 +118,31 @@ def start_run(job: Job) -> Run:
 
 
 def _task(job: Job) -> Classification:
-    recipe, lr, several = job.chosen.training, job.chosen.lr, job.training.multi_label
+    recipe, lr, multi_label = job.config.recipe, job.config.lr, job.training.multi_label
     if job.proxy is None:
-        return Classification(job.network, recipe, lr, multi_label=several)
-    return SelectionViaProxy(job.network, recipe, lr, multi_label=several, proxy=job.proxy)
+        return Classification(job.network, recipe, lr, multi_label=multi_label)
+    return SelectionViaProxy(job.network, recipe, lr, multi_label=multi_label, proxy=job.proxy)
 
 
 def run_to_end(job: Job, run: Run) -> Outputs:
-    """Iterate over the run, scoring on the way; what is finally seen of all validation pictures."""
-    most = job.budget.pictures(ONE_SCORING, LEAST_SCORED, SCORED_ON_THE_WAY)
-    some = job.validation[np.unique(np.linspace(0, len(job.validation) - 1, most).astype(np.int64))]
-    spent, seen = 0.0, Outputs(*(torch.empty(0) for _ in range(3)))
+    """Iterate over the run, scoring on the way; the final outputs for all validation pictures."""
+    count = job.budget.affordable(ONE_SCORING_SHARE, MIN_SCORED, MAX_SCORED)
+    subset = job.validation[np.unique(np.linspace(0, len(job.validation) - 1, count).astype(np.int64))]
+    spent, outputs = 0.0, Outputs(*(torch.empty(0) for _ in range(3)))
     for tick in run:
         if not tick.done and spent > SCORING_SHARE * tick.seconds:
             continue
         start = time.monotonic()
-        asked = job.validation if tick.done else some
-        seen = compute_outputs(job.network, asked, job.chosen.size, title="Scoring")
-        name, value = job.score(seen.logits, asked)
+        images = job.validation if tick.done else subset
+        outputs = compute_outputs(job.network, images, job.config.size, title="Scoring")
+        name, value = job.score(outputs.logits, images)
         tick.scores[name] = value
         spent += time.monotonic() - start
-    return seen
+    return outputs
 
 
-def training_result(run: Run, seen: Outputs) -> TrainingResult:
-    """What is told of a run that has ended."""
-    return TrainingResult(seen, run.seen_pictures, run.clock.seconds, str(run.machine), run.history.records, run.leader)
+def training_result(run: Run, outputs: Outputs) -> TrainingResult:
+    """The record of a run that has ended."""
+    return TrainingResult(
+        outputs, run.seen_pictures, run.clock.seconds, str(run.machine), run.history.records, run.leader
+    )

@@ -1,4 +1,4 @@
-"""The recognizer in training: its loss, what it learns from, and its optimisers."""
+"""The training task of a recognizer: its loss, the pictures it learns from, and its optimisers."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from diptych.engine.optim import AdamW, Muon, Optimizer, adamw, filters, sgd
 from diptych.recognition.networks import Network, TrainingRecipe
 
-LEAST = 2  # pictures that batch norm needs
-Maker = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
+MIN_BATCH = 2  # pictures that batch norm needs
+OptimizerFactory = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
 
 
 class Classification:
@@ -26,18 +26,18 @@ class Classification:
         return {"network": self.network}
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """What is trained at this moment of the run."""
+        """The parameters that are trained at this point of the run."""
         return {"network": [p for p in self.network.parameters() if p.requires_grad]}
 
     def optimizers(self) -> dict[str, list[Optimizer]]:
-        """Of the kind that suits the network's family."""
+        """As the network's recipe says."""
         return {"network": optimizers(self.network, self.recipe, self.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Cross-entropy over the classes, or over each label where a picture may have several."""
-        yield "network", self.misfits(self.network, images, labels).mean()
+        yield "network", self.per_picture_loss(self.network, images, labels).mean()
 
-    def misfits(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
+    def per_picture_loss(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
         """The loss of each picture under a network, (B,)."""
         logits = network(images).float()
         if self.multi_label:
@@ -49,16 +49,16 @@ class Classification:
         return [self.network]
 
     def before_step(self, progress: float) -> None:
-        """Tell the network how far the run is."""
+        """Pass the run's progress on to the network."""
         self.network.before_step(progress)
 
 
 class SelectionViaProxy(Classification):
-    """A network that learns from the harder half of each batch alone: that of the larger loss under a proxy.
+    """A network trained on the harder half of each batch alone: that of the larger loss under a proxy.
 
-    The proxy, a network so small that it costs little, learns along from a quarter of each batch; what is hard is asked
-    of it as it is at that moment. "Selection via proxy" (Coleman et al. 2020, arXiv:1906.11829), a batch at a time as
-    in the record for 96 % on CIFAR-10 (Jordan 2024).
+    The proxy, a network so small that it costs little, is trained along on a quarter of each batch, and selects with
+    the weights it has at that step. "Selection via proxy" (Coleman et al. 2020, arXiv:1906.11829), a batch at a time
+    as in the record for 96 % on CIFAR-10 (Jordan 2024).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class SelectionViaProxy(Classification):
         return {**super().modules(), "proxy": self.proxy}
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """What is trained of both at this moment of the run."""
+        """The parameters of both that are trained at this point of the run."""
         return {**super().players(), "proxy": [p for p in self.proxy.parameters() if p.requires_grad]}
 
     def optimizers(self) -> dict[str, list[Optimizer]]:
@@ -88,9 +88,9 @@ class SelectionViaProxy(Classification):
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The proxy's loss over a quarter of the pictures, then the network's over the harder half of all."""
         with torch.no_grad():
-            harder = self.misfits(self.proxy, images, labels).topk(-(-len(images) // 2)).indices
-        few = max(LEAST, len(images) // 4)
-        yield "proxy", self.misfits(self.proxy, images[:few], labels[:few]).mean()
+            harder = self.per_picture_loss(self.proxy, images, labels).topk(-(-len(images) // 2)).indices
+        count = max(MIN_BATCH, len(images) // 4)
+        yield "proxy", self.per_picture_loss(self.proxy, images[:count], labels[:count]).mean()
         yield from super().losses(images[harder], labels[harder])
 
     def compilable(self) -> list[nn.Module]:
@@ -98,7 +98,7 @@ class SelectionViaProxy(Classification):
         return [*super().compilable(), self.proxy]
 
     def before_step(self, progress: float) -> None:
-        """Tell both networks how far the run is."""
+        """Pass the run's progress on to both networks."""
         super().before_step(progress)
         self.proxy.before_step(progress)
 
@@ -108,17 +108,17 @@ def optimizers(network: Network, recipe: TrainingRecipe, lr: float) -> list[Opti
     trainable = [p for p in network.parameters() if p.requires_grad]
     if recipe.optimizer == "muon":
         return _muon(network, recipe, lr, trainable)
-    make: Maker = sgd if recipe.optimizer == "sgd" else adamw
+    make: OptimizerFactory = sgd if recipe.optimizer == "sgd" else adamw
     if recipe.layer_decay < 1:
         return _layered(network, recipe, lr, make)
     if recipe.head_factor == 1:
         return [make(trainable, lr, recipe.decay)]
-    head, body = _parted(trainable, network.head)
+    head, body = _split_head(trainable, network.head)
     return [make(body, lr, recipe.decay), make(head, lr * recipe.head_factor, recipe.decay)]
 
 
-def _layered(network: Network, recipe: TrainingRecipe, lr: float, make: Maker) -> list[Optimizer]:
-    """One a layer, each slower than the layer after it (Clark et al. 2020, ELECTRA, section 3.1)."""
+def _layered(network: Network, recipe: TrainingRecipe, lr: float, make: OptimizerFactory) -> list[Optimizer]:
+    """One for each layer, each slower than the layer after it (Clark et al. 2020, ELECTRA, section 3.1)."""
     head = [p for p in network.head.parameters() if p.requires_grad]
     rates = [lr * recipe.layer_decay**depth for depth in range(len(network.layers()))]
     layers = zip(reversed(network.layers()), rates, strict=True)
@@ -128,20 +128,20 @@ def _layered(network: Network, recipe: TrainingRecipe, lr: float, make: Maker) -
 def _muon(network: Network, recipe: TrainingRecipe, lr: float, trainable: list[nn.Parameter]) -> list[Optimizer]:
     """Muon for filter banks; the rest by AdamW.
 
-    AdamW's step does not depend on the loss's scale: SpeedNet's logits are scaled by 1/width, which would ask of
-    SGD rates in the hundreds.
+    AdamW's step does not depend on the loss's scale: SpeedNet's logits are scaled by 1/width, for which SGD
+    would need rates in the hundreds.
     """
     banks = filters(network)
-    head, body = _parted(trainable, network.head)
-    held = {id(p) for p in banks}
+    head, body = _split_head(trainable, network.head)
+    in_banks = {id(p) for p in banks}
     groups = [
         {"params": head, "lr": lr * recipe.head_factor},
-        {"params": [p for p in body if id(p) not in held], "lr": lr * recipe.bias_factor},
+        {"params": [p for p in body if id(p) not in in_banks], "lr": lr * recipe.bias_factor},
     ]
     return [Muon(banks, lr, unit_norm=True), AdamW(groups, lr=lr, weight_decay=recipe.decay)]
 
 
-def _parted(trainable: list[nn.Parameter], head: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(the head's, all others)."""
+def _split_head(trainable: list[nn.Parameter], head: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(the head's parameters, all others)."""
     of_head = {id(p) for p in head.parameters()}
     return [p for p in trainable if id(p) in of_head], [p for p in trainable if id(p) not in of_head]

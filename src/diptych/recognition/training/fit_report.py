@@ -1,0 +1,82 @@
+"""The report of a training run, and the facts that its artefact keeps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diptych.recognition import networks
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.datasets import PreparedData
+from diptych.recognition.evaluation.evaluate import evaluation_report
+from diptych.recognition.evaluation.worst_errors import ErrorExplainer
+from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.networks.pretrained import Pretrained
+from diptych.recognition.training.run import Job, TrainingResult
+from diptych.report import Report, Table, figures
+
+
+def make_report(
+    job: Job, data: PreparedData, result: TrainingResult, rule: DecisionRule, index: EmbeddingIndex
+) -> tuple[Report, dict[str, Any]]:
+    """The report on the validation pictures, and the facts for ``model.json``."""
+    explainer = ErrorExplainer(job.network, job.config.size, index)
+    title = f"Recognizer of {len(rule.classes)} classes"
+    report = evaluation_report(title, data.validation, result.outputs.logits, rule, explainer)
+    facts = _model_facts(job, data, result, rule, report)
+    _add_training(report, data, result, facts)
+    return report, facts
+
+
+def _model_facts(
+    job: Job, data: PreparedData, result: TrainingResult, rule: DecisionRule, report: Report
+) -> dict[str, Any]:
+    network, config = job.network, job.config
+    training = {
+        "pictures": len(data.training),
+        "validation_pictures": len(data.validation),
+        "seen_pictures": result.seen_pictures,
+        "seconds": round(result.seconds, 1),
+        "machine": result.machine,
+        **config.facts(),
+        "notes": [*data.notes, *result.notes],
+    }
+    return {
+        "network": networks.name_of(config.network),
+        "classes": list(rule.classes),
+        "multi_label": rule.multi_label,
+        "size": config.size,
+        "geometry": "squash",
+        "scores": {name: score.json() for name, score in report.scores.items()},
+        "seen_pictures": result.seen_pictures,
+        "seconds": training["seconds"],
+        "training": training,
+        **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
+        **({"tta": network.tta.json()} if network.tta else {}),
+    }
+
+
+def _add_training(report: Report, data: PreparedData, result: TrainingResult, facts: Mapping[str, Any]) -> None:
+    """Add what a training run shows besides the scores: curves, comparisons, pictures of each class, settings."""
+    report.figures = {"Loss and score over the run": figures.curves(result.history), **report.figures}
+    report.findings += facts["training"]["notes"]
+    report.tables |= result.tables
+    training, validation = data.training.counts(), data.validation.counts()
+    rows = [[name, training[name], validation[name]] for name in training]
+    report.tables["Pictures of each class"] = Table(["class", "training", "validation"], list(rows))
+    settings = {k: v for k, v in facts["training"].items() if k != "notes"}
+    report.facts |= {"network": facts["network"], "size": facts["size"], **settings}
+
+
+def data_facts(data: PreparedData, index: EmbeddingIndex, seed: int) -> dict[str, Any]:
+    """What ``data.json`` holds."""
+    training, validation = data.training, data.validation
+    return {
+        "training": {"counts": training.counts(), "fingerprint": training.fingerprint()},
+        "validation": {
+            "counts": validation.counts(),
+            "fingerprint": validation.fingerprint(),
+            "pictures": validation.paths.tolist(),
+        },
+        "indexed": list(index.paths),
+        "split_seed": seed,
+        "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
+    }
