@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test soak coverage lint docs wheel bench clean
 
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv/.docs: .venv/.installed
+	$(INSTALL) --editable '.[dev,docs]'
 	touch $@
 
 .venv/.bench: .venv/.installed
@@ -22,15 +26,34 @@ demo: setup
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
 
+# Tests that run for minutes, each time at other moments.
+soak: setup
+	$(BIN)/pytest -n 2 -m soak tests/soak
+
+# make coverage TESTS=tests/metrics; every test without TESTS.
+coverage: setup
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term-missing $(TESTS)
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The pages as a site, in site/; a page that would ask another host for something fails.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/tools/offline.py site
+
+# The packages as people get them, in dist/, and the wheel at work outside the checkout.
+wheel: setup
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python .ci/try_wheel.py dist
+
 # make bench DATA=folder-with-the-CIFAR-10-Parquet-files
 bench: .venv/.bench
 	$(BIN)/python benchmarks/classic_cnn.py $(DATA)
 
 clean:
-	rm -rf .venv demo build
+	rm -rf .venv demo build dist site

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,53 @@ class Nursery:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def ended(self) -> int:
+    def exit_code(self) -> int:
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
         self.process.communicate()  # closes both pipes, which ends it
+
+
+@dataclass
+class Fit:
+    """``diptych fit`` of one kind of model in processes of a nursery; ``weights`` is a file for the pretrained one."""
+
+    kind: str
+    nursery: Nursery
+    weights: Path
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(0)
+        save_file(timm.create_model("test_vit").state_dict(), self.weights)
+
+    def command(self, folder: Path) -> list[str]:
+        options = [word.format(weights=self.weights) for word in COMMANDS[self.kind]]
+        return ["fit", self.kind.partition(",")[0], "digits", "-o", str(folder), *options]
+
+    def run(self, folder: Path) -> float:
+        """Run to the end; the seconds that took."""
+        start = time.monotonic()
+        self.nursery.start(self.command(folder))
+        assert self.nursery.exit_code() == 0
+        return time.monotonic() - start
+
+    def kill_after(self, seconds: float, folder: Path) -> bool:
+        """Run and kill; whether it was still running."""
+        pid = self.nursery.start(self.command(folder))
+        time.sleep(seconds)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGKILL)
+        return self.nursery.exit_code() == -signal.SIGKILL
+
+
+def final_weights(folder: Path) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def assert_history_is_whole(folder: Path) -> None:
+    history = [json.loads(line)["seen_pictures"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert history == sorted(set(history))
+    assert len(history) == 20
 
 
 @pytest.fixture(scope="module")
@@ -54,35 +97,16 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_killed_ten_times_the_final_weights_are_those_of_the_uninterrupted_run(kind, nursery, tmp_path):
-    torch.manual_seed(0)
-    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "weights.safetensors")
-
-    def command(folder: Path) -> list[str]:
-        given = [word.format(weights=tmp_path / "weights.safetensors") for word in COMMANDS[kind]]
-        return ["fit", kind.partition(",")[0], "digits", "-o", str(folder), *given]
-
-    def run(folder: Path) -> float:
-        start = time.monotonic()
-        nursery.start(command(folder))
-        assert nursery.ended() == 0
-        return time.monotonic() - start
-
-    run(tmp_path / "first")  # the machine's trial is run and remembered
-    seconds = run(tmp_path / "whole")
-    wanted = (tmp_path / "whole" / "weights.safetensors").read_bytes()
+    fit = Fit(kind, nursery, tmp_path / "weights.safetensors")
+    fit.run(tmp_path / "first")  # the machine's trial is run and remembered
+    seconds = fit.run(tmp_path / "whole")
     moments = random.Random(kind)
     kills, rounds = 0, 0
     while kills < KILLS:
         folder = tmp_path / f"killed-{rounds}"
         rounds += 1
         while kills < KILLS and not (folder / "model.json").exists():
-            pid = nursery.start(command(folder))
-            time.sleep(moments.uniform(0, 0.7 * seconds))
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(pid, signal.SIGKILL)
-            kills += nursery.ended() == -signal.SIGKILL
-        run(folder)
-        assert (folder / "weights.safetensors").read_bytes() == wanted
-        history = [json.loads(line)["seen_pictures"] for line in (folder / "history.jsonl").read_text().splitlines()]
-        assert history == sorted(set(history))
-        assert len(history) == 20
+            kills += fit.kill_after(moments.uniform(0, 0.7 * seconds), folder)
+        fit.run(folder)
+        assert final_weights(folder) == final_weights(tmp_path / "whole")
+        assert_history_is_whole(folder)

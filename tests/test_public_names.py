@@ -17,5 +17,5 @@ def test_a_name_that_is_not_there() -> None:
 
 def test_importing_loads_nothing_heavy() -> None:
     code = "import sys, diptych; print(sorted({'torch', 'numpy', 'rich', 'PIL'} & set(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

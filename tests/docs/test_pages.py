@@ -9,7 +9,7 @@ import pytest
 import diptych
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PICTURES = 200_000  # bytes: a page should open at once
 
 
