@@ -30,15 +30,15 @@ def hole_masks(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
     masks = mask if isinstance(mask, Images) else _masks_from_array(mask)
     if len(masks) not in (1, len(images)):
         raise UsageError(
-            f"Give one mask, or one for each picture: there are {len(images)} pictures, {len(masks)} masks."
+            f"Give one mask, or one for each picture: there are {len(images)} pictures and {len(masks)} masks."
         )
     rows = np.zeros(len(images), np.int64) if len(masks) == 1 else np.arange(len(images))
     white = masks.pixels(size, GEOMETRY).float().mean(dim=1, keepdim=True) > MASK_THRESHOLD
     for i, (own, mask_size) in enumerate(zip(images.dimensions(), masks.dimensions()[rows], strict=True)):
         if tuple(mask_size) not in (tuple(own), (size, size)):
             raise UsageError(
-                f"The mask {masks.paths[rows[i]]} has {mask_size[0]} × {mask_size[1]} pixels, but {images.paths[i]} has "
-                f"{own[0]} × {own[1]}. Draw the mask over the picture itself, or make it {size} × {size}."
+                f"The mask {masks.paths[rows[i]]} has {mask_size[0]} × {mask_size[1]} pixels, but {images.paths[i]} "
+                f"has {own[0]} × {own[1]}. Draw the mask over the picture itself, or make it {size} × {size}."
             )
     return white[torch.from_numpy(rows)]
 
@@ -100,7 +100,7 @@ def _coarse_fill(field: Tensor, known: Tensor) -> Tensor:
 
 
 def multiband_blend(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-    """The second picture where ``weight`` is 1, the first where it is 0, each band of detail blended over its own width.
+    """The second picture where ``weight`` is 1, the first where it is 0, each band blended over its own width.
 
     The Laplacian pyramid of Burt & Adelson 1983, "A multiresolution spline": coarse bands, which carry the lighting,
     are blended over a wide seam and fine ones over a narrow one, so that nothing is doubled and no edge shows.
