@@ -67,8 +67,8 @@ def test_max_pooling_takes_the_window_at_i_s_plus_u() -> None:
     torch.testing.assert_close(layer(features), pooled(features, k=2, s=2))
     rising = torch.arange(13.0).expand(1, 1, 13, 13)  # the largest of window j is its last column, j·s + k - 1
     assert layer(rising)[0, 0, 0].tolist() == [1, 3, 5, 7, 9, 11]
-    by_the_slip = [(j * 2) * 2 + 1 for j in range(6)]  # the stride twice: windows are skipped, and the map left
-    assert by_the_slip == [1, 5, 9, 13, 17, 21]
+    stride_applied_twice = [(j * 2) * 2 + 1 for j in range(6)]  # windows are skipped, and the map is left
+    assert stride_applied_twice == [1, 5, 9, 13, 17, 21]
 
 
 def test_cross_entropy_with_smoothed_labels() -> None:
@@ -96,7 +96,7 @@ def test_equal_logits_cost_log_k_and_the_gradient_is_p_minus_q() -> None:
     torch.testing.assert_close(task.network.head.bias.grad, 0.1 - q)
 
 
-def test_several_labels_are_a_coin_each() -> None:
+def test_several_labels_are_independent_bernoulli_variables() -> None:
     task = Classification(ConvNet(5, 8), convnet.RECIPE, lr=1e-3, multi_label=True)
     pictures, labels = torch.randn(3, 3, 8, 8), torch.randint(0, 2, (3, 5)).float()
     ((_, loss),) = task.losses(pictures, labels)

@@ -1,4 +1,4 @@
-"""Section 13 of docs/mathematics.md, judging made pictures, against direct loops and closed forms."""
+"""Section 13 of docs/mathematics.md, scoring generated pictures, against direct loops and closed forms."""
 
 import math
 
@@ -22,19 +22,19 @@ def kernel(x: list[float], y: list[float]) -> float:
 def discrepancy(xs: list[list[float]], ys: list[list[float]]) -> float:
     """The unbiased estimate."""
     m, n = len(xs), len(ys)
-    made = sum(kernel(xs[i], xs[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
-    real = sum(kernel(ys[i], ys[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
-    return made + real - 2 * sum(kernel(x, y) for x in xs for y in ys) / (m * n)
+    within_x = sum(kernel(xs[i], xs[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    within_y = sum(kernel(ys[i], ys[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    return within_x + within_y - 2 * sum(kernel(x, y) for x in xs for y in ys) / (m * n)
 
 
 def test_the_kernel_distance_by_loops() -> None:
-    made, real = torch.randn(9, 4).double(), torch.randn(7, 4).double() + 0.5
-    assert kernel_distance(made, real).value == pytest.approx(discrepancy(made.tolist(), real.tolist()))
+    generated, real = torch.randn(9, 4).double(), torch.randn(7, 4).double() + 0.5
+    assert kernel_distance(generated, real).value == pytest.approx(discrepancy(generated.tolist(), real.tolist()))
 
 
 def test_the_jackknife_leaves_out_each_row_in_turn() -> None:
-    made, real = torch.randn(6, 3).double(), torch.randn(5, 3).double() + 0.5
-    xs, ys = made.tolist(), real.tolist()
+    generated, real = torch.randn(6, 3).double(), torch.randn(5, 3).double() + 0.5
+    xs, ys = generated.tolist(), real.tolist()
     variance = 0.0
     for without in (
         [discrepancy(xs[:i] + xs[i + 1 :], ys) for i in range(len(xs))],
@@ -42,9 +42,9 @@ def test_the_jackknife_leaves_out_each_row_in_turn() -> None:
     ):
         mean = sum(without) / len(without)
         variance += (len(without) - 1) / len(without) * sum((theta - mean) ** 2 for theta in without)
-    found = kernel_distance(made, real)
-    assert found.high - found.value == pytest.approx(1.959964 * math.sqrt(variance))
-    assert found.value - found.low == pytest.approx(1.959964 * math.sqrt(variance))
+    distance = kernel_distance(generated, real)
+    assert distance.high - distance.value == pytest.approx(1.959964 * math.sqrt(variance))
+    assert distance.value - distance.low == pytest.approx(1.959964 * math.sqrt(variance))
 
 
 def with_moments(n: int, mean: Tensor, deviations: Tensor) -> Tensor:
@@ -56,38 +56,38 @@ def with_moments(n: int, mean: Tensor, deviations: Tensor) -> Tensor:
 
 
 def test_the_frechet_distance_of_gaussians_in_closed_form() -> None:
-    # Of covariances that commute it is |μ - ν|² + |σ - ω|².
+    # For covariances that commute it is |μ - ν|² + |σ - ω|².
     mean, deviations = torch.tensor([1.0, -2.0, 0.5]).double(), torch.tensor([0.5, 2.0, 1.0]).double()
     other, others = torch.zeros(3).double(), torch.tensor([1.0, 1.0, 3.0]).double()
     expected = (mean - other).square().sum() + (deviations - others).square().sum()
-    found = frechet_distance(with_moments(40, mean, deviations), with_moments(25, other, others))
-    assert found == pytest.approx(expected.item())
-    # A point has no covariance: what is left is the shift of the mean and the other's trace.
+    distance = frechet_distance(with_moments(40, mean, deviations), with_moments(25, other, others))
+    assert distance == pytest.approx(expected.item())
+    # A point has no covariance: the shift of the mean and the other's trace remain.
     point = torch.ones(5, 3).double()
     assert frechet_distance(point, with_moments(40, mean, deviations)) == pytest.approx(
         ((mean - 1).square().sum() + deviations.square().sum()).item()
     )
 
 
-def test_a_bias_of_one_over_n_is_taken_off() -> None:
+def test_extrapolation_removes_the_bias_of_one_over_n() -> None:
     # Two samples of one Gaussian: the bias is near c/n, so half as many rows double it.
-    made, real = torch.randn(2000, 24).double(), torch.randn(2000, 24).double()
-    whole, half = frechet_distance(made, real), frechet_distance(made[:1000], real[:1000])
+    generated, real = torch.randn(2000, 24).double(), torch.randn(2000, 24).double()
+    whole, half = frechet_distance(generated, real), frechet_distance(generated[:1000], real[:1000])
     assert half / whole == pytest.approx(2, rel=0.15)
-    assert frechet_at_infinity(made, real) == pytest.approx(2 * whole - half, abs=0.2 * whole)
+    assert frechet_at_infinity(generated, real) == pytest.approx(2 * whole - half, abs=0.2 * whole)
 
 
-def test_neighbourhoods_by_loops() -> None:
-    made, real, k = torch.randn(12, 2).double(), torch.randn(10, 2).double() * 1.5, 3
+def test_precision_recall_density_and_coverage_by_loops() -> None:
+    generated, real, k = torch.randn(12, 2).double(), torch.randn(10, 2).double() * 1.5, 3
 
-    def reach(points: Tensor, i: int) -> float:
+    def radius(points: Tensor, i: int) -> float:
         return sorted(math.dist(points[i].tolist(), q.tolist()) for j, q in enumerate(points) if j != i)[k - 1]
 
-    apart = [[math.dist(x.tolist(), y.tolist()) for y in real] for x in made]
-    in_real = [[apart[j][i] <= reach(real, i) for i in range(10)] for j in range(12)]
-    in_made = [[apart[j][i] <= reach(made, j) for j in range(12)] for i in range(10)]
-    found = prdc(made, real, k=k)
-    assert found.precision == pytest.approx(sum(map(any, in_real)) / 12)
-    assert found.recall == pytest.approx(sum(map(any, in_made)) / 10)
-    assert found.density == pytest.approx(sum(map(sum, in_real)) / (k * 12))
-    assert found.coverage == pytest.approx(sum(map(any, zip(*in_real, strict=True))) / 10)
+    distances = [[math.dist(x.tolist(), y.tolist()) for y in real] for x in generated]
+    in_real = [[distances[j][i] <= radius(real, i) for i in range(10)] for j in range(12)]
+    in_generated = [[distances[j][i] <= radius(generated, j) for j in range(12)] for i in range(10)]
+    scores = prdc(generated, real, k=k)
+    assert scores.precision == pytest.approx(sum(map(any, in_real)) / 12)
+    assert scores.recall == pytest.approx(sum(map(any, in_generated)) / 10)
+    assert scores.density == pytest.approx(sum(map(sum, in_real)) / (k * 12))
+    assert scores.coverage == pytest.approx(sum(map(any, zip(*in_real, strict=True))) / 10)

@@ -34,12 +34,12 @@ def test_a_synthesizer_and_a_folder_are_scored(
     assert set(told["cas"]) == SCORE
     assert set(told["cas_per_class"]) == {"green", "red"}
     assert told["memorisation"]["verdict"] in ("clean", "look", "copies")
-    assert told["pictures"]["made"] == 40
+    assert told["pictures"]["generated"] == 40
     assert told["calls"] == 1
     assert len(told["extractor"]["sha256"]) == 64
     assert "<html" in page.read_text(encoding="utf-8")
     assert of_folder.code == 0, of_folder.err
-    assert of_folder.json["pictures"]["made"] == 30  # the sheet beside them is no picture
+    assert of_folder.json["pictures"]["generated"] == 30  # the sheet beside them is no picture
     assert of_folder.json["memorisation"] is None
     assert of_folder.json["extractor"] == told["extractor"]
     assert "kernel distance" in plain.out
@@ -60,4 +60,4 @@ def test_a_file_that_cannot_be_read_is_named(
     done = diptych("score", made, "--against", real, "--judge", fitted[0] / "recognizer", "--json")
     assert done.code == 4, done.err
     assert "bad.png" in done.err
-    assert done.json["pictures"]["made"] == 22
+    assert done.json["pictures"]["generated"] == 22

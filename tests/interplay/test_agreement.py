@@ -10,7 +10,7 @@ from diptych.metrics.intervals import wilson
 
 
 def _pictures(n: int, names: tuple[str, ...]) -> diptych.Images:
-    """Bright pictures and dark ones."""
+    """Dark pictures and bright ones."""
     noise = np.random.default_rng(0).integers(0, 60, (n, 8, 8, 3))
     labels = np.arange(n) % 2
     return diptych.Images.from_arrays(
@@ -21,27 +21,27 @@ def _pictures(n: int, names: tuple[str, ...]) -> diptych.Images:
 @pytest.fixture(scope="module")
 def models() -> tuple[diptych.Recognizer, diptych.VAE]:
     recognizer = diptych.Recognizer("convnet", epochs=15, batch=16).fit(_pictures(80, ("dark", "bright")))
-    # The classes in another order, so that matching by position would read every picture wrong.
+    # The classes in another order, so that matching by position would predict every picture wrongly.
     mirrored = _pictures(200, ("dark", "bright")).relabel(("bright", "dark"))
     return recognizer, diptych.VAE(epochs=12, batch=16).fit(mirrored)
 
 
 def test_classes_are_matched_by_name_and_counted(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
     recognizer, vae = models
-    found = agreement(vae, recognizer, per_class=20, seed=3)
-    assert found.total.value > 0.8
-    assert found.total.n == 40
-    assert found.per_class.keys() == {"dark", "bright"}
-    hits = sum(score.value * score.n for score in found.per_class.values())
-    assert found.total.value == pytest.approx(hits / 40)
-    assert (found.total.low, found.total.high) == wilson(round(hits), 40)
-    assert len(found.images) == 40
-    told = np.asarray(recognizer.predict(found.images).names)
-    asked = np.asarray(found.images.classes)[found.images.labels]
-    assert (told == asked).mean() == pytest.approx(found.total.value)
+    result = agreement(vae, recognizer, per_class=20, seed=3)
+    assert result.total.value > 0.8
+    assert result.total.n == 40
+    assert result.per_class.keys() == {"dark", "bright"}
+    hits = sum(score.value * score.n for score in result.per_class.values())
+    assert result.total.value == pytest.approx(hits / 40)
+    assert (result.total.low, result.total.high) == wilson(round(hits), 40)
+    assert len(result.images) == 40
+    predicted = np.asarray(recognizer.predict(result.images).names)
+    targets = np.asarray(result.images.classes)[result.images.labels]
+    assert (predicted == targets).mean() == pytest.approx(result.total.value)
 
 
-def test_the_same_seed_gives_the_same_answer(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
+def test_the_same_seed_gives_the_same_agreement(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
     recognizer, vae = models
     assert (
         agreement(vae, recognizer, per_class=5, seed=1).per_class
@@ -49,24 +49,24 @@ def test_the_same_seed_gives_the_same_answer(models: tuple[diptych.Recognizer, d
     )
 
 
-def test_models_of_other_classes_have_nothing_to_agree_on(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
+def test_agreement_of_models_with_other_classes_is_refused(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
     other = diptych.VAE(epochs=1, batch=16).fit(_pictures(40, ("day", "night")))
-    with pytest.raises(UsageError, match="does not know day"):
+    with pytest.raises(UsageError, match="cannot be measured: the recognizer does not know day, night"):
         agreement(other, models[0])
 
 
-def test_load_gives_back_each_kind(models: tuple[diptych.Recognizer, diptych.VAE], tmp_path: Path) -> None:
+def test_load_returns_a_model_of_the_saved_kind(models: tuple[diptych.Recognizer, diptych.VAE], tmp_path: Path) -> None:
     recognizer, vae = models
     images = _pictures(10, ("dark", "bright"))
-    again = diptych.load(recognizer.save(tmp_path / "recognizer"))
-    assert isinstance(again, diptych.Recognizer)
-    assert (again.predict(images).probabilities == recognizer.predict(images).probabilities).all()
-    made = diptych.load(vae.save(tmp_path / "vae"))
-    assert isinstance(made, diptych.VAE)
-    assert (made.sample(3).pixels(8) == vae.sample(3).pixels(8)).all()
+    loaded = diptych.load(recognizer.save(tmp_path / "recognizer"))
+    assert isinstance(loaded, diptych.Recognizer)
+    assert (loaded.predict(images).probabilities == recognizer.predict(images).probabilities).all()
+    synthesizer = diptych.load(vae.save(tmp_path / "vae"))
+    assert isinstance(synthesizer, diptych.VAE)
+    assert (synthesizer.sample(3).pixels(8) == vae.sample(3).pixels(8)).all()
 
 
-def test_load_refuses_what_it_does_not_know(models: tuple[diptych.Recognizer, diptych.VAE], tmp_path: Path) -> None:
+def test_load_refuses_an_unknown_kind(models: tuple[diptych.Recognizer, diptych.VAE], tmp_path: Path) -> None:
     folder = models[0].save(tmp_path / "m")
     facts = folder / "model.json"
     facts.write_text(facts.read_text().replace('"kind": "recognizer"', '"kind": "oracle"'))

@@ -5,7 +5,7 @@ import torch
 import diptych
 from diptych import interplay
 from diptych.errors import DataError, UsageError
-from diptych.interplay.score import BESIDE, USEFUL
+from diptych.interplay.score import BASELINE_TABLE, CAS_TABLE
 from diptych.metrics.distribution import kernel_distance
 from diptych.metrics.intervals import wilson
 from diptych.recognition.inference import batched
@@ -13,7 +13,7 @@ from diptych.recognition.inference import batched
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[diptych.Images, diptych.Images]:
-    """To learn from, and others."""
+    """Training pictures, and others."""
     train, test = diptych.Images.open("digits").split(0.6, 0.4, seed=0)
     return train, test
 
@@ -28,7 +28,7 @@ def plain(images: diptych.Images, paths: list[str] | None = None) -> diptych.Ima
     return diptych.Images.from_arrays(images.pixels(8).permute(0, 2, 3, 1).numpy(), paths=paths)
 
 
-def test_a_synthesizer_judged_by_pictures_it_has_not_seen(
+def test_a_synthesizer_scored_against_held_out_pictures(
     digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE
 ) -> None:
     train, test = digits
@@ -37,40 +37,42 @@ def test_a_synthesizer_judged_by_pictures_it_has_not_seen(
     assert {"kernel_distance", "precision", "recall", "density", "coverage", "cas", "copies"} <= set(scores)
     assert scores["bits_per_dimension"].low < scores["bits_per_dimension"].value < 8
     assert "frechet_distance" not in scores  # 300 pictures are too few to extrapolate from
-    distance, among = report.tables[BESIDE].rows[0][1:]
+    distance, baseline = report.tables[BASELINE_TABLE].rows[0][1:]
     assert distance == scores["kernel_distance"]
     assert distance.low < distance.value < distance.high
-    assert among.low < 0 < among.high  # real against real
-    assert distance.value > among.value
+    assert baseline.low < 0 < baseline.high  # real against real
+    assert distance.value > baseline.value
     assert 0.5 < scores["cas"].value <= 1
-    rows = {row[0]: row[1:] for row in report.tables[USEFUL].rows}
+    rows = {row[0]: row[1:] for row in report.tables[CAS_TABLE].rows}
     assert set(rows) == {"(all)", *map(str, range(10))}
-    assert rows["(all)"][1].value > 0.85  # after learning from as many real pictures
+    assert rows["(all)"][1].value > 0.85  # after training on as many real pictures
     expected = wilson(scores["cas"].value * len(test), len(test))
     assert (scores["cas"].low, scores["cas"].high) == pytest.approx(expected)
     assert report.facts["memorisation"]["verdict"] == "clean"
-    assert report.facts["calls a picture"] == 1
-    assert report.facts["pictures"] == {"made": 300, "real": len(test), "training": len(train)}
+    assert report.facts["network calls per picture"] == 1
+    assert report.facts["pictures"] == {"generated": 300, "real": len(test), "training": len(train)}
     assert len(report.facts["extractor"]["sha256"]) == 64
     assert "small recognizer" in report.facts["extractor"]["name"]
-    assert "The nearest pairs; none counts as a copy" in report.html()
+    assert "Nearest pairs: none counts as a copy" in report.html()
 
 
-def test_its_own_training_pictures_are_recognised(
+def test_a_models_own_training_pictures_are_recognised(
     digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE
 ) -> None:
     report = interplay.score(vae, against=digits[0], number=60)
-    kept_back = report.facts["pictures"]["real"]
-    assert report.facts["pictures"]["training"] + kept_back == len(digits[0])
-    assert any("kept back" in finding for finding in report.findings)
+    held_out = report.facts["pictures"]["real"]
+    assert report.facts["pictures"]["training"] + held_out == len(digits[0])
+    assert any("were held out" in finding for finding in report.findings)
     assert report.facts["memorisation"]["calibrated"]
 
 
-def test_a_judge_of_ones_own_and_the_same_answer_twice(digits: tuple[diptych.Images, diptych.Images]) -> None:
+def test_a_given_recognizer_gives_the_features_and_scores_are_reproducible(
+    digits: tuple[diptych.Images, diptych.Images],
+) -> None:
     judge = diptych.Recognizer("convnet", epochs=3).fit(digits[0])
-    made, real = plain(digits[0][:100]), plain(digits[1][:120])
-    first, again = (interplay.score(made, against=real, judge=judge) for _ in range(2))
-    features = [batched.batched_features(judge.network_, images, 8) for images in (made, real)]
+    generated, real = plain(digits[0][:100]), plain(digits[1][:120])
+    first, again = (interplay.score(generated, against=real, judge=judge) for _ in range(2))
+    features = [batched.batched_features(judge.network_, images, 8) for images in (generated, real)]
     assert first.scores["kernel_distance"].value == pytest.approx(kernel_distance(*features).value)
     assert again.scores == first.scores
     assert "10 classes" in first.facts["extractor"]["name"]
@@ -79,51 +81,51 @@ def test_a_judge_of_ones_own_and_the_same_answer_twice(digits: tuple[diptych.Ima
     assert "cas" not in first.scores
 
 
-def test_planted_copies_are_named_and_real_pictures_are_not(digits: tuple[diptych.Images, diptych.Images]) -> None:
+def test_planted_copies_are_listed_and_real_pictures_are_not(digits: tuple[diptych.Images, diptych.Images]) -> None:
     train, test = digits
-    seen = plain(train, [f"train-{i}" for i in range(len(train))])
-    held, others = plain(test[:350]), test[350:]
-    clean = interplay.score(plain(others), against=held, seen=seen)
+    training = plain(train, [f"train-{i}" for i in range(len(train))])
+    held_out, others = plain(test[:350]), test[350:]
+    clean = interplay.score(plain(others), against=held_out, seen=training)
     assert clean.facts["memorisation"]["verdict"] == "clean"
     assert clean.scores["copies"].value == 0
     assert "random filters" in clean.facts["extractor"]["name"]
     pixels = train[:40].pixels(8)
     mixed = torch.cat((others.pixels(8)[:200], pixels[:20], pixels[20:].flip(3)))
     planted = diptych.Images.from_arrays(
-        mixed.permute(0, 2, 3, 1).numpy(), paths=[f"made-{i}" for i in range(len(mixed))]
+        mixed.permute(0, 2, 3, 1).numpy(), paths=[f"generated-{i}" for i in range(len(mixed))]
     )
-    found = interplay.score(planted, against=held, seen=seen)
-    assert found.facts["memorisation"]["verdict"] == "copies"
-    pairs = {row[0]: row for row in found.tables["Copies"].rows}
+    report = interplay.score(planted, against=held_out, seen=training)
+    assert report.facts["memorisation"]["verdict"] == "copies"
+    pairs = {row[0]: row for row in report.tables["Copies"].rows}
     assert len(pairs) >= 38
-    right = [name for name, row in pairs.items() if row[1] == f"train-{int(name.removeprefix('made-')) - 200}"]
-    assert len(right) == len(pairs)
-    assert all(row[4] for name, row in pairs.items() if int(name.removeprefix("made-")) >= 235)
-    assert "Copies beside what they copy" in found.figures
+    correct = [name for name, row in pairs.items() if row[1] == f"train-{int(name.removeprefix('generated-')) - 200}"]
+    assert len(correct) == len(pairs)
+    assert all(row[4] for name, row in pairs.items() if int(name.removeprefix("generated-")) >= 235)
+    assert "Copies and the training pictures that they copy" in report.figures
 
 
 def test_a_synthesizer_that_copies_is_flagged(digits: tuple[diptych.Images, diptych.Images]) -> None:
-    # Asked for the only picture of a class, it can but make that one again.
-    few = diptych.Images.from_arrays(digits[0][:20].pixels(8).permute(0, 2, 3, 1).numpy(), np.arange(20))
-    copier = diptych.VAE(epochs=200, batch=20).fit(few)
-    report = interplay.score(copier, against=plain(digits[1]), seen=few, number=100)
+    # Conditioned on a class with one picture, it can only reproduce that picture.
+    training = diptych.Images.from_arrays(digits[0][:20].pixels(8).permute(0, 2, 3, 1).numpy(), np.arange(20))
+    copier = diptych.VAE(epochs=200, batch=20).fit(training)
+    report = interplay.score(copier, against=plain(digits[1]), seen=training, number=100)
     assert report.facts["memorisation"]["verdict"] == "copies"
     assert report.facts["memorisation"]["copies"]["low"] > 0.3
-    alone = interplay.score(copier, against=few, number=100)  # no picture that it has not seen is given
+    alone = interplay.score(copier, against=training, number=100)  # without held-out pictures
     assert any("would score best" in finding for finding in alone.findings)
     assert alone.facts["memorisation"]["verdict"] == "copies"
 
 
 def test_training_pictures_among_the_real_ones_are_left_out(digits: tuple[diptych.Images, diptych.Images]) -> None:
-    seen, real = plain(digits[0][:200]), plain(digits[1][:200])
-    report = interplay.score(plain(digits[1][200:300]), against=real + seen[:30], seen=seen)
+    training, real = plain(digits[0][:200]), plain(digits[1][:200])
+    report = interplay.score(plain(digits[1][200:300]), against=real + training[:30], seen=training)
     assert report.facts["pictures"]["real"] == 200
     assert any(finding.startswith("30 of the real pictures") for finding in report.findings)
-    all_seen = interplay.score(plain(digits[1][200:300]), against=seen, seen=seen)
-    assert any("would score best" in finding for finding in all_seen.findings)
+    overlapping = interplay.score(plain(digits[1][200:300]), against=training, seen=training)
+    assert any("would score best" in finding for finding in overlapping.findings)
 
 
-def test_a_set_with_parts_of_its_own_is_judged_by_its_tests(digits: tuple[diptych.Images, diptych.Images]) -> None:
+def test_a_set_with_a_split_is_compared_with_its_test_part(digits: tuple[diptych.Images, diptych.Images]) -> None:
     pixels = torch.cat([part[:300].pixels(8) for part in digits]).permute(0, 2, 3, 1).numpy()
     labels = np.concatenate([part.labels[:300] for part in digits])
     parts = {"split": np.repeat(["train", "test"], 300)}
@@ -136,7 +138,7 @@ def test_a_set_with_parts_of_its_own_is_judged_by_its_tests(digits: tuple[diptyc
         assert not any("training pictures" in finding for finding in report.findings)
 
 
-def test_pictures_that_were_learned_from_are_not_also_the_judge_s_lessons(
+def test_scored_pictures_do_not_train_the_feature_extractor(
     digits: tuple[diptych.Images, diptych.Images],
 ) -> None:
     train = digits[0][:400]
@@ -144,33 +146,35 @@ def test_pictures_that_were_learned_from_are_not_also_the_judge_s_lessons(
     assert "random filters" in report.facts["extractor"]["name"]
 
 
-def test_the_order_of_made_pictures_changes_no_neighbourhood(digits: tuple[diptych.Images, diptych.Images]) -> None:
-    made, real = digits[0][:600], plain(digits[1])
-    by_class = made[np.argsort(made.labels, kind="stable")]
+def test_the_order_of_generated_pictures_changes_no_neighbourhood(
+    digits: tuple[diptych.Images, diptych.Images],
+) -> None:
+    generated, real = digits[0][:600], plain(digits[1])
+    by_class = generated[np.argsort(generated.labels, kind="stable")]
     scores = interplay.score(plain(by_class), against=real).scores
     assert scores["recall"].n == len(real) // 2
-    assert scores["recall"].value > 0.85  # of half of the classes it would be half of that
+    assert scores["recall"].value > 0.85  # with half of the classes it would be half of that
     assert scores["coverage"].value > 0.85
 
 
-def test_pictures_of_other_sizes_come_to_one(digits: tuple[diptych.Images, diptych.Images]) -> None:
+def test_pictures_of_other_sizes_are_resized_to_one(digits: tuple[diptych.Images, diptych.Images]) -> None:
     large = digits[1][:60].pixels(20).permute(0, 2, 3, 1).numpy()
-    wide = diptych.Images.from_arrays(np.pad(large, ((0, 0), (0, 0), (6, 6), (0, 0))))
-    report = interplay.score(plain(digits[0][:60]), against=wide)
+    padded = diptych.Images.from_arrays(np.pad(large, ((0, 0), (0, 0), (6, 6), (0, 0))))
+    report = interplay.score(plain(digits[0][:60]), against=padded)
     assert report.facts["size"] == 8
     assert report.scores["kernel_distance"].n == 60
 
 
-def test_labels_can_be_of_one_side_or_of_classes_that_differ(digits: tuple[diptych.Images, diptych.Images]) -> None:
-    made, real = digits[0][:80], digits[1][:80]
+def test_without_common_classes_there_is_no_cas(digits: tuple[diptych.Images, diptych.Images]) -> None:
+    generated, real = digits[0][:80], digits[1][:80]
     renamed = diptych.Images.from_arrays(
         real.pixels(8).permute(0, 2, 3, 1).numpy(), real.labels, classes=[f"digit {name}" for name in real.classes]
     )
-    assert "cas" not in interplay.score(made, against=renamed).scores
+    assert "cas" not in interplay.score(generated, against=renamed).scores
 
 
-def test_too_few_pictures(digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE) -> None:
-    with pytest.raises(DataError, match="at least 20 a side"):
+def test_too_few_pictures_are_refused(digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE) -> None:
+    with pytest.raises(DataError, match="19 generated pictures; a score needs at least 20"):
         interplay.score(plain(digits[0][:19]), against=digits[1])
     with pytest.raises(DataError, match="19 real pictures"):
         interplay.score(vae, against=digits[1][:19], number=20)

@@ -10,7 +10,7 @@ def test_wilson_of_a_known_case():
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (0, 0), (1, 1)])
-def test_wilson_stays_within_bounds_and_holds_the_share(hits, n):
+def test_wilson_stays_within_0_and_1_and_covers_the_share(hits, n):
     low, high = wilson(hits, n)
     assert 0 <= low <= (hits / n if n else 0.5) <= high <= 1
     assert high > low
@@ -25,7 +25,7 @@ def test_bootstrap_is_seeded_and_covers_the_mean():
     low, high = bootstrap(mean, 100, seed=1)
     assert (low, high) == bootstrap(mean, 100, seed=1)
     assert (low, high) != bootstrap(mean, 100, seed=2)
-    # The standard error of the mean is 0.0289: the interval's width should be near 4 of them.
+    # The standard error of the mean is 0.0289: the interval's width should be about 4 of them.
     assert low < 0.495 < high
     assert 0.09 < high - low < 0.14
 
@@ -33,7 +33,7 @@ def test_bootstrap_is_seeded_and_covers_the_mean():
 def test_a_score_that_noise_inflates_lies_within_its_interval():
     values = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
-    def size(rows):  # of a mean that is truly 0: resampling doubles its variance
+    def size(rows):  # of a mean whose true value is 0: resampling doubles its variance
         return float(values[rows].mean().abs())
 
     low, high = bootstrap(size, 60, seed=0)

@@ -21,20 +21,20 @@ from diptych.metrics.memorisation import (
 
 
 def jpeg(pixels, quality):
-    """The pictures as they come out of a JPEG file."""
-    again = []
+    """The pictures after JPEG compression."""
+    decoded = []
     for picture in pixels.permute(0, 2, 3, 1).numpy():
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "JPEG", quality=quality)
-        again.append(np.asarray(Image.open(file)))
-    return torch.from_numpy(np.stack(again)).permute(0, 3, 1, 2)
+        decoded.append(np.asarray(Image.open(file)))
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
 def shifted(pixels, down, right):
-    """Moved by so many pixels; the border's pixels fill the gap."""
-    wide = F.pad(pixels.float(), (4, 4, 4, 4), mode="replicate").to(torch.uint8)
+    """Shifted by ``down`` and ``right`` pixels; the border's pixels fill the gap."""
+    padded = F.pad(pixels.float(), (4, 4, 4, 4), mode="replicate").to(torch.uint8)
     size = pixels.shape[-1]
-    return wide[:, :, 4 - down : 4 - down + size, 4 - right : 4 - right + size]
+    return padded[:, :, 4 - down : 4 - down + size, 4 - right : 4 - right + size]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def photographs():
-    """Patches of 32 px of two photographs, which do not overlap and lie in random order."""
+    """Patches of 32 px of two photographs, without overlap and in random order."""
     patches = [
         torch.from_numpy(photo[:416, :640].reshape(13, 32, 20, 32, 3).copy())
         .permute(0, 2, 4, 1, 3)
@@ -53,7 +53,7 @@ def photographs():
     ]
     pixels = torch.cat(patches)
     detail = pixels.float().diff(dim=3).abs().mean((1, 2, 3))
-    pixels = pixels[detail > 10]  # a patch of sky is no picture that could be told again
+    pixels = pixels[detail > 10]  # one patch of sky cannot be distinguished from another
     pixels = pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))]
     return pixels[:70], pixels[70:120], pixels[120:]
 
@@ -72,100 +72,97 @@ COPIES = {
 @pytest.mark.parametrize("which", ["digits", "photographs"])
 def test_planted_copies_are_found(which, how, request):
     training, held_out, _ = request.getfixturevalue(which)
-    found = nearest_training(COPIES[how](training[:60]), TrainingPictures(training))
-    assert (
-        is_copy(
-            found, copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
-        )
-        .float()
-        .mean()
-        >= 0.95
-    )
-    assert (found.row == torch.arange(60)).float().mean() >= 0.95
+    prepared = TrainingPictures(training)
+    matches = nearest_training(COPIES[how](training[:60]), prepared)
+    threshold = copy_threshold(prepared, nearest_training(held_out, prepared))
+    assert is_copy(matches, threshold).float().mean() >= 0.95
+    assert (matches.row == torch.arange(60)).float().mean() >= 0.95
     if how in ("exact", "mirrored"):
-        assert (found.mirrored == (how == "mirrored")).float().mean() >= 0.9  # some digits mirror themselves
+        assert (matches.mirrored == (how == "mirrored")).float().mean() >= 0.9  # some digits mirror themselves
 
 
 def test_photographs_shifted_by_an_eighth_or_compressed_are_found(photographs):
     training, held_out, _ = photographs
-    limit = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
-    for again in (shifted(training[:60], 4, -3), jpeg(training[:60], 85)):
-        assert is_copy(nearest_training(again, TrainingPictures(training)), limit).float().mean() >= 0.95
+    threshold = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
+    for copies in (shifted(training[:60], 4, -3), jpeg(training[:60], 85)):
+        assert is_copy(nearest_training(copies, TrainingPictures(training)), threshold).float().mean() >= 0.95
 
 
 @pytest.mark.parametrize("which", ["digits", "photographs"])
-def test_real_pictures_raise_no_flag(which, request):
+def test_real_pictures_are_not_flagged(which, request):
     training, held_out, others = request.getfixturevalue(which)
-    limit = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
-    assert limit.calibrated
-    assert not is_copy(nearest_training(others, TrainingPictures(training)), limit).any()
-    assert not is_copy(nearest_training(held_out, TrainingPictures(training)), limit).any()
+    threshold = copy_threshold(TrainingPictures(training), nearest_training(held_out, TrainingPictures(training)))
+    assert threshold.calibrated
+    assert not is_copy(nearest_training(others, TrainingPictures(training)), threshold).any()
+    assert not is_copy(nearest_training(held_out, TrainingPictures(training)), threshold).any()
 
 
-def test_a_few_repeats_among_the_held_out_pictures_do_not_blind_it(digits):
+def test_a_few_repeats_among_the_held_out_pictures_do_not_hide_copies(digits):
     training, held_out, _ = digits
     repeated = torch.cat([held_out, training[-7:]])  # 2 %
-    limit = copy_threshold(TrainingPictures(training), nearest_training(repeated, TrainingPictures(training)))
+    threshold = copy_threshold(TrainingPictures(training), nearest_training(repeated, TrainingPictures(training)))
     assert (
-        is_copy(nearest_training(shifted(training[:60], 1, 0), TrainingPictures(training)), limit).float().mean()
+        is_copy(nearest_training(shifted(training[:60], 1, 0), TrainingPictures(training)), threshold).float().mean()
         >= 0.95
     )
 
 
 def test_a_flat_picture_is_no_copy_and_few_pictures_can_be_compared():
     flat = torch.full((3, 3, 8, 8), 128, dtype=torch.uint8)
-    found = nearest_training(flat, TrainingPictures(flat[:1]))
-    assert not is_copy(found, CopyThreshold(0.5, 1.0, 6.0)).any()
+    matches = nearest_training(flat, TrainingPictures(flat[:1]))
+    assert not is_copy(matches, CopyThreshold(0.5, 1.0, 6.0)).any()
     noise = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     assert nearest_training(noise, TrainingPictures(noise[:1])).row.tolist() == [0, 0]
     with pytest.raises(ValueError, match="no training picture"):
         nearest_training(noise, TrainingPictures(noise[:0]))
 
 
-def test_with_few_pictures_held_out_the_bounds_are_as_steady_as_with_many(digits):
+def test_with_few_held_out_pictures_the_thresholds_are_as_stable_as_with_many(digits):
     training, held_out, others = digits
-    known = TrainingPictures(training)
-    limits = [copy_threshold(known, nearest_training(part, known)).distance for part in held_out.split(60)]
-    assert max(limits) < 1.1 * min(limits)
-    assert not is_copy(nearest_training(others, known), copy_threshold(known)).any()  # none held out
+    prepared = TrainingPictures(training)
+    distances = [copy_threshold(prepared, nearest_training(part, prepared)).distance for part in held_out.split(60)]
+    assert max(distances) < 1.1 * min(distances)
+    assert not is_copy(nearest_training(others, prepared), copy_threshold(prepared)).any()  # none held out
 
 
-def test_repeats_among_the_training_pictures_do_not_blind_it(digits):
+def test_repeats_among_the_training_pictures_do_not_hide_copies(digits):
     training, held_out, _ = digits
-    known = TrainingPictures(torch.cat([training, jpeg(training[:300], 90)]))  # of every three, one twice
-    limit = copy_threshold(known, nearest_training(held_out[:50], known))
-    assert is_copy(nearest_training(shifted(training[:60], 1, 0), known), limit).float().mean() >= 0.95
+    prepared = TrainingPictures(torch.cat([training, jpeg(training[:300], 90)]))  # a third of them repeated
+    threshold = copy_threshold(prepared, nearest_training(held_out[:50], prepared))
+    assert is_copy(nearest_training(shifted(training[:60], 1, 0), prepared), threshold).float().mean() >= 0.95
 
 
-def test_with_too_few_pictures_the_bounds_are_fixed_and_say_so(digits):
+def test_with_too_few_pictures_the_thresholds_are_fixed_and_not_calibrated(digits):
     training, held_out, _ = digits
-    few = TrainingPictures(training[:10])
+    small = TrainingPictures(training[:10])
     assert (
-        copy_threshold(few)
-        == copy_threshold(few, nearest_training(held_out[:5], few))
+        copy_threshold(small)
+        == copy_threshold(small, nearest_training(held_out[:5], small))
         == copy_threshold(TrainingPictures(training[:1]))
         == FIXED_THRESHOLD
     )
     assert not FIXED_THRESHOLD.calibrated
-    assert copy_threshold(few, nearest_training(held_out[:10], few)).calibrated
+    assert copy_threshold(small, nearest_training(held_out[:10], small)).calibrated
 
 
 def test_one_copy_among_many_pictures_is_beyond_chance_and_real_pictures_are_not(digits):
     training, held_out, others = digits
-    known = TrainingPictures(training)
-    limit = copy_threshold(known, nearest_training(held_out, known))
-    assert not more_copies_than_chance(nearest_training(others, known), limit)
+    prepared = TrainingPictures(training)
+    threshold = copy_threshold(prepared, nearest_training(held_out, prepared))
+    assert not more_copies_than_chance(nearest_training(others, prepared), threshold)
     for how in ("exact", "mirrored", "shifted", "re-encoded"):
         one = torch.cat([others, COPIES[how](training[:1])])
-        assert more_copies_than_chance(nearest_training(one, known), limit)
+        assert more_copies_than_chance(nearest_training(one, prepared), threshold)
 
 
-def test_of_thousands_one_just_within_the_bounds_is_chance_and_ten_are_not():
-    limit = CopyThreshold(0.2, 0.4, 6.0)
+def test_one_of_thousands_just_within_the_thresholds_is_chance_and_ten_are_not():
+    threshold = CopyThreshold(0.2, 0.4, 6.0)
     far, near = torch.full((2000,), 0.5), torch.full((10,), 0.199)
-    assert not more_copies_than_chance(_matches(torch.cat([far, near[:1]])), limit)
-    assert more_copies_than_chance(_matches(torch.cat([far, near])), limit)
-    assert more_copies_than_chance(_matches(near[:1]), limit._replace(power=None))  # bounds of which no chance is known
+    assert not more_copies_than_chance(_matches(torch.cat([far, near[:1]])), threshold)
+    assert more_copies_than_chance(_matches(torch.cat([far, near])), threshold)
+    assert more_copies_than_chance(
+        _matches(near[:1]), threshold._replace(power=None)
+    )  # fixed thresholds have no model of chance
 
 
 def _matches(distance):

@@ -77,25 +77,25 @@ def score(
 
 def told(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object; what does not apply is null."""
-    from diptych.interplay.score import ALL, BESIDE, USEFUL
+    from diptych.interplay.score import ALL_CLASSES, BASELINE_TABLE, CAS_TABLE
     from diptych.report.report import plain
 
-    beside = [row[2] for row in plain(report.tables[BESIDE].rows)]
+    beside = [row[2] for row in plain(report.tables[BASELINE_TABLE].rows)]
     names = [name for name in BY_NAME if name in report.scores]
-    useful = report.tables[USEFUL].rows if USEFUL in report.tables else []
+    useful = report.tables[CAS_TABLE].rows if CAS_TABLE in report.tables else []
     copies = report.tables.get("Copies")
     answer: dict[str, Any] = plain({
         **{name: report.scores.get(name) for name in BY_NAME},
         "real": {**dict.fromkeys(BY_NAME), **dict(zip(names, beside, strict=True))},
         "cas": report.scores.get("cas"),
-        "cas_per_class": {row[0]: row[1] for row in useful if row[0] != ALL} or None,
-        "cas_real": next((row[2] for row in useful if row[0] == ALL and len(row) > 2), None),
+        "cas_per_class": {row[0]: row[1] for row in useful if row[0] != ALL_CLASSES} or None,
+        "cas_real": next((row[2] for row in useful if row[0] == ALL_CLASSES and len(row) > 2), None),
         "memorisation": report.facts["memorisation"],
         "pairs": [] if copies is None else [dict(zip(copies.columns, row, strict=True)) for row in copies.rows],
         "bits_per_dimension": report.scores.get("bits_per_dimension"),
-        "calls": report.facts.get("calls a picture"),
-        "seconds_a_picture": report.facts.get("seconds a picture"),
-        "seconds": report.facts["seconds in all"],
+        "calls": report.facts.get("network calls per picture"),
+        "seconds_a_picture": report.facts.get("seconds per picture"),
+        "seconds": report.facts["seconds in total"],
         "pictures": report.facts["pictures"],
         "size": report.facts["size"],
         "extractor": report.facts["extractor"],

@@ -1,4 +1,4 @@
-"""The hinge: each panel checks and feeds the other."""
+"""Interplay of the two panels: recognizers score synthesizers."""
 
 from diptych.interplay.agreement import Agreement, agreement
 from diptych.interplay.score import score

@@ -1,4 +1,4 @@
-"""Whether a recognizer sees in the made pictures what they were asked to show."""
+"""Agreement: how often a recognizer predicts the class that a synthesizer was conditioned on."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import numpy as np
 
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.metrics.intervals import wilson
+from diptych.recognition.evaluation.shares import share_score
 from diptych.report import Score
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often the recognizer read a made picture as the class asked for.
+    """How often the recognizer predicts the class of conditional samples.
 
     Attributes
     ----------
@@ -39,29 +39,25 @@ class Agreement:
 def agreement(
     synthesizer: "GAN | VAE | Flow", recognizer: "Recognizer", *, per_class: int = 50, seed: int = 0
 ) -> Agreement:
-    """Make ``per_class`` pictures of each class and let the recognizer read them; classes are matched by name.
+    """Sample ``per_class`` pictures of each class and predict them with the recognizer; classes are matched by name.
 
     Raises
     ------
     UsageError
-        The synthesizer knows no classes, or one that the recognizer does not know.
+        The synthesizer has no classes, or one that the recognizer does not know.
     """
     classes = synthesizer.classes_
-    unknown = [name for name in classes if name not in recognizer.classes_]
-    if not classes or unknown:
-        why = f"the recognizer does not know {', '.join(unknown)}" if unknown else "the synthesizer knows no classes"
-        raise UsageError(f"There is nothing to agree on: {why}. Fit both on pictures with the same classes.")
-    made = [synthesizer.sample(per_class, label=name, seed=seed + i * per_class) for i, name in enumerate(classes)]
-    scores = {}
-    for name, images in zip(classes, made, strict=True):
-        told = np.asarray(recognizer.predict(images).names)
-        scores[name] = _share(int((told == name).sum()), len(images))
-    images = made[0]
-    for more in made[1:]:
-        images = images + more
-    hits = sum(round(score.value * score.n) for score in scores.values())
-    return Agreement(_share(hits, len(images)), scores, images)
-
-
-def _share(hits: int, n: int) -> Score:
-    return Score(hits / n, *wilson(hits, n), n)
+    missing = [name for name in classes if name not in recognizer.classes_]
+    if not classes or missing:
+        why = f"the recognizer does not know {', '.join(missing)}" if missing else "the synthesizer has no classes"
+        raise UsageError(f"Agreement cannot be measured: {why}. Fit both on pictures with the same classes.")
+    samples = [synthesizer.sample(per_class, label=name, seed=seed + i * per_class) for i, name in enumerate(classes)]
+    hits = {
+        name: int((np.asarray(recognizer.predict(images).names) == name).sum())
+        for name, images in zip(classes, samples, strict=True)
+    }
+    scores = {name: share_score(hits[name], len(images)) for name, images in zip(classes, samples, strict=True)}
+    together = samples[0]
+    for images in samples[1:]:
+        together = together + images
+    return Agreement(share_score(sum(hits.values()), len(together)), scores, together)

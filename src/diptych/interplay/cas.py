@@ -1,7 +1,7 @@
-"""Classification accuracy score: how well a recognizer tells real pictures that learned from made ones alone.
+"""Classification accuracy score: the accuracy on real pictures of a recognizer trained on generated ones alone.
 
-S. Ravuri, O. Vinyals, "Classification accuracy score for conditional generative models", NeurIPS 2019. It finds what
-distances do not: a class that is missing, or made as another.
+S. Ravuri, O. Vinyals, "Classification accuracy score for conditional generative models", NeurIPS 2019. It detects what
+distances do not: a class that is missing, or generated as another.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diptych.data.images import Images
 from diptych.errors import DataError
 from diptych.interplay.extractors import train_small_recognizer
-from diptych.metrics.intervals import wilson
+from diptych.recognition.evaluation.shares import share_score
 from diptych.report import Score
 from diptych.synthesis.datasets import random_subset
 
@@ -21,51 +21,50 @@ SEEDS = 3
 
 @dataclass(frozen=True)
 class CAS:
-    """Share of real pictures told right, over all and of each class, by recognizers that learned from one kind."""
+    """Accuracy on real pictures, over all and of each class, of recognizers trained on one kind of pictures."""
 
     total: Score
     per_class: dict[str, Score]
 
 
-def comparable_real(made: Images, real: Images) -> Images | None:
-    """The real pictures of the made ones' classes, matched by name; ``None`` where labels do not allow it."""
-    if made.multi_label or real.multi_label or (made.labels < 0).any():
+def comparable_real(generated: Images, real: Images) -> Images | None:
+    """The real pictures of the generated ones' classes, matched by name; ``None`` where labels do not allow it."""
+    if generated.multi_label or real.multi_label or (generated.labels < 0).any():
         return None
-    taught = [name for name, count in made.counts().items() if count]
-    known = [i for i, name in enumerate(real.classes) if name in taught]
-    rows = np.isin(real.labels, known)
-    if len(taught) < 2 or len(known) < 2 or not rows.any():
+    generated_classes = [name for name, count in generated.counts().items() if count]
+    shared = [i for i, name in enumerate(real.classes) if name in generated_classes]
+    rows = np.isin(real.labels, shared)
+    if len(generated_classes) < 2 or len(shared) < 2 or not rows.any():
         return None
-    return real[rows].relabel([real.classes[i] for i in known])
+    return real[rows].relabel([real.classes[i] for i in shared])
 
 
-def classification_accuracy_score(lessons: Images, real: Images, size: int, *, seeds: int = SEEDS) -> CAS | None:
-    """Train recognizers on ``lessons`` and let them read real pictures; ``None`` if lessons cannot be learned from.
+def classification_accuracy_score(training: Images, real: Images, size: int, *, seeds: int = SEEDS) -> CAS | None:
+    """Train recognizers on ``training`` and evaluate them on real pictures; ``None`` if it cannot be trained on.
 
-    The mean over ``seeds`` of the classic small network, of bounded length; the intervals say how sure the real
-    pictures' number makes it, not how much trainings differ.
+    The mean over ``seeds`` of the classic small network, of bounded length; the intervals reflect the number of real
+    pictures, not the variation between trainings.
     """
-    truth = np.asarray(real.classes)[real.labels]
-    right = np.zeros(len(real))
+    targets = np.asarray(real.classes)[real.labels]
+    correct = np.zeros(len(real))  # share of the recognizers whose prediction is correct, for each picture
     for seed in range(seeds):
         try:
-            told = np.asarray(train_small_recognizer(lessons, size, seed).predict(real).names)
+            predicted = np.asarray(train_small_recognizer(training, size, seed).predict(real).names)
         except DataError:
             return None
-        right += (told == truth) / seeds
-    by_class = {name: _share(right[truth == name]) for name in real.classes if (truth == name).any()}
-    return CAS(_share(right), by_class)
+        correct += (predicted == targets) / seeds
+    per_class = {name: _mean_score(correct[targets == name]) for name in real.classes if (targets == name).any()}
+    return CAS(_mean_score(correct), per_class)
 
 
-def real_ceiling(aside: Images | None, made: Images, real: Images, size: int) -> CAS | None:
-    """The same after learning from as many real pictures; ``None`` where there are none to learn from."""
-    if aside is None:
+def real_ceiling(auxiliary: Images | None, generated: Images, real: Images, size: int) -> CAS | None:
+    """The same after training on as many real pictures; ``None`` where there are none to train on."""
+    if auxiliary is None:
         return None
-    rows = np.isin(aside.labels, [i for i, name in enumerate(aside.classes) if name in real.classes])
-    lessons = random_subset(aside[rows], len(made), seed=0)
-    return classification_accuracy_score(lessons, real, size, seeds=1) if rows.any() else None
+    rows = np.isin(auxiliary.labels, [i for i, name in enumerate(auxiliary.classes) if name in real.classes])
+    training = random_subset(auxiliary[rows], len(generated), seed=0)
+    return classification_accuracy_score(training, real, size, seeds=1) if rows.any() else None
 
 
-def _share(right: NDArray[np.float64]) -> Score:
-    hits, n = float(right.sum()), len(right)
-    return Score(hits / n, *wilson(hits, n), n)
+def _mean_score(correct: NDArray[np.float64]) -> Score:
+    return share_score(float(correct.sum()), len(correct))

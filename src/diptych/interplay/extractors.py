@@ -1,8 +1,9 @@
-"""Who judges made pictures: what turns pictures into the features that distances are taken between.
+"""Feature extractors: they turn pictures into the features whose distributions are compared.
 
-A judge is, in this order: the recognizer that a person names; a pretrained backbone whose weights are at hand, for
-photographs; a small recognizer, trained for this on real pictures that are not scored; or else fixed random filters.
-Each is named in the report with the hash of its weights, since distances of different judges cannot be compared.
+The extractor is, in this order: the recognizer that a person names; a pretrained backbone whose weights are available
+locally, for photographs; a small recognizer, trained for this on real pictures that are not scored; or else fixed
+random filters. The report names it with the hash of its weights, since distances of different extractors cannot be
+compared.
 """
 
 import hashlib
@@ -28,16 +29,16 @@ from diptych.recognition.networks.network import PHOTOGRAPH
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
-SHOWN = 50_000  # pictures in the training of a small recognizer
-EPOCHS = (4, 40)
-LARGEST = 64  # px a side that it sees
-WIDTHS = (64, 128, 256)  # of the random filters
+PICTURES_SHOWN = 50_000  # in the training of a small recognizer, over all epochs
+MIN_EPOCHS, MAX_EPOCHS = 4, 40
+MAX_SIDE = 64  # px of the pictures that a small recognizer or the random filters take
+FILTER_WIDTHS = (64, 128, 256)  # of the random filters' layers
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """What turns pictures into features.
+    """Turns pictures into features.
 
     Attributes
     ----------
@@ -46,9 +47,9 @@ class FeatureExtractor:
     sha256
         Of its weights.
     meaning
-        What its being the judge means for the scores, a sentence.
+        What this extractor means for the scores, in a sentence.
     features
-        From pictures to (N, D) float32 on the processor.
+        From pictures to (N, D) float32 on the CPU.
     """
 
     name: str
@@ -57,113 +58,113 @@ class FeatureExtractor:
     features: Callable[[Images], Tensor]
 
 
-def choose_extractor(judge: "Recognizer | None", aside: Images | None, size: int) -> FeatureExtractor:
-    """The judge of pictures of ``size`` px.
+def choose_extractor(recognizer: "Recognizer | None", auxiliary: Images | None, size: int) -> FeatureExtractor:
+    """The feature extractor for pictures of ``size`` px.
 
     Parameters
     ----------
-    judge
-        The recognizer that a person names.
-    aside
-        Real labelled pictures that will not be scored, to train one on; ``None``: there are none.
+    recognizer
+        The one that a person names; ``None``: none is named.
+    auxiliary
+        Real labelled pictures that are not scored, to train one on; ``None``: there are none.
     """
-    if judge is not None:
-        return _recognizer(
-            judge,
-            f"a recognizer of {len(judge.classes_)} classes that was given",
-            "It sees what matters for its classes: differences that it was taught to overlook do not count.",
+    if recognizer is not None:
+        return _from_recognizer(
+            recognizer,
+            f"a given recognizer of {len(recognizer.classes_)} classes",
+            "Its features represent what matters for its classes: differences that it learned to ignore do not count.",
         )
-    if size >= PHOTOGRAPH and (found := weights.local_weights()):
-        return _backbone(weights.best_weights(found, machine.device().type))
-    if aside is not None:
+    if size >= PHOTOGRAPH and (local := weights.local_weights()):
+        return _from_backbone(weights.best_weights(local, machine.device().type))
+    if auxiliary is not None:
         try:
-            return _taught(aside, size)
-        except DataError:  # such as a class with one picture: they cannot be learned from
+            return _from_training(auxiliary, size)
+        except DataError:  # the pictures cannot be trained on, such as a class with one picture
             pass
-    return _filters(size)
+    return _from_random_filters(size)
 
 
 def train_small_recognizer(images: Images, size: int, seed: int = 0) -> "Recognizer":
-    """The classic small network, trained for a bounded while on labelled pictures.
+    """The classic small network, trained on labelled pictures for a bounded number of epochs.
 
     Raises
     ------
     DataError
-        They cannot be trained on.
+        The pictures cannot be trained on.
     """
     from diptych.recognition.recognizer import Recognizer
 
-    least, most = EPOCHS
-    epochs = min(most, max(least, SHOWN // max(len(images), 1)))
-    return Recognizer("convnet", size=max(networks.SMALLEST, min(size, LARGEST)), epochs=epochs, seed=seed).fit(images)
+    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, PICTURES_SHOWN // max(len(images), 1)))
+    size = max(networks.SMALLEST, min(size, MAX_SIDE))
+    return Recognizer("convnet", size=size, epochs=epochs, seed=seed).fit(images)
 
 
-def _taught(aside: Images, size: int) -> FeatureExtractor:
-    return _recognizer(
-        train_small_recognizer(aside, size),
-        f"a small recognizer, trained for this on {len(aside):,} real pictures that are not scored",
-        "It sees what tells these classes apart, and that roughly. Its distances can be compared with those of the "
-        "same hash only; a recognizer of your own as judge sees more.",
+def _from_training(auxiliary: Images, size: int) -> FeatureExtractor:
+    return _from_recognizer(
+        train_small_recognizer(auxiliary, size),
+        f"a small recognizer, trained for this on {len(auxiliary):,} real pictures that are not scored",
+        "Its features distinguish these classes, roughly. Compare its distances only with those of the same hash; a "
+        "recognizer of your own as judge gives better features.",
     )
 
 
-def _recognizer(judge: "Recognizer", name: str, meaning: str) -> FeatureExtractor:
+def _from_recognizer(recognizer: "Recognizer", name: str, meaning: str) -> FeatureExtractor:
     def features(images: Images) -> Tensor:
-        return batched.batched_features(judge.network_, images, judge.size_)
+        return batched.batched_features(recognizer.network_, images, recognizer.size_)
 
-    return FeatureExtractor(name, _hash(judge.network_), meaning, features)
+    return FeatureExtractor(name, _hash(recognizer.network_), meaning, features)
 
 
-def _backbone(found: weights.Weights) -> FeatureExtractor:
-    size = pretrained.default_size(found.network)
-    network = networks.build(found.network, classes=1, size=size)
+def _from_backbone(pretrained_weights: weights.Weights) -> FeatureExtractor:
+    size = pretrained.default_size(pretrained_weights.network)
+    network = networks.build(pretrained_weights.network, classes=1, size=size)
 
     def features(images: Images) -> Tensor:
         return batched.batched_features(network, images, size)
 
-    meaning = "A pretrained backbone sees photographs broadly, whatever their classes."
-    return FeatureExtractor(
-        f"{found.name}, pretrained", hashlib.sha256(found.file.read_bytes()).hexdigest(), meaning, features
-    )
+    sha256 = hashlib.sha256(pretrained_weights.file.read_bytes()).hexdigest()
+    meaning = "A pretrained backbone represents photographs broadly, whatever their classes."
+    return FeatureExtractor(f"{pretrained_weights.name}, pretrained", sha256, meaning, features)
 
 
-def _filters(size: int) -> FeatureExtractor:
+def _from_random_filters(size: int) -> FeatureExtractor:
     filters = RandomFilters().to(machine.device())
-    side = min(size, LARGEST)
+    side = min(size, MAX_SIDE)
 
     def features(images: Images) -> Tensor:
-        where = machine.device()
+        device = machine.device()
         with torch.inference_mode():
-            parts = [filters(to_float(some.to(where))).cpu() for some in torch.split(images.pixels(side), BATCH)]
+            batches = torch.split(images.pixels(side), BATCH)
+            parts = [filters(to_float(batch.to(device))).cpu() for batch in batches]
         return torch.cat(parts).clone()
 
     meaning = (
-        "Fixed random filters see colours, edges and textures but no things: they notice that pictures are blurred, "
-        "pale or noisy, and hardly whether they show what they should. A recognizer as judge sees more."
+        "Fixed random filters respond to colours, edges and textures but not to objects: they detect that pictures are "
+        "blurred, pale or noisy, and hardly whether they show what they should. A recognizer as judge detects more."
     )
     return FeatureExtractor("fixed random filters", _hash(filters), meaning, features)
 
 
 class RandomFilters(nn.Module):
-    """Three layers of random filters, the same everywhere; means and deviations of each map are the features."""
+    """Three layers of random filters, always the same; the features are the mean and deviation of each map."""
 
     def __init__(self) -> None:
         super().__init__()
-        draw = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         inputs = 3
-        for i, width in enumerate(WIDTHS):
-            drawn = torch.randn(width, inputs, 3, 3, generator=draw) * (2 / (9 * inputs)) ** 0.5
-            self.register_buffer(f"layer{i}", drawn)
+        for i, width in enumerate(FILTER_WIDTHS):
+            filters = torch.randn(width, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
+            self.register_buffer(f"layer{i}", filters)
             inputs = width
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, S, S) in -1..1 to (B, 896); S is 4 or more."""
-        seen, told = pictures, []
+        maps, statistics = pictures, []
         for layer in self.buffers():
-            seen = F.leaky_relu(F.conv2d(seen, layer, padding=1), 0.2)
-            told += [seen.mean((2, 3)), seen.std((2, 3), correction=0)]
-            seen = F.avg_pool2d(seen, 2) if seen.shape[-1] > 1 else seen
-        return torch.cat(told, 1)
+            maps = F.leaky_relu(F.conv2d(maps, layer, padding=1), 0.2)
+            statistics += [maps.mean((2, 3)), maps.std((2, 3), correction=0)]
+            maps = F.avg_pool2d(maps, 2) if maps.shape[-1] > 1 else maps
+        return torch.cat(statistics, 1)
 
 
 def _hash(network: nn.Module) -> str:

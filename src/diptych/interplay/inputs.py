@@ -1,4 +1,4 @@
-"""The two sides of a score: made pictures, and the real ones that they are judged against; both at one size."""
+"""The inputs of a score: generated pictures, and the real ones that they are compared with; both at one size."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,19 +22,23 @@ if TYPE_CHECKING:
     from diptych.synthesis.vae import VAE
 
 GEOMETRY: Geometry = "crop"  # as synthesizers are fitted
-FEWEST = 20  # pictures a side
-LARGEST_SIDE = 128  # px
-MOST = {"cpu": 2_000, "mps": 2_000, "cuda": 10_000}  # pictures a side
-MOST_OF_MANY_CALLS = 500  # made on a processor by a model that runs its network many times a picture
-MOST_LESSONS = 10_000  # labelled pictures that a judge is trained on
-MOST_TRAINING = 50_000  # training pictures that copies are looked for among
-ENOUGH_ASIDE = 1_000  # real pictures from which on half of them can be spared for training a judge
-ENOUGH_HELD = 50  # pictures kept back at training that can stand for real ones
+MIN_PICTURES = 20  # generated ones, and real ones
+MAX_SIDE = 128  # px
+MAX_PICTURES = {"cpu": 2_000, "mps": 2_000, "cuda": 10_000}  # generated ones, and real ones
+MAX_OF_MANY_CALLS = 500  # sampled on a CPU from a model that runs its network many times per picture
+MAX_AUXILIARY = 10_000  # labelled pictures that a feature extractor is trained on
+MAX_TRAINING = 50_000  # training pictures that are searched for copies
+MIN_TO_DIVIDE = 1_000  # real pictures from which on half of them are spared to train a feature extractor
+MIN_HELD_OUT = 50  # pictures held out of training that suffice as the real ones
+NOT_HELD_OUT = (
+    "The real pictures are training pictures, so a model that copies them would score best. Give pictures that it was "
+    "not trained on."
+)
 
 
 @dataclass(frozen=True)
 class GeneratedInput:
-    """Made pictures (``images``) of ``size`` px, and the seconds that they took if a model made them for this."""
+    """Generated pictures (``images``) of ``size`` px; the seconds that sampling took, ``None`` if not sampled here."""
 
     images: Images
     size: int
@@ -48,12 +52,12 @@ class RealInput:
     Attributes
     ----------
     images
-        What the made ones are judged against.
+        Those that the generated ones are compared with.
     training
         What the model was trained on; ``None`` if unknown.
-    aside
+    auxiliary
         Labelled ones that are not scored, as squares like these; ``None`` if there are none.
-    unseen
+    held_out
         Whether ``images`` were not trained on, as far as is known.
     notes
         What a person should know of this.
@@ -61,81 +65,73 @@ class RealInput:
 
     images: Images
     training: Images | None = None
-    aside: Images | None = None
-    unseen: bool = True
+    auxiliary: Images | None = None
+    held_out: bool = True
     notes: list[str] = field(default_factory=list)
 
 
 def sample_input(model: "GAN | VAE | Flow", number: int | None, seed: int) -> GeneratedInput:
-    """Let a synthesizer make pictures; ``number`` ``None``: as many as the machine makes in reasonable time."""
-    kind = machine.device().type
-    most = MOST.get(kind, MOST["cpu"]) if kind == "cuda" or model.calls <= 2 else MOST_OF_MANY_CALLS
+    """Sample from a synthesizer; ``number`` ``None``: as many pictures as the machine samples in reasonable time."""
+    device = machine.device().type
+    most = _max_pictures() if device == "cuda" or model.calls <= 2 else MAX_OF_MANY_CALLS
     started = time.monotonic()
     images = model.sample(number or most, seed=seed)
     return GeneratedInput(images, model.size_, time.monotonic() - started)
 
 
 def image_input(images: Images, number: int | None, seed: int) -> GeneratedInput:
-    """Take pictures that something else has made.
+    """Take pictures that another program generated.
 
     Raises
     ------
     DataError
         They are too few.
     """
-    # `diptych sample` lays a sheet of all pictures beside them.
-    sheets = np.array([PurePath(path).name == "grid.png" for path in images.paths], bool)
-    images = images[~sheets] if sheets.any() and not sheets.all() else images
+    # `diptych sample` puts a grid of all pictures beside them.
+    grids = np.array([PurePath(path).name == "grid.png" for path in images.paths], bool)
+    images = images[~grids] if grids.any() and not grids.all() else images
     sides = images.dimensions().min(1)
-    size = int(min(LARGEST_SIDE, max(8, np.median(sides[sides > 0]) if (sides > 0).any() else LARGEST_SIDE)))
-    images = random_subset(images, number or MOST.get(machine.device().type, MOST["cpu"]), seed)
-    return GeneratedInput(square_images(images, size, "made"), size, None)
+    size = int(min(MAX_SIDE, max(8, np.median(sides[sides > 0]) if (sides > 0).any() else MAX_SIDE)))
+    images = random_subset(images, number or _max_pictures(), seed)
+    return GeneratedInput(square_images(images, size, "generated"), size, None)
 
 
 def real_input(
-    against: Images, seen: Images | None, model: "GAN | VAE | Flow | None", size: int, seed: int
+    against: Images, trained_on: Images | None, model: "GAN | VAE | Flow | None", size: int, seed: int
 ) -> RealInput:
-    """Sort the real pictures into those to judge against, those trained on, and those to spare.
+    """Divide the real pictures into those to compare with, those trained on, and auxiliary ones.
 
     Raises
     ------
     DataError
         They are too few.
     """
-    found = _known(against, model) if seen is None else None
-    if found is None:
-        sides = RealInput(evaluation_part(against), None if seen is None else train_part(seen))
-        if sides.training is not None:
-            _part(sides, sides.training)
-    else:
-        sides = found
-    most = MOST.get(machine.device().type, MOST["cpu"])
-    if sides.training is not None and sides.unseen:
-        sides.aside = sides.training
-    elif sides.images.classes and len(sides.images) >= ENOUGH_ASIDE:
-        share = max(0.5, 1 - most / len(sides.images))
-        sides.aside, sides.images = sides.images.split(share, 1 - share, seed=seed)
-    if sides.aside is not None:
-        lessons = _labelled(random_subset(sides.aside, MOST_LESSONS, seed).readable(size, GEOMETRY))
-        sides.aside = None if lessons is None else square_images(lessons, size)
-    sides.images = square_images(random_subset(sides.images, most, seed), size, "real")
-    if sides.training is not None:
-        if len(sides.training) > MOST_TRAINING:
-            among = f"{MOST_TRAINING:,} of the {len(sides.training):,} training pictures"
-            sides.notes.append(f"Copies were looked for among {among}.")
-        sides.training = random_subset(sides.training, MOST_TRAINING, seed).readable(size, GEOMETRY)
-    return sides
+    real = _from_fitting_data(against, model) if trained_on is None else None
+    if real is None:
+        real = RealInput(evaluation_part(against), None if trained_on is None else train_part(trained_on))
+        if real.training is not None:
+            _leave_out_training(real, real.training)
+    _choose_auxiliary(real, size, seed)
+    real.images = square_images(random_subset(real.images, _max_pictures(), seed), size, "real")
+    if real.training is not None:
+        if len(real.training) > MAX_TRAINING:
+            subset = f"{MAX_TRAINING:,} of the {len(real.training):,} training pictures"
+            real.notes.append(f"Copies were searched for among {subset}.")
+        real.training = random_subset(real.training, MAX_TRAINING, seed).readable(size, GEOMETRY)
+    return real
 
 
-def square_images(images: Images, size: int, what: str = "real") -> Images:
+def square_images(images: Images, size: int, kind: str = "real") -> Images:
     """The readable pictures as squares of ``size`` px, their largest centred square resized.
 
-    Both sides come to one size in one way before anything looks at them; else how they were resized would be judged.
+    Real and generated pictures are resized in the same way before anything compares them; otherwise the resizing itself
+    would be scored.
     """
     images = images.readable(size, GEOMETRY)
-    if len(images) < FEWEST:
+    if len(images) < MIN_PICTURES:
         raise DataError(
-            f"There are {len(images)} {what} pictures; a score needs at least {FEWEST} a side. Add pictures."
+            f"There are {len(images)} {kind} pictures; a score needs at least {MIN_PICTURES} generated and "
+            f"{MIN_PICTURES} real ones. Add pictures."
         )
     pixels = images.pixels(size, GEOMETRY).permute(0, 2, 3, 1).contiguous().numpy()
     return Images.from_arrays(
@@ -143,43 +139,53 @@ def square_images(images: Images, size: int, what: str = "real") -> Images:
     )
 
 
-def _known(against: Images, model: "GAN | VAE | Flow | None") -> RealInput | None:
-    """Where the pictures given are those that the model was fitted on: those for tests or held back, and the others."""
+def _max_pictures() -> int:
+    return MAX_PICTURES.get(machine.device().type, MAX_PICTURES["cpu"])
+
+
+def _choose_auxiliary(real: RealInput, size: int, seed: int) -> None:
+    """Set the auxiliary pictures: the training pictures, or a part of many labelled real ones."""
+    if real.training is not None and real.held_out:
+        real.auxiliary = real.training
+    elif real.images.classes and len(real.images) >= MIN_TO_DIVIDE:
+        share = max(0.5, 1 - _max_pictures() / len(real.images))
+        real.auxiliary, real.images = real.images.split(share, 1 - share, seed=seed)
+    if real.auxiliary is not None:
+        labelled = _labelled(random_subset(real.auxiliary, MAX_AUXILIARY, seed).readable(size, GEOMETRY))
+        real.auxiliary = None if labelled is None else square_images(labelled, size)
+
+
+def _from_fitting_data(against: Images, model: "GAN | VAE | Flow | None") -> RealInput | None:
+    """Divide the pictures that the model was fitted on into test or held-out ones and the others.
+
+    ``None`` where the pictures are others.
+    """
     parts = None if model is None else training_split(against, model)
     if parts is None:
         return None
-    training, held = parts
+    training, held_out = parts
     if (np.asarray(against.groups.get("split", [])) == "test").any():
         return RealInput(evaluation_part(against), training)
-    if held is not None and len(held) >= ENOUGH_HELD:
+    if held_out is not None and len(held_out) >= MIN_HELD_OUT:
         note = (
-            f"These are the pictures that the model was given to learn from. It is judged against the {len(held):,} "
-            "that were kept back then; name other pictures, more of them, to be surer."
+            f"These are the pictures that the model was fitted on. It is compared with the {len(held_out):,} that were "
+            "held out; give other pictures, and more, for narrower intervals."
         )
-        return RealInput(held, training, notes=[note])
-    note = (
-        "The real pictures given are those that the model was trained on, so that one that copies them would score "
-        "best. Name pictures that it has not seen."
-    )
-    return RealInput(training, training, unseen=False, notes=[note])
+        return RealInput(held_out, training, notes=[note])
+    return RealInput(training, training, held_out=False, notes=[NOT_HELD_OUT])
 
 
-def _part(sides: RealInput, seen: Images) -> None:
-    """Take pictures that were trained on out of those to judge against."""
-    known = np.isin(duplicates.content_digests(sides.images), _digests(seen))
-    if not known.any():
+def _leave_out_training(real: RealInput, training: Images) -> None:
+    """Remove pictures that were trained on from those to compare with."""
+    repeated = np.isin(duplicates.content_digests(real.images), _digests(training))
+    if not repeated.any():
         return
-    if (~known).sum() >= ENOUGH_HELD:
-        sides.images = sides.images[~known]
-        sides.notes.append(
-            f"{int(known.sum()):,} of the real pictures given are training pictures too, and were left out."
-        )
+    if (~repeated).sum() >= MIN_HELD_OUT:
+        real.images = real.images[~repeated]
+        real.notes.append(f"{int(repeated.sum()):,} of the real pictures are training pictures, and were left out.")
         return
-    sides.unseen = False
-    sides.notes.append(
-        "The real pictures given are training pictures, so that a model that copies them would score best. Name "
-        "pictures that it has not seen."
-    )
+    real.held_out = False
+    real.notes.append(NOT_HELD_OUT)
 
 
 def _digests(images: Images) -> NDArray[np.uint64]:
@@ -188,8 +194,9 @@ def _digests(images: Images) -> NDArray[np.uint64]:
 
 
 def _labelled(images: Images) -> Images | None:
-    """Those with a label; ``None`` where labels cannot be learned from."""
+    """The pictures with a label; ``None`` where the labels cannot be trained on."""
     if images.multi_label or len(images.classes) < 2:
         return None
     images = images[images.labels >= 0]
-    return images if len(images) >= FEWEST and sum(count > 0 for count in images.counts().values()) > 1 else None
+    classes = sum(count > 0 for count in images.counts().values())
+    return images if len(images) >= MIN_PICTURES and classes > 1 else None

@@ -1,4 +1,4 @@
-"""``score``: how good made pictures are, in figures that can be trusted, and whether they are copies."""
+"""``score``: how good generated pictures are, with intervals, and whether they are copies of training pictures."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from diptych.interplay import inputs, memorisation
 from diptych.interplay.cas import CAS, classification_accuracy_score, comparable_real, real_ceiling
 from diptych.interplay.extractors import FeatureExtractor, choose_extractor
 from diptych.interplay.inputs import GeneratedInput, RealInput
-from diptych.metrics.distribution import FEWEST_TO_EXTRAPOLATE, frechet_at_infinity, kernel_distance
+from diptych.metrics.distribution import MIN_TO_EXTRAPOLATE, frechet_at_infinity, kernel_distance
 from diptych.metrics.intervals import NORMAL_95
 from diptych.metrics.prdc import prdc
 from diptych.report import Report, Score, Table, figures
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from diptych.synthesis.gan import GAN
     from diptych.synthesis.vae import VAE
 
-SHOWN = 64  # pictures of either side
-BESIDE = "Beside real pictures"
-ALL = "(all)"  # classes
-USEFUL = "Real pictures told right, after learning from"
+PICTURES_SHOWN = 64  # generated ones, and real ones
+BASELINE_TABLE = "Compared with real pictures"
+ALL_CLASSES = "(all)"
+CAS_TABLE = "Accuracy on real pictures, after training on"
 
 
 def score(
@@ -39,120 +39,122 @@ def score(
     number: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """Judge made pictures by real ones: how near, how true, how varied, how useful, and whether they are copies.
+    """Score generated pictures against real ones: distance, fidelity, diversity, usefulness for training, and copies.
 
     Parameters
     ----------
     synthesizer_or_images
-        A fitted synthesizer, or pictures that anything has made.
+        A fitted synthesizer, or pictures that any program generated.
     against
-        Real pictures, best ones that were not trained on. If they are the very pictures that the synthesizer was
-        given to learn from, that is found out: those that it kept back are judged against, and copies of the others
-        looked for.
+        Real pictures, best ones that were not trained on. If they are the very pictures that the synthesizer was fitted
+        on, this is detected: the generated pictures are compared with those that were held out, and copies of the
+        others are searched for.
     judge
-        Whose features distances are taken in; ``None``: see :mod:`diptych.interplay.extractors`.
+        The recognizer whose features the distances are computed from; ``None``: see
+        :mod:`diptych.interplay.extractors`.
     seen
-        The pictures that were learned from, among which copies are looked for. ``None``: those of ``against``, if they
-        turn out to be; else copies cannot be looked for, and the report says so.
+        The training pictures, among which copies are searched for. ``None``: those of ``against``, if they are the
+        synthesizer's; else copies cannot be searched for, and the report says so.
     number
-        How many made pictures to judge; ``None``: up to 2,000 (10,000 with a GPU; 500 of a synthesizer that runs its
-        network many times a picture).
+        How many generated pictures to score; ``None``: up to 2,000 (10,000 with a GPU; 500 of a synthesizer that runs
+        its network many times per picture).
     seed
-        Of the pictures made and of all that is drawn.
+        Of the samples and of all random choices.
 
     Returns
     -------
     Report
-        Scores: ``kernel_distance``, ``frechet_distance`` (from 2,000 pictures a side), ``precision``, ``recall``,
-        ``density``, ``coverage``, ``cas`` (where there are labels), ``copies``, ``bits_per_dimension`` (where the model
-        defines it). The table "Beside real pictures" tells what real pictures reach.
+        Scores: ``kernel_distance``, ``frechet_distance`` (from 2,000 generated and 2,000 real pictures), ``precision``,
+        ``recall``, ``density``, ``coverage``, ``cas`` (where there are labels), ``copies``, ``bits_per_dimension``
+        (where the model defines it). The table "Compared with real pictures" has the values that real pictures reach.
 
     Raises
     ------
     DataError
-        There are too few pictures on a side.
+        There are too few generated or real pictures.
     UsageError
         ``number`` is too small.
     """
-    if number is not None and number < inputs.FEWEST:
-        raise UsageError(f"A score needs at least {inputs.FEWEST} made pictures, not {number}.")
+    if number is not None and number < inputs.MIN_PICTURES:
+        raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
     started = time.monotonic()
     model = None if isinstance(synthesizer_or_images, Images) else synthesizer_or_images
     if isinstance(synthesizer_or_images, Images):
-        made = inputs.image_input(synthesizer_or_images, number, seed)
+        generated = inputs.image_input(synthesizer_or_images, number, seed)
     else:
-        made = inputs.sample_input(synthesizer_or_images, number, seed)
-    real = inputs.real_input(against, seen, model, made.size, seed)
-    judged_by = choose_extractor(judge, real.aside, made.size)
-    what = "made pictures" if model is None else f"pictures of a {model.kind}"
-    report = Report(f"{len(made.images):,} {what} against {len(real.images):,} real ones")
-    report.findings += [*real.notes, f"The judge is {judged_by.name}. {judged_by.meaning}"]
-    _add_distances(report, judged_by.features(made.images), judged_by.features(real.images), seed)
-    _add_usefulness(report, made, real)
-    copied = memorisation.audit_copies(made.images, real)
-    memorisation.add_copies(report, copied, made.images, real.training)
+        generated = inputs.sample_input(synthesizer_or_images, number, seed)
+    real = inputs.real_input(against, seen, model, generated.size, seed)
+    extractor = choose_extractor(judge, real.auxiliary, generated.size)
+    what = "generated pictures" if model is None else f"pictures of a {model.kind}"
+    report = Report(f"{len(generated.images):,} {what} against {len(real.images):,} real ones")
+    report.findings += [*real.notes, f"Feature extractor: {extractor.name}. {extractor.meaning}"]
+    _add_distances(report, extractor.features(generated.images), extractor.features(real.images), seed)
+    _add_cas(report, generated, real)
+    audit = memorisation.audit_copies(generated.images, real)
+    memorisation.add_copies(report, audit, generated.images, real.training)
     if model is not None:
         _add_bits(report, model, real.images)
-    _add_pictures(report, made.images, real.images)
-    report.facts = _facts(made, real, judged_by, model, copied)
-    report.facts["seconds in all"] = round(time.monotonic() - started, 2)
+    _add_pictures(report, generated.images, real.images)
+    report.facts = _facts(generated, real, extractor, model, audit)
+    report.facts["seconds in total"] = round(time.monotonic() - started, 2)
     return report
 
 
-def _add_distances(report: Report, made: Tensor, real: Tensor, seed: int) -> None:
-    """Distances and neighbourhoods, each beside what one half of the real pictures reaches against the other."""
-    drawn = torch.Generator().manual_seed(seed)
-    one, other = real[torch.randperm(len(real), generator=drawn)].tensor_split(2)
-    made = made[torch.randperm(len(made), generator=drawn)]  # a folder lists them class by class
-    n = min(len(other), len(made))
-    apart, among = kernel_distance(made, real), kernel_distance(other, one)
-    endless = frechet_at_infinity(made, real, seed=seed)
-    beside: list[list[Any]] = [["kernel distance", Score(*apart, len(made)), Score(*among, len(other))]]
-    report.scores["kernel_distance"] = Score(*apart, len(made))
-    if endless is not None:
-        report.scores["frechet_distance"] = Score(endless, None, None, len(made))
-        halves = frechet_at_infinity(other, one, seed=seed)
-        best = None if halves is None else Score(halves, None, None, len(other))
-        beside.append(["Fréchet distance, extrapolated", report.scores["frechet_distance"], best])
+def _add_distances(report: Report, generated: Tensor, real: Tensor, seed: int) -> None:
+    """Distances and neighbourhood scores, each with the value of one half of the real pictures against the other."""
+    generator = torch.Generator().manual_seed(seed)
+    one_half, other_half = real[torch.randperm(len(real), generator=generator)].tensor_split(2)
+    generated = generated[torch.randperm(len(generated), generator=generator)]  # a folder lists them class by class
+    n = min(len(other_half), len(generated))
+    distance = Score(*kernel_distance(generated, real), len(generated))
+    report.scores["kernel_distance"] = distance
+    rows: list[list[Any]] = [
+        ["kernel distance", distance, Score(*kernel_distance(other_half, one_half), len(other_half))]
+    ]
+    extrapolated = frechet_at_infinity(generated, real, seed=seed)
+    if extrapolated is not None:
+        report.scores["frechet_distance"] = Score(extrapolated, None, None, len(generated))
+        of_halves = frechet_at_infinity(other_half, one_half, seed=seed)
+        baseline = None if of_halves is None else Score(of_halves, None, None, len(other_half))
+        rows.append(["Fréchet distance, extrapolated", report.scores["frechet_distance"], baseline])
     else:
         report.findings.append(
-            f"The Fréchet distance needs {FEWEST_TO_EXTRAPOLATE:,} pictures a side, more for wide features; with fewer "
-            "it tells their number more than their quality."
+            f"The Fréchet distance needs {MIN_TO_EXTRAPOLATE:,} generated and as many real pictures, more for wide "
+            "features; with fewer it depends more on their number than on their quality."
         )
-    theirs, ours = prdc(made[:n], one[:n]), prdc(other[:n], one[:n])
-    for name, value, reached in zip(theirs._fields, theirs, ours, strict=True):
+    ours, baselines = prdc(generated[:n], one_half[:n]), prdc(other_half[:n], one_half[:n])
+    for name, value, baseline_value in zip(ours._fields, ours, baselines, strict=True):
         report.scores[name] = Score(value, None, None, n)
-        beside.append([name, report.scores[name], Score(reached, None, None, n)])
-    report.tables[BESIDE] = Table(["", "made", "one real half against the other"], beside)
+        rows.append([name, report.scores[name], Score(baseline_value, None, None, n)])
+    report.tables[BASELINE_TABLE] = Table(["", "generated", "one real half against the other"], rows)
 
 
-def _add_usefulness(report: Report, made: GeneratedInput, real: RealInput) -> None:
+def _add_cas(report: Report, generated: GeneratedInput, real: RealInput) -> None:
     """The classification accuracy score."""
-    readable = comparable_real(made.images, real.images)
-    if readable is None:
+    comparable = comparable_real(generated.images, real.images)
+    if comparable is None:
         report.findings.append(
-            "There is no classification accuracy score: it needs classes on both sides, two at least."
+            "No classification accuracy score: generated and real pictures need labels of two common classes or more."
         )
         return
-    taught = classification_accuracy_score(made.images, readable, made.size)
-    if taught is None:
+    cas = classification_accuracy_score(generated.images, comparable, generated.size)
+    if cas is None:
         report.findings.append(
-            "The made pictures are too few to train a recognizer on: no classification accuracy score."
+            "No classification accuracy score: there are too few generated pictures to train a recognizer on."
         )
         return
-    best = real_ceiling(real.aside, made.images, readable, made.size)
-    report.scores["cas"] = taught.total
-    report.tables[USEFUL] = _useful(taught, best)
+    ceiling = real_ceiling(real.auxiliary, generated.images, comparable, generated.size)
+    report.scores["cas"] = cas.total
+    report.tables[CAS_TABLE] = _cas_table(cas, ceiling)
 
 
-def _useful(taught: CAS, best: CAS | None) -> Table:
-    rows = {ALL: taught.total, **taught.per_class}
-    if best is None:
-        return Table(["class", "made pictures"], [[name, told] for name, told in rows.items()])
-    others = {ALL: best.total, **best.per_class}
-    return Table(
-        ["class", "made pictures", "as many real ones"], [[k, told, others.get(k)] for k, told in rows.items()]
-    )
+def _cas_table(cas: CAS, ceiling: CAS | None) -> Table:
+    accuracies = {ALL_CLASSES: cas.total, **cas.per_class}
+    if ceiling is None:
+        return Table(["class", "generated pictures"], [[name, accuracy] for name, accuracy in accuracies.items()])
+    of_real = {ALL_CLASSES: ceiling.total, **ceiling.per_class}
+    rows = [[name, accuracy, of_real.get(name)] for name, accuracy in accuracies.items()]
+    return Table(["class", "generated pictures", "as many real pictures"], rows)
 
 
 def _add_bits(report: Report, model: "GAN | VAE | Flow", real: Images) -> None:
@@ -170,28 +172,28 @@ def _add_bits(report: Report, model: "GAN | VAE | Flow", real: Images) -> None:
     report.scores["bits_per_dimension"] = Score(mean, mean - half, mean + half, len(bits))
 
 
-def _add_pictures(report: Report, made: Images, real: Images) -> None:
-    for title, images in (("Made pictures, not selected", made), ("Real pictures", real)):
-        rows = np.sort(np.random.default_rng(0).permutation(len(images))[:SHOWN])
+def _add_pictures(report: Report, generated: Images, real: Images) -> None:
+    for title, images in (("Generated pictures, not selected", generated), ("Real pictures", real)):
+        rows = np.sort(np.random.default_rng(0).permutation(len(images))[:PICTURES_SHOWN])
         size = int(images.dimensions()[0, 0])
         report.figures[title] = figures.grid(images[rows].pixels(size).permute(0, 2, 3, 1).numpy())
 
 
 def _facts(
-    made: GeneratedInput,
+    generated: GeneratedInput,
     real: RealInput,
-    judge: FeatureExtractor,
+    extractor: FeatureExtractor,
     model: "GAN | VAE | Flow | None",
-    copied: memorisation.CopyAudit | None,
+    audit: memorisation.CopyAudit | None,
 ) -> dict[str, Any]:
     training = None if real.training is None else len(real.training)
     facts: dict[str, Any] = {
-        "pictures": {"made": len(made.images), "real": len(real.images), "training": training},
-        "size": made.size,
-        "extractor": {"name": judge.name, "sha256": judge.sha256},
-        "memorisation": None if copied is None else copied.json(),
+        "pictures": {"generated": len(generated.images), "real": len(real.images), "training": training},
+        "size": generated.size,
+        "extractor": {"name": extractor.name, "sha256": extractor.sha256},
+        "memorisation": None if audit is None else audit.json(),
     }
-    if model is not None and made.seconds is not None:
-        facts["calls a picture"] = model.calls
-        facts["seconds a picture"] = round(made.seconds / len(made.images), 6)
+    if model is not None and generated.seconds is not None:
+        facts["network calls per picture"] = model.calls
+        facts["seconds per picture"] = round(generated.seconds / len(generated.images), 6)
     return facts

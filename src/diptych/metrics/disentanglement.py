@@ -1,9 +1,9 @@
-"""How well single latents stand for single factors of a set whose factors are known."""
+"""How well single latents represent single factors, on a data set whose factors are known."""
 
 import torch
 from torch import Tensor
 
-BINS = 20  # of equal counts, in which a latent's values are told apart
+BINS = 20  # of equal counts, into which a latent's values are divided
 
 
 def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Tensor:
@@ -12,7 +12,7 @@ def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Te
     Parameters
     ----------
     latents
-        (N, D) floats; each latent is cut into ``bins`` of equal counts (ties stay together).
+        (N, D) floats; each latent is divided into ``bins`` of equal counts (ties stay together).
     factors
         (N, K) integers; any values, each factor's own.
 
@@ -20,9 +20,9 @@ def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Te
     -----
     Of independent ones it is not 0 but about (bins − 1)·(values − 1) / 2N: N pictures never fill the table evenly.
     """
-    cut = [torch.unique(_binned(column, bins), return_inverse=True)[1] for column in latents.double().T]
-    told = [torch.unique(column, return_inverse=True)[1] for column in factors.T]
-    return torch.stack([torch.stack([_shared(a, b) for b in told]) for a in cut])
+    binned = [torch.unique(_quantile_bins(column, bins), return_inverse=True)[1] for column in latents.double().T]
+    values = [torch.unique(column, return_inverse=True)[1] for column in factors.T]
+    return torch.stack([torch.stack([_discrete_mutual_information(a, b) for b in values]) for a in binned])
 
 
 def entropy(values: Tensor) -> Tensor:
@@ -35,9 +35,9 @@ def entropy(values: Tensor) -> Tensor:
 def mutual_information_gap(latents: Tensor, factors: Tensor, bins: int = BINS) -> Tensor:
     """MIG (Chen et al. 2018, "Isolating sources of disentanglement", equation 6): one value for each factor, 0..1.
 
-    The latent that tells most of a factor, less the one that tells second most, as a share of all that there is to
-    tell of it. 1: one latent holds the factor and no other knows of it; 0: at least two know as much, or none knows
-    anything. The paper's MIG is the mean of the values that are returned.
+    The largest mutual information of a factor with any latent, less the second largest, as a share of the factor's
+    entropy. 1: one latent determines the factor and no other has information about it; 0: at least two latents have the
+    same information, or none has any. The paper's MIG is the mean of the returned values.
 
     Parameters
     ----------
@@ -56,16 +56,16 @@ def mutual_information_gap(latents: Tensor, factors: Tensor, bins: int = BINS) -
     return gaps
 
 
-def _binned(values: Tensor, bins: int) -> Tensor:
+def _quantile_bins(values: Tensor, bins: int) -> Tensor:
     """(N,) values to the number of the quantile that each lies in."""
     bounds = torch.quantile(values, torch.linspace(0, 1, bins + 1, dtype=values.dtype)[1:-1])
     return torch.searchsorted(bounds, values.contiguous(), right=True)
 
 
-def _shared(a: Tensor, b: Tensor) -> Tensor:
-    """The mutual information of two (N,) of numbers from 0 on."""
+def _discrete_mutual_information(a: Tensor, b: Tensor) -> Tensor:
+    """The mutual information of two (N,) tensors of integers from 0 on."""
     width = int(b.max()) + 1
     joint = torch.bincount(a * width + b, minlength=(int(a.max()) + 1) * width).double().reshape(-1, width) / len(a)
-    apart = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
-    shared: Tensor = torch.special.xlogy(joint, joint / apart).sum()
-    return shared
+    independent = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
+    information: Tensor = torch.special.xlogy(joint, joint / independent).sum()
+    return information

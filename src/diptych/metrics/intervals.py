@@ -1,4 +1,4 @@
-"""How sure a score is: 95 % intervals, so that no figure stands alone."""
+"""95 % intervals of scores, so that no score is reported without its uncertainty."""
 
 import math
 from collections.abc import Callable
@@ -6,20 +6,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-NORMAL_95 = 1.959963984540054  # the normal distribution's 97.5 % point
+NORMAL_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
 def wilson(hits: float, n: float, z: float = NORMAL_95) -> tuple[float, float]:
-    """Interval (low, high) of a share ``hits / n``, right at small n and near 0 and 1 (Wilson 1927).
+    """Wilson's interval (low, high) of a share ``hits / n``, valid at small n and near 0 and 1 (Wilson 1927).
 
-    (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n); (0, 1) when nothing was counted.
+    (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n); (0, 1) for n = 0.
     """
     if n == 0:
         return 0.0, 1.0
     share, slack = hits / n, z * z / n
     centre = share + slack / 2
     half = z * math.sqrt(share * (1 - share) / n + slack / (4 * n))
-    # Exactly 0 or 1 when nothing or everything was hit, which rounding would miss by a hair.
+    # Exactly 0 or 1 at no hits or all hits, which rounding would miss by an ulp.
     low = (centre - half) / (1 + slack) if hits > 0 else 0.0
     high = (centre + half) / (1 + slack) if hits < n else 1.0
     return low, high
@@ -42,12 +42,14 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval (low, high) of ``score(rows)`` over ``rounds`` resamples of n rows (Efron 1979).
 
-    ``score`` gets (n,) int64 row numbers drawn with replacement; the same seed gives the same interval. The mean
-    excess of the resamples over the score itself is taken off both ends: scores that noise inflates, such as the
-    calibration error, are inflated by resampling once more, and would lie under their own interval.
+    ``score`` takes (n,) int64 row numbers drawn with replacement; the same seed gives the same interval. The mean
+    excess of the resamples over the score itself is subtracted from both ends: resampling inflates scores that noise
+    inflates, such as the calibration error, once more, and they would lie below their own interval.
     """
-    draw = torch.Generator().manual_seed(seed)
-    scores = torch.tensor([score(torch.randint(n, (n,), generator=draw)) for _ in range(rounds)], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.tensor(
+        [score(torch.randint(n, (n,), generator=generator)) for _ in range(rounds)], dtype=torch.float64
+    )
     excess = scores.mean() - score(torch.arange(n))
     tail = (1 - level) / 2
     ends = scores.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)) - excess

@@ -146,7 +146,7 @@ class ConsistencyTuning:
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         """Its optimisers. By AdamW alone one of two runs of five minutes on CIFAR-10 ran wild at its end."""
         assert isinstance(self.tuned, UNet)
-        return {"tuned": muon_and_adamw([self.tuned], self.tuned.ends(), self.lr)}
+        return {"tuned": muon_and_adamw([self.tuned], self.tuned.boundary_weights(), self.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         """One loss; labels stay, for few calls are made with them."""

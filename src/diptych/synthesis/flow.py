@@ -59,7 +59,7 @@ class _Regression:
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         assert isinstance(self.network, UNet)
-        return {"flow": optimizers.muon_and_adamw([self.network], self.network.ends(), self.choices.lr)}
+        return {"flow": optimizers.muon_and_adamw([self.network], self.network.boundary_weights(), self.choices.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
         coins = torch.rand(len(images), device=images.device)
@@ -216,7 +216,7 @@ class Flow(ConsistencyTunable):
         x = interpolate(noise, to_float(pixels), times[:1].to(pixels.device))
         return heun(guided_velocity(predicted_velocity(self.modules_["network"]), labels, 1.0), x, times)
 
-    def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
+    def _fill_holes(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         field = guided_velocity(predicted_velocity(self.modules_["network"]), labels, self.guidance)
         noise = numbered_noise(seeds, pictures.shape[1:], pictures.device)
         return inpaint_trajectory(field, pictures, hole, even_times(2 * self._ode_steps)[:-1], noise)
@@ -226,12 +226,10 @@ class Flow(ConsistencyTunable):
 
         Where the pictures are normal, the flow takes each component of the noise to the same component of the picture.
         """
-        _, made = self._some_made(labels)
-        return orthonormal(principal_components(made, count) @ made.flatten(1))
+        _, pictures = self._centred_samples(labels)
+        return orthonormal(principal_components(pictures, count) @ pictures.flatten(1))
 
-    def _restyled(
-        self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
-    ) -> Tensor:
+    def _restyle(self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
         """Back towards noise with their own class, as far as ``strength``, and ahead with the other, guided."""
         times = partial_times(self._ode_steps, 1 - strength)
 
@@ -244,7 +242,7 @@ class Flow(ConsistencyTunable):
                 )
             )
 
-        return self._each(work, len(pixels))
+        return self._map_rows(work, len(pixels))
 
     def _complete(self, prepared: PreparedData) -> None:
         """Nothing is left to do."""

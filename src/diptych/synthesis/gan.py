@@ -19,7 +19,7 @@ from diptych.errors import UsageError
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.editing import latents as ways
 from diptych.synthesis.networks.convvae import Encoder, patch_for
-from diptych.synthesis.networks.dcgan import COMPARED, Critic, Generator
+from diptych.synthesis.networks.dcgan import STDDEV_GROUP, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training.augmentation import augmentations_for, diff_augment
@@ -147,7 +147,7 @@ class _Game:
         In one call where that may be: small batches leave a processor's threads waiting for each other. Batch norm,
         though, would let the critic know either kind by the other, and so would pictures of both compared in one group.
         """
-        if self.mixes or len(labels) % COMPARED:
+        if self.mixes or len(labels) % STDDEV_GROUP:
             return torch.cat([self.critic(kind, labels) for kind in shown.chunk(2)])
         verdicts: Tensor = self.critic(shown, labels.repeat(2))
         return verdicts

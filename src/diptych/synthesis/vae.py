@@ -247,7 +247,7 @@ class VAE(Synthesizer):
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
         return self._posterior(pixels, labels)[:, : self._latent_length()]
 
-    def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
+    def _fill_holes(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
         """The likeliest latents of what is seen, near those of the whole picture with its hole smoothed over."""
         mean, log_variance = self.modules_["encoder"](pictures, labels)
         noise = seeding.seeded_noise(seeds, mean.shape[1:]).to(mean.device)
@@ -263,7 +263,9 @@ class VAE(Synthesizer):
         told = gaussian_kl(mean, log_variance).mean(dim=0)
         return torch.eye(len(told))[told.argsort(descending=True, stable=True)[:count]]
 
-    def _turned(self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
+    def _shift_latents(
+        self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
+    ) -> Tensor:
         """Moved by what the classes' pictures differ by on average: the encoder leaves some of the class in them."""
         prior = self.modules_["prior"]
         assert isinstance(prior, GaussianMixture)

@@ -11,24 +11,24 @@ LABELS = torch.tensor([0, -1])
 
 
 def _run(size: int, classes: int, patch: int) -> list[torch.Tensor]:
-    """A picture through each network at this size; what comes out has the picture's shape."""
+    """Outputs of the generator, the decoder and the U-Net at this size, each of a picture's shape."""
     vae = {"size": size, "classes": classes, "latent": 6, "width": 8, "patch": patch}
-    made = Generator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
-    verdict = Critic(size=size, classes=classes, width=4)(made, LABELS)
-    mean, log_variance = Encoder(**vae)(made, LABELS)
+    generated = Generator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
+    logits = Critic(size=size, classes=classes, width=4)(generated, LABELS)
+    mean, log_variance = Encoder(**vae)(generated, LABELS)
     decoded = Decoder(**vae)(mean, LABELS)
-    told = UNet(size=size, classes=classes, width=8, patch=patch)(made, torch.rand(2), LABELS)
-    assert verdict.shape == (2,)
+    estimate = UNet(size=size, classes=classes, width=8, patch=patch)(generated, torch.rand(2), LABELS)
+    assert logits.shape == (2,)
     assert mean.shape == log_variance.shape == (2, 6)
-    return [made, decoded, told]
+    return [generated, decoded, estimate]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_size_that_is_a_multiple_of_four(size):
     with torch.no_grad():
-        for made in _run(size, 3, 4 if size > 16 else 1):
-            assert made.shape == (2, 3, size, size)
-            assert made.isfinite().all()
+        for pictures in _run(size, 3, 4 if size > 16 else 1):
+            assert pictures.shape == (2, 3, size, size)
+            assert pictures.isfinite().all()
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4])
@@ -40,7 +40,7 @@ def test_without_classes_labels_change_nothing(patch):
     assert torch.equal(network(x, t, torch.tensor([0, 1])), network(x, t, torch.tensor([1, 0])))
 
 
-def test_a_picture_does_not_depend_on_its_neighbours():
+def test_a_picture_does_not_depend_on_its_batch():
     torch.manual_seed(0)
     generator = Generator(size=12, classes=0, latent=6, width=4)
     noise = torch.randn(3, 6)
@@ -53,12 +53,12 @@ def test_a_picture_does_not_depend_on_its_neighbours():
 @pytest.mark.parametrize("classes", [0, 3])
 def test_the_classic_networks_at_every_size(size, classes):
     with torch.no_grad():
-        made = ClassicGenerator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
-        verdict = ClassicCritic(size=size, classes=classes, width=4)(made, LABELS)
-    assert made.shape == (2, 3, size, size)
-    assert made.abs().max() <= 1
-    assert verdict.shape == (2,)
-    assert verdict.isfinite().all()
+        generated = ClassicGenerator(size=size, classes=classes, latent=6, width=4)(torch.randn(2, 6), LABELS)
+        logits = ClassicCritic(size=size, classes=classes, width=4)(generated, LABELS)
+    assert generated.shape == (2, 3, size, size)
+    assert generated.abs().max() <= 1
+    assert logits.shape == (2,)
+    assert logits.isfinite().all()
 
 
 def test_the_classic_layout_is_that_of_the_paper():
@@ -69,15 +69,15 @@ def test_the_classic_layout_is_that_of_the_paper():
 
 
 @pytest.mark.parametrize("layout", [SMALL, LARGE])
-def test_the_named_layouts_take_their_class_and_any_size(layout):
+def test_the_named_layouts_take_classes_and_any_size(layout):
     narrow = {**layout, "width": 8}
     with torch.no_grad():
         for size in (20, 32):
-            told = UNet(size=size, classes=3, **narrow)(torch.randn(2, 3, size, size), torch.rand(2), LABELS)
-            assert told.shape == (2, 3, size, size)
+            estimate = UNet(size=size, classes=3, **narrow)(torch.randn(2, 3, size, size), torch.rand(2), LABELS)
+            assert estimate.shape == (2, 3, size, size)
 
 
-def test_the_large_one_is_many_times_the_small_one():
+def test_the_large_layout_has_many_times_the_parameters_of_the_small_one():
     small, large = (sum(p.numel() for p in UNet(size=32, classes=10, **kind).parameters()) for kind in (SMALL, LARGE))
     assert 1e6 < small < 4e6
     assert 15e6 < large < 36e6

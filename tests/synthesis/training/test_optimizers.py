@@ -8,7 +8,7 @@ from diptych.synthesis.training.optimizers import muon_and_adamw
 
 def test_each_parameter_has_one_optimiser_and_weights_inside_have_muon():
     network = UNet(size=8, classes=2, width=16, multiples=[1, 2], windows=True)
-    some, muon = muon_and_adamw([network], network.ends(), 1e-3)
+    some, muon = muon_and_adamw([network], network.boundary_weights(), 1e-3)
     assert isinstance(some, AdamW)
     assert isinstance(muon, Muon)
     told = [{id(p) for group in one.param_groups for p in group["params"]} for one in (some, muon)]

@@ -8,11 +8,11 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.data.messages import join_names
 from diptych.metrics import classification as scores
-from diptych.metrics.intervals import wilson
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation import ood_evaluation, reliability
 from diptych.recognition.evaluation.reliability import bootstrap_score
+from diptych.recognition.evaluation.shares import share_score
 from diptych.recognition.evaluation.slices import find_failing_slices
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_errors
 from diptych.recognition.inference.outputs import compute_outputs
@@ -91,7 +91,7 @@ def _scores(truth: Tensor, guess: Tensor, sure: Tensor, classes: int) -> dict[st
     def gap(rows: Tensor) -> float:
         return scores.expected_calibration_error(sure[rows], correct[rows])
 
-    found = {"accuracy": Score(right, *wilson(round(right * n), n), n)}
+    found = {"accuracy": share_score(round(right * n), n)}
     if truth.ndim == 1:
         found["balanced_accuracy"] = bootstrap_score(balanced, n)
     return {**found, "macro_f1": bootstrap_score(f1, n), "calibration_error": bootstrap_score(gap, n)}
@@ -121,7 +121,7 @@ def _table(truth: Tensor, guess: Tensor, classes: tuple[str, ...]) -> Table:
 
 
 def _share(hits: int, n: int) -> Score | None:
-    return Score(hits / n, *wilson(hits, n), n) if n else None
+    return share_score(hits, n) if n else None
 
 
 def _f1(jaccard: Score) -> Score:

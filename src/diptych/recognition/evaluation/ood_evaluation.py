@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from diptych.metrics.intervals import wilson
 from diptych.metrics.selective import auroc, auroc_interval
 from diptych.recognition.confidence import ood
 from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation.shares import share_score
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import Outputs
 from diptych.report import Report, Score, Table, confidence_figures
@@ -52,8 +52,7 @@ def _score(known: Tensor, strange: Tensor) -> Score:
 
 
 def _share(flagged: Tensor) -> Score:
-    n, hits = len(flagged), int(flagged.sum())
-    return Score(hits / n, *wilson(hits, n), n)
+    return share_score(int(flagged.sum()), len(flagged))
 
 
 def _say(report: Report) -> None:

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from diptych.data.images import Images
-from diptych.metrics.intervals import bootstrap, wilson
+from diptych.metrics.intervals import bootstrap
 from diptych.metrics.selective import area_under_risk_coverage, aurc_interval, risk_coverage
 from diptych.recognition import datasets
 from diptych.recognition.confidence import conformal
 from diptych.recognition.confidence.calibrate import coverage_sentence, false_alarm_rate
 from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation.shares import share_score
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.report import Report, Score, Table
 from diptych.report import confidence_figures as figures
@@ -61,7 +62,7 @@ def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: 
         coverage = bootstrap_score(lambda rows: float(covered[rows].mean()), len(labelled)) if len(labelled) else None
     else:
         hits = int(sets[torch.arange(n), targets].sum())
-        coverage = Score(hits / n, *wilson(hits, n), n)
+        coverage = share_score(hits, n)
     sizes = sets.sum(1).double()
     if coverage is not None:
         report.scores["coverage"] = coverage

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.images import Images
-from diptych.metrics.intervals import difference, wilson
+from diptych.metrics.intervals import difference
 from diptych.recognition.evaluation.image_properties import image_properties
+from diptych.recognition.evaluation.shares import share_score
 from diptych.report import Report, Score, Table
 
 ENOUGH = 50  # pictures on either side, under which nothing is concluded
@@ -92,8 +93,7 @@ def _findings(kinds: list[Slice], right: Mask) -> list[str]:
 
 
 def _accuracy(right: Mask) -> Score:
-    hits, n = int(right.sum()), len(right)
-    return Score(hits / n, *wilson(hits, n), n)
+    return share_score(int(right.sum()), len(right))
 
 
 def _words(parts: list[NDArray[np.float64]]) -> list[str]:

@@ -1,1 +1,1 @@
-"""Pictures changed by a synthesizer: one vocabulary for all three."""
+"""Editing pictures with a synthesizer: one vocabulary for all three."""

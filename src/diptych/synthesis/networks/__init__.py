@@ -1,1 +1,1 @@
-"""The synthesizers' networks: one family, one file."""
+"""The networks of the synthesizers: one family per file."""

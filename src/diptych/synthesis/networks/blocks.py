@@ -1,4 +1,4 @@
-"""The pieces that the synthesizers' networks share: grids, embeddings and a modulated residual block."""
+"""Building blocks that the synthesizers' networks share: grids, embeddings and a modulated residual block."""
 
 import math
 
@@ -6,48 +6,48 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALLEST_GRID = 6
+MAX_COARSEST_SIDE = 6  # cells: larger grids are halved once more
 
 
-def grids(size: int) -> list[int]:
-    """Sides of the feature grids from the picture down to the coarsest, each half of the one before.
+def grid_sides(size: int) -> list[int]:
+    """Side lengths of the feature grids, from the picture's own to the coarsest; each is half of the previous one.
 
-    Odd sides are rounded up, so any picture size ends between 4 and 6 cells a side: 64 gives 64, 32, 16, 8, 4
+    Odd sides are rounded up, so every picture size ends between 4 and 6 cells a side: 64 gives 64, 32, 16, 8, 4
     and 28 gives 28, 14, 7, 4.
     """
     sides = [size]
-    while sides[-1] > SMALLEST_GRID:
+    while sides[-1] > MAX_COARSEST_SIDE:
         sides.append((sides[-1] + 1) // 2)
     return sides
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation (Wu & He 2018) in single precision, whatever comes in; it never mixes pictures.
+    """Group normalisation (Wu & He 2018), computed in single precision for any input; it never mixes pictures.
 
-    On a processor torch's kernel for half precision takes three times as long, on a GPU autocast does the same.
+    On a CPU, torch's half-precision kernel takes three times as long; on a GPU, autocast does the same.
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """Normalise, in the precision of the features."""
+        """Normalise; the output has the precision of the input."""
         return super().forward(features.float()).to(features.dtype)
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with at least 8 channels a group."""
+    """Group normalisation with at least 8 channels per group."""
     return GroupNorm(math.gcd(channels, max(1, channels // 8)), channels)
 
 
-def enlarge(features: Tensor, side: int) -> Tensor:
-    """Repeat cells until the grid is ``side`` × ``side`` (nearest neighbour)."""
+def upsample(features: Tensor, side: int) -> Tensor:
+    """Resize a feature grid to ``side`` × ``side`` by nearest neighbour."""
     if features.shape[-1] == side:
         return features
     return F.interpolate(features, size=(side, side), mode="nearest")
 
 
 class TimeEmbedding(nn.Module):
-    """A time in 0..1 as sines and cosines of growing frequency (B,) -> (B, channels).
+    """Sinusoidal embedding of times in 0..1, (B,) -> (B, channels).
 
-    The sinusoidal code of Vaswani et al. 2017 (section 3.5) with frequencies from 1 to 1,000 radians.
+    As in Vaswani et al. 2017 (section 3.5), with frequencies from 1 to 1,000 radians.
     """
 
     frequencies: Tensor
@@ -64,9 +64,9 @@ class TimeEmbedding(nn.Module):
 
 
 class LabelEmbedding(nn.Module):
-    """One vector a class, and one more for "no label given" (number ``classes``, or any negative number).
+    """One vector per class, and one more for "no label" (number ``classes``, or any negative number).
 
-    Shares of the classes (B, classes + 1) stand for what lies between them.
+    Class weights (B, classes + 1) give the weighted mean of the vectors.
     """
 
     def __init__(self, classes: int, channels: int) -> None:
@@ -75,7 +75,7 @@ class LabelEmbedding(nn.Module):
         self.vectors = nn.Embedding(classes + 1, channels)
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Class numbers (B,), or shares (B, classes + 1), -> (B, channels)."""
+        """Class numbers (B,), or class weights (B, classes + 1), -> (B, channels)."""
         if labels.is_floating_point():
             return labels @ self.vectors.weight
         vectors: Tensor = self.vectors(torch.where(labels < 0, self.classes, labels))
@@ -85,10 +85,10 @@ class LabelEmbedding(nn.Module):
 class ResidualBlock(nn.Module):
     """Residual block: twice (group norm, SiLU, 3 × 3 convolution), the second norm scaled and shifted.
 
-    The scale and shift are linear in ``code`` (FiLM, Perez et al. 2018), which carries time, class or latent;
-    with ``code_channels=0`` the block is unconditional. The last convolution starts at zero, so that a new
-    network is the identity at every block. ``dropout`` is the chance of a channel to be left out of it in training
-    (Tompson et al. 2015: whole channels, for neighbouring cells tell the same).
+    The scale and shift are linear in ``code`` (FiLM, Perez et al. 2018), the conditioning vector of time, class or
+    latents; with ``code_channels=0`` the block is unconditional. The last convolution starts at zero, so every block
+    of a new network is the identity. ``dropout`` is the probability that a channel is dropped in training (Tompson et
+    al. 2015: whole channels, because neighbouring cells are correlated).
     """
 
     def __init__(self, channels_in: int, channels: int, code_channels: int = 0, dropout: float = 0.0) -> None:
@@ -112,7 +112,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Residual self-attention over the cells of a small grid, 32 channels a head (Vaswani et al. 2017)."""
+    """Residual self-attention over the cells of a small grid, 32 channels per head (Vaswani et al. 2017)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,16 +126,16 @@ class Attention(nn.Module):
         """Features (B, channels, H, W) -> the same shape."""
         batch, channels, height, width = features.shape
         qkv = self.qkv(self.norm(features)).reshape(batch, 3, self.heads, channels // self.heads, -1)
-        query, key, value = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, cells, channels of a head)
-        mixed = _attended(query, key, value).transpose(-1, -2)
-        out: Tensor = features + self.out(mixed.reshape(batch, channels, height, width))
+        query, key, value = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, cells, channels per head)
+        attended = _attention(query, key, value).transpose(-1, -2)
+        out: Tensor = features + self.out(attended.reshape(batch, channels, height, width))
         return out
 
 
-def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Scaled dot-product attention; on a processor in single precision, where it is six times as fast."""
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention; on a CPU in single precision, which is six times as fast there."""
     if query.device.type != "cpu" or query.dtype == torch.float32:
         return F.scaled_dot_product_attention(query, key, value)
     with torch.autocast("cpu", enabled=False):
-        mixed = F.scaled_dot_product_attention(query.float(), key.float(), value.float())
-    return mixed.to(query.dtype)
+        attended = F.scaled_dot_product_attention(query.float(), key.float(), value.float())
+    return attended.to(query.dtype)

@@ -1,7 +1,7 @@
-"""A convolutional variational autoencoder: residual blocks with group normalisation, on class.
+"""A class-conditional convolutional variational autoencoder: residual blocks with group normalisation.
 
-The picture is first cut into patches (space to depth) where it is large, so that the costly fine grids are
-small; the decoder undoes this at the end.
+Large pictures are first cut into patches (space to depth), which keeps the costly fine grids small; the decoder
+undoes this at the end.
 """
 
 import itertools
@@ -10,26 +10,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.synthesis.networks.blocks import LabelEmbedding, ResidualBlock, enlarge, grids, group_norm
+from diptych.synthesis.networks.blocks import LabelEmbedding, ResidualBlock, grid_sides, group_norm, upsample
 
 
 def _widths(levels: int, width: int) -> list[int]:
-    """Channels from the finest grid to the coarsest: doubling, up to four times the width."""
+    """Channels from the finest grid to the coarsest: doubled per level, up to four times the width."""
     return [width * min(2**level, 4) for level in range(levels)]
 
 
 def patch_for(size: int) -> int:
-    """The side of the patches that pictures of so many pixels a side are cut into."""
+    """The patch side, in pixels, for pictures of ``size`` pixels a side."""
     return 1 if size <= 16 else 2 if size <= 32 else 4
 
 
 class Encoder(nn.Module):
-    """Pictures (B, 3, size, size) and labels (B,) to the mean and log variance of their latents, (B, latent)."""
+    """Pictures (B, 3, size, size) and labels (B,) to the mean and log variance of their latents, (B, latent) each."""
 
     def __init__(self, *, size: int, classes: int, latent: int, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
-        sides = grids(size // patch)
+        sides = grid_sides(size // patch)
         widths = _widths(len(sides), width)
         self.first = nn.Conv2d(3 * patch**2, widths[0], 3, padding=1)
         self.label = LabelEmbedding(classes, widths[-1]) if classes else None
@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         self.latents = nn.Linear(widths[-1] * sides[-1] ** 2, 2 * latent)
 
     def forward(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode."""
+        """Encode pictures."""
         features = self.first(F.pixel_unshuffle(pictures, self.patch))
         for block, down in zip(self.blocks, self.downs, strict=False):
             features = down(block(features))
@@ -54,13 +54,13 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latents (B, latent) and labels (B,) to pictures (B, 3, size, size), about -1..1.
 
-    The latent makes the coarsest grid and also scales and shifts every block, together with the class.
+    The latents are projected to the coarsest grid; together with the class they also scale and shift every block.
     """
 
     def __init__(self, *, size: int, classes: int, latent: int, width: int, patch: int) -> None:
         super().__init__()
         self.patch, self.latent = patch, latent
-        self.sides = grids(size // patch)[::-1]
+        self.sides = grid_sides(size // patch)[::-1]
         widths = _widths(len(self.sides), width)[::-1]
         self.label = LabelEmbedding(classes, latent) if classes else None
         code = latent * (2 if classes else 1)
@@ -72,11 +72,11 @@ class Decoder(nn.Module):
         self.picture = nn.Conv2d(widths[-1], 3 * patch**2, 3, padding=1)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Decode."""
+        """Decode latents."""
         code = latents if self.label is None else torch.cat([latents, self.label(labels)], dim=1)
         features = self.base(code).reshape(len(latents), -1, self.sides[0], self.sides[0])
         features = self.first(features, code)
         for block, side in zip(self.blocks, self.sides, strict=True):
-            features = block(enlarge(features, side), code)
+            features = block(upsample(features, side), code)
         patches = self.picture(F.silu(self.norm(features)))
         return F.pixel_shuffle(patches, self.patch)

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from diptych.metrics.intervals import difference
 from diptych.metrics.memorisation import (
-    FEWEST,
-    LARGEST_SIDE,
+    MAX_SIDE,
+    MIN_REAL,
     TrainingPictures,
     copy_threshold,
     is_copy,
@@ -42,7 +42,7 @@ class CopyDetector:
     def __init__(self, train: Tensor, held: Tensor) -> None:
         self._train = TrainingPictures(_small(train))
         by_chance = nearest_training(_small(held), self._train)
-        self._bounds = copy_threshold(self._train, by_chance, enough=FEWEST)  # rough, and at once
+        self._bounds = copy_threshold(self._train, by_chance, enough=MIN_REAL)  # rough, and at once
         self._by_chance = int(is_copy(by_chance, self._bounds).sum()), len(held)
 
     def __call__(self, made: Tensor) -> CopyRate:
@@ -52,8 +52,8 @@ class CopyDetector:
 
 
 def _small(pictures: Tensor) -> Tensor:
-    if pictures.shape[-1] <= LARGEST_SIDE:
+    if pictures.shape[-1] <= MAX_SIDE:
         return pictures
     # Some at a time: as floats the whole set would take four times its bytes.
-    parts = (F.adaptive_avg_pool2d(some.float(), LARGEST_SIDE) for some in torch.split(pictures, AT_ONCE))
+    parts = (F.adaptive_avg_pool2d(some.float(), MAX_SIDE) for some in torch.split(pictures, AT_ONCE))
     return torch.cat([part.round().to(pictures.dtype) for part in parts])
