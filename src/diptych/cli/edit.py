@@ -242,7 +242,7 @@ class EditJob:
         animations: dict[str, bytes] | None = None,
         **settings: Any,
     ) -> None:
-        """Write the results and a sheet of ``pixel_rows``, and print the paths; exits with 4 if a picture was left out."""
+        """Write the results and a sheet of ``pixel_rows``; prints the paths, exits with 4 if a picture was left out."""
         from diptych.cli.edit_output import GRID, SHEET_COLUMNS, contact_sheet
 
         extra_files = {GRID: contact_sheet(*pixel_rows, columns=columns or SHEET_COLUMNS), **(animations or {})}

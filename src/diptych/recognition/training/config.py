@@ -65,7 +65,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     if parameters["network"] != "auto":
         networks.check(parameters["network"])
     if parameters["imbalance"] not in IMBALANCE:
-        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['balance']!r}.")
+        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['imbalance']!r}.")
     if parameters["minutes"] is not None and parameters["epochs"] is not None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
     for name in ("minutes", "epochs", "batch", "lr"):
