@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def train(
     kind: str,
-    parameters: dict[str, Any],
+    options: dict[str, Any],
     data: str,
     output: Path | None,
     validate: str | None,
@@ -30,9 +30,9 @@ def train(
     """Fit a model and print its folder and its scores; returns the exit code."""
     folder = output or default_folder(data, kind)
     if output is None:
-        console.log.info("The model is saved to %s", folder)
-    module, name = HOMES[kind]
-    model = getattr(importlib.import_module(module), name)(**parameters)
+        console.log.info("The model goes to %s", folder)
+    home, name = HOMES[kind]
+    model = getattr(importlib.import_module(home), name)(**options)
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)
     model.fit(images, validate=held_out, into=folder)
