@@ -1,7 +1,7 @@
-"""Runs ``diptych`` commands in processes that start at once: imports everything, then forks one child a command.
+"""Runs ``diptych`` commands in processes that start at once: imports everything, then forks a child for each command.
 
-A command is a JSON list on standard input; the answer is the child's process number, and when it has ended, its exit
-status. A child may be killed at any moment without harm to the next.
+A command is a JSON list on standard input; the output is the child's process number and, after it has ended, its exit
+status. Killing a child at any moment does not affect the next.
 """
 
 import json

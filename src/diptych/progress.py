@@ -1,4 +1,4 @@
-"""Progress bars: drawn on stderr, only where that is a terminal, and silent everywhere else."""
+"""Progress bars on stderr, drawn only where that is a terminal."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_UNCOUNTED = ("", "%", "‰")  # units of which neither the count nor the rate would tell a person anything
+_UNCOUNTED = ("", "%", "‰")  # units whose count and rate mean nothing to a reader
 
 
 class Bar:
@@ -20,11 +20,11 @@ class Bar:
     Parameters
     ----------
     title
-        What is being done ("Decoding").
+        The work, such as "Decoding".
     total
-        How much there is to do, in ``unit``.
+        The amount of work, in ``unit``.
     unit
-        What is counted; "%" and "‰" show a share and the time left alone.
+        What is counted; "%" and "‰" show only a share and the time left.
     """
 
     def __init__(self, title: str, total: int, unit: str = "pictures") -> None:
@@ -46,12 +46,12 @@ class Bar:
             _display.close()
 
     def advance(self, n: int = 1) -> None:
-        """Count ``n`` more as done; may be called from any thread."""
+        """Add ``n`` to the amount done; may be called from any thread."""
         if self._progress and self._task is not None:
             self._progress.advance(self._task, n)
 
     def update(self, completed: int | None = None, total: int | None = None, note: str = "") -> None:
-        """Set what is done, how much there is, or the note at the bar's end ("loss 0.41"); the rest stays."""
+        """Set the amount done, the total, or the note at the bar's end ("loss 0.41"); the others keep their values."""
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=completed, total=total)
             if note:
@@ -59,12 +59,12 @@ class Bar:
 
 
 def quiet(silent: bool = True) -> None:
-    """Draw no bars from now on, even on a terminal (``False``: draw them again)."""
+    """Draw no bars from now on, even on a terminal; ``False`` draws them again."""
     _display.silent = silent
 
 
 class _Display:
-    """The one live display that all open bars share, since a terminal can hold only one."""
+    """The live display that all open bars share, since a terminal can have only one."""
 
     def __init__(self) -> None:
         self.silent = False
@@ -73,7 +73,7 @@ class _Display:
         self._progress: Progress | None = None
 
     def open(self) -> "Progress | None":
-        """The display, started with its first bar; ``None`` where nothing is to be drawn."""
+        """The display, started with its first bar; ``None`` where no bar is drawn."""
         if self.silent or not sys.stderr or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return None
         with self._lock:
@@ -84,7 +84,7 @@ class _Display:
             return self._progress
 
     def close(self) -> None:
-        """One bar fewer; the display stops with its last, which leaves the finished bars on the screen."""
+        """Close one bar; the display stops with the last one and leaves the finished bars on the screen."""
         with self._lock:
             self._open -= 1
             if self._open == 0 and self._progress is not None:

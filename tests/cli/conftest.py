@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SEVERAL = """
+RUN_COMMANDS = """
 import contextlib, io, json, sys
 from diptych.cli.app import run
 for arguments in json.loads(sys.argv[1]):
@@ -24,8 +24,8 @@ for arguments in json.loads(sys.argv[1]):
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command left."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -33,32 +33,32 @@ class Done:
 
     @property
     def json(self) -> Any:
-        """The one object that it printed."""
+        """The JSON object that it printed."""
         return json.loads(self.out)
 
     @property
     def lines(self) -> list[Any]:
-        """The objects that it printed, one a line."""
+        """The JSON objects that it printed, one per line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Terminal:
-    """Runs ``diptych`` as a person would, without a terminal."""
+    """Runs ``diptych`` in a process of its own, without a terminal."""
 
-    def __call__(self, *arguments: object, cwd: Path | None = None, **environment: str) -> Done:
+    def __call__(self, *arguments: object, cwd: Path | None = None, **environment: str) -> CommandResult:
         command = [sys.executable, "-m", "diptych", *map(str, arguments)]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, cwd=cwd, env=self._with(environment), timeout=300, check=False
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
-    def several(self, *commands: Sequence[object]) -> list[Done]:
-        """Run commands one after the other in one process, since each start costs seconds."""
-        told = json.dumps([[str(word) for word in command] for command in commands])
-        done = subprocess.run(
-            [sys.executable, "-c", SEVERAL, told], capture_output=True, text=True, timeout=300, check=True
+    def several(self, *commands: Sequence[object]) -> list[CommandResult]:
+        """Run several commands one after the other in one process, since each start costs seconds."""
+        encoded = json.dumps([[str(word) for word in command] for command in commands])
+        completed = subprocess.run(
+            [sys.executable, "-c", RUN_COMMANDS, encoded], capture_output=True, text=True, timeout=300, check=True
         )
-        return [Done(*json.loads(line)) for line in done.stdout.splitlines()]
+        return [CommandResult(*json.loads(line)) for line in completed.stdout.splitlines()]
 
     @staticmethod
     def _with(environment: dict[str, str]) -> dict[str, str] | None:
@@ -96,8 +96,8 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fitted(diptych: Terminal, colours: Path) -> tuple[Path, list[Done]]:
-    """A folder with a recognizer and a GAN of the colours, and what fitting them (the first twice) printed."""
+def fitted(diptych: Terminal, colours: Path) -> tuple[Path, list[CommandResult]]:
+    """A folder with a recognizer and a GAN of the colours, and the output of fitting each of them twice."""
     place = colours.parent
     recognizer = ["fit", "recognizer", colours, "-o", place / "recognizer", "--network", "convnet", "--epochs", 8]
     gan = ["fit", "gan", colours, "-o", place / "gan", "--size", 16, "--epochs", 2]

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from diptych.data.images import Images
-from tests.cli.conftest import Done, Terminal
+from tests.cli.conftest import CommandResult, Terminal
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -23,11 +23,13 @@ def mask(path: Path, side: int = 16) -> Path:
     return path
 
 
-def test_every_edit(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path) -> None:
+def test_every_edit_writes_its_pictures_and_a_record(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
+) -> None:
     model, one, two = fitted[0] / "gan", colours / "red" / "000.png", colours / "red" / "001.png"
     half = mask(tmp_path / "half.png")
     red = ["--label", "red", "--json"]
-    done = diptych.several(
+    results = diptych.several(
         ["edit", "reconstruct", model, one, two, "-o", tmp_path / "a", *red],
         ["edit", "interpolate", model, one, two, "--steps", 5, "--mp4", "-o", tmp_path / "b", *red],
         ["edit", "traverse", model, one, "--directions", 2, "--steps", 3, "-o", tmp_path / "c", *red],
@@ -37,42 +39,41 @@ def test_every_edit(diptych: Terminal, fitted: tuple[Path, list[Done]], colours:
         ["edit", "blend", model, one, two, "--mask", half, "-o", tmp_path / "e"],
         ["edit", "reconstruct", model, colours, "-o", tmp_path / "g"],
     )
-    assert [some.code for some in done] == [0] * 8, [some.err for some in done]
-    for some, count, name in zip(done[:6], (2, 5, 6, 1, 1, 1), "abcdef", strict=True):
-        assert some.json["pictures"] == len(some.json["files"]) == count
-        assert some.json["folder"] == str(tmp_path / name)
-        assert Path(some.json["grid"]).exists()
-        assert all(pixels(Path(row["path"])).shape == (16, 16, 3) for row in some.json["files"])
-    first, film, _, filled, _, turned = (some.json for some in done[:6])
-    assert first["files"][1].items() >= {"source": str(two), "label": "red", "origin": "synthetic"}.items()
-    assert film["files"][1]["position"] == 0.25
-    with Image.open(film["gif"]) as shown:
-        assert shown.n_frames == 8  # there and back
-    assert Path(film["mp4"]).read_bytes()[4:8] == b"ftyp"
-    assert filled["files"][0]["origin"] == "composite"
-    assert np.array_equal(pixels(Path(filled["files"][0]["path"]))[:, :8], pixels(one)[:, :8])
-    assert turned["files"][0]["label"] == "green"
-    again = Images.open(tmp_path / "d")
-    assert again.origins.tolist() == ["composite"]
-    assert again.groups["source"].tolist() == [str(one)]
-    # A second edit takes the place of the first; labels come from the folders of a data set.
-    assert str(tmp_path / "e") in done[6].out
+    assert [result.code for result in results] == [0] * 8, [result.err for result in results]
+    for result, count, name in zip(results[:6], (2, 5, 6, 1, 1, 1), "abcdef", strict=True):
+        assert result.json["pictures"] == len(result.json["files"]) == count
+        assert result.json["folder"] == str(tmp_path / name)
+        assert Path(result.json["grid"]).exists()
+        assert all(pixels(Path(row["path"])).shape == (16, 16, 3) for row in result.json["files"])
+    reconstructed, interpolated, _, inpainted, _, restyled = (result.json for result in results[:6])
+    assert reconstructed["files"][1].items() >= {"source": str(two), "label": "red", "origin": "synthetic"}.items()
+    assert interpolated["files"][1]["position"] == 0.25
+    with Image.open(interpolated["gif"]) as animation:
+        assert animation.n_frames == 8  # there and back
+    assert Path(interpolated["mp4"]).read_bytes()[4:8] == b"ftyp"
+    assert inpainted["files"][0]["origin"] == "composite"
+    assert np.array_equal(pixels(Path(inpainted["files"][0]["path"]))[:, :8], pixels(one)[:, :8])
+    assert restyled["files"][0]["label"] == "green"
+    reopened = Images.open(tmp_path / "d")
+    assert reopened.origins.tolist() == ["composite"]
+    assert reopened.groups["source"].tolist() == [str(one)]
+    # A second edit replaces the first; labels come from the folders of a data set.
+    assert f"1 picture in {tmp_path / 'e'}" in results[6].out
     assert json.loads((tmp_path / "e" / "edit.json").read_text())["files"][0]["source"] == f"{one} + {two}"
     assert Images.open(tmp_path / "g").counts() == {"green": 24, "red": 24}
 
 
-def test_what_cannot_be_is_told(
-    diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path
+def test_an_impossible_edit_is_refused_with_the_reason(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
 ) -> None:
     model, one, two = fitted[0] / "gan", colours / "red" / "000.png", colours / "red" / "001.png"
     (tmp_path / "text.jpg").write_text("no picture")
-    taken, mine = tmp_path / "taken", tmp_path / "mine"
-    for folder in (taken, mine):
-        folder.mkdir()
-        (folder / "000000.png").write_bytes(one.read_bytes())
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "000000.png").write_bytes(one.read_bytes())
     red, new = ["--label", "red"], ["-o", tmp_path / "new"]
     large = mask(tmp_path / "large.png", 20)
-    told = diptych.several(
+    results = diptych.several(
         ["edit", "inpaint", model, one, "--mask", large, *red, *new],
         ["edit", "restyle", model, one, "--to", "blue", *red, *new],
         ["edit", "reconstruct", model, one, *new],
@@ -84,31 +85,32 @@ def test_what_cannot_be_is_told(
         ["edit", "reconstruct", model, tmp_path / "text.jpg", *new],
         ["edit", "reconstruct", model, one, tmp_path / "text.jpg", *red, "-o", tmp_path / "part"],
     )
-    wanted = [
+    expected = [
         (2, "20 × 20"),
         (2, "The classes are: green, red"),
         (2, "needs a label"),
         (2, "two pictures or more"),
-        (2, "not of 3"),
-        (2, "holds something already"),
+        (2, "not 3"),
+        (2, "is not empty"),
         (2, "is a folder"),
         (3, "holds a recognizer"),
         (3, "text.jpg"),
         (4, "text.jpg"),
     ]
-    assert [some.code for some in told] == [code for code, _ in wanted], [some.err for some in told]
-    assert all(words in some.err for some, (_, words) in zip(told, wanted, strict=True)), [some.err for some in told]
+    errors = [result.err for result in results]
+    assert [result.code for result in results] == [code for code, _ in expected], errors
+    assert all(message in error for error, (_, message) in zip(errors, expected, strict=True)), errors
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "part" / "000000.png").exists()
     assert (taken / "000000.png").read_bytes() == one.read_bytes()
 
 
-def test_results_never_replace_what_they_are_made_from(
-    diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path
+def test_results_never_overwrite_an_input_picture(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    made = ["edit", "reconstruct", fitted[0] / "gan", "--label", "red", "-o", out]
-    first, over = diptych.several([*made, colours / "red" / "000.png"], [*made, out / "000000.png"])
+    command = ["edit", "reconstruct", fitted[0] / "gan", "--label", "red", "-o", out]
+    first, refused = diptych.several([*command, colours / "red" / "000.png"], [*command, out / "000000.png"])
     assert first.code == 0
-    assert over.code == 2
-    assert "to be edited" in over.err
+    assert refused.code == 2
+    assert "to be edited" in refused.err

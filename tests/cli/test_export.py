@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Done, Terminal
+from tests.cli.conftest import CommandResult, Terminal
 
 WITHOUT_TORCH = """
 import sys
@@ -17,29 +17,31 @@ raise SystemExit(code)
 """
 
 
-def test_export_and_predict(diptych: Terminal, fitted: tuple[Path, list[Done]], colours: Path, tmp_path: Path) -> None:
+def test_an_exported_file_predicts_as_the_model_does_without_torch(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
+) -> None:
     model, file = fitted[0] / "recognizer", tmp_path / "file.onnx"
     (tmp_path / "text.jpg").write_text("no picture")
-    some = [colours / "red", tmp_path / "text.jpg", colours / "green"]
-    written, folder, other, gan = diptych.several(
+    paths = [colours / "red", tmp_path / "text.jpg", colours / "green"]
+    exported, from_model, evaluated, gan = diptych.several(
         ["export", model, "-o", file, "--json"],
-        ["predict", model, *some, "--json"],
+        ["predict", model, *paths, "--json"],
         ["evaluate", file, colours, "--json"],
         ["export", fitted[0] / "gan", "-o", tmp_path / "gan.onnx"],
     )
-    assert written.code == 0, written.err
-    assert written.json["parity"]["same_labels"] == written.json["parity"]["pictures"] == 48
-    assert other.json["accuracy"]["n"] == 48
+    assert exported.code == 0, exported.err
+    assert exported.json["parity"]["same_labels"] == exported.json["parity"]["pictures"] == 48
+    assert evaluated.json["accuracy"]["n"] == 48
     assert (gan.code, (tmp_path / "gan.onnx").exists()) == (3, False)
-    told = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, "predict", file, *some, "--json"], capture_output=True, text=True
+    completed = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "predict", file, *paths, "--json"], capture_output=True, text=True
     )
-    assert told.returncode == folder.code == 4
-    assert told.stderr.splitlines()[-1] == "False"
-    ours = Done(told.returncode, told.stdout, told.stderr).lines
-    assert [(row["path"], row.get("label")) for row in ours] == [
-        (row["path"], row.get("label")) for row in folder.lines
+    assert completed.returncode == from_model.code == 4
+    assert completed.stderr.splitlines()[-1] == "False"
+    from_file = CommandResult(completed.returncode, completed.stdout, completed.stderr).lines
+    assert [(row["path"], row.get("label")) for row in from_file] == [
+        (row["path"], row.get("label")) for row in from_model.lines
     ]
-    for one, same in zip(ours, folder.lines, strict=True):
-        assert one.keys() == same.keys()
-        assert one.get("probabilities", {}) == pytest.approx(same.get("probabilities", {}), abs=1e-4)
+    for ours, theirs in zip(from_file, from_model.lines, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert ours.get("probabilities", {}) == pytest.approx(theirs.get("probabilities", {}), abs=1e-4)

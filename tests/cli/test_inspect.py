@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tests.cli.conftest import Done, Terminal, folder, picture
+from tests.cli.conftest import CommandResult, Terminal, folder, picture
 
 
 def test_copies_across_two_folders_are_printed_listed_and_drawn(
@@ -15,15 +15,15 @@ def test_copies_across_two_folders_are_printed_listed_and_drawn(
     other = folder(tmp_path / "other", {"blue": 3})
     with Image.open(colours / "red" / "004.png") as one:
         ImageOps.mirror(one).save(other / "blue" / "copy.png")
-    told, twice = diptych.several(
+    inspected, twice = diptych.several(
         ["inspect", colours, other, "--json", "-o", tmp_path / "page.html"], ["inspect", colours, colours]
     )
-    assert told.code == 0
-    assert told.json["facts"]["copies_across_folders"] == 1
-    [clash, _] = [one for one in told.json["issues"] if one["kind"] == "copies with different labels"]
+    assert inspected.code == 0
+    assert inspected.json["facts"]["copies_across_folders"] == 1
+    [clash, _] = [issue for issue in inspected.json["issues"] if issue["kind"] == "copies with different labels"]
     assert {Path(clash["path"]).name, Path(clash["other"]).name} == {"004.png", "copy.png"}
     assert "Copies across folders" in (tmp_path / "page.html").read_text()
-    assert any("--minutes 10" in finding for finding in told.json["findings"])
+    assert any("--minutes 10" in finding for finding in inspected.json["findings"])
     assert twice.code == 2
     assert "named twice" in twice.err
 
@@ -61,8 +61,8 @@ def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: 
     assert len(list((photos / "red").iterdir())) == 25
 
 
-def test_evaluate_judges_on_the_test_part_of_a_manifest(
-    diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path
+def test_evaluate_scores_the_test_part_of_a_manifest(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], tmp_path: Path
 ) -> None:
     photos = folder(tmp_path / "photos", {"green": 12, "red": 12})
     picture("green", 99).save(photos / "red" / "wrong.png")
@@ -77,34 +77,36 @@ def test_evaluate_judges_on_the_test_part_of_a_manifest(
                 action = "exclude" if (name, path.stem) == ("green", "011") else "keep"
                 table.writerow([path, "green" if path.stem == "wrong" else name, part, action])
     model = fitted[0] / "recognizer"
-    judged, all_of_it, written, told = diptych.several(
+    test_part, everything, written, without_test_part = diptych.several(
         ["evaluate", model, photos, "--manifest", manifest, "--json"],
         ["evaluate", model, photos, "--json"],
         ["inspect", photos, "--manifest", proposed],
         ["evaluate", model, photos, "--manifest", proposed, "--json"],
     )
-    assert (judged.code, all_of_it.code, written.code, told.code) == (4, 4, 0, 0)
-    assert judged.json["n"] == 6 + 7 + 1  # green but for what is excluded, red, and the one with a new label
-    assert [judged.json["per_class"][name]["pictures"] for name in ("green", "red")] == [7, 7]
-    assert judged.json["accuracy"]["value"] == 1
-    assert all_of_it.json["n"] == 25
-    assert all_of_it.json["accuracy"]["value"] < 1
-    assert told.json["n"] == 25
-    assert "none for tests" in told.err  # inspect proposes none
+    assert (test_part.code, everything.code, written.code, without_test_part.code) == (4, 4, 0, 0)
+    assert test_part.json["n"] == 6 + 7 + 1  # green without the excluded one, red, and the one with a new label
+    assert [test_part.json["per_class"][name]["pictures"] for name in ("green", "red")] == [7, 7]
+    assert test_part.json["accuracy"]["value"] == 1
+    assert everything.json["n"] == 25
+    assert everything.json["accuracy"]["value"] < 1
+    assert without_test_part.json["n"] == 25
+    assert "none for tests" in without_test_part.err  # inspect proposes none
 
 
-def test_a_model_is_asked_about_labels(diptych: Terminal, fitted: tuple[Path, list[Done]], tmp_path: Path) -> None:
+def test_a_model_finds_label_errors(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], tmp_path: Path
+) -> None:
     photos = folder(tmp_path / "photos", {"green": 12, "red": 12})
     picture("green", 99).save(photos / "red" / "wrong.png")
     model = fitted[0] / "recognizer"
-    asked, both, wrong_kind = diptych.several(
+    with_model, both, wrong_kind = diptych.several(
         ["inspect", photos, "--model", model, "--json"],
         ["inspect", photos, "--model", model, "--minutes", 1],
         ["inspect", photos, "--model", fitted[0] / "gan"],
     )
-    assert asked.code == 0
-    [first, *_] = [one for one in asked.json["issues"] if one["kind"] == "label error"]
+    assert with_model.code == 0
+    [first, *_] = [issue for issue in with_model.json["issues"] if issue["kind"] == "label error"]
     assert Path(first["path"]).name == "wrong.png"
     assert (first["suggested"], first["action"]) == ("green", "review")
     assert (both.code, wrong_kind.code) == (2, 2)
-    assert "is no recognizer" in wrong_kind.err
+    assert "is not a recognizer" in wrong_kind.err

@@ -1,4 +1,4 @@
-"""What only a real process shows: signals, and a terminal."""
+"""What only a real process can test: signals, and a terminal."""
 
 import os
 import pty
@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cli.conftest import Done
+from tests.cli.conftest import CommandResult
 
 
-def test_a_signal_saves_and_the_same_command_goes_on(colours: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     fit = [sys.executable, "-m", "diptych", "fit", "recognizer", str(colours), "-o", str(out), "--epochs", "4000"]
     notes = ""
@@ -24,32 +24,32 @@ def test_a_signal_saves_and_the_same_command_goes_on(colours: Path, tmp_path: Pa
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 time.sleep(0.05)
             process.send_signal(number)
-            told, notes = process.communicate(timeout=60)
+            output, notes = process.communicate(timeout=60)
         assert process.returncode == 128 + number, notes
-        assert told == ""
+        assert output == ""
         assert "The same command continues it" in notes
         assert "Traceback" not in notes
     assert "Continuing after" in notes
 
 
-def test_a_terminal_gets_a_table_and_a_bar(fitted: tuple[Path, list[Done]], colours: Path) -> None:
-    ours, theirs = pty.openpty()
+def test_a_terminal_gets_a_table_and_a_bar(fitted: tuple[Path, list[CommandResult]], colours: Path) -> None:
+    reader, terminal = pty.openpty()
     command = [sys.executable, "-m", "diptych", "predict", str(fitted[0] / "recognizer"), str(colours / "red")]
     with subprocess.Popen(
-        command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        command, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     ) as process:
-        os.close(theirs)
-        shown = b""
+        os.close(terminal)
+        output = b""
         while True:
             try:
-                data = os.read(ours, 65536)
-            except OSError:  # how Linux says that nobody holds the other end
+                data = os.read(reader, 65536)
+            except OSError:  # on Linux, the other end is closed
                 break
             if not data:
                 break
-            shown += data
-    os.close(ours)
-    text = shown.decode()
+            output += data
+    os.close(reader)
+    text = output.decode()
     assert process.returncode == 0, text
     assert "Predicting" in text
     assert "24 of 24 pictures" in text

@@ -1,29 +1,35 @@
-"""Where settings come from, and what a wrong one is answered."""
+"""Where settings come from, and the errors for wrong ones."""
 
+import inspect
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import typer
 
 import diptych as package
+from diptych.cli.app import app
 from tests.cli.conftest import Terminal, folder
 
 
-def test_flags_over_environment_over_file_over_defaults(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
+def test_options_override_environment_overrides_file_overrides_defaults(
+    diptych: Terminal, colours: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(
         f"network: convnet\nepochs: 2\nseed: 5\nbatch: 8\nlr: 1e-3\ndata: {colours}\noutput: {tmp_path / 'm'}\n"
     )
-    done = diptych("fit", "recognizer", "--config", file, "--seed", "9", "--json", DIPTYCH_SEED="7", DIPTYCH_EPOCHS="1")
-    assert done.code == 0, done.err
+    options = ["--config", file, "--seed", "9", "--imbalance", "none", "--json"]
+    result = diptych("fit", "recognizer", *options, DIPTYCH_SEED="7", DIPTYCH_EPOCHS="1")
+    assert result.code == 0, result.err
     from diptych import artefact
 
     parameters = artefact.facts(tmp_path / "m")["parameters"]
     assert parameters == {
         "network": "convnet", "size": None, "minutes": None, "epochs": 1, "batch": 8, "lr": 0.001, "seed": 9,
-        "imbalance": "auto",
+        "imbalance": "none",
     }  # fmt: skip
 
 
@@ -34,8 +40,8 @@ def test_wrong_settings_get_a_sentence_and_code_2(diptych: Terminal, colours: Pa
     fit = ["fit", "gan", colours, "-o", tmp_path / "m"]
     cases = {
         "epohcs": [*fit, "--config", tmp_path / "unknown"],
-        "one setting a line": [*fit, "--config", tmp_path / "list"],
-        "no YAML": [*fit, "--config", tmp_path / "broken"],
+        "one setting per line": [*fit, "--config", tmp_path / "list"],
+        "not valid YAML": [*fit, "--config", tmp_path / "broken"],
         "No such file": [*fit, "--config", tmp_path / "nowhere"],
         "--epochs": [*fit, "--epochs", "many"],
         "0.01": [*fit, "--minutes", 0],
@@ -45,58 +51,68 @@ def test_wrong_settings_get_a_sentence_and_code_2(diptych: Terminal, colours: Pa
         "not both": [*fit, "--minutes", 1, "--epochs", 1],
         "64 or 68": [*fit, "--size", 65],
         "minimax": [*fit, "--loss", "hinge"],
+        "imbalance is one of": ["fit", "recognizer", colours, "-o", tmp_path / "m", "--imbalance", "smote"],
+        "Did you mean 'fit'? See: diptych --help": ["fitt"],
         "speednet": ["fit", "recognizer", colours, "-o", tmp_path / "m", "--network", "resnet"],
     }
-    for told, done in zip(cases, diptych.several(*cases.values()), strict=True):
-        assert done.code == 2, (told, done)
-        assert told in done.err
-        assert done.err.startswith("Error: ")
-        assert done.err.count("\n") == 1
-        assert done.out == ""
+    for message, result in zip(cases, diptych.several(*cases.values()), strict=True):
+        assert result.code == 2, (message, result)
+        assert message in result.err
+        assert result.err.startswith("Error: ")
+        assert result.err.count("\n") == 1
+        assert result.out == ""
     assert not (tmp_path / "m").exists()
 
 
-def test_data_that_cannot_be_trained_on(diptych: Terminal, tmp_path: Path) -> None:
+def test_every_parameter_of_the_models_has_an_option() -> None:
+    fit = typer.main.get_command(app).commands["fit"]
+    models = {"recognizer": package.Recognizer, "gan": package.GAN, "vae": package.VAE, "flow": package.Flow}
+    for kind, model in models.items():
+        parameters = set(inspect.signature(model).parameters)
+        assert parameters <= {option.name for option in fit.commands[kind].params}, kind
+
+
+def test_data_that_cannot_be_trained_on_is_refused_with_the_reason(diptych: Terminal, tmp_path: Path) -> None:
     one = folder(tmp_path / "one", {"red": 12})
     rare = folder(tmp_path / "rare", {"red": 12, "green": 1})
-    few = folder(tmp_path / "few", {"red": 3, "green": 2})
+    small = folder(tmp_path / "small", {"red": 3, "green": 2})
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("a")
     cases = [
-        (one, "one class"), (rare, "green"), (few, "5"), (tmp_path / "empty", "no picture"),
+        (one, "one class"), (rare, "green"), (small, "5"), (tmp_path / "empty", "no picture"),
         (tmp_path / "text", "a.txt"), (tmp_path / "nowhere", "not there"),
     ]  # fmt: skip
     out = tmp_path / "m"
-    told = diptych.several(*(["fit", "recognizer", data, "-o", out, "--epochs", 1] for data, _ in cases))
-    for (_, words), done in zip(cases, told, strict=True):
-        assert done.code == 3, done
-        assert words in done.err
-        assert "Traceback" not in done.err
+    results = diptych.several(*(["fit", "recognizer", data, "-o", out, "--epochs", 1] for data, _ in cases))
+    for (_, message), result in zip(cases, results, strict=True):
+        assert result.code == 3, result
+        assert message in result.err
+        assert "Traceback" not in result.err
     assert not (out / "model.json").exists()
     for kind in ("gan", "vae", "flow"):
-        (done,) = diptych.several(["fit", kind, few, "-o", out, "--epochs", 1])
-        assert done.code == 3, done
-        assert "5 pictures" in done.err
+        (result,) = diptych.several(["fit", kind, small, "-o", out, "--epochs", 1])
+        assert result.code == 3, result
+        assert "5 pictures" in result.err
 
 
-def test_a_bug_is_told_in_a_sentence_and_shown_on_demand() -> None:
+def test_a_bug_is_reported_in_a_sentence_and_its_traceback_on_demand() -> None:
     code = (
         "import sys; from diptych.cli import app, inspect; from diptych.data.images import Images\n"
         "Images.open = lambda path: {}['nothing']\n"
         "sys.exit(app.run(sys.argv[1:]))"
     )
-    quiet, loud = (
+    default, debug = (
         subprocess.run(
             [sys.executable, "-c", code, *words, "inspect", "digits"], capture_output=True, text=True, check=False
         )
         for words in ([], ["--debug"])
     )
-    assert (quiet.returncode, loud.returncode) == (1, 1)
-    assert quiet.stderr.startswith("Error: This is a bug in Diptych (KeyError: 'nothing').")
-    assert "DIPTYCH_DEBUG=1" in quiet.stderr
-    assert "Traceback" not in quiet.stderr
-    assert "Traceback" in loud.stderr
+    assert (default.returncode, debug.returncode) == (1, 1)
+    assert default.stderr.startswith("Error: This is a bug in Diptych (KeyError: 'nothing').")
+    assert "DIPTYCH_DEBUG=1" in default.stderr
+    assert "Traceback" not in default.stderr
+    assert "Traceback" in debug.stderr
 
 
 def test_help_and_version_come_at_once(diptych: Terminal) -> None:
@@ -105,12 +121,12 @@ def test_help_and_version_come_at_once(diptych: Terminal) -> None:
         "print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
     )
     for verb in ([], ["fit"], ["fit", "flow"], ["predict"], ["evaluate"], ["sample"], ["inspect"], ["demo"]):
-        told = subprocess.run(
+        text = subprocess.run(
             [sys.executable, "-c", code, *verb, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        assert told.startswith("Usage: diptych")
-        assert told.endswith("[]\n")
-        assert "xample: diptych" in told or not verb
+        assert text.startswith("Usage: diptych")
+        assert text.endswith("[]\n")
+        assert "xample: diptych" in text or not verb
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
@@ -121,6 +137,6 @@ def test_help_and_version_come_at_once(diptych: Terminal) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["fit"]])
 def test_no_verb_shows_the_verbs(diptych: Terminal, arguments: list[str]) -> None:
-    done = diptych(*arguments)
-    assert done.code == 0
-    assert "recognizer" in done.out
+    result = diptych(*arguments)
+    assert result.code == 0
+    assert "recognizer" in result.out

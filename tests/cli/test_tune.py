@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.cli.conftest import Terminal
 
 
-def test_tune_and_sample_in_steps(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
+def test_a_tuned_flow_samples_in_one_or_two_steps(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
     flow, fast = tmp_path / "flow", tmp_path / "flow-tuned"
     commands = [
         ["fit", "flow", colours, "-o", flow, "--size", 8, "--epochs", 1],
@@ -18,7 +18,7 @@ def test_tune_and_sample_in_steps(diptych: Terminal, colours: Path, tmp_path: Pa
         ["sample", tmp_path / "gan", "-n", 3, "--steps", 1],
     ]
     fit, tuned, two, one, again, gan, steps = diptych.several(*commands)
-    assert [done.code for done in (fit, tuned, two, one, gan)] == [0] * 5, tuned.err
+    assert [result.code for result in (fit, tuned, two, one, gan)] == [0] * 5, tuned.err
     assert tuned.json["folder"] == str(fast)
     assert tuned.json["kind"] == "flow"
     assert two.json["pictures"] == 3

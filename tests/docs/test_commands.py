@@ -1,4 +1,4 @@
-"""Every command that the README and the guide show is one that exists, with options that exist."""
+"""Every command in the README and the guide exists, with its options."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ PAGES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/guide.md")
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The lines of the bash blocks as words, comments and continuations dealt with."""
+    """The commands of the bash blocks as words, without comments and with continued lines joined."""
     text = (ROOT / page).read_text(encoding="utf-8")
     for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
@@ -24,12 +24,12 @@ def commands(page: str) -> Iterator[list[str]]:
                 yield words
 
 
-SHOWN = [(page, words) for page in PAGES for words in commands(page)]
-OURS = [(page, words[words.index("diptych") + 1 :]) for page, words in SHOWN if "diptych" in words]
+COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
+DIPTYCH_COMMANDS = [(page, words[words.index("diptych") + 1 :]) for page, words in COMMANDS if "diptych" in words]
 
 
-def parsed(words: list[str]) -> None:
-    """Let the program's own parser read the words, running nothing and asking for no file."""
+def parse(words: list[str]) -> None:
+    """Parse the words with the program's own parser, without running anything or reading any file."""
     command, rest = typer.main.get_command(app), words
     while hasattr(command, "commands"):
         assert rest, "a verb is missing"
@@ -39,20 +39,20 @@ def parsed(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "words"), OURS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+    ("page", "words"), DIPTYCH_COMMANDS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
 )
 def test_the_command_exists(page: str, words: list[str]) -> None:
-    parsed(words)
+    parse(words)
 
 
 def test_the_guide_shows_every_verb() -> None:
-    shown = {words[0] for page, words in OURS if page == "docs/guide.md"}
+    shown = {words[0] for page, words in DIPTYCH_COMMANDS if page == "docs/guide.md"}
     assert shown == set(typer.main.get_command(app).commands)
 
 
-def test_other_commands_name_what_is_there() -> None:
+def test_make_targets_and_scripts_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    for page, words in SHOWN:
+    for page, words in COMMANDS:
         if words[0] == "make":
             assert words[1] in targets, page
         for word in words:
@@ -61,11 +61,11 @@ def test_other_commands_name_what_is_there() -> None:
 
 
 def test_both_readmes_show_the_same_commands() -> None:
-    ours, chinese = ([words for page, words in SHOWN if page == name] for name in PAGES[:2])
-    assert ours == chinese
+    english, chinese = ([words for page, words in COMMANDS if page == name] for name in PAGES[:2])
+    assert english == chinese
 
 
 @pytest.mark.parametrize("words", [["nope"], ["fit", "recognizer", "x", "--nope", "3"], ["sample", "m", "--label"]])
-def test_a_wrong_command_would_be_noticed(words: list[str]) -> None:
+def test_a_wrong_command_is_detected(words: list[str]) -> None:
     with pytest.raises(Exception, match=r"no verb nope|[Nn]o such option|requires an argument"):
-        parsed(words)
+        parse(words)

@@ -1,4 +1,4 @@
-"""The pages hang together: links lead somewhere, Python blocks use public names."""
+"""The documents are consistent: links have targets, and Python blocks use public names."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ import diptych
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-PICTURES = 200_000  # bytes: a page should open at once
+MAX_PICTURE_BYTES = 200_000  # so that a page loads fast
 
 
 def text(page: Path) -> str:
@@ -24,15 +24,15 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
-        aimed = (page.parent / path).resolve() if path else page
-        assert aimed.exists(), target
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
         if anchor:
-            assert anchor in anchors(aimed), target
+            assert anchor in anchors(linked), target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -44,4 +44,4 @@ def test_python_blocks_use_public_names(page: Path) -> None:
 
 
 def test_pictures_are_small() -> None:
-    assert all(path.stat().st_size < PICTURES for path in (ROOT / "docs" / "images").glob("*.png"))
+    assert all(path.stat().st_size < MAX_PICTURE_BYTES for path in (ROOT / "docs" / "images").glob("*.png"))

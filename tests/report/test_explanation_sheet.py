@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.report.explanation_sheet import LEAST, SimilarPicture, explanation_sheet
+from diptych.report.explanation_sheet import MIN_SIDE_PIXELS, SimilarPicture, explanation_sheet
 from diptych.report.fonts import font, short
 
 NAMES = ["cat 98%", "猫 98%", "caf\udce9 \x07 <b>", "x" * 400]
 
 
-def _drawn(height: int, width: int, name: str, likes: int) -> np.ndarray:
+def _drawn(height: int, width: int, name: str, neighbours: int) -> np.ndarray:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    held = [SimilarPicture(pixels if i % 2 else None, name, name) for i in range(likes)]
-    made = explanation_sheet(pixels, np.ones((4, 4), np.float32), answer=name, explained=name, likes=held)
-    return np.asarray(Image.open(io.BytesIO(made)))
+    similar = [SimilarPicture(pixels if i % 2 else None, name, name) for i in range(neighbours)]
+    heatmap = np.ones((4, 4), np.float32)
+    sheet = explanation_sheet(pixels, heatmap, prediction=name, explained=name, neighbours=similar)
+    return np.asarray(Image.open(io.BytesIO(sheet)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -25,17 +26,17 @@ def test_a_sheet_shows_the_picture_at_its_own_size(name: str) -> None:
     assert (drawn[gap : gap + 300, gap : gap + 400] == pixels).all()
     assert drawn.shape[1] == 2 * 400 + 3 * gap
     below = drawn[gap + 301 : gap + 301 + 2 * gap, gap : gap + 400]
-    assert (below < 128).any()  # something is written
-    assert (drawn[:, -gap // 2 :] == 255).all()  # and nothing runs over the edge
+    assert (below < 128).any()  # there is text
+    assert (drawn[:, -gap // 2 :] == 255).all()  # and it ends before the edge
 
 
 def test_a_small_picture_is_enlarged() -> None:
-    assert _drawn(8, 8, "3", 0).shape[1] > 2 * LEAST
+    assert _drawn(8, 8, "3", 0).shape[1] > 2 * MIN_SIDE_PIXELS
     assert _drawn(8, 8, "3", 3).shape[0] > _drawn(8, 8, "3", 0).shape[0]
 
 
-def test_long_names_keep_their_end() -> None:
-    shown = short("a/long/path/to/a/picture.png", 12, 120)
-    assert shown.startswith("…")
-    assert shown.endswith("picture.png")
-    assert font(shown, 12).getlength(shown) <= 120
+def test_long_names_are_shortened_to_their_end() -> None:
+    shortened = short("a/long/path/to/a/picture.png", 12, 120)
+    assert shortened.startswith("…")
+    assert shortened.endswith("picture.png")
+    assert font(shortened, 12).getlength(shortened) <= 120

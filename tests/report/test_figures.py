@@ -34,14 +34,15 @@ def test_a_grid_of_large_pictures_keeps_their_size() -> None:
 
 
 @pytest.mark.parametrize("k", [4, 30, 100])
-def test_confusion_letters_what_fits(k: int) -> None:
+def test_a_confusion_matrix_names_and_counts_as_many_classes_as_fit(k: int) -> None:
     names = (NAMES * 25)[:k]
     svg = figures.confusion(np.eye(k, dtype=int) * 7, names)
-    assert ("猫" in _texts(svg)) == (k <= figures.NAMED_CLASSES)
-    assert ("7" in _texts(svg).split()) == (k <= figures.COUNTED_CLASSES)
+    assert ("猫" in _texts(svg)) == (k <= figures.MAX_NAMED_CLASSES)
+    assert "predicted" in _texts(svg)
+    assert ("7" in _texts(svg).split()) == (k <= figures.MAX_COUNTED_CLASSES)
 
 
-def test_curves_show_losses_and_scores_and_pass_over_what_is_no_number() -> None:
+def test_curves_show_losses_and_scores_and_leave_out_nan() -> None:
     history = [
         {"seen_pictures": 100 * i, "losses": {"critic": 1 / i, "generator": float("nan")}, "scores": {"accuracy": 0.5}}
         for i in (1, 2, 3)
@@ -53,9 +54,9 @@ def test_curves_show_losses_and_scores_and_pass_over_what_is_no_number() -> None
     assert "loss" in texts
 
 
-@pytest.mark.parametrize("most", [17, 343_000, 8_750_000])
-def test_counts_along_a_curve_stand_clear_of_each_other(most: int) -> None:
-    history = [{"seen_pictures": most * i // 20, "losses": {"network": 1.0}} for i in range(1, 21)]
+@pytest.mark.parametrize("pictures", [17, 343_000, 8_750_000])
+def test_counts_along_an_axis_do_not_overlap(pictures: int) -> None:
+    history = [{"seen_pictures": pictures * i // 20, "losses": {"network": 1.0}} for i in range(1, 21)]
     root = ElementTree.fromstring(figures.curves(history))
     axis = next(part for part in root.iter() if part.get("id") == "matplotlib.axis_1")
     counts = [text.text or "" for text in axis.iter() if text.tag.endswith("text") and text.text != "pictures seen"]
@@ -70,29 +71,29 @@ def test_bars_of_many_names_show_the_extremes() -> None:
     assert "class100" not in texts
 
 
-def test_captions_stand_under_their_pictures() -> None:
+def test_captions_are_below_their_pictures() -> None:
     svg = figures.captioned(_pixels(3, 8), ["猫 & <dog>\n0.99", "caf\udce9", "\x07"])
     assert "猫 & <dog>" in _texts(svg)
     assert svg.count(b"<image") == 3
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    makers = (
+    draws = (
         lambda: figures.confusion(np.ones((4, 4), int), NAMES),
         lambda: figures.bars({"a": 1, "b": 2}),
         lambda: figures.curves([{"seen_pictures": 1, "losses": {"l": 1.0}}, {"seen_pictures": 2, "losses": {"l": 2}}]),
         lambda: figures.grid(_pixels(2, 8)),
     )
-    for make in makers:
-        assert make() == make()
+    for draw in draws:
+        assert draw() == draw()
 
 
-def test_nothing_to_show_is_no_error() -> None:
+def test_empty_figures_are_drawn() -> None:
     for svg in (figures.curves([]), figures.bars({}), figures.captioned([], [])):
         ElementTree.fromstring(svg)
 
 
-def test_photographs_are_short_and_drawings_exact() -> None:
+def test_photographs_are_jpeg_and_drawings_exact() -> None:
     smooth = np.linspace(0, 255, 128 * 128 * 3).reshape(128, 128, 3) + np.random.default_rng(0).normal(
         0, 8, (128, 128, 3)
     )
@@ -104,7 +105,7 @@ def test_photographs_are_short_and_drawings_exact() -> None:
     assert (np.asarray(Image.open(io.BytesIO(figures.picture(drawing)))) == drawing).all()
 
 
-def test_what_was_watched_is_drawn_with_its_band_and_the_moment_chosen() -> None:
+def test_the_monitor_figure_has_the_interval_and_marks_the_chosen_model() -> None:
     ends = {"kernel_distance_low": -0.1, "kernel_distance_high": 9.0}
     history = [
         {
@@ -119,4 +120,4 @@ def test_what_was_watched_is_drawn_with_its_band_and_the_moment_chosen() -> None
     assert "copy rate" in _texts(svg)
     assert "distance" in _texts(svg)
     assert {"−0.1", "0.1", "1", "10"} <= set(_texts(svg).split())
-    assert "$" not in _texts(svg)  # as in $10^{1}$, which only a mathematical type setter reads
+    assert "$" not in _texts(svg)  # as in $10^{1}$, which an SVG shows as it is

@@ -15,7 +15,7 @@ HOSTILE = '<script>alert("x")</script> & \x07'
 def card(title: str) -> Card:
     pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
     return Card(
-        title, {HOSTILE: figures.picture(pixels), "heat": figures.picture(pixels[:8, :8])}, {"its_file": HOSTILE}
+        title, {HOSTILE: figures.picture(pixels), "heatmap": figures.picture(pixels[:8, :8])}, {"its_file": HOSTILE}
     )
 
 
@@ -31,7 +31,7 @@ def report() -> Report:
         findings=[f"Add pictures of {HOSTILE}.", "word " * 60],
         tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
         figures={f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8))},
-        replays={f"As it went {HOSTILE}": {HOSTILE: frame(0), "8 pictures": frame(90), "16 pictures": frame(180)}},
+        replays={f"During training {HOSTILE}": {HOSTILE: frame(0), "8 pictures": frame(90), "16 pictures": frame(180)}},
         cards={f"Errors {HOSTILE}": [card(HOSTILE), card("dog")]},
         facts={"lr": 0.0015, "counts": {HOSTILE: 3}, "validate": None, "flip": True},
         parts=[Report("Part A"), Report("Part B", findings=["deep"], parts=[Report("Part C", findings=["deeper"])])],
@@ -42,10 +42,10 @@ class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.all: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
+        self.all.append((tag, dict(attrs)))
         if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
@@ -53,15 +53,15 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(report: Report, tmp_path: Path) -> None:
+def test_the_page_is_well_formed_and_escaped_and_needs_no_external_resource(report: Report, tmp_path: Path) -> None:
     page = report.save(tmp_path / "deep" / "report.html").read_text(encoding="utf-8")
     assert page == report.html()
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    names = {name for name, _ in tags.seen}
+    names = {name for name, _ in tags.all}
     assert not names & {"script", "link", "iframe"}
-    sources = [value for _, attributes in tags.seen for key, value in attributes.items() if key in ("src", "href")]
+    sources = [value for _, attributes in tags.all for key, value in attributes.items() if key in ("src", "href")]
     assert all(source and source.startswith(("data:image/", "#part-")) for source in sources)
     assert "\x07" not in page
     assert not re.search(r"url\(|@import|https?://", page)
@@ -77,17 +77,17 @@ def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(report: Report
 def test_a_replay_is_a_slider_that_needs_no_script(report: Report) -> None:
     tags = Tags()
     tags.feed(report.html())
-    names = [name for name, _ in tags.seen]
+    names = [name for name, _ in tags.all]
     stops = [i for i, name in enumerate(names) if name == "input"]
-    assert [names[i + 1] for i in stops] == ["figure"] * 3  # what the style sheet goes by
-    told = [tags.seen[i][1] for i in stops]
-    assert {stop["type"] for stop in told} == {"radio"}
-    assert len({stop["name"] for stop in told}) == 1
-    assert ["checked" in stop for stop in told] == [False, False, True]
-    assert told[1]["aria-label"] == "8 pictures"
+    assert [names[i + 1] for i in stops] == ["figure"] * 3  # which the style sheet relies on
+    buttons = [tags.all[i][1] for i in stops]
+    assert {button["type"] for button in buttons} == {"radio"}
+    assert len({button["name"] for button in buttons}) == 1
+    assert ["checked" in button for button in buttons] == [False, False, True]
+    assert buttons[1]["aria-label"] == "8 pictures"
 
 
-def test_the_text_holds_all_but_the_figures(report: Report) -> None:
+def test_the_text_has_everything_except_the_figures(report: Report) -> None:
     text = str(report)
     for words in (
         "macro F1",
@@ -106,7 +106,7 @@ def test_the_text_holds_all_but_the_figures(report: Report) -> None:
     assert all(len(line) < 130 for line in text.splitlines())
 
 
-def test_scores_that_are_no_shares_have_no_bar() -> None:
+def test_scores_outside_0_to_1_or_without_an_interval_have_no_bar() -> None:
     page = Report(
         "r", tables={"t": Table(["distance"], [[Score(2.5, 2.0, 3.0, 9)], [Score(0.5, None, None, 9)]])}
     ).html()
@@ -118,28 +118,28 @@ def test_columns_line_up_in_chinese_too() -> None:
     assert text.splitlines()[-2:] == ["  猫      1", "  dog    20"]
 
 
-def test_json_is_strict_and_whole(report: Report) -> None:
+def test_json_is_strict_and_complete(report: Report) -> None:
     report.facts["odd"] = [np.float32("nan"), np.int64(3), np.arange(2), Path("a"), {"b"}]
-    told = json.loads(json.dumps(report.json(), allow_nan=False))
-    assert told["scores"]["macro_f1"] == {"value": 0.9512, "low": 0.9, "high": 0.97, "n": 1360}
-    assert told["scores"]["loss"]["low"] is None
-    assert next(iter(told["tables"].values()))["rows"][0][1]["value"] == 0.5
-    assert told["facts"]["odd"] == [None, 3, [0, 1], "a", ["b"]]
-    assert [part["title"] for part in told["parts"]] == ["Part A", "Part B"]
-    assert told["cards"][f"Errors {HOSTILE}"][1] == {"title": "dog", "its_file": HOSTILE}
-    assert "figures" not in told
+    record = json.loads(json.dumps(report.json(), allow_nan=False))
+    assert record["scores"]["macro_f1"] == {"value": 0.9512, "low": 0.9, "high": 0.97, "n": 1360}
+    assert record["scores"]["loss"]["low"] is None
+    assert next(iter(record["tables"].values()))["rows"][0][1]["value"] == 0.5
+    assert record["facts"]["odd"] == [None, 3, [0, 1], "a", ["b"]]
+    assert [part["title"] for part in record["parts"]] == ["Part A", "Part B"]
+    assert record["cards"][f"Errors {HOSTILE}"][1] == {"title": "dog", "its_file": HOSTILE}
+    assert "figures" not in record
     assert "parts" not in Report("alone").json()
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [(0.97222, "0.972"), (1.0, "1.000"), (0, "0.000"), (12345.0, "12,345"), (250.25, "250.2"), (0.00012, "0.00012"),
      (float("nan"), "–"), (float("inf"), "inf")],
 )  # fmt: skip
-def test_numbers_as_people_read_them(value: float, words: str) -> None:
-    assert number(value) == words
+def test_numbers_are_rounded_to_what_matters(value: float, text: str) -> None:
+    assert number(value) == text
 
 
-def test_plain_leaves_json_alone() -> None:
+def test_plain_returns_json_values_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, "x"]}
     assert plain(value) == value

@@ -1,6 +1,6 @@
 """The command line: one file per group of verbs.
 
-What a verb finds goes to stdout, all else to stderr. torch is imported by the verbs that need it, when they run.
+Results go to stdout, everything else to stderr. torch is imported only by the verbs that need it, when they run.
 """
 
 import sys

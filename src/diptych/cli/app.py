@@ -1,4 +1,4 @@
-"""The program: its verbs, and what becomes of errors and signals.
+"""The program: its verbs, and how errors and signals become messages and exit codes.
 
 Exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 done in part, 128 + n stopped by signal n.
 """
@@ -17,26 +17,26 @@ from diptych.cli import console, demo, edit, evaluate, explain, export, fit, ins
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
 
-EPILOG = """A first look: diptych demo. \
-On your own pictures, a folder with one folder of pictures for each class: \
+EPILOG = """For a first look: diptych demo. \
+On your own pictures, in a folder with one folder of pictures for each class: \
 diptych inspect photos/, diptych fit recognizer photos/ -o models/pets, diptych predict models/pets new/. \
 Every option can also be set in the environment (--epochs as DIPTYCH_EPOCHS) or in a YAML file (--config); \
-options win over the environment, the environment over the file."""
+options override the environment, and the environment overrides the file."""
 
 
 class Verbs(typer.core.TyperGroup):
-    """The verbs in the order in which a person meets them."""
+    """The verbs in the order in which a person needs them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of the help."""
+        """The verbs' names, in the order in which the help lists them."""
         return ["demo", "inspect", "fit", "tune", "predict", "evaluate", "explain", "export", "sample", "edit", "score"]
 
 
 app = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"diptych {__version__}")
         raise typer.Exit
 
@@ -45,11 +45,11 @@ def _version(wanted: bool) -> None:
 def diptych(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.")] = False,
 ) -> None:
-    """Recognise pictures, make pictures, and let each check the other."""
+    """Recognise pictures, generate pictures, and let each check the other."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -62,33 +62,33 @@ def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     debug = "--debug" in arguments or os.environ.get("DIPTYCH_DEBUG", "0") not in ("", "0")
     console.prepare(debug)
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
         # The parts of typer's own main(), which would turn a broken pipe and Ctrl-C into exit code 1.
-        command = _program()
+        command = _command_tree()
         with command.make_context("diptych", arguments) as context:
             command.invoke(context)
         sys.stdout.flush()
-    except typer.Exit as done:
-        return done.exit_code
+    except typer.Exit as ended:
+        return ended.exit_code
     except BrokenPipeError:
-        return _reader_gone()
+        return _close_stdout()
     except (KeyboardInterrupt, typer.Abort):
         console.print_error("Stopped.")
         return 130
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _told(error)
+        return _print_failure(error)
     return 0
 
 
-def _terminated(number: int, frame: object) -> None:
+def _raise_interrupted(number: int, frame: object) -> None:
     raise Interrupted("Stopped.", number)
 
 
-def _program() -> Any:
-    """The command tree; which variables stand for an option is said once, not at each."""
+def _command_tree() -> Any:
+    """The commands; the help names the environment variables once, not at each option."""
     program = typer.main.get_command(app)
     commands = [program]
     for command in commands:
@@ -98,35 +98,36 @@ def _program() -> Any:
     return program
 
 
-def _told(error: Exception) -> int:
-    """Say in one sentence what went wrong; returns the exit code."""
+def _print_failure(error: Exception) -> int:
+    """Print in one sentence what went wrong; returns the exit code."""
     if isinstance(error, DiptychError):
         console.print_error(str(error))
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's usage errors
-        return _usage(error)
+        return _print_usage_error(error)
     if isinstance(error, OSError) and error.strerror:
         console.print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
         return 1
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         console.print_error("There is not enough memory. Choose a smaller --batch or --size.")
         return 1
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    summary = " ".join(f"{type(error).__name__}: {error}".split())
     console.print_error(
-        f"This is a bug in Diptych ({what}). Please report it with what DIPTYCH_DEBUG=1 prints when you run "
-        "the same command again."
+        f"This is a bug in Diptych ({summary}). Please report it with the output of the same command run "
+        "again with DIPTYCH_DEBUG=1."
     )
     return 1
 
 
-def _usage(error: Any) -> int:
+def _print_usage_error(error: Any) -> int:
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help" if context else ""
-    console.print_error(f"{error.format_message().rstrip('.')}.{hint}")
+    message = error.format_message()
+    console.print_error(f"{message}{'' if message.endswith(('.', '?')) else '.'}{hint}")
     return int(error.exit_code)
 
 
-def _reader_gone() -> int:
-    """The program that read our output has ended (``| head``): so do we, without a word."""
+def _close_stdout() -> int:
+    """End without a message where the program that read the output has ended (``| head``); returns the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it exits
     return 141

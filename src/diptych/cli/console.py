@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from diptych.data.images import Images
 
 log = logging.getLogger("diptych")
-LISTED = 20  # bad files named one by one; the reports name all
-_warned: list[str] = []  # what this command has warned of so far
+MAX_LISTED = 20  # unreadable files named one by one; the reports name all
+_warnings: list[str] = []  # the warnings that this command has printed so far
 
 
-class _Notes(logging.Handler):
-    """Notes on stderr as it is at that moment: a progress bar puts itself in its place and keeps below them."""
+class _StderrHandler(logging.Handler):
+    """Log records on ``sys.stderr`` as it is at that moment: a live progress bar replaces it and stays below them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage()
+        message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            _warned.append(words)
-            words = f"{paint('Warning:', '33')} {words}"
-        print(words, file=sys.stderr)
+            _warnings.append(message)
+            message = f"{paint('Warning:', '33')} {message}"
+        print(message, file=sys.stderr)
 
 
 def prepare(debug: bool) -> None:
-    """Set up the streams and the notes; once, before any verb."""
+    """Set up the streams and the log; called once, before any verb."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is shown escaped rather than refused.
             stream.reconfigure(errors="backslashreplace")
-    _warned.clear()
-    log.handlers = [_Notes()]
+    _warnings.clear()
+    log.handlers = [_StderrHandler()]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     if not debug:
@@ -43,42 +43,47 @@ def prepare(debug: bool) -> None:
 
 
 def warnings_only() -> None:
-    """Keep notes to warnings."""
+    """Show no log records below warnings."""
     log.setLevel(logging.WARNING)
 
 
 def print_text(text: str = "") -> None:
-    """Print a result for a person."""
+    """Print a result as text."""
     print(text.rstrip("\n"))
 
 
-def print_json(thing: Any) -> None:
-    """Print a result for a program: one JSON object on one line, at once."""
-    print(json.dumps(thing, ensure_ascii=False, allow_nan=False), flush=True)
+def print_json(value: Any) -> None:
+    """Print a result as one JSON object on one line, unbuffered."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def print_error(sentence: str) -> None:
-    """Say on stderr why the command failed."""
+    """Print on stderr why the command failed."""
     print(f"{paint('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
 
 
 def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
-    """Name what could not be used, each file with its reason, unless a warning has named it already.
+    """Warn of each file that could not be used, with its reason, unless an earlier warning names it.
 
-    Returns how many pictures are unreadable; what was seen to be no picture when ``images`` were opened (a text
-    file, a link back) does not count.
+    Returns the number of unreadable pictures; files that were recognised as no pictures when ``images`` were opened
+    (a text file, a link back to a parent folder) do not count.
     """
-    strays = [str(error) for error in images.skipped]
-    reasons = list(dict.fromkeys([*strays, *unreadable]))
-    unnamed = [reason for reason in reasons if not any(reason in words for words in _warned)]
-    for reason in unnamed[:LISTED]:
-        log.warning("left out: %s", reason)
-    if len(unnamed) > LISTED:
-        log.warning("left out: %d more", len(unnamed) - LISTED)
-    return len(set(reasons) - set(strays))
+    not_pictures = [str(error) for error in images.skipped]
+    reasons = list(dict.fromkeys([*not_pictures, *unreadable]))
+    unnamed = [reason for reason in reasons if not any(reason in warning for warning in _warnings)]
+    for reason in unnamed[:MAX_LISTED]:
+        log.warning("Left out: %s", reason)
+    if len(unnamed) > MAX_LISTED:
+        log.warning("Left out: %d more", len(unnamed) - MAX_LISTED)
+    return len(set(reasons) - set(not_pictures))
+
+
+def counted_pictures(count: int) -> str:
+    """``"1 picture"``, ``"1,200 pictures"``."""
+    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
 
 
 def paint(text: str, code: str) -> str:
-    """Colour text for stderr, where that is a terminal and ``NO_COLOR`` is not set."""
+    """Colour text for stderr by an ANSI code, where that is a terminal and ``NO_COLOR`` is not set."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
     return text if plain else f"\x1b[{code}m{text}\x1b[0m"

@@ -1,4 +1,4 @@
-"""``diptych demo``: both panels at work on pictures that come with Diptych."""
+"""``diptych demo``: recognition and synthesis on built-in pictures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,10 @@ from diptych.cli.options import SETTINGS, Config, Json, Quiet
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where all of it goes.")] = Path(
-        "demo"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder for the models, the samples and the report."),
+    ] = Path("demo"),
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -21,16 +22,16 @@ def demo(
 
     Example: diptych demo
 
-    FOLDER/report.html is the page to look at; the models and the sheets of samples lie beside it. The same
-    command again resumes.
+    FOLDER/report.html shows the results; the models and the grids of samples are beside it. The same command again
+    resumes.
     """
     from diptych.cli.demo_run import run
 
-    shown = run(output)
+    result = run(output)
     if json:
-        console.print_json(shown.json())
+        console.print_json(result.json())
     else:
-        console.print_text(shown.text())
+        console.print_text(result.text())
 
 
 def add_to(app: typer.Typer) -> None:

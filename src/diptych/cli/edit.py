@@ -1,5 +1,6 @@
 """``diptych edit``: reconstruct, interpolate, traverse, inpaint, blend and restyle pictures with a synthesizer."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,31 +19,30 @@ if TYPE_CHECKING:
 
 Pictures = Annotated[
     list[str],
-    typer.Argument(metavar="PICTURE...", help="Pictures, or one folder or data set, whose labels are then known."),
+    typer.Argument(metavar="PICTURE...", help="Pictures, or one folder or data set, whose labels are then used."),
 ]
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FOLDER", help="A new folder for the results.  [default: <MODEL>-<verb>]"),
 ]
 Label = Annotated[
-    str | None, typer.Option(metavar="CLASS", help="What the pictures show.  [default: as their data set says]")
+    str | None, typer.Option(metavar="CLASS", help="Class of the pictures.  [default: their label in the data set]")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Another seed may give another answer.")]
-Steps = Annotated[int, typer.Option(min=2, help="Pictures on the way, with both ends.")]
+Seed = Annotated[int, typer.Option(min=0, help="Another seed may give another result.")]
+Steps = Annotated[int, typer.Option(min=2, help="Number of pictures from one end to the other, both included.")]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @group.callback(invoke_without_command=True)
 def edit(context: typer.Context) -> None:
-    """Change pictures of your own with a synthesizer: what it makes of them, between them, and in their place.
+    """Edit your own pictures with a synthesizer: reconstruct, interpolate, traverse, inpaint, blend, restyle.
 
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
 
-    Pictures are seen as in training: the largest centred square, at the model's size. The folder that -o names gets
-    the results as PNG, grid.png with all of them beside what they were made from, and metadata.csv, which says of each
-    what it comes from and whether all of it is made ("synthetic") or part of it ("composite"). Your own pictures are
-    never written to.
+    Pictures are cropped as in training: the largest centred square, at the model's size. The folder given by -o gets
+    the results as PNG, grid.png with all of them beside their sources, and metadata.csv with the source of each and
+    whether all of it is generated ("synthetic") or part of it ("composite"). Your own pictures are never changed.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -58,13 +58,13 @@ def reconstruct(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Encode pictures and decode them again: what the model can say of them, and what it cannot.
+    """Encode pictures and decode them again, which shows what the model can represent.
 
     Example: diptych edit reconstruct models/pets-vae cat.jpg dog.jpg -o out/
     """
-    work = Work("reconstruct", model, pictures, output)
-    made = work.synthesizer.reconstruct(work.images, label=label)
-    work.finish(made, json, work.given.pixels(work.size), work.pixels(made))
+    job = EditJob("reconstruct", model, pictures, output)
+    edited = job.synthesizer.reconstruct(job.images, label=label)
+    job.finish(edited, json, job.input_pixels, job.pixels(edited))
 
 
 @group.command(context_settings=SETTINGS)
@@ -74,12 +74,12 @@ def interpolate(
     output: Output = None,
     steps: Steps = 12,
     label: Label = None,
-    mp4: Annotated[bool, typer.Option("--mp4", help="Write film.mp4, too; needs diptych[video].")] = False,
+    mp4: Annotated[bool, typer.Option("--mp4", help="Also write film.mp4; needs diptych[video].")] = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Go from each picture to the next, as a sheet and a film (film.gif).
+    """Interpolate from each picture to the next; writes a sheet and an animation (film.gif).
 
     Example: diptych edit interpolate models/pets-flow cat.jpg dog.jpg --steps 24 -o out/
     """
@@ -88,15 +88,17 @@ def interpolate(
     from diptych.report import animation
 
     if mp4:
-        animation.mp4_encoder()  # said before all else is made
-    work = Work("interpolate", model, pictures, output)
-    if len(work.images) < 2:
-        raise UsageError("There is nothing to go to: name two pictures or more.")
-    made = work.synthesizer.interpolate(work.images[:-1], work.images[1:], steps=steps, label=label)
-    frames = work.pixels(made)
+        animation.mp4_encoder()  # fails before any work is done if the encoder is missing
+    job = EditJob("interpolate", model, pictures, output)
+    if len(job.images) < 2:
+        raise UsageError("Interpolation needs two pictures or more. Name another picture.")
+    edited = job.synthesizer.interpolate(job.images[:-1], job.images[1:], steps=steps, label=label)
+    frames = job.pixels(edited)
     there_and_back = np.concatenate([frames, frames[-2:0:-1]])
-    films = {"film.gif": animation.gif(there_and_back), **({"film.mp4": animation.mp4(there_and_back)} if mp4 else {})}
-    work.finish(made, json, frames, columns=steps, films=films)
+    animations = {"film.gif": animation.gif(there_and_back)}
+    if mp4:
+        animations["film.mp4"] = animation.mp4(there_and_back)
+    job.finish(edited, json, frames, columns=steps, animations=animations)
 
 
 @group.command(context_settings=SETTINGS)
@@ -104,7 +106,7 @@ def traverse(
     model: Model,
     pictures: Pictures,
     output: Output = None,
-    directions: Annotated[int, typer.Option(min=1, help="How many directions, those that matter most first.")] = 6,
+    directions: Annotated[int, typer.Option(min=1, help="Number of directions, the most informative first.")] = 6,
     steps: Steps = 7,
     reach: Annotated[float, typer.Option(help="How far to go, in standard deviations.")] = 3.0,
     label: Label = None,
@@ -112,13 +114,13 @@ def traverse(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Move pictures along one direction of latent space at a time: a line of the sheet for each.
+    """Move pictures along one direction of latent space at a time; each direction is a row of the sheet.
 
     Example: diptych edit traverse models/pets-vae cat.jpg --directions 8 -o out/
     """
-    work = Work("traverse", model, pictures, output)
-    made = work.synthesizer.traverse(work.images, directions=directions, steps=steps, reach=reach, label=label)
-    work.finish(made, json, work.pixels(made), columns=steps, directions=directions, reach=reach)
+    job = EditJob("traverse", model, pictures, output)
+    edited = job.synthesizer.traverse(job.images, directions=directions, steps=steps, reach=reach, label=label)
+    job.finish(edited, json, job.pixels(edited), columns=steps, directions=directions, reach=reach)
 
 
 @group.command(context_settings=SETTINGS)
@@ -126,7 +128,7 @@ def inpaint(
     model: Model,
     pictures: Pictures,
     mask: Annotated[
-        str, typer.Option(metavar="PATH", help="White where to make anew: a picture, or a folder of one each.")
+        str, typer.Option(metavar="PATH", help="White where to generate: one mask, or a folder with one each.")
     ],
     output: Output = None,
     label: Label = None,
@@ -135,18 +137,17 @@ def inpaint(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make anew what a mask hides; all else stays exactly as it is.
+    """Fill the part of pictures that a mask marks; every other pixel stays exactly as it is.
 
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
     """
     from diptych.synthesis.editing.compositing import hole_masks
 
-    work = Work("inpaint", model, pictures, output)
-    over = work.mask(mask)
-    made = work.synthesizer.inpaint(work.images, over, label=label, seed=seed)
-    given = work.given.pixels(work.size)
-    hidden = hole_masks(over, work.images, work.size).permute(0, 2, 3, 1).numpy()
-    work.finish(made, json, given, np_where(hidden, given), work.pixels(made), seed=seed)
+    job = EditJob("inpaint", model, pictures, output)
+    masks = job.masks(mask)
+    edited = job.synthesizer.inpaint(job.images, masks, label=label, seed=seed)
+    holes = hole_masks(masks, job.images, job.size).permute(0, 2, 3, 1).numpy()
+    job.finish(edited, json, job.input_pixels, grey_where(holes, job.input_pixels), job.pixels(edited), seed=seed)
 
 
 @group.command(context_settings=SETTINGS)
@@ -155,36 +156,35 @@ def blend(
     pictures: Pictures,
     mask: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="White where the second is to be seen.  [default: the right half]"),
+        typer.Option(metavar="PATH", help="White where the second picture shows.  [default: the right half]"),
     ] = None,
     output: Output = None,
-    label: Annotated[str | None, typer.Option(metavar="CLASS", help="The class of what is made.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="CLASS", help="The class of the result.")] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Put two pictures into one, with a seam that does not show; one alone is blended with a made one.
+    """Blend two pictures into one without a visible seam; a single picture is blended with a generated one.
 
     Example: diptych edit blend models/pets-flow cat.jpg dog.jpg --mask half.png -o out/
     """
-    work = Work("blend", model, pictures, output)
-    if len(work.images) > 2:
-        raise UsageError(f"Blending is of two pictures, or of one with a made one, not of {len(work.images)}.")
-    first, second = work.images[:1], work.images[1:]
-    over = None if mask is None else work.mask(mask)
-    made = work.synthesizer.blend(first, second if len(second) else None, mask=over, label=label, seed=seed)
-    shown = [*work.given.pixels(work.size)[:, None], work.pixels(made)]
-    work.finish(made, json, *shown, seed=seed)
+    job = EditJob("blend", model, pictures, output)
+    if len(job.images) > 2:
+        raise UsageError(f"Blending takes one picture or two, not {len(job.images)}. Leave out the others.")
+    first, second = job.images[:1], job.images[1:]
+    masks = None if mask is None else job.masks(mask)
+    edited = job.synthesizer.blend(first, second if len(second) else None, mask=masks, label=label, seed=seed)
+    job.finish(edited, json, *job.input_pixels[:, None], job.pixels(edited), seed=seed)
 
 
 @group.command(context_settings=SETTINGS)
 def restyle(
     model: Model,
     pictures: Pictures,
-    to: Annotated[str, typer.Option(metavar="CLASS", help="The class to turn to.")],
+    to: Annotated[str, typer.Option(metavar="CLASS", help="The target class.")],
     output: Output = None,
-    strength: Annotated[float, typer.Option(help="From 0, the picture itself, to 1, all that the model can do.")] = 0.7,
+    strength: Annotated[float, typer.Option(help="From 0, the picture itself, to 1, the strongest change.")] = 0.7,
     label: Label = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -194,13 +194,13 @@ def restyle(
 
     Example: diptych edit restyle models/pets-flow cat.jpg --to dog --strength 0.6 -o out/
     """
-    work = Work("restyle", model, pictures, output)
-    made = work.synthesizer.restyle(work.images, to, strength=strength, own=label)
-    work.finish(made, json, work.given.pixels(work.size), work.pixels(made), to=to, strength=strength)
+    job = EditJob("restyle", model, pictures, output)
+    edited = job.synthesizer.restyle(job.images, to, strength=strength, own=label)
+    job.finish(edited, json, job.input_pixels, job.pixels(edited), to=to, strength=strength)
 
 
-class Work:
-    """One edit: its model, its pictures and the place of its results, each checked before anything is made."""
+class EditJob:
+    """One edit: its model, its input pictures and its output folder, each checked before any work is done."""
 
     def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None) -> None:
         self.verb, self.model = verb, model
@@ -208,59 +208,66 @@ class Work:
         self.size: int = self.synthesizer.size_
         from diptych.cli.edit_output import InputPictures, OutputFolder
 
-        self.given = InputPictures(paths, self.size)
-        self.place = OutputFolder(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
+        self.inputs = InputPictures(paths, self.size)
+        self.output = OutputFolder(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
 
     @property
     def images(self) -> "Images":
-        """The pictures that can be read."""
-        return self.given.images
+        """The input pictures that can be read."""
+        return self.inputs.images
 
-    def mask(self, path: str) -> "Images":
-        """One mask for all, or those of the pictures that can be read."""
+    @cached_property
+    def input_pixels(self) -> "NDArray[np.uint8]":
+        """(N, S, S, 3) of the input pictures, as the model sees them."""
+        return self.inputs.pixels(self.size)
+
+    def masks(self, path: str) -> "Images":
+        """One mask for all pictures, or the masks of the pictures that can be read."""
         from diptych.cli.edit_output import open_pictures
 
         masks = open_pictures([path])
-        return masks[self.given.kept] if len(masks) == len(self.given.kept) > 1 else masks
+        readable = self.inputs.readable
+        return masks[readable] if len(masks) == len(readable) > 1 else masks
 
-    def pixels(self, made: "Images") -> "NDArray[np.uint8]":
-        """(N, S, S, 3) of what was made."""
-        return made.pixels(self.size).permute(0, 2, 3, 1).numpy()
+    def pixels(self, edited: "Images") -> "NDArray[np.uint8]":
+        """(N, S, S, 3) of the results."""
+        return edited.pixels(self.size).permute(0, 2, 3, 1).numpy()
 
     def finish(
         self,
-        made: "Images",
-        json: bool,
-        *lines: "NDArray[np.uint8]",
+        edited: "Images",
+        as_json: bool,
+        *pixel_rows: "NDArray[np.uint8]",
         columns: int | None = None,
-        films: dict[str, bytes] | None = None,
+        animations: dict[str, bytes] | None = None,
         **settings: Any,
     ) -> None:
-        """Write all of it and tell where; exits with 4 where a picture was left out."""
-        from diptych.cli.edit_output import A_LINE, GRID, sheet
+        """Write the results and a sheet of ``pixel_rows``; prints the paths, exits with 4 if a picture was left out."""
+        from diptych.cli.edit_output import GRID, SHEET_COLUMNS, contact_sheet
 
-        others = {GRID: sheet(*lines, columns=columns or A_LINE), **(films or {})}
-        about = {"edit": self.verb, "model": str(self.model), **settings, "left_out": self.given.left_out}
-        record = self.place.write(made, self.size, about, others)
-        places = {Path(name).stem if name == GRID else name.replace("film.", ""): str(self.place.folder / name)
-                  for name in others}  # fmt: skip
-        if json:
-            console.print_json({**record, **places})
+        extra_files = {GRID: contact_sheet(*pixel_rows, columns=columns or SHEET_COLUMNS), **(animations or {})}
+        facts = {"edit": self.verb, "model": str(self.model), **settings, "left_out": self.inputs.left_out}
+        record = self.output.write(edited, self.size, facts, extra_files)
+        folder = self.output.folder
+        extra_paths = {  # by "grid", "gif" and "mp4"
+            Path(name).stem if name == GRID else name.replace("film.", ""): str(folder / name) for name in extra_files
+        }
+        if as_json:
+            console.print_json({**record, **extra_paths})
         else:
-            console.print_text(
-                f"{len(made)} pictures are in {self.place.folder}; to look at: {', '.join(places.values())}"
-            )
-        if self.given.left_out:
+            count = console.counted_pictures(len(edited))
+            console.print_text(f"{count} in {folder}; overview: {', '.join(extra_paths.values())}")
+        if self.inputs.left_out:
             raise typer.Exit(4)
 
 
-def np_where(hidden: "NDArray[np.bool_]", given: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """Pictures with grey where they are hidden."""
+def grey_where(holes: "NDArray[np.bool_]", pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    """(N, S, S, 3) pictures, grey where ``holes`` (N, S, S, 1) is true."""
     import numpy as np
 
-    return np.where(hidden, np.uint8(128), given)
+    return np.where(holes, np.uint8(128), pixels)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.add_typer(group, name="edit", short_help="Change pictures of your own with a synthesizer.")
+    app.add_typer(group, name="edit", short_help="Edit your own pictures with a synthesizer.")

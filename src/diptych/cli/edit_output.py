@@ -1,4 +1,4 @@
-"""What ``diptych edit`` takes and leaves: pictures that can be read, and a folder with what was made of them."""
+"""Input and output of ``diptych edit``: the pictures that can be read, and the folder of the results."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from diptych.data.images import Images
 
 RECORD, TABLE, GRID = "edit.json", "metadata.csv", "grid.png"
-A_LINE = 8  # pictures beside each other on the sheet
-ON_SHEET = 64  # more cannot be looked at
+SHEET_COLUMNS = 8  # pictures in a row of the sheet
+MAX_SHEET_PICTURES = 64  # more on one sheet are too small to compare
 
 
 class InputPictures:
@@ -26,10 +26,10 @@ class InputPictures:
     ----------
     images
         Those that can be read, with their labels if the argument is one data set.
-    kept
-        (N,) bool: which of all of them these are.
+    readable
+        (N,) bool, over all pictures: which of them can be read.
     left_out
-        How many cannot be read; each has been named.
+        Number of pictures that cannot be read; a warning names each.
     """
 
     def __init__(self, paths: Sequence[str], size: int) -> None:
@@ -37,20 +37,20 @@ class InputPictures:
 
         images = open_pictures(paths)
         errors = images.unreadable(size, "crop")
-        self.kept = np.ones(len(images), bool)
-        self.kept[list(errors)] = False
-        if not self.kept.any():
-            raise DataError("; ".join(map(str, errors.values())) or "There is no picture to work on.")
+        self.readable = np.ones(len(images), bool)
+        self.readable[list(errors)] = False
+        if not self.readable.any():
+            raise DataError("; ".join(map(str, errors.values())) or "There is no picture to edit.")
         self.left_out = console.list_skipped(images, map(str, errors.values()))
-        self.images: Images = images[self.kept]
+        self.images: Images = images[self.readable]
 
     def pixels(self, size: int) -> "NDArray[np.uint8]":
-        """(N, S, S, 3) as the model sees them."""
+        """(N, S, S, 3) uint8 of the readable pictures, as the model sees them."""
         return _pixels(self.images, size)
 
 
 def open_pictures(paths: Sequence[str]) -> "Images":
-    """Pictures named one by one, or the one data set that is named, which may have labels."""
+    """Open pictures named one by one, or a single data set, which may have labels."""
     from diptych.data.images import Images
 
     if len(paths) == 1:
@@ -62,7 +62,7 @@ def open_pictures(paths: Sequence[str]) -> "Images":
 
 
 class OutputFolder:
-    """A folder of made pictures: it holds nothing else, so that no picture of anybody's is ever written over.
+    """The folder of the results: it holds nothing else, so that no other picture is ever overwritten.
 
     Raises
     ------
@@ -75,31 +75,33 @@ class OutputFolder:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file. Name a folder with -o.")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
-            raise UsageError(f"{folder} holds something already. Name a new or an empty folder with -o.")
+            raise UsageError(f"{folder} is not empty. Name a new or an empty folder with -o.")
         here = folder.resolve()
         if any(here in Path(path).resolve().parents for path in inputs.paths.tolist()):
             raise UsageError(f"{folder} holds a picture that is to be edited. Name another folder with -o.")
 
-    def write(self, made: "Images", size: int, about: dict[str, Any], others: dict[str, bytes]) -> dict[str, Any]:
-        """Write the pictures, what is known of them, and the other files; returns the record."""
+    def write(
+        self, edited: "Images", size: int, facts: dict[str, Any], extra_files: dict[str, bytes]
+    ) -> dict[str, Any]:
+        """Write the pictures, their metadata and the extra files; returns the record."""
         from diptych.data.writers import metadata_csv
         from diptych.files import write_bytes, write_text
         from diptych.report import figures
 
         self._clear()
-        names = [f"{i:06d}.png" for i in range(len(made))]
-        for name, picture in zip(names, _pixels(made, size), strict=True):
+        names = [f"{i:06d}.png" for i in range(len(edited))]
+        for name, picture in zip(names, _pixels(edited, size), strict=True):
             write_bytes(self.folder / name, figures.png(picture))
-        for name, data in others.items():
+        for name, data in extra_files.items():
             write_bytes(self.folder / name, data)
-        write_bytes(self.folder / TABLE, metadata_csv(made, names).encode("utf-8", "surrogateescape"))
-        rows = [{"path": str(self.folder / name), **_about(made, i)} for i, name in enumerate(names)]
-        record = {**about, "folder": str(self.folder), "pictures": len(made), "files": rows}
-        write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(others)}, indent=1))
+        write_bytes(self.folder / TABLE, metadata_csv(edited, names).encode("utf-8", "surrogateescape"))
+        rows = [{"path": str(self.folder / name), **_metadata(edited, i)} for i, name in enumerate(names)]
+        record = {**facts, "folder": str(self.folder), "pictures": len(edited), "files": rows}
+        write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(extra_files)}, indent=1))
         return record
 
     def _clear(self) -> None:
-        """Take away what an earlier edit left."""
+        """Delete the files of an earlier edit."""
         if not (self.folder / RECORD).is_file():
             return
         earlier = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
@@ -107,20 +109,21 @@ class OutputFolder:
             (self.folder / Path(name).name).unlink(missing_ok=True)
 
 
-def sheet(*lines: "NDArray[np.uint8]", columns: int = A_LINE) -> bytes:
-    """Sets of (N, S, S, 3) pictures as a PNG, each picture of a set under that of the set before."""
+def contact_sheet(*pixel_rows: "NDArray[np.uint8]", columns: int = SHEET_COLUMNS) -> bytes:
+    """Stacks of (N, S, S, 3) pictures as a PNG, picture i of each stack below picture i of the stack before."""
     import numpy as np
 
     from diptych.report import figures
 
-    shown = []
-    for start in range(0, min(len(lines[0]), ON_SHEET if len(lines) > 1 else len(lines[0])), columns):
-        for line in lines:
-            some = line[start : start + columns]
-            if len(lines[0]) > columns and len(some) < columns:  # an empty place keeps the lines below each other
-                some = np.concatenate([some, np.full((columns - len(some), *some.shape[1:]), 255, np.uint8)])
-            shown.append(some)
-    return figures.grid(np.concatenate(shown), min(columns, len(lines[0])))
+    count = len(pixel_rows[0])
+    tiles = []
+    for start in range(0, min(count, MAX_SHEET_PICTURES) if len(pixel_rows) > 1 else count, columns):
+        for pixels in pixel_rows:
+            row = pixels[start : start + columns]
+            if count > columns and len(row) < columns:  # white tiles keep the stacks aligned
+                row = np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), 255, np.uint8)])
+            tiles.append(row)
+    return figures.grid(np.concatenate(tiles), min(columns, count))
 
 
 def _pixels(images: "Images", size: int) -> "NDArray[np.uint8]":
@@ -128,8 +131,8 @@ def _pixels(images: "Images", size: int) -> "NDArray[np.uint8]":
     return pixels
 
 
-def _about(made: "Images", i: int) -> dict[str, Any]:
-    """What is known of a picture, JSON-able."""
-    label = int(made.labels[i])
-    told = {"label": made.classes[label] if label >= 0 else None, "origin": str(made.origins[i])}
-    return {**told, **{name: column[i].item() for name, column in made.groups.items()}}
+def _metadata(edited: "Images", i: int) -> dict[str, Any]:
+    """Label, origin and groups of a picture, JSON-able."""
+    label = int(edited.labels[i])
+    metadata = {"label": edited.classes[label] if label >= 0 else None, "origin": str(edited.origins[i])}
+    return {**metadata, **{name: column[i].item() for name, column in edited.groups.items()}}

@@ -1,4 +1,4 @@
-"""``diptych evaluate``: score a recognizer on pictures it has not seen."""
+"""``diptych evaluate``: score a recognizer on pictures that it was not trained on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ def evaluate(
     data: Data,
     unknown: Annotated[
         str | None,
-        typer.Option("--unknown", metavar="PATH", help="Pictures of something else: judge how well they are noticed."),
+        typer.Option("--unknown", metavar="PATH", help="Pictures of other things: measure how well they are detected."),
     ] = None,
     manifest: Manifest = None,
     json: Json = False,
@@ -30,21 +30,21 @@ def evaluate(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Score a recognizer on labelled pictures that it has not seen.
+    """Score a recognizer on labelled pictures that it was not trained on.
 
     Example: diptych evaluate models/pets test/ -o test.html
 
-    Scores with 95 % intervals are printed, over all and for each class; classes are matched by name. The pictures of
-    --unknown (a folder, Parquet and so on) need no labels. Of a set that has a part for tests, by its folders or by
-    the --manifest, that part alone is judged.
+    Scores with 95 % intervals are printed, overall and for each class; classes are matched by name. The pictures of
+    --unknown (a folder, Parquet and so on) need no labels. If the set has a test part, by its folders or by the
+    --manifest, only that part is scored.
     """
     recognizer = load_predictor(model)
     images = open_images(data, manifest)
-    strange = None if unknown is None else open_images(unknown)
-    report = recognizer.evaluate(images, unknown=strange)
-    left_out = sum(_name_left_out(some) for some in (images, strange) if some is not None)
+    ood_images = None if unknown is None else open_images(unknown)
+    report = recognizer.evaluate(images, unknown=ood_images)
+    left_out = sum(_list_unreadable(opened) for opened in (images, ood_images) if opened is not None)
     if json:
-        console.print_json(_told(report))
+        console.print_json(_scores_json(report))
     else:
         console.print_text(str(report))
     if output is not None:
@@ -54,11 +54,11 @@ def evaluate(
         raise typer.Exit(4)
 
 
-def _name_left_out(images: "Images") -> int:
+def _list_unreadable(images: "Images") -> int:
     return console.list_skipped(images, map(str, images.known_errors().values()))
 
 
-def _told(report: "Report") -> dict[str, Any]:
+def _scores_json(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object, each class by its name."""
     from diptych.report.report import plain
 
@@ -68,21 +68,21 @@ def _told(report: "Report") -> dict[str, Any]:
     return {
         **{name: score.json() for name, score in report.scores.items()},
         "per_class": {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows},
-        **_of_signs(report),
+        **_ood_scores_json(report),
         "n": report.scores["accuracy"].n,
         "findings": report.findings,
     }
 
 
-def _of_signs(report: "Report") -> dict[str, Any]:
-    """How well each sign alone tells what is unknown, and of how many pictures."""
+def _ood_scores_json(report: "Report") -> dict[str, Any]:
+    """The AUROC of each out-of-distribution score alone, and the number of unknown pictures."""
     from diptych.recognition.confidence.ood import OOD_SCORES
 
     table = report.tables.get("What tells the unknown")
     if table is None:
         return {}
     return {
-        "unknown_auroc_by_sign": {name: score.json() for name, score in table.rows if name in OOD_SCORES},
+        "unknown_auroc_by_score": {name: score.json() for name, score in table.rows if name in OOD_SCORES},
         "unknown_n": report.scores["unknown_tpr"].n,
     }
 

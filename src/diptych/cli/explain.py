@@ -1,4 +1,4 @@
-"""``diptych explain``: show why a recognizer says what it says."""
+"""``diptych explain``: show why a recognizer predicts what it predicts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +14,11 @@ from diptych.errors import UsageError
 if TYPE_CHECKING:
     from diptych.data.images import Images
     from diptych.recognition.recognizer import Recognizer
+    from diptych.report.explanation_sheet import SimilarPicture
 
 Row = dict[str, Any]
 CHUNK = 64  # pictures explained at a time
-NEIGHBOURS = 3  # training pictures named for each
+NEIGHBOURS = 3  # training pictures shown for each
 
 
 def explain(
@@ -39,66 +40,67 @@ def explain(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Show why: heat over the picture where it speaks for a class, and the training pictures most like it.
+    """Explain predictions: a heatmap of the evidence for a class, and the most similar training pictures.
 
-    Example: diptych explain models/pets odd.jpg -o heat.png
+    Example: diptych explain models/pets odd.jpg -o explained.png
 
-    Each sheet shows the picture, the same in grey with what matters in colour, and below them the training pictures
-    that the recognizer finds most alike, where their files are still in place.
+    Each sheet shows the picture, the same picture in grey with the evidence in colour, and below them the training
+    pictures that are most similar to the recognizer, if their files are still there.
     """
     from diptych.cli.paths import UnreadablePath, image_sets
+    from diptych.cli.predict import exit_if_unreadable
 
-    place = Place.of(paths, output)
+    sheets = SheetPaths.of(paths, output)
     recognizer = load_model(model, "recognizer")
-    good = bad = 0
-    for some in image_sets(paths, CHUNK):
-        rows = [{"path": some.path, "error": some.reason}] if isinstance(some, UnreadablePath) else explained(
-            recognizer, some, label, place
-        )  # fmt: skip
+    total = failed = 0
+    for images in image_sets(paths, CHUNK):
+        rows = (
+            iter([{"path": images.path, "error": images.reason}])
+            if isinstance(images, UnreadablePath)
+            else explanation_rows(recognizer, images, label, sheets)
+        )
         for row in rows:
-            good, bad = good + ("error" not in row), bad + ("error" in row)
-            console.print_json(row) if json else console.print_text(_line(row))
-    if bad:
-        console.log.warning("%d of %d pictures could not be read.", bad, good + bad)
-        raise typer.Exit(4 if good else 3)
+            total, failed = total + 1, failed + ("error" in row)
+            console.print_json(row) if json else console.print_text(_row_text(row))
+    exit_if_unreadable(failed, total)
 
 
-class Place:
-    """Where sheets go: to one file, or into a folder under the pictures' names."""
+class SheetPaths:
+    """Where the sheets are written: to one file, or into a folder under the pictures' names."""
 
     def __init__(self, file: Path | None, folder: Path) -> None:
         self.file, self.folder = file, folder
-        self.taken: set[str] = set()
+        self.used_names: set[str] = set()
 
     @classmethod
-    def of(cls, paths: list[str], output: Path | None) -> "Place":
-        """The place that the arguments name.
+    def of(cls, paths: list[str], output: Path | None) -> "SheetPaths":
+        """The file or the folder that the arguments name.
 
         Raises
         ------
         UsageError
-            It is a file, but not for one picture, or not a .png.
+            It is a file, but there are several pictures, or it is not a .png.
         """
         from diptych.cli.paths import is_set
 
-        one = len(paths) == 1 and Path(paths[0]).is_file() and not is_set(paths[0])
+        single = len(paths) == 1 and Path(paths[0]).is_file() and not is_set(paths[0])
         if output is None:
-            return cls(Path(f"{Path(paths[0]).stem}-explained.png") if one else None, Path("explained"))
+            return cls(Path(f"{Path(paths[0]).stem}-explained.png") if single else None, Path("explained"))
         if output.is_dir() or not output.suffix:
             return cls(None, output)
-        if not one:
-            raise UsageError(f"{output} names a file, but several pictures are to be explained. Name a folder with -o.")
+        if not single:
+            raise UsageError(f"{output} is a file, but several pictures are to be explained. Name a folder with -o.")
         if output.suffix.lower() != ".png":
-            raise UsageError(f"Explanations are written as PNG, which {output} is not. Name a .png file, or a folder.")
+            raise UsageError(f"Explanations are written as PNG, not as {output.suffix}. Name a .png file or a folder.")
         return cls(output, output.parent)
 
-    def next(self, path: str) -> Path:
-        """Where the sheet of this picture goes; no two go to one file.
+    def path_for(self, path: str) -> Path:
+        """The file for the sheet of this picture; each picture gets its own.
 
         Raises
         ------
         UsageError
-            It is the picture itself.
+            The file is the picture itself.
         """
         if self.file is not None:
             if self.file.exists() and Path(path).exists() and self.file.samefile(path):
@@ -106,66 +108,79 @@ class Place:
             return self.file
         stem = name = Path(path.replace("#", "-")).stem or "picture"
         count = 1
-        while name in self.taken:
+        while name in self.used_names:
             count += 1
             name = f"{stem}-{count}"
-        self.taken.add(name)
+        self.used_names.add(name)
         return self.folder / f"{name}-explained.png"
 
 
-def explained(recognizer: "Recognizer", images: "Images", label: str | None, place: Place) -> Iterator[Row]:
-    """Write a sheet for each picture; yields a row each, in order: an answer with its reasons, or why there is none."""
+def explanation_rows(
+    recognizer: "Recognizer", images: "Images", label: str | None, sheets: SheetPaths
+) -> Iterator[Row]:
+    """Write a sheet for each picture; yields a row each, in order: the explained prediction, or the error."""
     import numpy as np
 
     from diptych.cli.predict import prediction_rows_of
     from diptych.files import write_bytes
-    from diptych.recognition.explanation.nearest import read_picture
-    from diptych.report.explanation_sheet import LEAST, SimilarPicture, explanation_sheet
+    from diptych.report.explanation_sheet import explanation_sheet
 
-    rows = [row for some in prediction_rows_of(recognizer, images) for row in some]
-    good = np.flatnonzero(["error" not in row for row in rows])
-    readable = images[good]
-    maps = recognizer.explain(readable, label)
-    near = recognizer.neighbours(readable, NEIGHBOURS) if recognizer.embedding_index_ else None
-    place_of = {row: i for i, row in enumerate(good.tolist())}
+    rows = [row for batch in prediction_rows_of(recognizer, images) for row in batch]
+    readable_rows = np.flatnonzero(["error" not in row for row in rows])
+    readable = images[readable_rows]
+    heatmaps = recognizer.explain(readable, label)
+    nearest = recognizer.neighbours(readable, NEIGHBOURS) if recognizer.embedding_index_ else None
+    readable_index = {row: i for i, row in enumerate(readable_rows.tolist())}
     for number, row in enumerate(rows):
-        i = place_of.get(number)
+        i = readable_index.get(number)
         if i is not None:
             row["explained"] = label or max(row["probabilities"], key=row["probabilities"].get)
-            row["neighbours"] = [] if near is None else near.rows(i)
-            row["sheet"] = str(place.next(row["path"]))
-            likes = [
-                SimilarPicture(
-                    read_picture(like["path"], LEAST), like["path"], f"{like['label']} {like['similarity']:.2f}"
-                )
-                for like in row["neighbours"]
-            ]
-            drawn = explanation_sheet(
+            row["neighbours"] = [] if nearest is None else nearest.rows(i)
+            row["sheet"] = str(sheets.path_for(row["path"]))
+            sheet = explanation_sheet(
                 readable.picture(i),
-                maps[i].numpy(),
-                answer=_answer(row),
-                explained=f"what speaks for {row['explained']}",
-                likes=likes,
+                heatmaps[i].numpy(),
+                prediction=_prediction_text(row),
+                explained=f"evidence for {row['explained']}",
+                neighbours=_similar_pictures(row),
             )
-            write_bytes(Path(row["sheet"]), drawn)
+            write_bytes(Path(row["sheet"]), sheet)
         yield row
 
 
-def _answer(row: Row) -> str:
+def _similar_pictures(row: Row) -> "list[SimilarPicture]":
+    """The neighbours of a row as the sheet shows them; without pixels where the file is no longer there."""
+    from diptych.recognition.explanation.nearest import read_picture
+    from diptych.report.explanation_sheet import MIN_SIDE_PIXELS, SimilarPicture
+
+    return [
+        SimilarPicture(
+            read_picture(neighbour["path"], MIN_SIDE_PIXELS),
+            neighbour["path"],
+            f"{neighbour['label']} {neighbour['similarity']:.2f}",
+        )
+        for neighbour in row["neighbours"]
+    ]
+
+
+def _prediction_text(row: Row) -> str:
     label = row["label"] if isinstance(row["label"], str) else ", ".join(row["label"]) or "none"
-    doubt = " (unlike the training pictures)" if row["unknown"] else ""
-    return f"{label} {row['confidence']:.0%}{doubt}"
+    note = " (unlike the training pictures)" if row["unknown"] else ""
+    return f"{label} {row['confidence']:.0%}{note}"
 
 
-def _line(row: Row) -> str:
-    """A row for a person."""
+def _row_text(row: Row) -> str:
+    """A row as text: the prediction and the sheet, then a line for each neighbour."""
     if "error" in row:
         return f"{row['path']}: {row['error']}"
-    lines = [f"{row['path']}: {_answer(row)}; what speaks for {row['explained']}: {row['sheet']}"]
-    lines += [f"  like {like['path']} ({like['label']}, {like['similarity']:.2f})" for like in row["neighbours"]]
+    lines = [f"{row['path']}: {_prediction_text(row)}; evidence for {row['explained']}: {row['sheet']}"]
+    lines += [
+        f"  similar: {neighbour['path']} ({neighbour['label']}, {neighbour['similarity']:.2f})"
+        for neighbour in row["neighbours"]
+    ]
     return "\n".join(lines)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(context_settings=SETTINGS, short_help="Show why a recognizer says what it says.")(explain)
+    app.command(context_settings=SETTINGS, short_help="Explain the predictions of a recognizer.")(explain)

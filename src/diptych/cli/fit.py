@@ -9,21 +9,19 @@ from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Quiet
 
 Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FOLDER", help="Where the model goes.  [default: models/<data>-<kind>]"),
+    typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the model.  [default: models/<data>-<kind>]"),
 ]
-Size = Annotated[int | None, typer.Option(min=4, help="Side of the pictures in px.  [default: from the data]")]
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="Time budget; training is laid out to end in it.")]
-Epochs = Annotated[
-    float | None, typer.Option(min=0.01, help="Times that each picture is shown (instead of --minutes).")
-]
-Batch = Annotated[int | None, typer.Option(min=1, help="Pictures a step.  [default: the network's]")]
+Size = Annotated[int | None, typer.Option(min=4, help="Side length of the pictures in px.  [default: from the data]")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Time budget; training is scheduled to end within it.")]
+Epochs = Annotated[float | None, typer.Option(min=0.01, help="Passes over the pictures (instead of --minutes).")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Batch size.  [default: the network's]")]
 Rate = Annotated[float | None, typer.Option("--lr", min=0.0, help="Peak learning rate.  [default: the network's]")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same model on the same machine.")]
 Validate = Annotated[
     str | None,
-    typer.Option(metavar="DATA", help="Pictures to validate on.  [default: some of DATA is held out]"),
+    typer.Option(metavar="DATA", help="Pictures to validate on.  [default: a part of DATA is held out]"),
 ]
-Latent = Annotated[int | None, typer.Option(min=1, help="Numbers that a picture is made from.  [default: chosen]")]
+Latent = Annotated[int | None, typer.Option(min=1, help="Dimension of the latent space.  [default: chosen]")]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -34,8 +32,8 @@ def fit(context: typer.Context) -> None:
 
     Example: diptych fit recognizer photos/ -o models/pets --minutes 10
 
-    The folder that -o names becomes the model: weights, facts, a report to look at. The same command again resumes
-    a run that was stopped, and returns at once when it has finished.
+    The folder given by -o becomes the model: weights, settings and an HTML report. The same command again resumes a
+    run that was stopped, and returns at once if it has finished.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -54,6 +52,13 @@ def recognizer(
     epochs: Epochs = None,
     batch: Batch = None,
     lr: Rate = None,
+    imbalance: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none",
+            help="Correct for classes of uneven size by the method that validates best (auto), or not (none).",
+        ),
+    ] = "auto",
     seed: Seed = 0,
     validate: Validate = None,
     manifest: Manifest = None,
@@ -61,15 +66,15 @@ def recognizer(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a recognizer, which tells your classes apart.
+    """Train a recognizer, which distinguishes your classes.
 
     Example: diptych fit recognizer photos/ -o models/pets --minutes 10
 
-    Scores on held-out pictures are printed; FOLDER/report.html shows them with the errors. The same command again
-    resumes.
+    Scores on held-out pictures are printed; FOLDER/report.html shows them with the worst errors. The same command
+    again resumes.
     """
-    options = {"network": network, "size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr}
-    _fit("recognizer", {**options, "seed": seed}, data, output, validate, manifest, json)
+    options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
+    _fit("recognizer", {"network": network, "imbalance": imbalance, **options}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -94,15 +99,15 @@ def gan(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a GAN: a generator learns to fool a critic.
+    """Train a GAN: a generator is trained against a critic.
 
     Example: diptych fit gan photos/ -o models/pets-gan --size 64 --minutes 10
 
-    FOLDER/report.html shows grids of samples as training went. The same command again resumes.
+    FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    own = {"network": network, "loss": loss, "latent": latent}
+    method_options = {"network": network, "loss": loss, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("gan", {**own, **options}, data, output, validate, manifest, json)
+    _fit("gan", {**method_options, **options}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -110,9 +115,11 @@ def vae(
     data: Data,
     output: Output = None,
     network: Annotated[str, typer.Option(help="convvae.")] = "convvae",
-    beta: Annotated[float, typer.Option(min=0.0, help="Weight of the prior: above 1 for tidier latents.")] = 1.0,
+    beta: Annotated[
+        float, typer.Option(min=0.0, help="Weight of the KL divergence: above 1 for more disentangled latents.")
+    ] = 1.0,
     prior: Annotated[
-        str, typer.Option(help="What samples are drawn from: mixture (fitted afterwards, sharper) or normal.")
+        str, typer.Option(help="Distribution that latents are sampled from: mixture (fitted, sharper) or normal.")
     ] = "mixture",
     latent: Latent = None,
     size: Size = None,
@@ -127,17 +134,17 @@ def vae(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a VAE: pictures to a few numbers and back.
+    """Train a VAE: an encoder from pictures to a few numbers, and a decoder back.
 
-    The surest to train; its pictures are the softest.
+    The most reliable to train; its samples are the least sharp.
 
     Example: diptych fit vae photos/ -o models/pets-vae --size 64 --minutes 10
 
-    FOLDER/report.html shows grids of samples as training went. The same command again resumes.
+    FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    own = {"network": network, "beta": beta, "prior": prior, "latent": latent}
+    method_options = {"network": network, "beta": beta, "prior": prior, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("vae", {**own, **options}, data, output, validate, manifest, json)
+    _fit("vae", {**method_options, **options}, data, output, validate, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -145,10 +152,12 @@ def flow(
     data: Data,
     output: Output = None,
     network: Annotated[
-        str, typer.Option(help="unet (sized to pictures, machine and minutes), unet-small or unet-large.")
+        str, typer.Option(help="unet (sized by pictures, machine and minutes), unet-small or unet-large.")
     ] = "unet",
-    guidance: Annotated[float, typer.Option(min=0.0, help="How strictly samples follow their class.")] = 2.0,
-    steps: Annotated[int, typer.Option(min=1, help="Sampling steps; diptych tune makes them 1 or 2.")] = 16,
+    guidance: Annotated[
+        float, typer.Option(min=0.0, help="Guidance scale: higher follows the class more closely.")
+    ] = 2.0,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps; 1 or 2 after diptych tune.")] = 16,
     size: Size = None,
     minutes: Minutes = None,
     epochs: Epochs = None,
@@ -161,17 +170,17 @@ def flow(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train a flow: noise is carried to pictures.
+    """Train a flow: a velocity field carries noise to pictures (flow matching).
 
-    The best pictures; slower to sample.
+    The best samples; the slowest to sample from.
 
     Example: diptych fit flow photos/ -o models/pets-flow --size 64 --minutes 10
 
-    FOLDER/report.html shows grids of samples as training went. The same command again resumes.
+    FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    own = {"network": network, "guidance": guidance, "steps": steps}
+    method_options = {"network": network, "guidance": guidance, "steps": steps}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("flow", {**own, **options}, data, output, validate, manifest, json)
+    _fit("flow", {**method_options, **options}, data, output, validate, manifest, json)
 
 
 def _fit(
@@ -185,13 +194,13 @@ def _fit(
 ) -> None:
     from diptych.cli.fit_run import train
 
-    # What a person leaves out is the model's to choose; 10 epochs are 10, not 10.0.
-    given = {
+    # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
+    parameters = {
         name: int(value) if isinstance(value, float) and name == "epochs" and value.is_integer() else value
         for name, value in options.items()
         if value is not None
     }
-    raise typer.Exit(train(kind, given, data, output, validate, manifest, json))
+    raise typer.Exit(train(kind, parameters, data, output, validate, manifest, json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
 """What ``diptych fit`` does once its options are read."""
 
 import importlib
-import json as json_module
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,9 @@ def train(
     output: Path | None,
     validate: str | None,
     manifest: Path | None,
-    json: bool,
+    as_json: bool,
 ) -> int:
-    """Fit, print where the model is and how good; returns the exit code."""
+    """Fit a model and print its folder and its scores; returns the exit code."""
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
@@ -36,21 +36,21 @@ def train(
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)
     model.fit(images, validate=held_out, into=folder)
-    return print_result(folder, kind, images, data, json)
+    return print_result(folder, kind, images, data, as_json)
 
 
-def print_result(folder: Path, kind: str, images: "Images", data: str, json: bool) -> int:
-    """Print where the model is and how good, and what of the pictures was left out; returns the exit code."""
+def print_result(folder: Path, kind: str, images: "Images", data: str, as_json: bool) -> int:
+    """Print the model's folder and scores, and the pictures that were left out; returns the exit code."""
     from diptych.engine.distributed import is_leader
 
-    if not is_leader():  # of the processes that torchrun started, one speaks
+    if not is_leader():  # of the processes that torchrun started, only one prints
         return 0
     left_out = console.list_skipped(images, _skipped(folder))
-    told = _told(folder, kind, left_out)
-    if json:
-        console.print_json(told)
+    result = _result_json(folder, kind, left_out)
+    if as_json:
+        console.print_json(result)
     else:
-        console.print_text(_summary(told, data))
+        console.print_text(_result_text(result, data))
     return 4 if left_out else 0
 
 
@@ -63,15 +63,15 @@ def default_folder(data: str, kind: str) -> Path:
 
 
 def _skipped(folder: Path) -> list[str]:
-    """What the model left out, "path: reason" each, as its ``data.json`` has it: also of a run finished before."""
+    """The files that the model left out, ``"path: reason"`` each, from its ``data.json``."""
     path = folder / "data.json"
-    told = json_module.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in told.get("skipped", ())]
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in facts.get("skipped", ())]
 
 
-def _told(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
+def _result_json(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
     """The result as one JSON object."""
-    facts, last = artefact.facts(folder), _last(folder)
+    facts, last = artefact.facts(folder), _last_record(folder)
     return {
         "folder": str(folder),
         "kind": kind,
@@ -84,7 +84,7 @@ def _told(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
     }
 
 
-def _last(folder: Path) -> dict[str, Any]:
+def _last_record(folder: Path) -> dict[str, Any]:
     """The last record of the run's history."""
     from diptych.engine import history
 
@@ -93,33 +93,34 @@ def _last(folder: Path) -> dict[str, Any]:
     return records[-1] if records else {}
 
 
-def _summary(told: dict[str, Any], data: str) -> str:
-    """The result for a person: where it is, how good, what to try next."""
-    folder, kind = told["folder"], told["kind"]
-    lines = [f"{folder} holds a {kind} {_subject(told['classes'])}, {told['size']} px, trained in {_time(told)}."]
-    lines += [f"  {words(name):<18} {_score(score)}" for name, score in told["scores"].items()]
-    lines.append(f"Look at {folder}/report.html")
-    tries = {
+def _result_text(result: dict[str, Any], data: str) -> str:
+    """The result as text: folder, scores, and commands to try next."""
+    folder, kind = result["folder"], result["kind"]
+    classes = _classes_text(result["classes"])
+    lines = [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
+    lines += [f"  {words(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
+    lines.append(f"Report: {folder}/report.html")
+    commands = {
         "recognizer": [f"diptych predict {folder} PICTURES", f"diptych evaluate {folder} TEST-PICTURES"],
     }.get(kind, [f"diptych sample {folder} -n 64 -o {folder}-samples", f"diptych fit recognizer {data}"])
-    return "\n".join([*lines, "Try next:", *(f"  {line}" for line in tries)])
+    return "\n".join([*lines, "Try next:", *(f"  {command}" for command in commands)])
 
 
-def _subject(classes: list[str]) -> str:
+def _classes_text(classes: list[str]) -> str:
     if not classes:
         return "without classes"
     shown = ", ".join(classes[:6])
     return f"of {len(classes)} classes ({shown}{', …' if len(classes) > 6 else ''})"
 
 
-def _time(told: dict[str, Any]) -> str:
-    seconds = told["seconds"] or 0.0
-    spent = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-    return f"{spent} on {told['seen_pictures'] or 0:,} pictures shown"
+def _training_text(result: dict[str, Any]) -> str:
+    seconds = result["seconds"] or 0.0
+    duration = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    return f"{duration} ({result['seen_pictures'] or 0:,} pictures seen)"
 
 
-def _score(score: Any) -> str:
-    """A score with its interval, where it has one."""
+def _score_text(score: Any) -> str:
+    """A score, with its interval if it has one."""
     if isinstance(score, dict):
         return f"{Score(**score)}, on {score['n']} held-out pictures"
     return number(score) if isinstance(score, int | float) else "–"

@@ -1,4 +1,4 @@
-"""``diptych inspect``: look at pictures before training on them."""
+"""``diptych inspect``: check pictures before training on them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from diptych.data.images import Images
     from diptych.data.inspection.inspect import Inspection
 
-SLOW_CHECKS = (
-    "Labels were not doubted: that takes training. Ask for it with --minutes 10, or with --model MODEL, a recognizer "
-    "that was trained on other pictures."
+LABELS_NOT_CHECKED = (
+    "Label errors were not searched for, since that takes training. Add --minutes 10, or --model MODEL with a "
+    "recognizer that was trained on other pictures."
 )
 
 
@@ -23,8 +23,8 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="DATA...",
-            help="A folder of class folders, or whatever else fit takes; several are looked through together, for "
-            "copies between them as well.",
+            help="A folder of class folders, or whatever else fit takes; several are checked together, also for copies "
+            "between them.",
         ),
     ],
     output: Annotated[
@@ -33,26 +33,26 @@ def inspect(
     manifest: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write what to leave out, and splits, as CSV (or .jsonl) for fit --manifest."
+            metavar="FILE", help="Write which pictures to leave out, and splits, as CSV (or .jsonl) for fit --manifest."
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Time to train recognizers that look for wrong labels.")
+        float | None, typer.Option(min=0.1, help="Time for training recognizers that find label errors.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="A trained recognizer to look for wrong labels and outliers.")
+        Path | None, typer.Option(metavar="MODEL", help="A trained recognizer that finds label errors and outliers.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the proposed splits and of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the proposed splits and of the training.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Look for what would spoil training: unreadable files, copies, odd pictures, outliers, wrong labels.
+    """Look for what would spoil training: unreadable files, copies, odd pictures, outliers, label errors.
 
     Example: diptych inspect photos/ -o photos.html --manifest photos.csv
 
-    The findings are printed; no picture is changed, moved or deleted. Wrong labels are looked for where there is
-    --minutes or --model.
+    The findings are printed; no picture is changed, moved or deleted. Label errors are searched for only with --minutes
+    or --model.
     """
     from diptych.data.images import Images
     from diptych.data.inspection.inspect import concatenate_sets, examine
@@ -60,14 +60,14 @@ def inspect(
     from diptych.errors import UsageError
 
     if minutes is not None and model is not None:
-        raise UsageError("Give either --minutes, to train recognizers, or --model, to ask one that is trained.")
+        raise UsageError("Give either --minutes, to train recognizers, or --model, to use a trained one.")
     if manifest is not None and manifest.exists():
-        raise UsageError(f"{manifest} is there already, and may have been edited. Name another file with --manifest.")
-    found = examine(concatenate_sets([Images.open(one) for one in data], data))
-    found = _doubted(found, minutes, model, seed)
-    report = inspection_report(found)
+        raise UsageError(f"{manifest} already exists and may have been edited. Name another file with --manifest.")
+    inspection = examine(concatenate_sets([Images.open(path) for path in data], data))
+    inspection = _with_label_errors(inspection, minutes, model, seed)
+    report = inspection_report(inspection)
     if json:
-        console.print_json({**report.json(), "issues": found.records()})
+        console.print_json({**report.json(), "issues": inspection.records()})
     else:
         console.print_text(str(report))
     if output is not None:
@@ -76,32 +76,34 @@ def inspect(
     if manifest is not None:
         from diptych.data.inspection.manifest import write
 
-        write(found, manifest, seed)
+        write(inspection, manifest, seed)
         console.log.info("The manifest is in %s: edit it, then diptych fit ... --manifest %s", manifest, manifest)
 
 
-def _doubted(found: "Inspection[Images]", minutes: float | None, model: Path | None, seed: int) -> "Inspection[Images]":
-    """The same with doubtful labels, and with a model's outliers; or with a word on how to have them."""
-    images = found.images
+def _with_label_errors(
+    inspection: "Inspection[Images]", minutes: float | None, model: Path | None, seed: int
+) -> "Inspection[Images]":
+    """The inspection with suspected label errors and a model's outliers, or with a note on how to search for them."""
+    images = inspection.images
     if minutes is None and model is None:
-        return found.with_notes(SLOW_CHECKS) if images.classes else found
+        return inspection.with_notes(LABELS_NOT_CHECKED) if images.classes else inspection
     from diptych.recognition.label_errors import find_label_errors
 
     if model is None:
-        return found.with_label_issues(find_label_errors(images, minutes=minutes, seed=seed))
+        return inspection.with_label_issues(find_label_errors(images, minutes=minutes, seed=seed))
     import numpy as np
 
     from diptych.errors import UsageError
     from diptych.loading import load
     from diptych.recognition.recognizer import Recognizer
 
-    known = load(model)
-    if not isinstance(known, Recognizer):
-        raise UsageError(f"{model} is no recognizer, so that it has nothing to say about labels.")
+    recognizer = load(model)
+    if not isinstance(recognizer, Recognizer):
+        raise UsageError(f"{model} is not a recognizer, so it cannot check labels. Name the folder of a recognizer.")
     rows = np.flatnonzero(images.dimensions()[:, 0] > 0)
-    rows = np.setdiff1d(rows, list(images.unreadable(known.size_)))
-    found = found.with_outliers(rows, known.embed(images[rows]).numpy())
-    return found.with_label_issues(find_label_errors(images, model=known)) if images.classes else found
+    rows = np.setdiff1d(rows, list(images.unreadable(recognizer.size_)))
+    inspection = inspection.with_outliers(rows, recognizer.embed(images[rows]).numpy())
+    return inspection.with_label_issues(find_label_errors(images, model=recognizer)) if images.classes else inspection
 
 
 def add_to(app: typer.Typer) -> None:

@@ -9,31 +9,31 @@ SYNTHESIZERS = ("gan", "vae", "flow")
 
 
 def load_model(folder: Path, *kinds: str) -> Any:
-    """The model in ``folder``; its kind is checked before torch is imported.
+    """The model in ``folder``, which must be of one of ``kinds``; the kind is checked before torch is imported.
 
     Raises
     ------
     ArtefactError
-        There is no model, or one of another kind.
+        There is no model, or it is of another kind.
     """
     from diptych import artefact
 
     kind = artefact.facts(folder)["kind"]
     if kind not in kinds:
-        wanted = "a recognizer" if kinds == ("recognizer",) else "a synthesizer (gan, vae or flow)"
-        raise ArtefactError(f"{folder} holds a {kind}; this verb needs {wanted}. Name the folder of one.")
+        required = "a recognizer" if kinds == ("recognizer",) else "a synthesizer (gan, vae or flow)"
+        raise ArtefactError(f"{folder} holds a {kind}; this command needs {required}. Name the folder of one.")
     from diptych.loading import load
 
     return load(folder)
 
 
 def load_predictor(path: Path) -> Any:
-    """What tells of pictures: the recognizer in a folder, or the one in an .onnx file, which needs no torch.
+    """The recognizer in a folder, or the exported one in an .onnx file, which needs no torch.
 
     Raises
     ------
     ArtefactError
-        There is none, it is damaged, or it is of another kind.
+        There is no model, it is damaged, or it is of another kind.
     """
     if path.suffix.lower() != ".onnx" or path.is_dir():
         return load_model(path, "recognizer")

@@ -1,4 +1,4 @@
-"""Options that verbs share, and where their values come from: flags, then DIPTYCH_… variables, then --config."""
+"""Options that verbs share. Values come from the command line, then DIPTYCH_… variables, then the --config file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +11,14 @@ from diptych.cli import console
 SETTINGS: dict[str, Any] = {"auto_envvar_prefix": "DIPTYCH", "help_option_names": ["-h", "--help"]}
 
 
-def _configured(context: typer.Context, path: Path | None) -> Path | None:
-    """Take the file's settings as defaults of the verb; runs before the other options are read."""
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Use the file's settings as the verb's defaults; runs before the other options are read."""
     if path is not None:
-        context.default_map = {**_read(path, {p.name or "" for p in context.command.params})}
+        context.default_map = {**_read_settings(path, {p.name or "" for p in context.command.params})}
     return path
 
 
-def _read(path: Path, known: set[str]) -> dict[str, Any]:
+def _read_settings(path: Path, options: set[str]) -> dict[str, Any]:
     import yaml
 
     try:
@@ -26,19 +26,19 @@ def _read(path: Path, known: set[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     except yaml.YAMLError as error:
-        raise typer.BadParameter(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
+        raise typer.BadParameter(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
-        raise typer.BadParameter(f"{path} must hold one setting a line, such as: epochs: 10")
+        raise typer.BadParameter(f"{path} must have one setting per line, such as: epochs: 10")
     settings = {str(key).replace("-", "_"): value for key, value in settings.items()}
-    unknown = sorted(settings.keys() - known)
+    unknown = sorted(settings.keys() - options)
     if unknown:
-        names = ", ".join(sorted(known - {"help", "config", ""}))
-        raise typer.BadParameter(f"{path} sets {', '.join(unknown)}, which this verb does not have. It has: {names}.")
+        names = ", ".join(sorted(options - {"help", "config", ""}))
+        raise typer.BadParameter(f"{path} sets {', '.join(unknown)}, which is no option here. Options: {names}.")
     return settings
 
 
-def _hushed(quiet: bool) -> bool:
+def _apply_quiet(quiet: bool) -> bool:
     if quiet:
         progress.quiet()
         console.warnings_only()
@@ -48,11 +48,13 @@ def _hushed(quiet: bool) -> bool:
 Config = Annotated[
     Path | None,
     typer.Option(
-        callback=_configured, is_eager=True, metavar="FILE", help="Settings as YAML, one a line (epochs: 10)."
+        callback=_load_config, is_eager=True, metavar="FILE", help="Settings as YAML, one per line (epochs: 10)."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hushed, help="No bars and notes; warnings stay.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_apply_quiet, help="No progress bars and notes; warnings stay.")
+]
 Data = Annotated[
     str,
     typer.Argument(
@@ -64,7 +66,7 @@ Data = Annotated[
 Manifest = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Which pictures of DATA to take, with which labels and splits: diptych inspect writes it."
+        metavar="FILE", help="Table of pictures to use, with labels and splits, as diptych inspect writes it."
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]

@@ -1,4 +1,4 @@
-"""The pictures that a verb's arguments name, in the order given and in bounded memory."""
+"""The pictures that a verb's arguments name, in the order of the arguments and in bounded memory."""
 
 import glob
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from diptych.errors import DataError
 if TYPE_CHECKING:
     from diptych.data.images import Images
 
-CHUNK = 1 << 16  # pictures opened at a time: what is known of each takes memory, too
-_SETS = (".parquet", ".npz", ".tar", ".tar.gz", ".tgz", ".zip")
+CHUNK = 1 << 16  # pictures opened at a time: their paths and labels take memory, too
+_SET_SUFFIXES = (".parquet", ".npz", ".tar", ".tar.gz", ".tgz", ".zip")
 
 
 class UnreadablePath:
-    """A path that holds no pictures, and why."""
+    """A path from which no picture can be read, and the reason."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
 
 
 def open_images(data: str, manifest: Path | None = None) -> "Images":
-    """The pictures of a data set; with a manifest those that it keeps, with its labels and splits."""
+    """The pictures of a data set; with a manifest, those that it keeps, with its labels and splits."""
     from diptych.data.images import Images
 
     images = Images.open(data)
@@ -35,14 +35,14 @@ def open_images(data: str, manifest: Path | None = None) -> "Images":
 
 
 def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | UnreadablePath"]:
-    """The pictures of all paths, in the order given, so many at a time."""
+    """The pictures of all paths, in the order of the paths, ``chunk`` at a time."""
     from diptych.data.images import Images
 
     files: list[str] = []
     for path in paths:
-        names = _files(path)
-        if names:
-            files += names
+        pictures = _single_pictures(path)
+        if pictures:
+            files += pictures
             while len(files) >= chunk:
                 yield Images.of_files(files[:chunk])
                 files = files[chunk:]
@@ -50,36 +50,36 @@ def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Unrea
         if files:
             yield Images.of_files(files)
             files = []
-        yield from _opened(path, chunk)
+        yield from _set_in_chunks(path, chunk)
     if files:
         yield Images.of_files(files)
 
 
 def is_set(path: str) -> bool:
     """Whether a file of this name holds many pictures."""
-    return path.lower().endswith(_SETS)
+    return path.lower().endswith(_SET_SUFFIXES)
 
 
-def _files(path: str) -> list[str]:
-    """The single pictures that a path stands for; none where it is a data set, a pattern or a URL."""
+def _single_pictures(path: str) -> list[str]:
+    """The picture files that a path names, one by one; none where it is a data set, a pattern or a URL."""
     from diptych.data.sources.builtin import BUILT_IN
     from diptych.data.sources.files import LocalFiles, is_url
     from diptych.data.sources.folder import pictures_in
 
     local = Path(path)
     if local.is_dir():
-        place = LocalFiles(local)
-        found = place.walk()
-        for error in found.skipped:  # such as a folder that may not be read: what is in it has no row
+        files = LocalFiles(local)
+        walk = files.walk()
+        for error in walk.skipped:  # such as a folder without read permission: its files get no row
             console.log.warning("Left out: %s", error)
-        names, _ = pictures_in(place, found)
+        names, _ = pictures_in(files, walk)
         return [str(local / name) for name in names]
     if is_set(path) or is_url(path):
         return []
     return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
 
 
-def _opened(path: str, chunk: int) -> Iterator["Images | UnreadablePath"]:
+def _set_in_chunks(path: str, chunk: int) -> Iterator["Images | UnreadablePath"]:
     from diptych.data.images import Images
 
     try:

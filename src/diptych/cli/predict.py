@@ -1,4 +1,4 @@
-"""``diptych predict``: say what is on pictures."""
+"""``diptych predict``: predict the labels of pictures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,69 +30,74 @@ def predict(
         typer.Argument(metavar="PATH...", help="Pictures, folders of pictures (walked in sorted order), data sets."),
     ],
     json: Json = False,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the answers as CSV.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the predictions as CSV.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write to a file: .csv, .jsonl or .tsv by its suffix."),
+        typer.Option("-o", "--output", metavar="FILE", help="Write to a file: .csv, .jsonl or .tsv, by its suffix."),
     ] = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Say what is on pictures, with how sure the recognizer is.
+    """Predict the labels of pictures, each with its confidence.
 
     Example: diptych predict models/pets new/*.jpg --json
 
-    Answers are printed in the order given: a table on a terminal, else tab-separated (path, label, confidence)
-    or JSON lines. A file that cannot be read gets a row with the reason; the exit code is then 4, or 3 if none
-    could be read.
+    Predictions are printed in the order of the paths: a table on a terminal, else tab-separated (path, label,
+    confidence) or JSON lines. A file that cannot be read gets a row with the reason; the exit code is then 4, or 3 if
+    none could be read.
     """
     from diptych.cli.prediction_rows import RowWriter
 
-    rows = RowWriter(as_json=json, file=output, csv_file=csv)
+    writer = RowWriter(as_json=json, file=output, csv_file=csv)
     recognizer = load_predictor(model)
-    good = bad = 0
-    for some in image_sets(paths):
-        known = (
-            iter([[{"path": some.path, "error": some.reason}]])
-            if isinstance(some, UnreadablePath)
-            else prediction_rows_of(recognizer, some)
+    total = failed = 0
+    for images in image_sets(paths):
+        batches = (
+            iter([[{"path": images.path, "error": images.reason}]])
+            if isinstance(images, UnreadablePath)
+            else prediction_rows_of(recognizer, images)
         )
-        for answers in known:
-            rows.add(answers)
-            failed = sum("error" in answer for answer in answers)
-            good, bad = good + len(answers) - failed, bad + failed
-    rows.close()
-    if bad:
-        console.log.warning("%d of %d pictures could not be read.", bad, good + bad)
-        raise typer.Exit(4 if good else 3)
+        for rows in batches:
+            writer.add(rows)
+            total, failed = total + len(rows), failed + sum("error" in row for row in rows)
+    writer.close()
+    exit_if_unreadable(failed, total)
+
+
+def exit_if_unreadable(failed: int, total: int) -> None:
+    """Warn of pictures that could not be read, and exit with 4, or with 3 if no picture could be."""
+    if failed:
+        console.log.warning("%d of %s could not be read.", failed, console.counted_pictures(total))
+        raise typer.Exit(4 if failed < total else 3)
 
 
 def prediction_rows_of(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
-    """A row for each picture, in order, some at a time: an answer, or why there is none."""
+    """A row for each picture, in order and in batches: the prediction, or why there is none."""
     start = 0
-    for answers in recognizer.predict_batches(images):
-        paths = images.paths[start : start + len(answers)].tolist()
-        yield [_row(answers, i, path) for i, path in enumerate(paths)]
-        start += len(answers)
+    for predictions in recognizer.predict_batches(images):
+        paths = images.paths[start : start + len(predictions)].tolist()
+        yield [_prediction_row(predictions, i, path) for i, path in enumerate(paths)]
+        start += len(predictions)
 
 
-def _row(answers: "Predictions", i: int, path: str) -> Row:
-    if i in answers.errors:
-        return {"path": path, "error": answers.errors[i].reason}
-    several = answers.labels.ndim == 2
-    chances = [round(chance, 6) for chance in answers.probabilities[i].tolist()]
+def _prediction_row(predictions: "Predictions", i: int, path: str) -> Row:
+    if i in predictions.errors:
+        return {"path": path, "error": predictions.errors[i].reason}
+    multi_label = predictions.labels.ndim == 2
+    probabilities = [round(probability, 6) for probability in predictions.probabilities[i].tolist()]
     row = {
         "path": path,
-        "label": _names(answers, answers.labels[i]) if several else answers.names[i],
-        "confidence": round(float(answers.confidence[i]), 6),
-        "probabilities": dict(zip(answers.classes, chances, strict=True)),
-        "unknown": bool(answers.unknown[i]),
+        "label": _class_names(predictions, predictions.labels[i]) if multi_label else predictions.names[i],
+        "confidence": round(float(predictions.confidence[i]), 6),
+        "probabilities": dict(zip(predictions.classes, probabilities, strict=True)),
+        "unknown": bool(predictions.unknown[i]),
     }
-    return row if answers.sets is None else {**row, "set": _names(answers, answers.sets[i])}
+    return row if predictions.sets is None else {**row, "set": _class_names(predictions, predictions.sets[i])}
 
 
-def _names(answers: "Predictions", has: "NDArray[np.bool_]") -> list[str]:
-    return [answers.classes[k] for k in has.nonzero()[0].tolist()]
+def _class_names(predictions: "Predictions", members: "NDArray[np.bool_]") -> list[str]:
+    """The names of the classes where ``members`` (K,) is true."""
+    return [predictions.classes[k] for k in members.nonzero()[0].tolist()]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,12 +13,12 @@ from diptych.errors import UsageError
 
 Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
 COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")
-ALTERNATIVES = 3  # named in a table
+MAX_ALTERNATIVES = 3  # further labels of the prediction set named in a table
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
 
 
 class RowWriter:
-    """Where rows go: printed as they come, or to a file, which is called FILE.part until it is whole.
+    """Writes rows to stdout as they come, or to a file, which is named FILE.part until it is complete.
 
     Raises
     ------
@@ -36,15 +36,15 @@ class RowWriter:
         if target and not as_json:
             kind = "csv" if csv_file else _SUFFIXES.get(target.suffix.lower(), "")
         if not kind:
-            raise UsageError(f"{target} does not say its format. Give it the suffix {', '.join(_SUFFIXES)}.")
+            raise UsageError(f"{target} does not name a format. Give it the suffix {', '.join(_SUFFIXES)}.")
         if target and target.is_dir():
             raise UsageError(f"{target} is a folder. Name a file in it.")
         self._target = target
-        self._stream: TextIO = _opened(_part(target)) if target else sys.stdout
+        self._stream: TextIO = _open_text(_part_path(target)) if target else sys.stdout
         self._write = _WRITERS[kind](self._stream)
 
     def add(self, rows: list[Row]) -> None:
-        """Write some rows."""
+        """Write further rows."""
         for row in rows:
             self._write(row)
         self._stream.flush()
@@ -53,18 +53,18 @@ class RowWriter:
         """Finish the file, if rows go to one."""
         if self._target:
             self._stream.close()
-            _part(self._target).replace(self._target)
+            _part_path(self._target).replace(self._target)
             console.log.info("The predictions are in %s", self._target)
 
 
-def _part(target: Path) -> Path:
-    """Where rows are kept until all are there; those of a run that was stopped stay in it."""
+def _part_path(target: Path) -> Path:
+    """The file of rows until all are written; after a stopped run its rows stay there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return target.with_name(f"{target.name}.part")
 
 
-def _opened(part: Path) -> TextIO:
-    return part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+def _open_text(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 Write = Callable[[Row], None]
@@ -75,7 +75,7 @@ def _as_json(stream: TextIO) -> Write:
 
 
 def _as_tabs(stream: TextIO) -> Write:
-    return lambda row: print("\t".join(_flat(v) for v in _cells(row)).rstrip("\t"), file=stream)
+    return lambda row: print("\t".join(_one_line(v) for v in _cells(row)).rstrip("\t"), file=stream)
 
 
 def _as_csv(stream: TextIO) -> Write:
@@ -88,10 +88,11 @@ def _as_table(stream: TextIO) -> Write:
     width = max(20, min(60, shutil.get_terminal_size().columns - 34))
 
     def write(row: Row) -> None:
-        path, label, confidence, unknown, error, _ = (_flat(v) for v in _cells(row))
+        path, label, confidence, unknown, error, _ = (_one_line(v) for v in _cells(row))
         path = path if len(path) <= width else "…" + path[1 - width :]
-        told = error or f"{label:<20}  {confidence}{_or_else(row)}"
-        print(f"{path:<{width}}  {told}{'  (unlike the training pictures)' if unknown else ''}".rstrip(), file=stream)
+        prediction = error or f"{label:<20}  {confidence}{_alternatives(row)}"
+        note = "  (unlike the training pictures)" if unknown else ""
+        print(f"{path:<{width}}  {prediction}{note}".rstrip(), file=stream)
 
     return write
 
@@ -107,24 +108,25 @@ _WRITERS: dict[str, Callable[[TextIO], Write]] = {
 def _cells(row: Row) -> list[str]:
     if "error" in row:
         return [row["path"], "", "", "", row["error"], ""]
-    names, may_be = ";".join(_told(row)), ";".join(row.get("set", ()))
-    return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", "", may_be]
+    names, prediction_set = ";".join(_predicted(row)), ";".join(row.get("set", ()))
+    return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", "", prediction_set]
 
 
-def _told(row: Row) -> list[str]:
+def _predicted(row: Row) -> list[str]:
+    """The predicted labels: one, or any number of a recognizer of several labels."""
     label = row["label"]
     return [label] if isinstance(label, str) else list(label or ())
 
 
-def _or_else(row: Row) -> str:
-    """What else it may be, in words: the labels of the set that are not told."""
-    more = [name for name in row.get("set", ()) if name not in _told(row)]
-    named = ", ".join(more[:ALTERNATIVES]) + (
-        f" and {len(more) - ALTERNATIVES} more" if len(more) > ALTERNATIVES else ""
+def _alternatives(row: Row) -> str:
+    """The labels of the prediction set that are not predicted, such as ``"  (or dog, fox)"``."""
+    more = [name for name in row.get("set", ()) if name not in _predicted(row)]
+    named = ", ".join(more[:MAX_ALTERNATIVES]) + (
+        f" and {len(more) - MAX_ALTERNATIVES} more" if len(more) > MAX_ALTERNATIVES else ""
     )
-    return _flat(f"  (or {named})") if more else ""
+    return _one_line(f"  (or {named})") if more else ""
 
 
-def _flat(text: str) -> str:
-    """One cell on one line."""
+def _one_line(text: str) -> str:
+    """The text without tabs and line breaks."""
     return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")

@@ -1,4 +1,4 @@
-"""``diptych sample``: make pictures."""
+"""``diptych sample``: generate pictures with a synthesizer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,58 +19,58 @@ if TYPE_CHECKING:
 
 def sample(
     model: Model,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 64,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of pictures.")] = 64,
     label: Annotated[
-        str | None, typer.Option(help="The class to show.  [default: all classes, as often as they were trained on]")
+        str | None, typer.Option(help="The class to generate.  [default: all classes, as often as in training]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Picture i depends on seed + i alone.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Picture i depends only on seed + i.")] = 0,
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
             metavar="PATH",
-            help="Where they go: a folder, or an .npz or .parquet file.  [default: <MODEL>-samples]",
+            help="A folder, or an .npz or .parquet file.  [default: <MODEL>-samples]",
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of a flow: fewer are faster; 1 or 2 once tuned.  [default: its own]")
+        int | None, typer.Option(min=1, help="Sampling steps of a flow; 1 or 2 if it is tuned.  [default: the model's]")
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make pictures with a synthesizer.
+    """Generate pictures with a synthesizer.
 
     Example: diptych sample models/pets-flow -n 64 --label cat --seed 7 -o out/
 
-    Writes 000000.png, 000001.png, … (in class folders unless --label names one) and grid.png, the first of them on one
-    sheet. Pictures are written as they are made; the same command again continues, and a larger -n adds to them.
+    Writes 000000.png, 000001.png, … (in class folders unless --label names one) and grid.png with the first of them.
+    Pictures are written as they are generated; the same command again continues, and a larger -n adds to them.
     """
     synthesizer = load_model(model, *SYNTHESIZERS)
-    place = output or model.with_name(f"{model.resolve().name}-samples")
+    target = output or model.with_name(f"{model.resolve().name}-samples")
     if steps is not None:
         synthesizer = _with_steps(synthesizer, steps)
-    made = synthesizer.sample(number, label=label, seed=seed, into=place)
+    samples = synthesizer.sample(number, label=label, seed=seed, into=target)
     from diptych.synthesis.sampling.writer import grid_path
 
-    grid = grid_path(place)
+    grid = grid_path(target)
     if json:
         console.print_json(
-            {"folder": str(place), "grid": str(grid), "pictures": len(made), "seed": seed, "label": label}
+            {"folder": str(target), "grid": str(grid), "pictures": len(samples), "seed": seed, "label": label}
         )
     else:
-        console.print_text(f"{len(made):,} pictures are in {place}; on one sheet: {grid}")
+        console.print_text(f"{console.counted_pictures(len(samples))} in {target}; grid: {grid}")
 
 
 def _with_steps(synthesizer: Any, steps: int) -> Any:
     if synthesizer.kind != "flow":
-        raise UsageError(f"Only a flow is sampled in steps; this is a {synthesizer.kind}. Leave out --steps.")
+        raise UsageError(f"Only a flow has sampling steps; this is a {synthesizer.kind}. Leave out --steps.")
     return synthesizer.with_steps(steps)
 
 
 def stacked_pixels(images: "Images") -> "NDArray[np.uint8]":
-    """(N, H, W, 3) uint8 of pictures of one size."""
+    """(N, H, W, 3) uint8 of pictures that all have one size."""
     size = int(images.dimensions()[0, 0])
     return images.pixels(size).permute(0, 2, 3, 1).numpy()
 

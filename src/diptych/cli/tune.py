@@ -1,4 +1,4 @@
-"""``diptych tune``: teach a fitted flow to make pictures in one or two calls of its network."""
+"""``diptych tune``: train a fitted flow to sample in one or two steps (consistency tuning)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ def tune(
     data: Data,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="Where the tuned one goes.  [default: <MODEL>-tuned]"),
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the tuned model.  [default: <MODEL>-tuned]"),
     ] = None,
     minutes: Minutes = None,
     epochs: Epochs = None,
@@ -23,12 +23,12 @@ def tune(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Make a flow fast: it learns to make pictures in one or two steps.
+    """Make a flow fast: train it to sample in one or two steps.
 
     Example: diptych tune models/pets-flow photos/ --minutes 5 -o models/pets-fast
 
-    DATA is what the flow was fitted on. MODEL stays as it is; diptych sample of the tuned one takes 2 steps, or as many
-    as --steps says. The same command again resumes.
+    DATA are the pictures that the flow was fitted on. MODEL stays as it is; diptych sample takes 2 steps with the tuned
+    model, or the number in --steps. The same command again resumes.
     """
     from diptych.cli.fit_run import print_result
     from diptych.cli.models import load_model

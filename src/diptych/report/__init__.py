@@ -1,4 +1,4 @@
-"""Reports: scores with intervals, findings, tables, figures, cards; as text, as JSON and as one HTML file."""
+"""Reports of scores with intervals, findings, tables, figures and cards, as text, as JSON and as one HTML page."""
 
 from diptych.report.report import Card, Report, Score, Table
 

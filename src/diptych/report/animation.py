@@ -1,4 +1,4 @@
-"""Pictures one after the other: a film as GIF, or as MP4."""
+"""Animations: frames one after the other, as GIF or as MP4."""
 
 import io
 from typing import Any
@@ -9,20 +9,21 @@ from PIL import Image
 from diptych.errors import UsageError
 from diptych.report.figures import enlarged
 
-LEAST_PIXELS = 192  # smaller pictures are enlarged to at least this, pixel by pixel
-SECONDS = 0.1  # a picture
+MIN_SIDE_PIXELS = 192  # smaller frames are enlarged to at least this, pixel by pixel
+FRAME_SECONDS = 0.1
 
 
 def gif(frames: np.ndarray) -> bytes:
-    """A film (N, H, W, 3) uint8 that runs for ever, as GIF: 256 colours a picture."""
-    first, *rest = [Image.fromarray(enlarged(frame, LEAST_PIXELS)).quantize(256) for frame in frames]
+    """Frames (N, H, W, 3) uint8 as an endlessly looping GIF, with 256 colours a frame."""
+    first, *rest = [Image.fromarray(enlarged(frame, MIN_SIDE_PIXELS)).quantize(256) for frame in frames]
     out = io.BytesIO()
-    first.save(out, "GIF", save_all=True, append_images=rest, duration=round(1000 * SECONDS), loop=0, disposal=1)
+    milliseconds = round(1000 * FRAME_SECONDS)
+    first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0, disposal=1)
     return out.getvalue()
 
 
 def mp4_encoder() -> Any:
-    """PyAV, which MP4 is made by.
+    """The module ``av`` (PyAV), which encodes MP4.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def mp4_encoder() -> Any:
 
 
 def mp4(frames: np.ndarray) -> bytes:
-    """A film (N, H, W, 3) uint8 as MP4 (H.264), all colours.
+    """Frames (N, H, W, 3) uint8 as MP4 (H.264), in all colours.
 
     Raises
     ------
@@ -47,9 +48,9 @@ def mp4(frames: np.ndarray) -> bytes:
     av = mp4_encoder()
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
-        stream = file.add_stream("libx264", rate=round(1 / SECONDS), options={"crf": "12"})
+        stream = file.add_stream("libx264", rate=round(1 / FRAME_SECONDS), options={"crf": "12"})
         stream.pix_fmt = "yuv420p"
-        pictures = [_even(enlarged(frame, LEAST_PIXELS)) for frame in frames]
+        pictures = [_even_sides(enlarged(frame, MIN_SIDE_PIXELS)) for frame in frames]
         stream.height, stream.width = pictures[0].shape[:2]
         for picture in pictures:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -57,6 +58,6 @@ def mp4(frames: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _even(picture: np.ndarray) -> np.ndarray:
-    """Without an odd last row or column, which the codec cannot have."""
+def _even_sides(picture: np.ndarray) -> np.ndarray:
+    """Without an odd last row or column, since H.264 with yuv420p needs even sides."""
     return np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])

@@ -1,4 +1,4 @@
-"""One picture explained, on one sheet: the picture, the heat over it, and the training pictures it is most like."""
+"""One picture explained, on one sheet: the picture, its heatmap, and the most similar training pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +12,35 @@ from diptych.report.fonts import font, short
 from diptych.report.heatmap import overlay
 
 PAPER, INK, SOFT, LINE = (255, 255, 255), (28, 32, 36), (100, 107, 115), (223, 226, 230)
-LEAST = 320  # px that a picture is enlarged to at least, so that there is room for words
+MIN_SIDE_PIXELS = 320  # smaller pictures are enlarged to at least this, so that there is room for text
 
 
 @dataclass(frozen=True)
 class SimilarPicture:
-    """A picture that it is like, (S, S, 3) uint8 or ``None`` where it is gone; its name; what there is to say of it."""
+    """A similar training picture, as the sheet shows it.
+
+    Attributes
+    ----------
+    pixels
+        (S, S, 3) uint8; ``None`` where the file is no longer there.
+    name
+        Such as its path.
+    caption
+        The line above the name.
+    """
 
     pixels: NDArray[np.uint8] | None
     name: str
-    words: str
+    caption: str
 
 
 def explanation_sheet(
     picture: NDArray[np.uint8],
-    heat: NDArray[np.float32],
+    heatmap: NDArray[np.float32],
     *,
-    answer: str,
+    prediction: str,
     explained: str,
-    likes: Sequence[SimilarPicture],
+    neighbours: Sequence[SimilarPicture],
 ) -> bytes:
     """Draw the sheet as a PNG.
 
@@ -38,68 +48,69 @@ def explanation_sheet(
     ----------
     picture
         (H, W, 3), shown at its own size; enlarged by a whole factor if it is small.
-    heat
+    heatmap
         (h, w) in 0..1.
-    answer
-        What was told, such as "cat 98%".
+    prediction
+        The text below the picture, such as "cat 98%".
     explained
-        What the heat shows.
-    likes
-        The pictures that it is like, each in a column.
+        The text below the heatmap.
+    neighbours
+        The most similar training pictures, each in a column.
     """
-    picture = enlarged(picture, LEAST)
-    high, wide = picture.shape[:2]
-    letters = max(14, wide // 24)  # px, also on a large photograph legible when all of it is looked at
-    gap = letters
-    whole = Image.new("RGB", (2 * wide + 3 * gap, high + 3 * gap + letters + _height(likes, wide, letters)), PAPER)
-    draw = ImageDraw.Draw(whole)
-    whole.paste(Image.fromarray(picture), (gap, gap))
-    whole.paste(Image.fromarray(overlay(picture, heat)), (wide + 2 * gap, gap))
-    below = high + gap + letters // 2
-    _write(draw, (gap, below), answer, letters, INK, wide)
-    _write(draw, (wide + 2 * gap, below), explained, letters, SOFT, wide)
-    if likes:
-        _draw_likes(whole, draw, likes, (gap, below + 2 * letters), wide, letters)
-    return png(np.asarray(whole))
+    picture = enlarged(picture, MIN_SIDE_PIXELS)
+    height, width = picture.shape[:2]
+    text_size = max(14, width // 24)  # px, legible on a large photograph that is shown as a whole
+    gap = text_size
+    sheet_height = height + 3 * gap + text_size + _neighbours_height(neighbours, width, text_size)
+    sheet = Image.new("RGB", (2 * width + 3 * gap, sheet_height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    sheet.paste(Image.fromarray(picture), (gap, gap))
+    sheet.paste(Image.fromarray(overlay(picture, heatmap)), (width + 2 * gap, gap))
+    below = height + gap + text_size // 2
+    _write(draw, (gap, below), prediction, text_size, INK, width)
+    _write(draw, (width + 2 * gap, below), explained, text_size, SOFT, width)
+    if neighbours:
+        _draw_neighbours(sheet, draw, neighbours, (gap, below + 2 * text_size), width, text_size)
+    return png(np.asarray(sheet))
 
 
-def _draw_likes(
-    whole: Image.Image,
+def _draw_neighbours(
+    sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
-    likes: Sequence[SimilarPicture],
-    at: tuple[int, int],
-    wide: int,
-    letters: int,
+    neighbours: Sequence[SimilarPicture],
+    corner: tuple[int, int],
+    width: int,
+    text_size: int,
 ) -> None:
-    small, side = max(11, 2 * letters // 3), _side(wide)
-    left, top = at
-    draw.line((left, top, whole.width - left, top), LINE, max(1, letters // 14))
-    _write(draw, (left, top + letters // 2), "Most alike in training", small, SOFT, 2 * wide)
-    top += letters // 2 + 2 * small
-    column = (whole.width - left) // len(likes)
-    for i, like in enumerate(likes):
+    small, side = max(11, 2 * text_size // 3), _neighbour_side(width)
+    left, top = corner
+    draw.line((left, top, sheet.width - left, top), LINE, max(1, text_size // 14))
+    _write(draw, (left, top + text_size // 2), "Most similar training pictures", small, SOFT, 2 * width)
+    top += text_size // 2 + 2 * small
+    column = (sheet.width - left) // len(neighbours)
+    for i, neighbour in enumerate(neighbours):
         x = left + i * column
-        if like.pixels is None:
+        if neighbour.pixels is None:
             draw.rectangle((x, top, x + side, top + side), outline=LINE)
         else:
-            square = Image.fromarray(like.pixels).resize((side, side), Image.Resampling.BILINEAR)
-            whole.paste(square, (x, top))
-        room = column - letters
-        _write(draw, (x, top + side + small // 3), like.words, small, INK, room)
-        _write(draw, (x, top + side + 5 * small // 3), like.name, small, SOFT, room)
+            square = Image.fromarray(neighbour.pixels).resize((side, side), Image.Resampling.BILINEAR)
+            sheet.paste(square, (x, top))
+        room = column - text_size
+        _write(draw, (x, top + side + small // 3), neighbour.caption, small, INK, room)
+        _write(draw, (x, top + side + 5 * small // 3), neighbour.name, small, SOFT, room)
 
 
-def _height(likes: Sequence[SimilarPicture], wide: int, letters: int) -> int:
-    return _side(wide) + letters + 5 * max(11, 2 * letters // 3) if likes else 0
+def _neighbours_height(neighbours: Sequence[SimilarPicture], width: int, text_size: int) -> int:
+    return _neighbour_side(width) + text_size + 5 * max(11, 2 * text_size // 3) if neighbours else 0
 
 
-def _side(wide: int) -> int:
-    """Of a picture that it is like: three beside each other leave room for their names."""
-    return wide // 3
+def _neighbour_side(width: int) -> int:
+    """Side of a similar picture in px: three beside each other leave room for their names."""
+    return width // 3
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, ink: tuple[int, int, int], room: int
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, ink: tuple[int, int, int], room: int
 ) -> None:
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    draw.text(at, short(shown, size, room), ink, font(shown + "…", size))
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    draw.text(corner, short(printable, size, room), ink, font(printable + "…", size))

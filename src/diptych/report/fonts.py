@@ -1,4 +1,4 @@
-"""Words drawn into pictures, in whatever script: with a font that comes along, or one of the system's that has them."""
+"""Fonts for text drawn into pictures, in any script: the one that matplotlib ships, or a system font."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -8,42 +8,42 @@ from PIL import ImageFont
 
 
 def font(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """A font that has all characters of ``text``, ``size`` px high; where there is none, the one that comes along."""
-    wanted = frozenset(c for c in text if c.isprintable() and not c.isspace())
-    return ImageFont.truetype(_file_with(wanted), size)
+    """A font that has all characters of ``text``, ``size`` px high; if there is none, the one that matplotlib ships."""
+    characters = frozenset(c for c in text if c.isprintable() and not c.isspace())
+    return ImageFont.truetype(_file_with(characters), size)
 
 
 def short(text: str, size: int, room: float) -> str:
-    """As much of the text's end as fits into so many px, since names differ at their ends."""
-    letters = font(text, size)
-    if letters.getlength(text) <= room:
+    """As much of the text's end as fits into ``room`` px, since file names differ at their ends."""
+    sized = font(text, size)
+    if sized.getlength(text) <= room:
         return text
-    while text and letters.getlength("…" + text) > room:
+    while text and sized.getlength("…" + text) > room:
         text = text[1:]
     return "…" + text
 
 
 @cache
-def _file_with(wanted: frozenset[str]) -> str:
+def _file_with(characters: frozenset[str]) -> str:
     import matplotlib as mpl
 
-    own = str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
-    return next((file for file in _files(own) if wanted <= _characters(file)), own)
+    shipped = str(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+    return next((file for file in _font_files(shipped) if characters <= _characters_of(file)), shipped)
 
 
-def _files(own: str) -> Iterable[str]:
-    yield own
+def _font_files(shipped: str) -> Iterable[str]:
+    yield shipped
     from matplotlib.font_manager import findSystemFonts
 
     yield from sorted(findSystemFonts())
 
 
 @cache
-def _characters(file: str) -> frozenset[str]:
+def _characters_of(file: str) -> frozenset[str]:
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
-        with TTFont(file, fontNumber=0, lazy=True) as held:
-            return frozenset(map(chr, held.getBestCmap() or ()))
+        with TTFont(file, fontNumber=0, lazy=True) as opened:
+            return frozenset(map(chr, opened.getBestCmap() or ()))
     except (TTLibError, OSError):
         return frozenset()

@@ -1,4 +1,4 @@
-"""A report as one HTML page: no script, nothing from outside, every word escaped."""
+"""A report as one HTML page: no script, no external resources, all text escaped."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -11,7 +11,7 @@ from diptych.report.text import cell, fact, numeric, words
 
 
 def page(report: Report) -> str:
-    """The page."""
+    """The whole page."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -27,7 +27,7 @@ def page(report: Report) -> str:
 {_body(report)}
 {"".join(_part(part, str(i)) for i, part in enumerate(report.parts, 1))}
 </main>
-<footer>Made with Diptych. Ranges are 95 % intervals; n counts the pictures that a score rests on.</footer>
+<footer>Made with Diptych. Ranges are 95 % intervals; n is the number of pictures behind a score.</footer>
 </body>
 </html>
 """
@@ -40,12 +40,12 @@ def _contents(report: Report) -> str:
     return f"<nav>{''.join(links)}</nav>"
 
 
-def _part(report: Report, place: str) -> str:
-    """A section; ``place`` is its number, "2.1" that of a section within it."""
-    level = 2 + place.count(".")
+def _part(report: Report, section: str) -> str:
+    """A section by its number; "2.1" is the first subsection of section 2."""
+    level = 2 + section.count(".")
     return (
-        f'<section class="part" id="part-{place}"><h{level}>{_safe(report.title)}</h{level}>{_body(report)}'
-        f"{''.join(_part(part, f'{place}.{i}') for i, part in enumerate(report.parts, 1))}</section>\n"
+        f'<section class="part" id="part-{section}"><h{level}>{_safe(report.title)}</h{level}>{_body(report)}'
+        f"{''.join(_part(part, f'{section}.{i}') for i, part in enumerate(report.parts, 1))}</section>\n"
     )
 
 
@@ -92,13 +92,13 @@ def _figure(caption: str, data: bytes) -> str:
 
 
 def _replay(caption: str, frames: dict[str, bytes]) -> str:
-    """A slider of radio buttons, each before its frame: moved by mouse, finger and arrow keys, without a script."""
+    """A slider of radio buttons, each before its frame, that mouse, finger and arrow keys move without a script."""
     name = f"replay-{sha256(b''.join(frames.values())).hexdigest()[:12]}"
     last = len(frames) - 1
     stops = "".join(
-        f'<input type="radio" name="{name}" aria-label="{_safe(shows)}" title="{_safe(shows)}"'
-        f"{' checked' * (i == last)}>{_figure(shows, data)}"
-        for i, (shows, data) in enumerate(frames.items())
+        f'<input type="radio" name="{name}" aria-label="{_safe(label)}" title="{_safe(label)}"'
+        f"{' checked' * (i == last)}>{_figure(label, data)}"
+        for i, (label, data) in enumerate(frames.items())
     )
     return f'<h3 class="caption">{_safe(caption)}</h3><div class="replay" style="--stops:{len(frames)}">{stops}</div>\n'
 
@@ -110,16 +110,16 @@ def _cards(caption: str, cards: list[Card]) -> str:
 
 def _card(card: Card) -> str:
     pictures = "".join(
-        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(shows)}" src="{_source(data)}">'
-        f"<figcaption>{_safe(shows)}</figcaption></figure>"
-        for shows, data in card.pictures.items()
+        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(label)}" src="{_source(data)}">'
+        f"<figcaption>{_safe(label)}</figcaption></figure>"
+        for label, data in card.pictures.items()
     )
-    told = "".join(
+    facts = "".join(
         f"<dt>{_safe(words(name))}</dt><dd>{_safe(cell(value))}</dd>"
         for name, value in card.facts.items()
         if value is not None
     )
-    return f'<li><div class="row">{pictures}</div><b>{_safe(card.title)}</b><dl class="facts">{told}</dl></li>\n'
+    return f'<li><div class="row">{pictures}</div><b>{_safe(card.title)}</b><dl class="facts">{facts}</dl></li>\n'
 
 
 def _source(data: bytes) -> str:
@@ -127,15 +127,18 @@ def _source(data: bytes) -> str:
 
 
 def _kind(data: bytes) -> str:
-    starts = {b"\x89PNG": "png", b"\xff\xd8": "jpeg"}
-    return next((kind for start, kind in starts.items() if data.startswith(start)), "svg+xml")
+    signatures = {b"\x89PNG": "png", b"\xff\xd8": "jpeg"}
+    return next((kind for start, kind in signatures.items() if data.startswith(start)), "svg+xml")
 
 
 def _table(caption: str, table: Table) -> str:
-    right = [any(numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
-    side = ['<th class="n">' if r else "<th>" for r in right]
-    head = "".join(f"{tag}{_safe(name)}</th>" for tag, name in zip(side, table.columns, strict=True))
-    rows = "".join(f"<tr>{''.join(_cell(v, r) for v, r in zip(row, right, strict=True))}</tr>\n" for row in table.rows)
+    align_right = [any(numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
+    tags = ['<th class="n">' if right else "<th>" for right in align_right]
+    head = "".join(f"{tag}{_safe(name)}</th>" for tag, name in zip(tags, table.columns, strict=True))
+    rows = "".join(
+        f"<tr>{''.join(_cell(value, right) for value, right in zip(row, align_right, strict=True))}</tr>\n"
+        for row in table.rows
+    )
     return (
         f'<div class="table"><table><caption>{_safe(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
@@ -150,7 +153,7 @@ def _cell(value: Any, right: bool) -> str:
 
 
 def _bar(score: Score) -> str:
-    """A share and its interval drawn on a line from 0 to 1; nothing of other scores."""
+    """A share and its interval drawn on a line from 0 to 1; empty for other scores."""
     if score.low is None or score.high is None or not 0 <= score.low <= score.value <= score.high <= 1:
         return ""
     ends = f"--low:{score.low:.3f};--high:{score.high:.3f};--value:{score.value:.3f}"

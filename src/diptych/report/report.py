@@ -1,4 +1,4 @@
-"""What every check and every training run hands back: a Report."""
+"""``Report``, the result of every check, evaluation and training run."""
 
 import math
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from diptych.files import write_text
 
 @dataclass(frozen=True)
 class Score:
-    """A figure with its 95 % interval; ``low`` and ``high`` are ``None`` where none is known.
+    """A value with its 95 % interval; ``low`` and ``high`` are ``None`` where no interval is known.
 
-    ``n`` is the number of pictures that it rests on.
+    ``n`` is the number of pictures that the value is computed from.
     """
 
     value: float
@@ -26,7 +26,7 @@ class Score:
 
     @property
     def interval(self) -> str:
-        """The interval in words, "0.941 to 0.983"; empty where none is known."""
+        """The interval as text, "0.941 to 0.983"; empty where none is known."""
         if self.low is None or self.high is None:
             return ""
         return f"{number(self.low)} to {number(self.high)}"
@@ -50,14 +50,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Card:
-    """Pictures that belong together, and what there is to say of them.
+    """Pictures that belong together, with facts about them.
 
     Attributes
     ----------
     title
-        In a few words.
+        A few words.
     pictures
-        PNG or JPEG, by what each of them shows.
+        PNG or JPEG, by label.
     facts
         JSON-able.
     """
@@ -78,21 +78,21 @@ class Report:
     Attributes
     ----------
     title
-        What it is about.
+        The heading.
     scores
         By name ("accuracy"); underscores are shown as spaces.
     findings
-        Sentences: what a person should know or do.
+        Sentences: results and recommendations.
     tables, figures
         By caption; a figure is a PNG, a JPEG or an SVG.
     replays
-        By caption, pictures of one thing at several moments, by what they show: a person moves through them.
+        By caption, pictures of the same thing at several moments, by label; the page shows them with a slider.
     cards
-        By caption; cards of one caption tell the same facts.
+        By caption; all cards of one caption have the same facts.
     facts
         Settings and counts, JSON-able.
     parts
-        Reports within this one, shown as its sections.
+        Reports within this one, shown as sections.
     """
 
     title: str
@@ -111,8 +111,8 @@ class Report:
         return text(self)
 
     def json(self) -> dict[str, Any]:
-        """All but the pictures; NaN and infinity become ``None``."""
-        told = {
+        """Everything except the pictures; NaN and infinity become ``None``."""
+        record = {
             "title": self.title,
             "scores": {name: score.json() for name, score in self.scores.items()},
             "findings": list(self.findings),
@@ -120,13 +120,13 @@ class Report:
             "facts": plain(self.facts),
         }
         if self.cards:
-            told["cards"] = {caption: [card.json() for card in cards] for caption, cards in self.cards.items()}
+            record["cards"] = {caption: [card.json() for card in cards] for caption, cards in self.cards.items()}
         if self.parts:
-            told["parts"] = [part.json() for part in self.parts]
-        return told
+            record["parts"] = [part.json() for part in self.parts]
+        return record
 
     def html(self) -> str:
-        """One page that needs nothing from outside; the same report gives the same bytes."""
+        """One page without external resources; the same report gives the same bytes."""
         from diptych.report.html import page
 
         return page(self)
@@ -139,7 +139,7 @@ class Report:
 
 
 def number(value: float) -> str:
-    """A figure as a person reads it: three decimals where they matter, thousands apart, no trailing noise."""
+    """A number as text: three decimals below 100, one below 1,000, thousands separated; "–" for NaN."""
     if value != value:
         return "–"
     if (float(value).is_integer() and abs(value) >= 2) or math.isinf(value):
@@ -150,7 +150,7 @@ def number(value: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as strict JSON can hold it: numpy unpacked, paths as text, NaN and infinity as ``None``."""
+    """``value`` as strict JSON can hold it: arrays as lists, paths as text, NaN and infinity as ``None``."""
     if isinstance(value, Score | Table | Card):
         return value.json()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""How the pages look: legible on a phone, by day and by night, and on paper."""
+"""The style sheet of the pages: for phones, for light and dark mode, and for print."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #646b73; --line: #dfe2e6; --page: #fcfcfd;

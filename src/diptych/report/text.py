@@ -12,19 +12,19 @@ ABBREVIATIONS = ("aurc", "auroc", "cas", "f1", "fpr", "tpr")
 
 
 def text(report: Report) -> str:
-    """The whole report but its pictures."""
+    """The whole report without its pictures."""
     return "\n".join(_lines(report, "=")) + "\n"
 
 
 def cell(value: Any) -> str:
-    """A table's cell on one line."""
+    """The value of a table's cell on one line."""
     if isinstance(value, float):
         return number(value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else fact(value)
 
 
 def fact(value: Any) -> str:
-    """A setting or a count on one line, a number as it was set."""
+    """A setting or a count on one line, numbers in their shortest form."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -39,7 +39,7 @@ def fact(value: Any) -> str:
 
 
 def numeric(value: Any) -> bool:
-    """Whether a cell is set to the right."""
+    """Whether a cell is a number, which is aligned right."""
     return isinstance(value, int | float | Score) and not isinstance(value, bool)
 
 
@@ -52,7 +52,7 @@ def _lines(report: Report, rule: str) -> list[str]:
         lines.append("")
         for finding in report.findings:
             lines += textwrap.wrap(finding, WIDTH, initial_indent="- ", subsequent_indent="  ")
-    for caption, table in (report.tables | _listed(report.cards)).items():
+    for caption, table in (report.tables | _card_tables(report.cards)).items():
         lines += ["", caption, *_table(table)]
     if report.facts:
         lines += ["", *_columns([[words(k), fact(v)] for k, v in report.facts.items()])]
@@ -62,33 +62,36 @@ def _lines(report: Report, rule: str) -> list[str]:
 
 
 def words(name: str) -> str:
-    """A key as words; abbreviations in capitals."""
+    """A key as words, abbreviations in capitals: "macro_f1" -> "macro F1"."""
     return " ".join(word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
 
 
-def _listed(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
-    """What the cards say, a row for each."""
+def _card_tables(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
+    """The facts of the cards of each caption as a table, a row for each card."""
     return {
         caption: Table(
-            ["", *(words(name) for name in some[0].facts)], [[card.title, *card.facts.values()] for card in some]
+            ["", *(words(name) for name in group[0].facts)], [[card.title, *card.facts.values()] for card in group]
         )
-        for caption, some in cards.items()
-        if some
+        for caption, group in cards.items()
+        if group
     }
 
 
 def _table(table: Table) -> list[str]:
-    right = [
+    align_right = [
         bool(table.rows) and all(numeric(row[i]) or row[i] is None for row in table.rows)
         for i in range(len(table.columns))
     ]
-    return _columns([table.columns, *[[cell(v) for v in row] for row in table.rows]], right)
+    return _columns([table.columns, *[[cell(v) for v in row] for row in table.rows]], align_right)
 
 
-def _columns(rows: list[list[str]], right: list[bool] | None = None) -> list[str]:
+def _columns(rows: list[list[str]], align_right: list[bool] | None = None) -> list[str]:
     widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = right or [False] * len(widths)
-    return ["  " + "  ".join(_padded(*one) for one in zip(row, widths, right, strict=True)).rstrip() for row in rows]
+    align_right = align_right or [False] * len(widths)
+    return [
+        "  " + "  ".join(_padded(*column) for column in zip(row, widths, align_right, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _padded(value: str, width: int, right: bool) -> str:
@@ -97,5 +100,5 @@ def _padded(value: str, width: int, right: bool) -> str:
 
 
 def _width(value: str) -> int:
-    """Columns on a terminal: Chinese, Japanese and Korean characters take two."""
+    """Width in terminal columns: Chinese, Japanese and Korean characters take two."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in value)
