@@ -15,7 +15,8 @@ from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as ways
 from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
-from diptych.synthesis.model import Label, SynthesisModel
+from diptych.synthesis.model import SynthesisModel
+from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling import seeding
 
 CANDIDATES, TRIED = 128, 3  # latents that are looked at before a search, and how many of them it begins from
@@ -52,12 +53,12 @@ class Editor(SynthesisModel):
         label
             Of all of them, or one each. None: without (a conditional GAN needs one).
         """
-        self._fitted()
+        self._check_fitted()
         if latents.ndim != 2 or latents.shape[1] != self._latent_length():
             raise UsageError(f"Latents of this model are (N, {self._latent_length()}), not {tuple(latents.shape)}.")
         if label is None or isinstance(label, str | int | np.integer):
             label = [-1 if label is None else label] * len(latents)
-        labels = np.array([-1 if told == -1 else self._number(told) for told in label], np.int64)
+        labels = np.array([-1 if told == -1 else self.class_number(told) for told in label], np.int64)
         self._enough_labels(labels)
         if len(labels) != len(latents):
             raise UsageError(f"{len(latents)} latents need one label, or as many, not {len(labels)}.")
@@ -172,14 +173,14 @@ class Editor(SynthesisModel):
         label
             The class of the made ones.
         """
-        self._fitted()
+        self._check_fitted()
         if others is not None and len(others) != len(images):
             raise UsageError(f"Blending takes as many pictures on both sides, not {len(images)} and {len(others)}.")
         labels = self._told(images, label)
         seeds = self._seeds(seed, len(images))
         if others is None:
-            told = np.where(labels < 0, self._labels(seeds, None), labels)
-            others = self._images(self._pictures(seeds, told), told, [f"{self.kind}#{s}" for s in seeds])
+            told = np.where(labels < 0, self.sample_labels(seeds, None), labels)
+            others = self._images(self.sample_pixels(seeds, told), told, [f"{self.kind}#{s}" for s in seeds])
         pixels, second = images.pixels(self.size_, GEOMETRY), others.pixels(self.size_, GEOMETRY)
         right = np.broadcast_to(np.arange(self.size_) >= self.size_ // 2, (self.size_, self.size_))
         share = hole_masks(right if mask is None else mask, images, self.size_)
@@ -202,8 +203,8 @@ class Editor(SynthesisModel):
         own
             What all of them show. None: their own labels.
         """
-        self._fitted()
-        other = self._number(label)
+        self._check_fitted()
+        other = self.class_number(label)
         if not 0 <= strength <= 1:
             raise UsageError(f"The strength is from 0 to 1, not {strength}.")
         pixels, labels = self._given(images, own)
@@ -269,7 +270,7 @@ class Editor(SynthesisModel):
 
     def _given(self, images: Images, label: Label | None) -> tuple[Tensor, NDArray[np.int64]]:
         """The pixels (N, 3, S, S) that the model sees, and the number of the class of each, or -1."""
-        self._fitted()
+        self._check_fitted()
         if not len(images):
             raise DataError("There is no picture to work on.")
         labels = self._told(images, label)
@@ -279,14 +280,14 @@ class Editor(SynthesisModel):
     def _told(self, images: Images, label: Label | None) -> NDArray[np.int64]:
         if label is None:
             return datasets.match_labels(images, self.classes_)
-        return np.full(len(images), self._number(label), np.int64)
+        return np.full(len(images), self.class_number(label), np.int64)
 
     def _enough_labels(self, labels: NDArray[np.int64]) -> None:
         if self.needs_label and self.classes_ and (labels < 0).any():
             raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
 
     def _seeds(self, seed: int, count: int) -> list[int]:
-        if not 0 <= seed < seeding.LARGEST_SEED:
+        if not 0 <= seed < seeding.MAX_SEED:
             raise UsageError(f"The seed is from 0 to 2⁶² − 1, not {seed}.")
         return list(range(seed, seed + count))
 
