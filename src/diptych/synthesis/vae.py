@@ -218,7 +218,7 @@ class VAE(Synthesizer):
         return self._posterior(pixels, labels)[:, : self._latent_length()]
 
     def _fill(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
-        """The likeliest latents of the pixels around the hole, near those of the picture with the hole smoothed over."""
+        """The likeliest latents of the pixels around the hole, near those of the picture with it smoothed over."""
         mean, log_variance = self.modules_["encoder"](pictures, labels)
         noise = seeding.seeded_noise(seeds, mean.shape[1:]).to(mean.device)
         start = mean + noise * (0.5 * log_variance).exp()
