@@ -23,7 +23,7 @@ from diptych.errors import Interrupted, NotFittedError, UsageError
 
 @dataclass(frozen=True)
 class Model:
-    """A small model: its class, its settings, and what it answers after ``fit``, as one tensor."""
+    """A small model: its class, its settings, and its output after ``fit``, as one tensor."""
 
     kind: type
     settings: dict[str, Any] = field(default_factory=dict)
@@ -63,13 +63,13 @@ def digits() -> Images:
 @pytest.fixture(scope="session")
 def finished(digits, tmp_path_factory):
     """Each model, fitted once: (fitted, its folder)."""
-    made: dict[int, tuple[Any, Any]] = {}
+    fitted: dict[int, tuple[Any, Any]] = {}
 
     def of(model: Model):
-        if id(model) not in made:
+        if id(model) not in fitted:
             folder = tmp_path_factory.mktemp("models") / "model"
-            made[id(model)] = (model.make().fit(digits, into=folder), folder)
-        return made[id(model)]
+            fitted[id(model)] = (model.make().fit(digits, into=folder), folder)
+        return fitted[id(model)]
 
     return of
 
@@ -79,10 +79,10 @@ def weights(folder) -> bytes:
 
 
 def test_init_only_stores(model):
-    made = model.make()
-    held = {name: getattr(made, name) for name in model.settings}
-    assert held == model.settings
-    assert not [name for name in vars(made) if name.endswith("_")]
+    unfitted = model.make()
+    stored = {name: getattr(unfitted, name) for name in model.settings}
+    assert stored == model.settings
+    assert not [name for name in vars(unfitted) if name.endswith("_")]
 
 
 def test_repr_names_what_was_set(model):
@@ -91,7 +91,7 @@ def test_repr_names_what_was_set(model):
     assert all(f"{name}={value!r}" in shown for name, value in model.settings.items())
 
 
-def test_unfitted_models_say_so(model, digits, tmp_path):
+def test_unfitted_models_raise_not_fitted(model, digits, tmp_path):
     with pytest.raises(NotFittedError, match="fit"):
         model.answer(model.make(), digits)
     with pytest.raises(NotFittedError, match="fit"):
@@ -104,8 +104,8 @@ def test_unfitted_models_can_be_pickled(model):
 
 
 def test_fit_returns_the_model_itself(model, digits):
-    made = model.make()
-    assert made.fit(digits) is made
+    unfitted = model.make()
+    assert unfitted.fit(digits) is unfitted
 
 
 def test_the_same_seed_gives_the_same_model(model, digits, finished, tmp_path):
@@ -123,6 +123,13 @@ def test_loaded_models_answer_alike(model, digits, finished):
     fitted, folder = finished(model)
     loaded = load(folder)
     assert torch.equal(model.answer(loaded, digits), model.answer(fitted, digits))
+
+
+def test_a_fitted_model_has_a_report_and_a_loaded_one_its_page(model, finished):
+    fitted, folder = finished(model)
+    assert fitted.report_.scores
+    assert load(folder).report_ is None
+    assert (folder / "report.html").read_text(encoding="utf-8") == fitted.report_.html()
 
 
 def test_a_loaded_model_can_be_saved_again(model, digits, finished, tmp_path):
@@ -159,9 +166,9 @@ def test_the_same_fit_again_is_finished_at_once(model, digits, finished):
 
 
 def test_another_fit_into_the_same_folder_is_refused(model, digits, finished, tmp_path):
-    shutil.copytree(finished(model)[1], tmp_path / "taken")
+    shutil.copytree(finished(model)[1], tmp_path / "occupied")
     with pytest.raises(UsageError, match="seed"):
-        model.make(seed=5).fit(digits, into=tmp_path / "taken")
+        model.make(seed=5).fit(digits, into=tmp_path / "occupied")
 
 
 def test_minutes_and_epochs_exclude_each_other(model, digits):
@@ -186,24 +193,24 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
-def test_an_edit_is_the_same_each_time_and_says_what_it_comes_from(synthesizer, digits, edit):
+def test_an_edit_is_the_same_each_time_and_names_its_source(synthesizer, digits, edit):
     images = digits[[0, 45, 90]]
     mask = np.arange(64).reshape(8, 8) % 8 > 3
-    made = edit(synthesizer, images, mask)
+    edited = edit(synthesizer, images, mask)
     torch.rand(3)  # whatever is drawn in between
-    assert torch.equal(made.pixels(8), edit(synthesizer, images, mask).pixels(8))
-    assert set(made.origins) <= {"synthetic", "composite"}
-    assert made.classes == synthesizer.classes_
-    assert all(any(path in told for path in images.paths) for told in made.groups["source"])
+    assert torch.equal(edited.pixels(8), edit(synthesizer, images, mask).pixels(8))
+    assert set(edited.origins) <= {"synthetic", "composite"}
+    assert edited.classes == synthesizer.classes_
+    assert all(any(path in source for path in images.paths) for source in edited.groups["source"])
 
 
-def test_inpainting_keeps_what_is_known_to_the_bit(synthesizer, digits):
+def test_inpainting_keeps_the_pixels_outside_the_mask_to_the_bit(synthesizer, digits):
     images = digits[[3, 50]]
     mask = np.zeros((8, 8), bool)
     mask[2:6, 3:7] = True
-    made, given = synthesizer.inpaint(images, mask).pixels(8), images.pixels(8)
-    assert torch.equal(made[:, :, ~mask], given[:, :, ~mask])
-    assert not torch.equal(made, given)
+    inpainted, original = synthesizer.inpaint(images, mask).pixels(8), images.pixels(8)
+    assert torch.equal(inpainted[:, :, ~mask], original[:, :, ~mask])
+    assert not torch.equal(inpainted, original)
 
 
 def _interrupted(model: Model, images: Images, folder) -> None:
@@ -218,10 +225,10 @@ def _interrupted(model: Model, images: Images, folder) -> None:
                 return
             ended.wait(0.002)
 
-    watcher = threading.Thread(target=press)
-    watcher.start()
+    presser = threading.Thread(target=press)
+    presser.start()
     try:
         model.make().fit(images, into=folder)
     finally:
         ended.set()
-        watcher.join()
+        presser.join()

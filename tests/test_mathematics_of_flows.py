@@ -66,8 +66,8 @@ def test_the_mean_velocity_has_the_least_loss() -> None:
     assert all(loss(*other) > best + 1e-3 for other in ((0.8, 0.0), (1.2, 0.0), (1.0, 0.1), (1.0, -0.1)))
 
 
-class Told(nn.Module):
-    """A network that tells one picture, whatever it is shown."""
+class Constant(nn.Module):
+    """A network that predicts one picture, whatever it is shown."""
 
     def __init__(self, pictures: Tensor) -> None:
         super().__init__()
@@ -79,13 +79,15 @@ class Told(nn.Module):
 
 def test_the_expected_picture_gives_the_velocity() -> None:
     noise, pictures, labels = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4), torch.zeros(5, dtype=torch.int64)
-    velocity = flow_matching.predicted_velocity(Told(pictures))
+    velocity = flow_matching.predicted_velocity(Constant(pictures))
     for t in (0.0, 0.4, 0.95):
         times = torch.full((5,), t)
-        told = velocity(flow_matching.interpolate(noise, pictures, times), times, labels)
-        torch.testing.assert_close(told, pictures - noise, atol=1e-4, rtol=1e-4)
+        predicted = velocity(flow_matching.interpolate(noise, pictures, times), times, labels)
+        torch.testing.assert_close(predicted, pictures - noise, atol=1e-4, rtol=1e-4)
     nearly = velocity(pictures + 0.1, torch.ones(5), labels)  # an error of 0.1 at the very end
-    torch.testing.assert_close(nearly, torch.full_like(nearly, -0.1 / flow_matching.NEAREST_END), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        nearly, torch.full_like(nearly, -0.1 / flow_matching.MIN_REMAINING_TIME), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_heun_carries_noise_to_a_gaussian_with_an_error_of_second_order() -> None:
@@ -106,21 +108,20 @@ def test_guidance_goes_from_no_label_to_the_label_and_beyond() -> None:
         return x * t[:, None, None, None] + (10.0 * labels)[:, None, None, None]
 
     x, t, labels = torch.randn(3, 3, 2, 2), torch.tensor(0.5), torch.tensor([0, 1, 2])
-    told = velocity(x, t.expand(3), labels)
+    with_label = velocity(x, t.expand(3), labels)
     without = velocity(x, t.expand(3), torch.full((3,), -1))
     for strength in (0.0, 1.0, 2.5):
-        expected = without + strength * (told - without)
+        expected = without + strength * (with_label - without)
         torch.testing.assert_close(flow_matching.guided_velocity(velocity, labels, strength)(x, t), expected)
-    unasked = torch.full((3,), -1)
-    torch.testing.assert_close(flow_matching.guided_velocity(velocity, unasked, 2.5)(x, t), without)
-    each = flow_matching.guided_velocity(velocity, labels, 2.5)(
-        x, torch.tensor([0.1, 0.5, 0.9])
-    )  # a time for each picture
-    torch.testing.assert_close(each[1], flow_matching.guided_velocity(velocity, labels, 2.5)(x, t)[1])
+    unlabelled = torch.full((3,), -1)
+    torch.testing.assert_close(flow_matching.guided_velocity(velocity, unlabelled, 2.5)(x, t), without)
+    field = flow_matching.guided_velocity(velocity, labels, 2.5)
+    each = field(x, torch.tensor([0.1, 0.5, 0.9]))  # a time for each picture
+    torch.testing.assert_close(each[1], field(x, t)[1])
 
 
-class Asked(nn.Module):
-    """A network that remembers the labels it was told."""
+class LabelRecorder(nn.Module):
+    """A network that records the labels it is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,8 +133,8 @@ class Asked(nn.Module):
         return self.scale * x
 
 
-def test_labels_are_dropped_by_one_coin_a_picture() -> None:
-    network = Asked()
+def test_labels_are_dropped_for_each_picture_independently() -> None:
+    network = LabelRecorder()
     task = flow.Flow()._task({"network": network}, TrainingConfig({}, batch=8, lr=1e-3))
     for _ in task.losses(torch.zeros(4000, 3, 2, 2), torch.arange(4000) % 10):
         dropped = network.labels < 0
@@ -141,11 +142,11 @@ def test_labels_are_dropped_by_one_coin_a_picture() -> None:
         assert torch.equal(network.labels[~dropped], (torch.arange(4000) % 10)[~dropped])
 
 
-def test_a_way_ends_in_the_picture_told_and_a_picture_in_itself() -> None:
+def test_a_trajectory_ends_in_the_predicted_picture_and_a_picture_in_itself() -> None:
     x, pictures, labels = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64)
-    ending = consistency.consistency_function(Told(pictures))
-    torch.testing.assert_close(ending(x, torch.tensor([0.0, 0.9]), labels), pictures)
-    assert torch.equal(ending(x, torch.ones(2), labels), x)
+    function = consistency.consistency_function(Constant(pictures))
+    torch.testing.assert_close(function(x, torch.tensor([0.0, 0.9]), labels), pictures)
+    assert torch.equal(function(x, torch.ones(2), labels), x)
 
 
 def test_the_second_point_by_hand() -> None:
@@ -156,22 +157,22 @@ def test_the_second_point_by_hand() -> None:
             assert consistency.later_times(torch.tensor([t]), a).item() == pytest.approx(1 - share, abs=1e-6)
 
 
-def test_a_point_is_led_on_by_heun_and_straight_to_the_end() -> None:
+def test_an_ode_step_is_by_heun_and_by_euler_at_the_end() -> None:
     x, times, later = torch.randn(3, 3, 2, 2), torch.tensor([0.0, 0.3, 0.6]), torch.tensor([0.5, 0.96, 1.0])
-    told = consistency.ode_step(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
+    moved = consistency.ode_step(lambda x, t: -x * (1 + t)[:, None, None, None], x, times, later)
     for n, (t, s) in enumerate(zip(times.tolist(), later.tolist(), strict=True)):
-        straight = x[n] * (1 - (s - t) * (1 + t))
-        bent = x[n] - (s - t) / 2 * (x[n] * (1 + t) + straight * (1 + s))
-        torch.testing.assert_close(told[n], bent if n == 0 else straight)
+        euler = x[n] * (1 - (s - t) * (1 + t))
+        heun = x[n] - (s - t) / 2 * (x[n] * (1 + t) + euler * (1 + s))
+        torch.testing.assert_close(moved[n], heun if n == 0 else euler)
 
 
 def test_the_consistency_loss_by_a_loop() -> None:
     noise, pictures, times = torch.randn(2, 3, 2, 2), torch.randn(2, 3, 2, 2), torch.tensor([0.2, 0.7])
 
-    def ending(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    def function(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         return x * t[:, None, None, None] ** 2
 
-    def leading(x: Tensor, t: Tensor) -> Tensor:
+    def field(x: Tensor, t: Tensor) -> Tensor:
         return torch.full_like(x, 0.5)
 
     total, later = 0.0, consistency.later_times(times, 4.0).tolist()
@@ -180,38 +181,34 @@ def test_the_consistency_loss_by_a_loop() -> None:
         squares = [(x * t**2 - (x + 0.5 * (s - t)) * s**2) ** 2 for x in points]
         total += math.sqrt(sum(squares) / 12) / (s - t)
     labels = torch.zeros(2, dtype=torch.int64)
-    loss = consistency.consistency_loss(ending, leading, noise, pictures, times, labels, 4.0)
+    loss = consistency.consistency_loss(function, field, noise, pictures, times, labels, 4.0)
     assert loss.item() == pytest.approx(total / 2)
-    known = Told(pictures)  # where there is one picture only, its ways end in it
-    field = flow_matching.guided_velocity(flow_matching.predicted_velocity(known), labels, 1.0)
-    assert (
-        consistency.consistency_loss(
-            consistency.consistency_function(known), field, noise, pictures, times, labels, 4.0
-        ).item()
-        < 1e-3
-    )
+    single = Constant(pictures)  # where there is one picture only, its trajectories end in it
+    velocity = flow_matching.guided_velocity(flow_matching.predicted_velocity(single), labels, 1.0)
+    exact = consistency.consistency_function(single)
+    assert consistency.consistency_loss(exact, velocity, noise, pictures, times, labels, 4.0).item() < 1e-3
 
 
 def test_a_second_call_begins_at_the_first_one_s_picture() -> None:
     noises = torch.randn(2, 4, 3, 2, 2).unbind()
-    seen = []
+    calls = []
 
-    def ending(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        seen.append((x, t))
+    def function(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        calls.append((x, t))
         return x * 0.5
 
     labels = torch.zeros(4, dtype=torch.int64)
-    assert torch.equal(consistency.few_step_sample(ending, noises[:1], labels), noises[0] * 0.5)
-    made = consistency.few_step_sample(ending, noises, labels)
-    (_, _), (x, t), (then, after) = seen
+    assert torch.equal(consistency.few_step_sample(function, noises[:1], labels), noises[0] * 0.5)
+    samples = consistency.few_step_sample(function, noises, labels)
+    (_, _), (x, t), (then, after) = calls
     assert torch.equal(x, noises[0])
     assert t.tolist() == [0.0] * 4
     torch.testing.assert_close(then, 0.45 * noises[1] + 0.55 * (noises[0] * 0.5).clamp(-1, 1))
     assert after.tolist() == pytest.approx([0.55] * 4)
-    assert torch.equal(made, then * 0.5)
+    assert torch.equal(samples, then * 0.5)
 
 
-def test_half_a_batch_shows_the_parts_that_are_told() -> None:
+def test_half_a_batch_shows_the_crops_of_its_windows() -> None:
     torch.manual_seed(0)
     ramp = torch.linspace(-1 + 1 / 16, 1 - 1 / 16, 16)  # each column's centre, from -1 to 1 across the picture
     pictures = ramp.expand(200, 3, 16, 16).contiguous(memory_format=torch.channels_last)

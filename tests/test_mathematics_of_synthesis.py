@@ -11,8 +11,7 @@ from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe
 from diptych.engine.trial import run_microbatches
 from diptych.metrics.disentanglement import mutual_information_gap
-from diptych.synthesis import gan, vae
-from diptych.synthesis.likelihood import discretised_nll
+from diptych.synthesis import gan, likelihood
 from diptych.synthesis.networks.dcgan import Critic, Generator
 from diptych.synthesis.training.config import TrainingConfig
 
@@ -32,17 +31,17 @@ def value(real: Tensor, fake: Tensor) -> float:
 def test_the_critic_loss_is_minus_the_value() -> None:
     real, fake = torch.randn(7).double() * 3, torch.randn(5).double() * 3
     assert gan.critic_loss(real, fake).item() == pytest.approx(-value(real, fake))
-    sure = gan.critic_loss(torch.tensor([-200.0]), torch.tensor([200.0]))
-    assert sure.item() == pytest.approx(400.0)  # where the logarithm of a rounded 0 would be infinite
+    confident = gan.critic_loss(torch.tensor([-200.0]), torch.tensor([200.0]))
+    assert confident.item() == pytest.approx(400.0)  # where the logarithm of a rounded 0 would be infinite
 
 
 def test_the_best_critic_is_p_over_p_plus_q() -> None:
-    # Pictures of three kinds, in these numbers among the real and the made ones.
-    real, made = torch.tensor([6, 3, 1]), torch.tensor([1, 3, 6])
-    p, q = real / real.sum(), made / made.sum()
+    # Pictures of three kinds, in these numbers among the real and the generated ones.
+    real, generated = torch.tensor([6, 3, 1]), torch.tensor([1, 3, 6])
+    p, q = real / real.sum(), generated / generated.sum()
     best = (p / q).log().requires_grad_()
     kinds = torch.arange(3)
-    loss = gan.critic_loss(best[kinds.repeat_interleave(real)], best[kinds.repeat_interleave(made)])
+    loss = gan.critic_loss(best[kinds.repeat_interleave(real)], best[kinds.repeat_interleave(generated)])
     (slope,) = torch.autograd.grad(loss, best)
     torch.testing.assert_close(slope, torch.zeros(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(best.sigmoid(), p / (p + q))
@@ -51,7 +50,7 @@ def test_the_best_critic_is_p_over_p_plus_q() -> None:
     assert loss.item() == pytest.approx(math.log(4) - 2 * divergence.item())
 
 
-def test_a_critic_that_cannot_tell_costs_log_4() -> None:
+def test_a_critic_that_cannot_distinguish_costs_log_4() -> None:
     assert gan.critic_loss(torch.zeros(4), torch.zeros(4)).item() == pytest.approx(math.log(4))
 
 
@@ -84,22 +83,22 @@ def test_the_penalty_of_a_linear_critic_is_its_squared_slope() -> None:
 
 
 def test_the_layout_loss_is_the_bound_of_shrunken_pictures():
-    made, pictures = 2 * torch.rand(4, 3, 32, 32) - 1, 2 * torch.rand(4, 3, 32, 32) - 1
-    kl = vae.gaussian_kl(torch.randn(2, 5), torch.randn(2, 5))
-    apart = (made - pictures)[:2]  # of the two that were encoded
-    shrunken = (apart[..., ::2, ::2] + apart[..., 1::2, ::2] + apart[..., ::2, 1::2] + apart[..., 1::2, 1::2]) / 4
+    generated, pictures = 2 * torch.rand(4, 3, 32, 32) - 1, 2 * torch.rand(4, 3, 32, 32) - 1
+    kl = likelihood.gaussian_kl(torch.randn(2, 5), torch.randn(2, 5))
+    difference = (generated - pictures)[:2]  # of the two that were encoded
+    shrunken = sum(difference[..., row::2, column::2] for row in range(2) for column in range(2)) / 4
     variance = shrunken.square().mean().item()
     nll = 3 * 16 * 16 / 2 * (math.log(2 * math.pi * variance) + 1)
     # Not to the last digit: σ is bounded softly.
-    assert gan.layout_loss(made, pictures, kl).item() == pytest.approx(nll + kl.sum().item() / 2, rel=1e-2)
-    assert gan.layout_loss(made, pictures, kl[:0]).item() == 0
+    assert gan.layout_loss(generated, pictures, kl).item() == pytest.approx(nll + kl.sum().item() / 2, rel=1e-2)
+    assert gan.layout_loss(generated, pictures, kl[:0]).item() == 0
 
 
 def test_each_player_is_stepped_by_its_own_loss() -> None:
-    more = {"loss": "relativistic", "augment": [], "penalty": 1.0, "betas": [0.0, 0.99]}
+    settings = {"loss": "relativistic", "augment": [], "penalty": 1.0, "betas": [0.0, 0.99]}
     game = gan.GAN(size=8, batch=8)._task(
         {"generator": Generator(size=8, classes=0, latent=4, width=8), "critic": Critic(size=8, classes=0, width=8)},
-        TrainingConfig({"latent": 4}, batch=8, lr=1e-2, more=more),
+        TrainingConfig({"latent": 4}, batch=8, lr=1e-2, method_settings=settings),
     )
     stepped = []
     turns = run_microbatches(
@@ -125,13 +124,13 @@ def test_the_gaussian_kl_is_the_integral() -> None:
         points = [mean + width * step for step in range(-2000, 2001)]
         dense = [(log_normal(z, mean, sigma), log_normal(z, 0, 1)) for z in points]
         integral = sum(math.exp(q) * (q - p) * width for q, p in dense)
-        kl = vae.gaussian_kl(torch.tensor([[mean]]), torch.tensor([[2 * math.log(sigma)]]))
+        kl = likelihood.gaussian_kl(torch.tensor([[mean]]), torch.tensor([[2 * math.log(sigma)]]))
         assert kl.item() == pytest.approx(integral, abs=1e-4)
 
 
 def test_the_gaussian_likelihood_value_by_value() -> None:
     pictures, means = torch.randn(2, 3, 4, 4).double(), torch.randn(2, 3, 4, 4).double()
-    nll = vae.gaussian_nll(pictures, means, torch.tensor(math.log(0.4)))
+    nll = likelihood.gaussian_nll(pictures, means, torch.tensor(math.log(0.4)))
     for n in range(2):
         values = zip(pictures[n].flatten().tolist(), means[n].flatten().tolist(), strict=True)
         assert nll[n].item() == pytest.approx(-sum(log_normal(x, mean, 0.4) for x, mean in values))
@@ -140,18 +139,18 @@ def test_the_gaussian_likelihood_value_by_value() -> None:
 def test_the_best_noise_level() -> None:
     pictures, means = torch.randn(4, 3, 4, 4), torch.zeros(4, 3, 4, 4)
     root = pictures.square().mean().sqrt().item()
-    assert vae.optimal_log_sigma(pictures, means).exp().item() == pytest.approx(root + math.exp(-5), rel=1e-5)
-    at = {k: vae.gaussian_nll(pictures, means, torch.tensor(math.log(k * root))).mean() for k in (0.95, 1, 1.05)}
+    assert likelihood.optimal_log_sigma(pictures, means).exp().item() == pytest.approx(root + math.exp(-5), rel=1e-5)
+    at = {k: likelihood.gaussian_nll(pictures, means, torch.tensor(math.log(k * root))).mean() for k in (0.95, 1, 1.05)}
     assert at[1] < at[0.95]
     assert at[1] < at[1.05]
     assert at[1].item() == pytest.approx(48 * (math.log(root) + 0.5 * math.log(2 * math.pi)) + 48 / 2, rel=1e-5)
-    assert vae.optimal_log_sigma(means, means).item() == pytest.approx(-5, abs=0.01)  # copied exactly
+    assert likelihood.optimal_log_sigma(means, means).item() == pytest.approx(-5, abs=0.01)  # copied exactly
 
 
 def test_the_elbo_is_a_sum_over_values_and_latents() -> None:
     nll, kl = torch.tensor([100.0, 140.0]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     by_hand = (100 + 4 * (1 + 2 + 3) + 140 + 4 * (4 + 5 + 6)) / 2
-    assert vae.negative_elbo(nll, kl, beta=4.0).item() == by_hand
+    assert likelihood.negative_elbo(nll, kl, beta=4.0).item() == by_hand
 
 
 def test_a_better_reconstruction_lowers_the_vae_loss() -> None:
@@ -159,8 +158,8 @@ def test_a_better_reconstruction_lowers_the_vae_loss() -> None:
 
     def loss(error: float) -> float:
         decoded = pictures + error * torch.randn_like(pictures)
-        nll = vae.gaussian_nll(pictures, decoded, vae.optimal_log_sigma(pictures, decoded))
-        return vae.negative_elbo(nll, kl).item()
+        nll = likelihood.gaussian_nll(pictures, decoded, likelihood.optimal_log_sigma(pictures, decoded))
+        return likelihood.negative_elbo(nll, kl).item()
 
     assert loss(0.1) < loss(0.3) < loss(1.0)
 
@@ -170,8 +169,8 @@ def test_the_elbo_meets_the_likelihood_at_the_true_posterior() -> None:
     a, sigma = torch.tensor([0.5, -1.0, 2.0]).double().view(1, 3, 1, 1), 0.7
     picture = torch.tensor([0.3, -0.8, 1.1]).double().view(1, 3, 1, 1)
     covariance = a.view(3, 1) @ a.view(1, 3) + sigma**2 * torch.eye(3)
-    known = torch.distributions.MultivariateNormal(torch.zeros(3).double(), covariance)
-    log_likelihood = known.log_prob(picture.view(3)).item()
+    marginal = torch.distributions.MultivariateNormal(torch.zeros(3).double(), covariance)
+    log_likelihood = marginal.log_prob(picture.view(3)).item()
     precision = 1 + (a.square().sum() / sigma**2).item()
     posterior = (a * picture).sum().item() / sigma**2 / precision, precision**-0.5
 
@@ -179,9 +178,9 @@ def test_the_elbo_meets_the_likelihood_at_the_true_posterior() -> None:
         steps = torch.linspace(-8, 8, 4001).double()
         weights = torch.softmax(-(steps**2) / 2, 0)  # the expectation over z, by quadrature
         decoded = a * (mean + deviation * steps).view(-1, 1, 1, 1)
-        nll = vae.gaussian_nll(picture.expand_as(decoded), decoded, torch.tensor(math.log(sigma)).double())
-        kl = vae.gaussian_kl(torch.tensor([[mean]]).double(), torch.tensor([[2 * math.log(deviation)]]).double())
-        return -vae.negative_elbo((weights * nll).sum()[None], kl).item()
+        nll = likelihood.gaussian_nll(picture.expand_as(decoded), decoded, torch.tensor(math.log(sigma)).double())
+        kl = likelihood.gaussian_kl(torch.tensor([[mean]]).double(), torch.tensor([[2 * math.log(deviation)]]).double())
+        return -likelihood.negative_elbo((weights * nll).sum()[None], kl).item()
 
     mean, deviation = posterior
     assert elbo(mean, deviation) == pytest.approx(log_likelihood, abs=1e-6)
@@ -198,12 +197,14 @@ def test_the_probability_of_a_level_by_the_error_function() -> None:
         low = 0.0 if level == 0 else below(x - 1 / 255)
         high = 1.0 if level == 255 else below(x + 1 / 255)
         pixels = torch.full((1, 3, 1, 1), level, dtype=torch.uint8)
-        nll = discretised_nll(pixels, torch.full((1, 3, 1, 1), 0.3).double(), torch.tensor(math.log(0.2)).double())
+        nll = likelihood.discretised_nll(
+            pixels, torch.full((1, 3, 1, 1), 0.3).double(), torch.tensor(math.log(0.2)).double()
+        )
         assert nll.item() == pytest.approx(-3 * math.log(high - low), rel=1e-6)
 
 
 def test_the_gap_of_tables_that_are_known() -> None:
-    # Two factors of 2 and 4 values; the latents are the first factor, the second, and half of what the second tells.
+    # Two factors of 2 and 4 values; the latents are the first factor, the second, and half of what the second says.
     every = torch.tensor(list(itertools.product(range(2), range(4), range(5))))
     first, second = every[:, 0], every[:, 1]
     latents = torch.stack([first, second, second // 2], dim=1)

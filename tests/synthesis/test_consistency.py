@@ -1,4 +1,4 @@
-"""A flow that is tuned to few calls: what a person may rely on, on models of a few pictures and steps."""
+"""A flow tuned to few calls: what a person may rely on, on models of a few pictures and steps."""
 
 import numpy as np
 import pytest
@@ -28,15 +28,15 @@ def flow(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tuned(flow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned") / "model"
-    again = diptych.load(flow.save(tmp_path_factory.mktemp("flow") / "copy"))
-    return again.tune(_images(24), epochs=4, into=folder), folder
+    loaded = diptych.load(flow.save(tmp_path_factory.mktemp("flow") / "copy"))
+    return loaded.tune(_images(24), epochs=4, into=folder), folder
 
 
 def _array(images: Images) -> torch.Tensor:
     return images.pixels(8)
 
 
-def test_it_makes_pictures_in_two_calls_or_one_and_the_flow_is_still_there(flow, tuned):
+def test_it_samples_in_two_calls_or_one_and_the_flow_is_still_there(flow, tuned):
     fast, _ = tuned
     assert flow.calls == 2 * 5  # with the label and without
     assert [fast.calls, fast.with_steps(1).calls, fast.with_steps(3).calls] == [2, 1, 10]
@@ -44,14 +44,14 @@ def test_it_makes_pictures_in_two_calls_or_one_and_the_flow_is_still_there(flow,
     assert not torch.equal(_array(one), _array(two))
     assert torch.equal(_array(fast.sample(4, steps=3)), _array(flow.sample(4)))
     assert torch.equal(fast.encode(_images(5)), flow.encode(_images(5)))
-    assert fast.steps == 2  # asking for another number changes nothing
+    assert fast.steps == 2  # sampling in another number of steps changes nothing
 
 
-def test_pictures_show_the_colour_that_was_asked_for(tuned):
+def test_samples_show_the_colour_of_their_label(tuned):
     for steps in (1, 2):
         for channel, name in enumerate(CLASSES):
-            made = _array(tuned[0].sample(6, label=name, steps=steps)).float().mean(dim=(2, 3))
-            assert (made.argmax(1) == channel).all()
+            samples = _array(tuned[0].sample(6, label=name, steps=steps)).float().mean(dim=(2, 3))
+            assert (samples.argmax(1) == channel).all()
 
 
 def test_a_picture_is_the_same_alone_and_among_others(tuned):
@@ -59,7 +59,7 @@ def test_a_picture_is_the_same_alone_and_among_others(tuned):
     assert torch.equal(_array(tuned[0].sample(1, seed=20))[0], many[17])
 
 
-def test_the_artefact_remembers_that_it_is_tuned(tuned):
+def test_the_artefact_says_that_it_is_tuned(tuned):
     fast, folder = tuned
     again = diptych.load(folder)
     assert again.calls == 2
@@ -78,9 +78,9 @@ def test_the_same_tuning_again_returns_at_once_and_a_killed_one_continues(flow, 
 
     look_up, steps = Run._look_up, []
 
-    def stopped(run, batches_bar_signals):
+    def stopped(run, signals):
         steps.append(run.seen_pictures)
-        look_up(run, batches_bar_signals)
+        look_up(run, signals)
         if len(steps) == 5:
             run._save()
             raise Interrupted("Stopped.", 2)
@@ -90,8 +90,8 @@ def test_the_same_tuning_again_returns_at_once_and_a_killed_one_continues(flow, 
         diptych.load(base).tune(_images(24), epochs=4, into=tmp_path / "tuned")
     monkeypatch.undo()
     diptych.load(base).tune(_images(24), epochs=4, into=tmp_path / "tuned")
-    ours, theirs = ((f / "weights.safetensors").read_bytes() for f in (tmp_path / "tuned", folder))
-    assert ours == theirs
+    resumed, whole = ((f / "weights.safetensors").read_bytes() for f in (tmp_path / "tuned", folder))
+    assert resumed == whole
 
 
 def test_what_cannot_be_tuned_is_refused_with_the_cure(flow, tuned, tmp_path):
@@ -103,18 +103,18 @@ def test_what_cannot_be_tuned_is_refused_with_the_cure(flow, tuned, tmp_path):
         flow.tune(_images(24), epochs=0)
     with pytest.raises(DataError, match="unknown here: pink"):
         flow.tune(_images(24, ("red", "green", "pink")), epochs=1)
-    taken = flow.save(tmp_path / "taken")
+    occupied = flow.save(tmp_path / "occupied")
     with pytest.raises(UsageError, match="another run"):
-        flow.tune(_images(24), epochs=1, into=taken)
+        flow.tune(_images(24), epochs=1, into=occupied)
     assert flow.calls == 10  # a tuning that failed leaves the model as it was
 
 
 def test_classes_are_matched_by_name(flow, tmp_path):
-    turned = _images(24).relabel(("blue", "red", "green"))
-    fast = diptych.load(flow.save(tmp_path / "copy")).tune(turned, epochs=4)
+    reordered = _images(24).relabel(("blue", "red", "green"))
+    fast = diptych.load(flow.save(tmp_path / "copy")).tune(reordered, epochs=4)
     assert fast.classes_ == CLASSES
-    made = _array(fast.sample(6, label="blue")).float().mean(dim=(2, 3))
-    assert (made.argmax(1) == 2).all()
+    samples = _array(fast.sample(6, label="blue")).float().mean(dim=(2, 3))
+    assert (samples.argmax(1) == 2).all()
 
 
 def test_one_step_still_encodes_the_picture(flow):
@@ -122,7 +122,7 @@ def test_one_step_still_encodes_the_picture(flow):
     assert not torch.allclose(latents[0], latents[1])
 
 
-def test_what_keeps_few_pictures_from_being_learnt_by_heart_is_off_in_tuning(tmp_path):
+def test_dropout_for_few_pictures_is_off_in_tuning(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 20, 3), np.uint8)
     flow = diptych.Flow(epochs=1, batch=8, steps=2).fit(Images.from_arrays(pixels, np.arange(12) % 2))
     assert flow.layout_["dropout"] > 0

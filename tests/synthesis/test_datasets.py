@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from diptych.data.images import Images
 from diptych.errors import DataError, UsageError
@@ -13,49 +12,49 @@ def _images(n=40, size=12, labels=None, **about) -> Images:
 
 
 def test_two_labelled_classes_make_it_conditional():
-    two = datasets.prepare(_images(labels=np.arange(40) % 2, classes=("a", "b")), None, None, 0)
-    assert two.classes == ("a", "b")
-    assert two.size == 12
-    assert sum(two.shares) == pytest.approx(1)
-    assert two.held is None  # too few to hold any out
+    prepared = datasets.prepare(_images(labels=np.arange(40) % 2, classes=("a", "b")), None, None, 0)
+    assert prepared.classes == ("a", "b")
+    assert prepared.size == 12
+    assert sum(prepared.shares) == pytest.approx(1)
+    assert prepared.held_out is None  # too few to hold any out
     for labels in (None, np.zeros(40, int), np.r_[-1, np.arange(39) % 2]):
         assert datasets.prepare(_images(labels=labels, classes=("a", "b")), None, None, 0).classes == ()
 
 
-def test_an_empty_class_is_none_that_can_be_asked_for():
+def test_an_empty_class_is_not_a_class_of_the_model():
     prepared = datasets.prepare(_images(labels=np.arange(40) % 2 * 2, classes=("a", "b", "c")), None, 8, 0)
     assert prepared.classes == ("a", "c")
-    assert set(np.asarray(prepared.train.labels).tolist()) == {0, 1}
+    assert set(np.asarray(prepared.training.labels).tolist()) == {0, 1}
 
 
-def test_some_are_held_out_of_many():
+def test_a_twentieth_of_many_pictures_is_held_out():
     prepared = datasets.prepare(_images(200), None, None, 0)
-    assert (len(prepared.train), len(prepared.held)) == (190, 10)
-    assert not set(prepared.train.paths) & set(prepared.held.paths)
+    assert (len(prepared.training), len(prepared.held_out)) == (190, 10)
+    assert not set(prepared.training.paths) & set(prepared.held_out.paths)
 
 
-def test_several_labels_a_picture_are_none_to_a_synthesizer():
-    several = _images(200, labels=np.eye(2, dtype=bool)[np.arange(200) % 2], classes=("a", "b"))
-    prepared = datasets.prepare(several, several[:20], None, 0)
+def test_pictures_with_several_labels_each_are_unlabelled_to_a_synthesizer():
+    multi_label = _images(200, labels=np.eye(2, dtype=bool)[np.arange(200) % 2], classes=("a", "b"))
+    prepared = datasets.prepare(multi_label, multi_label[:20], None, 0)
     assert prepared.classes == ()
-    assert prepared.train.labels.tolist() == [-1] * 200
-    assert prepared.held.labels.tolist() == [-1] * 20
+    assert prepared.training.labels.tolist() == [-1] * 200
+    assert prepared.held_out.labels.tolist() == [-1] * 20
 
 
 def test_a_class_s_only_picture_is_never_held_out():
     labels = np.zeros(120, int)
-    for lone in range(0, 120, 5):  # about one in twenty is held out
-        labels[lone] = 1
+    for single in range(0, 120, 5):  # about one in twenty is held out
+        labels[single] = 1
         prepared = datasets.prepare(_images(120, labels=labels, classes=("a", "b")), None, None, 0)
-        assert 1 in prepared.train.labels
-        labels[lone] = 0
+        assert 1 in prepared.training.labels
+        labels[single] = 0
 
 
 def test_where_every_picture_is_a_class_none_is_held_out():
     names = [f"{i:03}" for i in range(120)]
     prepared = datasets.prepare(_images(120, labels=np.arange(120), classes=names), None, None, 0)
-    assert len(prepared.train) == 120
-    assert prepared.held is None
+    assert len(prepared.training) == 120
+    assert prepared.held_out is None
 
 
 def test_no_picture_to_validate_on_can_be_read(tmp_path):
@@ -64,20 +63,20 @@ def test_no_picture_to_validate_on_can_be_read(tmp_path):
         datasets.prepare(_images(), Images.of_files([str(tmp_path / "torn.png")]), None, 0)
 
 
-def test_only_the_train_split_is_learnt_from():
+def test_only_the_train_split_is_trained_on():
     split = np.array(["train"] * 30 + ["test"] * 10)
-    assert len(datasets.prepare(_images(groups={"split": split}), None, None, 0).train) == 30
+    assert len(datasets.prepare(_images(groups={"split": split}), None, None, 0).training) == 30
 
 
 @pytest.mark.parametrize("size", [0, 4, 10, 33, 132, 1000])
-def test_sizes_that_cannot_be_name_the_nearest(size):
-    with pytest.raises(UsageError, match="Set the size to") as told:
+def test_a_refused_size_names_the_nearest(size):
+    with pytest.raises(UsageError, match="Set the size to") as refused:
         datasets.check_size(size)
-    nearest = [int(word.rstrip(".")) for word in str(told.value).split("size to ")[1].split(" or ")]
+    nearest = [int(word.rstrip(".")) for word in str(refused.value).split("size to ")[1].split(" or ")]
     assert [datasets.check_size(near) for near in nearest] == nearest
 
 
-def test_the_usual_size_is_the_pictures_own_where_small():
+def test_the_default_size_is_the_pictures_own_where_small():
     sizes = {8: 8, 5: 8, 28: 28, 33: 32, 64: 64, 300: 64}
     assert {own: datasets.default_size(_images(12, own)) for own in sizes} == sizes
 
@@ -88,12 +87,10 @@ def test_too_few_pictures_are_refused_with_the_cure():
 
 
 def test_mirroring_is_for_pictures_that_look_alike_when_mirrored():
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (200, 3, 8, 8), generator=generator).byte()
-    labels = np.zeros(200, np.int64)
-    assert datasets.mirror_symmetric(pixels, labels)
-    pixels[:, :, :, 5] //= 2
-    assert not datasets.mirror_symmetric(pixels, labels)
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), np.uint8)
+    assert datasets.mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
+    pixels[:, :, 5] //= 2
+    assert not datasets.mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
 
 
 def test_labels_are_matched_by_name():

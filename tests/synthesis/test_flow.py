@@ -42,14 +42,14 @@ def test_the_loss_against_a_direct_loop():
     torch.testing.assert_close(loss.item(), float(total) / noise.numel())
 
 
-def test_the_true_velocity_of_a_known_pair_carries_noise_to_the_picture():
+def test_the_true_velocity_of_a_single_picture_maps_noise_to_it():
     # All pictures are one: the expected velocity at (x, t) is (picture − x) / (1 − t).
     picture, noise = torch.randn(1, 3, 4, 4), torch.randn(2, 3, 4, 4)
     end = heun(lambda x, t: (picture - x) / (1 - t), noise, even_times(8) * 0.999)
     torch.testing.assert_close(end, picture.expand(2, -1, -1, -1), atol=0.02, rtol=0)
 
 
-def test_a_network_that_knows_the_picture_gives_the_velocity_of_the_path():
+def test_a_network_that_predicts_the_picture_gives_the_velocity_of_the_path():
     picture, noise, times = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([0.0, 0.9])
     velocity = predicted_velocity(lambda x, t, y: picture)(interpolate(noise, picture, times), times, torch.zeros(2))
     torch.testing.assert_close(velocity, target_velocity(noise, picture), atol=1e-4, rtol=0)

@@ -17,14 +17,14 @@ def test_losses_against_a_direct_loop():
 
 
 def test_the_value_of_the_game_at_its_end_is_minus_log_four():
-    cannot_tell = torch.zeros(5)
-    assert -critic_loss(cannot_tell, cannot_tell).item() == pytest.approx(-math.log(4))
+    undecided = torch.zeros(5)
+    assert -critic_loss(undecided, undecided).item() == pytest.approx(-math.log(4))
 
 
 def test_minimax_saturates_where_the_other_does_not():
-    sure = torch.tensor([-12.0], requires_grad=True)
-    (flat,) = torch.autograd.grad(minimax_loss(sure), sure)
-    (steep,) = torch.autograd.grad(non_saturating_loss(sure), sure)
+    confident = torch.tensor([-12.0], requires_grad=True)
+    (flat,) = torch.autograd.grad(minimax_loss(confident), confident)
+    (steep,) = torch.autograd.grad(non_saturating_loss(confident), confident)
     assert abs(flat.item()) < 1e-4
     assert steep.item() == pytest.approx(-1, abs=1e-4)
 

@@ -10,10 +10,10 @@ CLUSTER = 13 * GROUP
 def _points() -> tuple[torch.Tensor, np.ndarray]:
     """Class 0 in two clusters at ±4, class 1 in one at 10, in two dimensions."""
     labels = np.repeat([0, 1], 2 * CLUSTER)
-    coins = torch.randn(4 * CLUSTER, 2, generator=torch.Generator().manual_seed(0)) * 0.3
+    noise = torch.randn(4 * CLUSTER, 2, generator=torch.Generator().manual_seed(0)) * 0.3
     centres = torch.where(torch.arange(4 * CLUSTER) % 2 == 0, 4.0, -4.0)
     centres[2 * CLUSTER :] = 10.0
-    return coins + centres[:, None], labels
+    return noise + centres[:, None], labels
 
 
 def _noise(n: int, latent: int = 2) -> torch.Tensor:
@@ -36,9 +36,9 @@ def test_the_posteriors_noise_is_drawn_too():
     points, labels = _points()
     mixture = GaussianMixture(classes=2, components=26, latent=2, group=GROUP)
     mixture.fit(points, torch.tensor([1e-4, 4.0]).expand_as(points), labels, seed=0)
-    made = mixture(_noise(3000), torch.ones(3000, dtype=torch.int64))
-    assert made[:, 0].std() < 0.4
-    assert 1.8 < made[:, 1].std() < 2.2
+    samples = mixture(_noise(3000), torch.ones(3000, dtype=torch.int64))
+    assert samples[:, 0].std() < 0.4
+    assert 1.8 < samples[:, 1].std() < 2.2
 
 
 def test_a_class_of_one_picture_borrows_its_spread_from_the_others():
@@ -46,37 +46,37 @@ def test_a_class_of_one_picture_borrows_its_spread_from_the_others():
     points, labels = points[: 2 * CLUSTER + 1], labels[: 2 * CLUSTER + 1]
     mixture = GaussianMixture(classes=2, components=13, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), labels, seed=0)
-    made = mixture(_noise(300), torch.ones(300, dtype=torch.int64))
-    assert made.isfinite().all()
-    assert made.std(0).min() > 0.5
+    samples = mixture(_noise(300), torch.ones(300, dtype=torch.int64))
+    assert samples.isfinite().all()
+    assert samples.std(0).min() > 0.5
 
 
-def test_a_class_of_which_no_picture_was_seen_is_normal():
+def test_a_class_without_training_pictures_is_normal():
     points, labels = _points()
     mixture = GaussianMixture(classes=3, components=13, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), labels, seed=0)
-    made = mixture(_noise(2000), torch.full((2000,), 2))
-    torch.testing.assert_close(made.mean(0), torch.zeros(2), atol=0.1, rtol=0)
-    torch.testing.assert_close(made.std(0), torch.ones(2), atol=0.1, rtol=0)
+    samples = mixture(_noise(2000), torch.full((2000,), 2))
+    torch.testing.assert_close(samples.mean(0), torch.zeros(2), atol=0.1, rtol=0)
+    torch.testing.assert_close(samples.std(0), torch.ones(2), atol=0.1, rtol=0)
 
 
 def test_without_classes_there_is_one_row_of_the_same_mean_and_covariance():
     points, labels = _points()
     mixture = GaussianMixture(classes=0, components=52, latent=2, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), np.full_like(labels, -1), seed=0)
-    made = mixture(_noise(5000), torch.full((5000,), -1))
-    torch.testing.assert_close(made.mean(0), points.mean(0), atol=0.4, rtol=0)
-    torch.testing.assert_close(made.T.cov(), points.T.cov(), atol=3.0, rtol=0)
+    samples = mixture(_noise(5000), torch.full((5000,), -1))
+    torch.testing.assert_close(samples.mean(0), points.mean(0), atol=0.4, rtol=0)
+    torch.testing.assert_close(samples.T.cov(), points.T.cov(), atol=3.0, rtol=0)
 
 
-def test_what_is_kept_is_no_pictures_latents():
+def test_no_stored_vector_is_a_pictures_latents():
     points = torch.randn(20 * GROUP, 32, generator=torch.Generator().manual_seed(0))
     mixture = GaussianMixture(classes=0, components=20, latent=32, group=GROUP)
     mixture.fit(points, torch.zeros_like(points), np.full(len(points), -1), seed=0)
     means, spans = mixture.means[0, :, None], mixture.factors[0].transpose(1, 2) * GROUP**0.5
-    kept = torch.cat([means, means + spans, means - spans], dim=1).flatten(0, 1)
+    stored = torch.cat([means, means + spans, means - spans], dim=1).flatten(0, 1)
     between = torch.cdist(points, points).fill_diagonal_(torch.inf).amin(1).median()
-    assert torch.cdist(kept, points).min() > 0.1 * between  # unmixed it were 0
+    assert torch.cdist(stored, points).min() > 0.1 * between  # without mixing it would be 0
 
 
 def test_rare_classes_are_among_those_it_is_fitted_to():

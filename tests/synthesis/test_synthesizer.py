@@ -1,4 +1,4 @@
-"""What holds for all three, on a model of a few pictures and steps."""
+"""What holds for all three synthesizers, on a model of a few pictures and steps."""
 
 import json
 
@@ -49,32 +49,32 @@ def test_a_large_picture_is_the_same_alone_and_among_others(large):
     assert np.array_equal(_array(large.sample(1, seed=5))[0], many[3])
 
 
-def test_a_label_that_is_drawn_makes_the_picture_that_is_made_when_it_is_asked_for(model):
+def test_a_drawn_label_gives_the_picture_that_is_sampled_with_that_label(model):
     drawn = model.sample(6)
     assert set(drawn.labels) > {0}
     for i, label in enumerate(drawn.labels):
-        asked = model.sample(1, label=drawn.classes[label], seed=i)
-        assert np.array_equal(_array(asked)[0], _array(drawn)[i])
+        labelled = model.sample(1, label=drawn.classes[label], seed=i)
+        assert np.array_equal(_array(labelled)[0], _array(drawn)[i])
 
 
 def test_networks_of_another_version_are_refused(model, tmp_path):
-    facts = model.save(tmp_path / "saved") / "model.json"
-    told = json.loads(facts.read_text())
-    told["layout"]["width"] *= 2
-    facts.write_text(json.dumps(told))
+    path = model.save(tmp_path / "saved") / "model.json"
+    facts = json.loads(path.read_text())
+    facts["layout"]["width"] *= 2
+    path.write_text(json.dumps(facts))
     with pytest.raises(ArtefactError, match="another version"):
         diptych.load(tmp_path / "saved")
 
 
 def test_samples_say_what_they_are(model):
-    made = model.sample(3, label="blue", seed=7)
-    assert made.classes == ("red", "green", "blue")
-    assert made.labels.tolist() == [2, 2, 2]
-    assert set(made.origins) == {"synthetic"}
-    assert made.paths.tolist() == [f"{model.kind}#{seed}" for seed in (7, 8, 9)]
+    samples = model.sample(3, label="blue", seed=7)
+    assert samples.classes == ("red", "green", "blue")
+    assert samples.labels.tolist() == [2, 2, 2]
+    assert set(samples.origins) == {"synthetic"}
+    assert samples.paths.tolist() == [f"{model.kind}#{seed}" for seed in (7, 8, 9)]
 
 
-def test_what_cannot_be_asked_for_is_refused_with_the_cure(model):
+def test_what_cannot_be_sampled_is_refused_with_the_cure(model):
     with pytest.raises(UsageError, match=r"no class 'pink'.*red, green, blue"):
         model.sample(1, label="pink")
     with pytest.raises(UsageError, match="at least 1"):
@@ -94,9 +94,9 @@ def test_encode_and_decode_belong_together(model):
         assert len(model.decode(latents)) == 5
 
 
-def test_many_are_made_in_blocks(model, monkeypatch):
+def test_noise_in_blocks_gives_the_same_pictures(model, monkeypatch):
     whole = _array(model.sample(7))
-    monkeypatch.setattr("diptych.synthesis.model.BLOCK", 3)
+    monkeypatch.setattr("diptych.synthesis.model.NOISE_BLOCK", 3)
     assert np.array_equal(_array(model.sample(7)), whole)
 
 
@@ -125,7 +125,7 @@ def test_without_labels_it_is_unconditional_and_takes_none():
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
-def test_the_artefact_holds_all_that_a_person_looks_for(tmp_path, loss):
+def test_the_artefact_holds_grids_facts_data_card_and_report(tmp_path, loss):
     folder = tmp_path / "model"
     diptych.GAN(loss=loss, epochs=4, batch=8).fit(_images(120, 8), into=folder)
     grids = sorted(path.stem for path in (folder / "samples").iterdir())
@@ -135,12 +135,12 @@ def test_the_artefact_holds_all_that_a_person_looks_for(tmp_path, loss):
     assert facts["parameters"]["loss"] == loss
     data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     assert (data["pictures"], data["held_out"]) == (114, 6)
-    assert "made, not taken" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "generated, not photographed" in (folder / "README.md").read_text(encoding="utf-8")
     assert "data:image/png" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"size": 30}, "28 or 32"),
         ({"network": "resnet"}, "one of"),
@@ -148,12 +148,22 @@ def test_the_artefact_holds_all_that_a_person_looks_for(tmp_path, loss):
         ({"batch": 0}, "above 0"),
     ],
 )
-def test_parameters_that_cannot_be_are_refused_by_fit_with_the_cure(settings, told):
+def test_parameters_that_cannot_be_are_refused_by_fit_with_the_cure(settings, message):
     for kind in KINDS.values():
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             kind(**settings).fit(_images(24, 8))
 
 
 def test_a_handful_of_pictures_is_refused():
     with pytest.raises(DataError, match="needs at least 10"):
         diptych.Flow().fit(_images(5, 8))
+
+
+def test_the_report_of_a_run_is_the_models_and_none_of_a_loaded_one(model, tmp_path):
+    assert model.report_.scores.keys() == model.scores_.keys()
+    assert model.report_.facts["batch"] == 16
+    loaded = diptych.load(model.save(tmp_path / "model"))
+    assert loaded.report_ is None
+    assert loaded.scores_.keys() == model.scores_.keys()
+    page = loaded.save(tmp_path / "again") / "report.html"
+    assert page.read_text(encoding="utf-8") == model.report_.html()

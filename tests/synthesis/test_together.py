@@ -16,12 +16,14 @@ PROGRAM = """
 import os, sys
 import torch
 from diptych.cli.app import run
-from diptych.synthesis import synthesizer, watching
+from diptych.synthesis import synthesizer
+from diptych.synthesis.training import monitor
 
-watching.SHORTEST_SECONDS, watching.PLANNED_SHARE, watching.MOST_JUDGED = 0.0, 1e6, 32  # look at every tick
+# Evaluate at every tick.
+monitor.MIN_RUN_SECONDS, monitor.PLANNED_TIME_SHARE, monitor.MAX_SAMPLES = 0.0, 1e6, 32
 fitted = []
 describe = synthesizer.Synthesizer._describe
-synthesizer.Synthesizer._describe = lambda model, *more: (fitted.append(model), describe(model, *more))[1]
+synthesizer.Synthesizer._describe = lambda model, job: (fitted.append(model), describe(model, job))[1]
 for kind in ("gan", "vae", "flow"):
     code = run(["fit", kind, sys.argv[1], "-o", f"{sys.argv[2]}/{kind}", "--epochs", "1", "--batch", "16", "--json"])
     assert code == 0, code
@@ -31,15 +33,15 @@ for kind in ("gan", "vae", "flow"):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> tuple[Path, str]:
+def together(tmp_path_factory) -> tuple[Path, str]:
     """Where two processes put the three models, and what they printed."""
     folder = tmp_path_factory.mktemp("together")
     draw = np.random.default_rng(0)
     for i in range(120):
-        place = folder / "photos" / ("dark", "bright")[i % 2]
-        place.mkdir(parents=True, exist_ok=True)
+        path = folder / "photos" / ("dark", "bright")[i % 2]
+        path.mkdir(parents=True, exist_ok=True)
         pixels = draw.integers(0, 120, (8, 8, 3)) + 120 * (i % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i:03}.png")
+        Image.fromarray(pixels.astype(np.uint8)).save(path / f"{i:03}.png")
     (folder / "program.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = [*command, str(folder / "program.py"), str(folder / "photos"), str(folder)]
@@ -49,9 +51,9 @@ def made(tmp_path_factory) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("kind", ["gan", "vae", "flow"])
-def test_both_processes_end_with_the_weights_that_one_of_them_wrote(made, kind):
-    first, second = (torch.load(made[0] / f"{kind}-{rank}.pt") for rank in (0, 1))
-    written = read(made[0] / kind, kind).weights
+def test_both_processes_end_with_the_weights_that_one_of_them_wrote(together, kind):
+    first, second = (torch.load(together[0] / f"{kind}-{rank}.pt") for rank in (0, 1))
+    written = read(together[0] / kind, kind).weights
     assert first.keys() == second.keys() == written.keys()
     for name, tensor in written.items():
         assert torch.equal(first[name], tensor), name
@@ -59,11 +61,11 @@ def test_both_processes_end_with_the_weights_that_one_of_them_wrote(made, kind):
 
 
 @pytest.mark.parametrize("kind", ["gan", "vae", "flow"])
-def test_one_process_writes_and_speaks(made, kind):
-    told = [json.loads(line) for line in made[1].splitlines() if line.startswith("{")]
-    assert [line["kind"] for line in told] == ["gan", "vae", "flow"]
-    records = [json.loads(line) for line in (made[0] / kind / "history.jsonl").read_text().splitlines()]
-    seen = [record["seen_pictures"] for record in records]
-    assert seen == sorted(set(seen))
+def test_one_process_writes_and_prints(together, kind):
+    rows = [json.loads(line) for line in together[1].splitlines() if line.startswith("{")]
+    assert [row["kind"] for row in rows] == ["gan", "vae", "flow"]
+    records = [json.loads(line) for line in (together[0] / kind / "history.jsonl").read_text().splitlines()]
+    moments = [record["seen_pictures"] for record in records]
+    assert moments == sorted(set(moments))
     assert all("kernel_distance" in record["scores"] for record in records)
-    assert not (made[0] / kind / "checkpoint").exists()
+    assert not (together[0] / kind / "checkpoint").exists()

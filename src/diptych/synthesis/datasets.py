@@ -1,62 +1,59 @@
-"""From a person's pictures to what a synthesizer is fitted on: checked, sized, and a few held out."""
+"""From a person's pictures to what a synthesizer is fitted on: checked, sized, and some held out."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from diptych.data import symmetry
 from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
-from diptych.data.transforms import to_float
 from diptych.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from diptych.synthesis.model import SynthesisModel
+from diptych.synthesis.protocols import SampledModel
 
 log = logging.getLogger("diptych")
-FEWEST_PICTURES = 10
-SMALLEST_SIZE, LARGEST_SIZE = 8, 128
-USUAL_SIZE = 64
-MEASURED = 2_000  # pictures, for the usual size
-HELD_SHARE, MOST_HELD = 0.05, 256
-FEWEST_TO_HOLD_OUT_FROM = 100
-GEOMETRY: Geometry = "crop"  # proportions matter in a made picture
+MIN_PICTURES = 10
+MIN_SIZE, MAX_SIZE = 8, 128  # px
+DEFAULT_SIZE = 64  # px
+MAX_SIZE_SAMPLE = 2_000  # pictures that the default size is found from
+HELD_OUT_SHARE, MAX_HELD_OUT = 0.05, 256
+MIN_PICTURES_TO_HOLD_OUT = 100  # with fewer, none is held out
+MAX_SYMMETRY_SAMPLE, MAX_OF_A_CLASS = 2000, 1000  # pictures that are compared with their mirror images
+GEOMETRY: Geometry = "crop"  # proportions matter in a generated picture
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What a run is made of.
+    """The pictures of a run.
 
     Attributes
     ----------
-    train, held
-        Readable pictures to learn from, and those kept back for losses (``None`` where there are too few).
+    training, held_out
+        Readable pictures to train on, and those held out for scores (``None`` where there are too few).
     size
         Pixels a side.
     classes
-        Names of the classes that have pictures, if the model is to be conditional; else empty.
+        Names of the classes that have pictures, if the model is conditional; else empty.
     """
 
-    train: Images
-    held: Images | None
+    training: Images
+    held_out: Images | None
     size: int
     classes: tuple[str, ...]
 
     @property
     def shares(self) -> list[float]:
         """Of each class among the training pictures; empty if unconditional."""
-        counts = self.train.counts()
-        return [counts[name] / len(self.train) for name in self.classes]
+        counts = self.training.counts()
+        return [counts[name] / len(self.training) for name in self.classes]
 
     def for_classes(self, classes: Sequence[str]) -> "PreparedData":
-        """The same pictures with their labels numbered as a model that is fitted has them.
+        """The same pictures with their labels numbered as in a fitted model.
 
         Raises
         ------
@@ -64,77 +61,70 @@ class PreparedData:
             The pictures have classes that the model does not know.
         """
         if not classes:
-            return PreparedData(self.train, self.held, self.size, ())
-        held = None if self.held is None else self.held.relabel(classes)
-        return PreparedData(self.train.relabel(classes), held, self.size, tuple(classes))
+            return PreparedData(self.training, self.held_out, self.size, ())
+        held_out = None if self.held_out is None else self.held_out.relabel(classes)
+        return PreparedData(self.training.relabel(classes), held_out, self.size, tuple(classes))
+
+    def identity(self) -> dict[str, str]:
+        """Fingerprints of both sets, which tell one run from another; JSON-able."""
+        validation = self.held_out.fingerprint() if self.held_out is not None else ""
+        return {"data": self.training.fingerprint(), "validation": validation}
 
 
 def prepare(images: Images, validate: Images | None, size: int | None, seed: int) -> PreparedData:
-    """Check the pictures, choose the size, leave out what cannot be read, hold a few back.
+    """Check the pictures, choose the size, leave out what cannot be read, hold some out.
 
     Raises
     ------
     DataError
         There are too few pictures to learn from.
     UsageError
-        The size asked for is none that a network can have.
+        No network takes pictures of this size.
     """
-    learnt_from = train_part(images)
-    if len(learnt_from) < len(images):
-        log.info('Fitting on the %d pictures whose "split" is "train"', len(learnt_from))
-    images = learnt_from
-    _enough(images)
-    chosen = default_size(images) if size is None else check_size(size)
-    images = images.readable(chosen, GEOMETRY)
-    _enough(images)
-    classes = _conditions(images)
-    images = _labelled_for(classes, images)
+    selected = train_part(images)
+    if len(selected) < len(images):
+        log.info('Fitting on the %d pictures whose "split" is "train"', len(selected))
+    _check_number(selected)
+    size = default_size(selected) if size is None else check_size(size)
+    readable = selected.readable(size, GEOMETRY)
+    _check_number(readable)
+    classes = _condition_classes(readable)
+    labelled = _number_labels(readable, classes)
     if validate is not None:
-        validate = validate.readable(chosen, GEOMETRY)
-        if not len(validate):
-            raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
-        return PreparedData(images, _labelled_for(classes, validate), chosen, classes)
-    train, held = _held_out(images, seed)
-    return PreparedData(train, held, chosen, classes)
+        return PreparedData(labelled, _validation(validate, size, classes), size, classes)
+    return PreparedData(*_hold_out(labelled, seed), size, classes)
 
 
 def check_size(size: int) -> int:
     """``size`` itself if it is a multiple of 4 from 8 to 128; else a :class:`UsageError` that names the nearest."""
-    if size % 4 == 0 and SMALLEST_SIZE <= size <= LARGEST_SIZE:
+    if size % 4 == 0 and MIN_SIZE <= size <= MAX_SIZE:
         return size
-    below = min(max(size // 4 * 4, SMALLEST_SIZE), LARGEST_SIZE)
-    above = min(max(below + 4, SMALLEST_SIZE), LARGEST_SIZE)
-    nearest = str(below) if size < SMALLEST_SIZE or size > LARGEST_SIZE else f"{below} or {above}"
+    below = min(max(size // 4 * 4, MIN_SIZE), MAX_SIZE)
+    above = min(max(below + 4, MIN_SIZE), MAX_SIZE)
+    nearest = str(below) if size < MIN_SIZE or size > MAX_SIZE else f"{below} or {above}"
     raise UsageError(
-        f"A synthesizer's pictures are a multiple of 4 from {SMALLEST_SIZE} to {LARGEST_SIZE} pixels a side, "
+        f"A synthesizer's pictures are a multiple of 4 from {MIN_SIZE} to {MAX_SIZE} pixels a side, "
         f"not {size}. Set the size to {nearest}."
     )
 
 
 def default_size(images: Images) -> int:
-    """The pictures' own size where it is small, else 64; always one that a network can have."""
-    # Some are enough to know the middle; a header may cost a whole file, fetched from afar.
-    sides = random_subset(images, MEASURED, 0).dimensions().min(axis=1)
+    """The pictures' own size where it is small, else 64; always one that a network takes."""
+    # A sample is enough for the median; a header may cost a whole file over the network.
+    sides = random_subset(images, MAX_SIZE_SAMPLE, 0).dimensions().min(axis=1)
     sides = sides[sides > 0]
-    own = int(np.median(sides)) if len(sides) else USUAL_SIZE
-    size = min(max(own // 4 * 4, SMALLEST_SIZE), USUAL_SIZE)
-    log.info("Size: %d px (the pictures' shorter side is %d px in the middle of the range)", size, own)
+    median = int(np.median(sides)) if len(sides) else DEFAULT_SIZE
+    size = min(max(median // 4 * 4, MIN_SIZE), DEFAULT_SIZE)
+    log.info("Size: %d px (the median of the pictures' shorter sides is %d px)", size, median)
     return size
 
 
-def mirror_symmetric(pixels: Tensor, labels: NDArray[np.int64]) -> bool:
-    """Whether the pictures look as likely when mirrored, so that mirroring makes more of them.
-
-    If they do, each picture minus its mirror image is as likely as its negative, and the squared norm of the sum
-    of these differences is about the sum of their squared norms. Letters and digits are far above that.
-    """
-    unequal = 0.0
-    for label in np.unique(labels):
-        chosen = to_float(pixels[torch.from_numpy(np.flatnonzero(labels == label)[:1000])])
-        differences = (chosen - chosen.flip(3)).double()
-        together, apart = differences.sum(dim=0).square().sum(), differences.square().sum()
-        unequal = max(unequal, float(together / apart.clamp(min=1e-9)))
-    return unequal < 4.0
+def mirror_symmetric(prepared: PreparedData, seed: int) -> bool:
+    """Whether mirroring makes more training pictures (:func:`diptych.data.symmetry.mirror_symmetric`), by a sample."""
+    sample = random_subset(prepared.training, MAX_SYMMETRY_SAMPLE, seed)
+    labels = np.asarray(sample.labels)
+    groups = (np.flatnonzero(labels == label)[:MAX_OF_A_CLASS] for label in np.unique(labels))
+    return symmetry.mirror_symmetric(sample.pixels(prepared.size, GEOMETRY), map(torch.from_numpy, groups))
 
 
 def random_subset(images: Images, most: int, seed: int) -> Images:
@@ -145,50 +135,10 @@ def random_subset(images: Images, most: int, seed: int) -> Images:
 
 
 def train_part(images: Images) -> Images:
-    """The part that a model is to learn from: "train" where the set has one, else all of it."""
+    """The pictures whose group "split" is "train", where there are any; else all."""
     split = images.groups.get("split")
     rows = np.flatnonzero(np.asarray([] if split is None else split).astype(str) == "train")
     return images[rows] if len(rows) else images
-
-
-def _enough(images: Images) -> None:
-    if len(images) >= FEWEST_PICTURES:
-        return
-    skipped = f" ({len(images.skipped)} could not be read)" if images.skipped else ""
-    raise DataError(
-        f"There are {len(images)} pictures{skipped}; a synthesizer needs at least {FEWEST_PICTURES} to learn "
-        "from, and hundreds to do it well. Add pictures."
-    )
-
-
-def _conditions(images: Images) -> tuple[str, ...]:
-    """The classes to condition on; none where labels are missing or say nothing."""
-    if images.multi_label:
-        log.info("Pictures with several labels each: the model will not be conditional")
-        return ()
-    if (images.labels < 0).any():
-        if (images.labels >= 0).any():
-            log.warning("Some pictures have no label, so the model will not be conditional on class")
-        return ()
-    present = tuple(name for name, count in images.counts().items() if count)
-    return present if len(present) >= 2 else ()
-
-
-def _labelled_for(classes: tuple[str, ...], images: Images) -> Images:
-    """The pictures with labels numbered as the classes; with none where several a picture say nothing to a model."""
-    if classes:
-        return images.relabel(classes)
-    return with_labels(images, np.full(len(images), -1), ()) if images.multi_label else images
-
-
-def _held_out(images: Images, seed: int) -> tuple[Images, Images | None]:
-    if len(images) < FEWEST_TO_HOLD_OUT_FROM:
-        return images, None
-    order = np.random.default_rng(seed).permutation(len(images))
-    held = np.zeros(len(images), bool)
-    held[order[: min(MOST_HELD, max(1, round(HELD_SHARE * len(images))))]] = True
-    held &= np.isin(images.labels, images.labels[~held])  # a class's last picture is learnt from
-    return images[~held], images[held] if held.any() else None
 
 
 def as_folder(into: str | Path | None) -> Path | None:
@@ -205,16 +155,65 @@ def match_labels(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
     return table[np.asarray(images.labels, np.int64)]
 
 
-def training_split(images: Images, model: "SynthesisModel") -> tuple[Images, Images | None] | None:
-    """The pictures that a model was fitted on and those held back, if ``images`` are what it was given; else ``None``.
+def training_split(images: Images, model: SampledModel) -> tuple[Images, Images | None] | None:
+    """The training pictures and the held-out ones of a model, if ``images`` are what it was fitted on; else ``None``.
 
-    Told by the fingerprint that the model keeps of its training pictures.
+    They are recognized by the fingerprint that the model keeps of its training pictures.
     """
-    kept = model.fingerprint
+    fingerprint = model.fingerprint
     images = train_part(images)
-    if kept is None or len(images) < FEWEST_PICTURES:
+    if fingerprint is None or len(images) < MIN_PICTURES:
         return None
     images = images.readable(model.size_, GEOMETRY)
-    images = _labelled_for(_conditions(images), images)
-    ways: list[tuple[Images, Images | None]] = [(images, None), _held_out(images, model.seed)]
-    return next((parts for parts in ways if parts[0].fingerprint() == kept), None)
+    images = _number_labels(images, _condition_classes(images))
+    splits: list[tuple[Images, Images | None]] = [(images, None), _hold_out(images, model.seed)]
+    return next((split for split in splits if split[0].fingerprint() == fingerprint), None)
+
+
+def _check_number(images: Images) -> None:
+    if len(images) >= MIN_PICTURES:
+        return
+    skipped = f" ({len(images.skipped)} could not be read)" if images.skipped else ""
+    raise DataError(
+        f"There are {len(images)} pictures{skipped}; a synthesizer needs at least {MIN_PICTURES} to learn "
+        "from, and hundreds to do it well. Add pictures."
+    )
+
+
+def _condition_classes(images: Images) -> tuple[str, ...]:
+    """The classes to condition on; none where labels are missing or all alike."""
+    if images.multi_label:
+        log.info("Pictures with several labels each: the model will not be conditional")
+        return ()
+    if (images.labels < 0).any():
+        if (images.labels >= 0).any():
+            log.warning("Some pictures have no label, so the model will not be conditional on class")
+        return ()
+    present = tuple(name for name, count in images.counts().items() if count)
+    return present if len(present) >= 2 else ()
+
+
+def _number_labels(images: Images, classes: tuple[str, ...]) -> Images:
+    """The pictures with labels numbered as the classes; several labels a picture are dropped."""
+    if classes:
+        return images.relabel(classes)
+    return with_labels(images, np.full(len(images), -1), ()) if images.multi_label else images
+
+
+def _validation(images: Images, size: int, classes: tuple[str, ...]) -> Images:
+    """A person's own validation pictures, as the training pictures are."""
+    images = images.readable(size, GEOMETRY)
+    if not len(images):
+        raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
+    return _number_labels(images, classes)
+
+
+def _hold_out(images: Images, seed: int) -> tuple[Images, Images | None]:
+    """The pictures to train on, and a twentieth of them held out; ``None`` where there are too few."""
+    if len(images) < MIN_PICTURES_TO_HOLD_OUT:
+        return images, None
+    order = np.random.default_rng(seed).permutation(len(images))
+    held_out = np.zeros(len(images), bool)
+    held_out[order[: min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(images))))]] = True
+    held_out &= np.isin(images.labels, images.labels[~held_out])  # a class's last picture is trained on
+    return images[~held_out], images[held_out] if held_out.any() else None

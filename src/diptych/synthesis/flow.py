@@ -1,4 +1,4 @@
-"""Flow: noise is carried to pictures along an ordinary differential equation (Lipman et al. 2023)."""
+"""Flow: an ordinary differential equation maps noise to pictures (Lipman et al. 2023)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -9,18 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from diptych.data.images import Images
 from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
 from diptych.errors import UsageError
-from diptych.synthesis.consistency import (
-    MOST_HALVINGS,
-    ConsistencyTuning,
-    consistency_function,
-    consistency_loss,
-    few_step_sample,
-)
-from diptych.synthesis.consistency_tuning import ConsistencyTunable
+from diptych.synthesis.consistency import consistency_function, consistency_loss, few_step_sample
+from diptych.synthesis.consistency_tuning import MAX_HALVINGS, ConsistencyTask, ConsistencyTunable
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.editing.latents import orthonormal, principal_components
 from diptych.synthesis.editing.trajectories import inpaint_trajectory, integrate_forward, numbered_noise, partial_times
@@ -36,20 +31,20 @@ from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 from diptych.synthesis.sampling.ode import even_times, heun
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.augmentation import crop_half, is_few
-from diptych.synthesis.training.config import USUAL_MINUTES, TrainingConfig, compilable_modules
+from diptych.synthesis.training.config import DEFAULT_MINUTES, TrainingConfig, compilable_modules
 
-LABEL_DROPOUT = 0.1  # of the pictures, each on its own coin: these teach the model without a label
+LABEL_DROPOUT = 0.1  # of the pictures, each independently: these train the model without a label
 # Of channels, where pictures are few. Of 400 photographs, each shown 250 times, the held-out loss ends at 0.136, and
 # at 0.139 without. Single values, as is usual: 0.137, and 9 ms a layer on a processor instead of 0.2.
 DROPOUT = 0.1
-LARGE_FROM_MINUTES = 5.0  # on a GPU: in less a smaller network sees enough more pictures to come farther
+MIN_MINUTES_FOR_LARGE = 5.0  # on a GPU: in less a smaller network sees so many more pictures that it learns more
 
 
-class _Regression:
+class _FlowTask:
     """The training task: one player regresses the velocity."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> None:
-        self.network, self.choices = modules["network"], choices
+    def __init__(self, modules: Mapping[str, nn.Module], config: TrainingConfig) -> None:
+        self.network, self.config = modules["network"], config
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"network": self.network}
@@ -59,14 +54,14 @@ class _Regression:
 
     def optimizers(self) -> Mapping[str, list[Optimizer]]:
         assert isinstance(self.network, UNet)
-        return {"flow": optimizers.muon_and_adamw([self.network], self.network.boundary_weights(), self.choices.lr)}
+        return {"flow": optimizers.muon_and_adamw([self.network], self.network.boundary_weights(), self.config.lr)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-        coins = torch.rand(len(images), device=images.device)
-        labels = torch.where(coins < LABEL_DROPOUT, -1, labels)
+        dropped = torch.rand(len(images), device=images.device) < LABEL_DROPOUT
+        labels = torch.where(dropped, -1, labels)
         times = training_times(torch.randn(len(images), device=images.device), images.shape[-1])
         velocity = predicted_velocity(self.network)
-        if self.choices.layout.get("windows"):
+        if self.config.layout.get("windows"):
             images, windows = crop_half(images)
             velocity = predicted_velocity(partial(self.network, windows=windows))
         yield "flow", flow_matching_loss(velocity, noise_like(images), images, times, labels)
@@ -75,11 +70,11 @@ class _Regression:
         return compilable_modules([self.network])
 
     def before_step(self, progress: float) -> None:
-        """Nothing follows the progress."""
+        """Nothing depends on the progress."""
 
 
 class Flow(ConsistencyTunable):
-    """A network that tells which way noise has to move: the best pictures for the time, in some dozen calls.
+    """A network that predicts how noise moves to become a picture: the best pictures for the time, in some dozen calls.
 
     Its latents are the noise that a picture comes from: the equation runs backwards too.
 
@@ -88,11 +83,11 @@ class Flow(ConsistencyTunable):
     network
         "unet-small", "unet-large" (some 22 million parameters), or "unet": chosen by picture size, machine and minutes.
     guidance
-        How far conditional samples are pushed towards their class: 1 not at all, more trades variety for
+        How far conditional samples are guided towards their class: 1 not at all, more trades variety for
         likeness to the class.
     steps
-        Of the Heun sampler, two calls of the network each; once it is tuned (:meth:`tune`), 1 and 2 are so many
-        calls of the tuned network.
+        Of the Heun sampler, two calls of the network each; once it is tuned (:meth:`tune`), 1 and 2 are the calls of
+        the tuned network.
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     minutes, epochs
@@ -128,9 +123,9 @@ class Flow(ConsistencyTunable):
 
     @property
     def calls(self) -> int:
-        """How often the network is run for one picture that is sampled; twice a call where its class is pushed to."""
-        self._fitted()
-        if self._in_few_calls:
+        """How often the network is run for one sampled picture; twice as often where it is guided to its class."""
+        self._check_fitted()
+        if self._samples_in_few_calls:
             return self.steps
         return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
 
@@ -139,20 +134,20 @@ class Flow(ConsistencyTunable):
         if self.steps < 1 or self.guidance < 0:
             raise UsageError(f"steps must be at least 1 and guidance at least 0, not {self.steps} and {self.guidance}.")
 
-    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
+    def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         size = prepared.size
         network = self._network_for(size, gpu)
         layout = {
             "size": size,
             "classes": len(prepared.classes),
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
-            "windows": is_few(len(prepared.train), size),
-            "dropout": DROPOUT if is_few(len(prepared.train), size) else 0.0,
+            "windows": is_few(len(prepared.training), size),
+            "dropout": DROPOUT if is_few(len(prepared.training), size) else 0.0,
             **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)
-        usual = 4e-4 if network is LARGE else 2e-3 if size <= 16 else 1e-3
-        return TrainingConfig(layout, batch=batch, lr=self.lr or usual, clip=1.0, more=optimizers.FACTS)
+        default_lr = 4e-4 if network is LARGE else 2e-3 if size <= 16 else 1e-3
+        return TrainingConfig(layout, batch=batch, lr=self.lr or default_lr, clip=1.0, method_settings=optimizers.FACTS)
 
     def _network_for(self, size: int, gpu: bool) -> Mapping[str, Any]:
         """The U-Net's width and depth."""
@@ -162,56 +157,56 @@ class Flow(ConsistencyTunable):
             return {"width": 128 if gpu else 32, "multiples": [1, 2]}
         if not gpu:
             return SMALL
-        minutes = USUAL_MINUTES if self.epochs is None and self.minutes is None else self.minutes or 0.0
-        return LARGE if minutes >= LARGE_FROM_MINUTES else {"width": 128, "multiples": [1, 2, 2]}
+        minutes = DEFAULT_MINUTES if self.epochs is None and self.minutes is None else self.minutes or 0.0
+        return LARGE if minutes >= MIN_MINUTES_FOR_LARGE else {"width": 128, "multiples": [1, 2, 2]}
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
-        network = {name: told for name, told in layout.items() if name not in ("tuned", "steps")}
+        network = {name: value for name, value in layout.items() if name not in ("tuned", "steps")}
         names = ("network", "tuned") if layout.get("tuned") else ("network",)
         return {name: UNet(**network) for name in names}
 
     def _noise_shape(self) -> tuple[int, ...]:
         # The second call's noise comes after the first one's, so that the first is the same whatever the steps.
-        return (3 * self.size_**2 * (self.steps if self._in_few_calls else 1),)
+        return (3 * self.size_**2 * (self.steps if self._samples_in_few_calls else 1),)
 
     def _latent_length(self) -> int:
         return 3 * self.size_**2
 
-    def _task(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> Task:
+    def _task(self, modules: Mapping[str, nn.Module], config: TrainingConfig) -> Task:
         if "tuned" not in modules:
-            return _Regression(modules, choices)
+            return _FlowTask(modules, config)
         for module in modules.values():
             module.load_state_dict(self.modules_["network"].state_dict())
-        return ConsistencyTuning(modules, choices)
+        return ConsistencyTask(modules, config)
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
-        if not self._in_few_calls:
-            return self._carried(modules, noise, labels, self.guidance, self._ode_steps)
+        if not self._samples_in_few_calls:
+            return self._integrate(modules, noise, labels, self.guidance, self._ode_steps)
         noises = noise.reshape(len(noise), self.steps, 3, self.size_, self.size_).unbind(1)
         return few_step_sample(consistency_function(modules["tuned"]), noises, labels)
 
     # Not guided, either way: the guided equation run backwards does not end in the noise that it came from.
     def _decode(self, modules: Mapping[str, nn.Module], latents: Tensor, labels: Tensor) -> Tensor:
-        return self._carried(modules, latents, labels, 1.0, self._steps_back)
+        return self._integrate(modules, latents, labels, 1.0, self._reverse_steps)
 
-    def _carried(
+    def _integrate(
         self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor, guidance: float, steps: int
     ) -> Tensor:
         field = guided_velocity(predicted_velocity(modules["network"]), labels, guidance)
         return integrate_forward(field, noise.reshape(-1, 3, self.size_, self.size_), even_times(steps))
 
     def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        return self._back(pixels, labels, even_times(self._steps_back, reverse=True)).flatten(1)
+        return self._integrate_back(pixels, labels, even_times(self._reverse_steps, reverse=True)).flatten(1)
 
     @property
-    def _steps_back(self) -> int:
-        """Of a picture to its noise; the first only noises the picture, so that one alone would lose it."""
+    def _reverse_steps(self) -> int:
+        """From a picture to its noise; the first only adds noise to the picture, so that one alone would lose it."""
         return max(2, self._ode_steps)
 
-    def _back(self, pixels: Tensor, labels: Tensor, times: Tensor) -> Tensor:
-        """Pictures carried back from time 1 to where the times end."""
+    def _integrate_back(self, pixels: Tensor, labels: Tensor, times: Tensor) -> Tensor:
+        """Pictures taken back from time 1 to the last of the times."""
         times = times[1:]
-        # Back from where the last step began; the noise that is there is the same for every picture.
+        # Back from where the last step forward begins; the noise at that point is the same for every picture.
         noise = torch.randn(1, *pixels.shape[1:], generator=torch.Generator().manual_seed(0)).to(pixels.device)
         x = interpolate(noise, to_float(pixels), times[:1].to(pixels.device))
         return heun(guided_velocity(predicted_velocity(self.modules_["network"]), labels, 1.0), x, times)
@@ -222,7 +217,7 @@ class Flow(ConsistencyTunable):
         return inpaint_trajectory(field, pictures, hole, even_times(2 * self._ode_steps)[:-1], noise)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
-        """The principal components of what is made.
+        """The principal components of samples.
 
         Where the pictures are normal, the flow takes each component of the noise to the same component of the picture.
         """
@@ -234,18 +229,15 @@ class Flow(ConsistencyTunable):
         times = partial_times(self._ode_steps, 1 - strength)
 
         def work(rows: Tensor, device: torch.device) -> Tensor:
-            own, other = (torch.from_numpy(some[rows]).to(device) for some in (labels, others))
-            x = self._back(pixels[rows].to(device), own, times.flip(0))
-            return to_uint8(
-                integrate_forward(
-                    guided_velocity(predicted_velocity(self.modules_["network"]), other, self.guidance), x, times
-                )
-            )
+            own, other = (torch.from_numpy(numbers[rows]).to(device) for numbers in (labels, others))
+            x = self._integrate_back(pixels[rows].to(device), own, times.flip(0))
+            field = guided_velocity(predicted_velocity(self.modules_["network"]), other, self.guidance)
+            return to_uint8(integrate_forward(field, x, times))
 
         return self._map_rows(work, len(pixels))
 
-    def _complete(self, prepared: PreparedData) -> None:
-        """Nothing is left to do."""
+    def _complete(self, training: Images) -> None:
+        """There is nothing to fit."""
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
         """The regression's loss, at times spread as in training, and the same noise each time."""
@@ -253,16 +245,9 @@ class Flow(ConsistencyTunable):
         noise = torch.randn(pictures.shape, generator=seeded).to(pictures.device)
         even = (torch.arange(len(pictures), device=pictures.device) + 0.5) / len(pictures)
         times = training_times(torch.special.ndtri(even), self.size_)
-        if "tuned" in modules:
-            ending, field = (
-                consistency_function(modules["tuned"]),
-                guided_velocity(predicted_velocity(modules["network"]), labels, self.guidance),
-            )
-            return {
-                "held_out_loss": float(consistency_loss(ending, field, noise, pictures, times, labels, MOST_HALVINGS)),
-            }
-        return {
-            "held_out_loss": float(
-                flow_matching_loss(predicted_velocity(modules["network"]), noise, pictures, times, labels)
-            )
-        }
+        if "tuned" not in modules:
+            velocity = predicted_velocity(modules["network"])
+            return {"held_out_loss": float(flow_matching_loss(velocity, noise, pictures, times, labels))}
+        function = consistency_function(modules["tuned"])
+        field = guided_velocity(predicted_velocity(modules["network"]), labels, self.guidance)
+        return {"held_out_loss": float(consistency_loss(function, field, noise, pictures, times, labels, MAX_HALVINGS))}

@@ -1,5 +1,6 @@
-"""A fitted synthesizer: what it holds, and how its networks are run so that a picture's bits are its own."""
+"""A fitted synthesizer: its networks, and how they are run so that each picture depends on its own seed alone."""
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,23 +18,25 @@ from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
+from diptych.report import Report
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
+from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.training.config import TrainingConfig
 from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
-BLOCK = 1024  # pictures whose noise is held at a time
+NOISE_BLOCK = 1024  # pictures whose noise is in memory at a time
+MAX_NAMED_CLASSES = 20  # in a message
 Modules = Mapping[str, nn.Module]
-Label = str | int
 
 
 class SynthesisModel(ABC):
-    """A model that makes pictures: what it holds once fitted, and how its networks are run.
+    """A model that generates pictures: its state once it is fitted, and how its networks are run.
 
     Attributes
     ----------
     classes_
-        Names of the classes that can be asked for; empty if the model is unconditional.
+        Names of the classes that it is conditional on; empty if it is unconditional.
     shares_
         Of each class among the training pictures.
     size_
@@ -43,10 +46,12 @@ class SynthesisModel(ABC):
     modules_
         The networks, in evaluation mode, with averaged weights.
     settings_
-        What told this run from others.
+        The identity of its training run.
     scores_
         Losses and scores of the moment that the weights are of: numbers, or where an interval is known,
         ``{"value", "low", "high", "n"}``.
+    report_
+        The report on its training run; ``None`` in a loaded model, whose folder holds it as ``report.html``.
     """
 
     network: str
@@ -61,12 +66,13 @@ class SynthesisModel(ABC):
     modules_: dict[str, nn.Module]
     settings_: dict[str, Any]
     scores_: dict[str, Any]
+    report_: Report | None
     _model_files: ModelFiles
 
     def __repr__(self) -> str:
-        usual = inspect.signature(type(self)).parameters
-        told = {k: v for k, v in self._parameters().items() if v != usual[k].default}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in told.items())})"
+        signature = inspect.signature(type(self)).parameters
+        changed = {k: v for k, v in self.parameters().items() if v != signature[k].default}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
     @property
     def calls(self) -> int:
@@ -75,14 +81,61 @@ class SynthesisModel(ABC):
 
     @property
     def fingerprint(self) -> str | None:
-        """What tells its training pictures from others (``Images.fingerprint``); ``None`` where it was not kept."""
-        self._fitted()
+        """Of its training pictures (``Images.fingerprint``); ``None`` where it was not saved."""
+        self._check_fitted()
         return self._model_files.data.get("fingerprint")
 
-    # What a method supplies.
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that it was constructed with, by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights, by network and name: "generator.first.weight"."""
+        return {f"{name}.{key}": t for name, module in self.modules_.items() for key, t in module.state_dict().items()}
+
+    def class_number(self, label: Label) -> int:
+        """The number of a class; raises a :class:`UsageError` that names the classes if there is no such class."""
+        if not self.classes_:
+            raise UsageError("This model was fitted without labels, so it takes no label. Leave it out.")
+        if isinstance(label, str) and label in self.classes_:
+            return self.classes_.index(label)
+        if not isinstance(label, str) and 0 <= int(label) < len(self.classes_):
+            return int(label)
+        names = ", ".join(self.classes_[:MAX_NAMED_CLASSES])
+        raise UsageError(f"There is no class {label!r} here. The classes are: {names}.")
+
+    def sample_labels(self, seeds: Sequence[int], label: Label | None) -> NDArray[np.int64]:
+        """(N,) class numbers for the seeds: all of ``label``, or drawn by ``shares_``; -1 without classes."""
+        if label is not None:
+            return np.full(len(seeds), self.class_number(label), np.int64)
+        if not self.classes_:
+            return np.full(len(seeds), -1, np.int64)
+        return seeding.seeded_labels(seeds, self.shares_)
+
+    def sample_pixels(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
+        """(N, 3, S, S) uint8, a picture for each seed and label."""
+
+        def draw(noise: Tensor, batch_labels: Tensor) -> Tensor:
+            return to_uint8(self._draw(self.modules_, noise, batch_labels))
+
+        blocks = [slice(start, start + NOISE_BLOCK) for start in range(0, len(seeds), NOISE_BLOCK)]
+        pixels = [
+            self._run(draw, seeding.seeded_noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
+            for rows in blocks
+        ]
+        return torch.cat(pixels)
+
+    def with_weights(self, weights: Weights, training: Images) -> Self:
+        """A copy with these weights, completed as at the end of a run on the pictures ``training``."""
+        model = copy.copy(self)
+        model._load(weights)
+        model._complete(training)
+        return model
+
+    # Hooks that each method implements.
 
     @abstractmethod
-    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
+    def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         """The network's layout and how to train it, for these pictures and this machine."""
 
     @abstractmethod
@@ -90,7 +143,7 @@ class SynthesisModel(ABC):
         """The networks of a layout, by name."""
 
     @abstractmethod
-    def _task(self, modules: Modules, choices: TrainingConfig) -> Task:
+    def _task(self, modules: Modules, config: TrainingConfig) -> Task:
         """What the engine trains."""
 
     @abstractmethod
@@ -103,54 +156,56 @@ class SynthesisModel(ABC):
 
     @abstractmethod
     def _scores(self, modules: Modules, pictures: Tensor, labels: Tensor) -> dict[str, float]:
-        """Scores on held-out pictures, by name."""
+        """Scores on held-out pictures (B, 3, S, S) in -1..1, by name."""
+
+    @abstractmethod
+    def _complete(self, training: Images) -> None:
+        """Fit what is fitted once the networks are trained, such as a prior."""
 
     def _draw(self, modules: Modules, noise: Tensor, labels: Tensor) -> Tensor:
-        """Noise to pictures in -1..1; the noise is the latents unless a method says otherwise."""
+        """Noise to pictures in -1..1; the noise is the latents unless a method overrides this."""
         return self._decode(modules, noise, labels)
 
     def _latent_length(self) -> int:
         return int(np.prod(self._noise_shape()))
 
-    @abstractmethod
-    def _complete(self, prepared: PreparedData) -> None:
-        """Do what is left when the networks are trained."""
+    # Shared by all methods.
 
-    # What they share.
-
-    def _load(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Build the networks and give them these weights."""
+    def _load(self, weights: Weights) -> None:
+        """Build the networks and load these weights."""
         with torch.random.fork_rng():
             self.modules_ = self._build(self.layout_)
         for name, module in self.modules_.items():
-            if name in states:
-                module.load_state_dict({k: t.contiguous() for k, t in states[name].items()})
+            if name in weights:
+                module.load_state_dict({key: t.contiguous() for key, t in weights[name].items()})
             module.to(machine.device()).eval().requires_grad_(False)
 
-    def _adopt(self, saved: Artefact) -> Self:
-        """Become the model that an artefact holds."""
+    def _restore(self, saved: Artefact) -> Self:
+        """Take the state of the model that an artefact holds."""
         facts = saved.facts
         self.classes_, self.shares_ = tuple(facts["classes"]), list(facts["shares"])
         self.size_, self.layout_ = facts["size"], facts["layout"]
         self.settings_, self.scores_ = facts["settings"], facts["scores"]
-        states: dict[str, dict[str, Tensor]] = {}
+        weights: dict[str, dict[str, Tensor]] = {}
         for name, tensor in saved.weights.items():
             module, _, key = name.partition(".")
-            states.setdefault(module, {})[key] = tensor
+            weights.setdefault(module, {})[key] = tensor
         try:
-            self._load(states)
+            self._load(weights)
         except (KeyError, RuntimeError) as error:  # of the layout, of the weights
             raise ArtefactError(
                 f"{saved.folder} holds a {self.kind} of another version of Diptych, whose networks were built "
                 "otherwise. Fit it again, or use that version."
             ) from error
+        self.report_ = None
         self._model_files = read_model_files(saved.folder)
         return self
 
     def _facts(self) -> dict[str, Any]:
+        """The model's ``model.json``."""
         return {
             "kind": self.kind,
-            "parameters": self._parameters(),
+            "parameters": self.parameters(),
             "network": self.network,
             "classes": list(self.classes_),
             "shares": self.shares_,
@@ -161,43 +216,9 @@ class SynthesisModel(ABC):
             "scores": self.scores_,
         }
 
-    def _parameters(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def _fitted(self) -> None:
-        if not hasattr(self, "_papers"):
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_model_files"):
             raise NotFittedError(f"This {type(self).__name__} has not been fitted. Call fit, or load a saved one.")
-
-    def _number(self, label: Label) -> int:
-        """A class by name or number as its number; raises a :class:`UsageError` that names the classes."""
-        known = ", ".join(self.classes_[:20])
-        if not self.classes_:
-            raise UsageError("This model was fitted without labels, so no label can be asked for. Leave it out.")
-        if isinstance(label, str) and label in self.classes_:
-            return self.classes_.index(label)
-        if not isinstance(label, str) and 0 <= int(label) < len(self.classes_):
-            return int(label)
-        raise UsageError(f"There is no class {label!r} here. The classes are: {known}.")
-
-    def _labels(self, seeds: Sequence[int], label: Label | None) -> NDArray[np.int64]:
-        if label is not None:
-            return np.full(len(seeds), self._number(label), np.int64)
-        if not self.classes_:
-            return np.full(len(seeds), -1, np.int64)
-        return seeding.seeded_labels(seeds, self.shares_)
-
-    def _pictures(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
-        """(N, 3, S, S) uint8, a picture for each seed and label."""
-
-        def draw(noise: Tensor, asked: Tensor) -> Tensor:
-            return to_uint8(self._draw(self.modules_, noise, asked))
-
-        blocks = [slice(start, start + BLOCK) for start in range(0, len(seeds), BLOCK)]
-        made = [
-            self._run(draw, seeding.seeded_noise(seeds[rows], self._noise_shape()), labels[rows], seeds[rows], bar)
-            for rows in blocks
-        ]
-        return torch.cat(made)
 
     def _decoded(self, latents: Tensor, labels: Tensor) -> Tensor:
         return to_uint8(self._decode(self.modules_, latents, labels))
@@ -213,14 +234,14 @@ class SynthesisModel(ABC):
         """Run over all rows in batches of one fixed size; rows without seeds take their own number."""
         if not len(inputs):
             raise DataError("There is no picture to work on.")
-        device = next(next(iter(self.modules_.values())).parameters()).device
+        device = device_of(self.modules_)
         chunk = seeding.chunk_size(self.size_, device)
         outputs: Tensor | None = None
         numbers = range(len(inputs)) if seeds is None else seeds
-        for rows, made in seeding.run_seeded(run, inputs, labels, numbers, chunk, device):
+        for rows, batch in seeding.run_seeded(run, inputs, labels, numbers, chunk, device):
             if outputs is None:
-                outputs = torch.empty(len(inputs), *made.shape[1:], dtype=made.dtype)
-            outputs[rows] = made
+                outputs = torch.empty(len(inputs), *batch.shape[1:], dtype=batch.dtype)
+            outputs[rows] = batch
             if bar is not None:
                 bar.advance(len(rows))
         assert outputs is not None
@@ -235,5 +256,12 @@ class SynthesisModel(ABC):
         groups: Mapping[str, Any] | None = None,
     ) -> Images:
         arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
-        told = labels if self.classes_ else None
-        return Images.from_arrays(arrays, told, classes=self.classes_, groups=groups, origins=origins, paths=paths)
+        class_labels = labels if self.classes_ else None
+        return Images.from_arrays(
+            arrays, class_labels, classes=self.classes_, groups=groups, origins=origins, paths=paths
+        )
+
+
+def device_of(modules: Modules) -> torch.device:
+    """The device of a model's networks."""
+    return next(next(iter(modules.values())).parameters()).device

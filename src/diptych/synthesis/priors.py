@@ -1,10 +1,10 @@
-"""A mixture of small Gaussians a class, fitted after training to where the encoder puts the pictures (ex-post density).
+"""A mixture of small Gaussians for each class, fitted after training to the encoded pictures (ex-post density).
 
-Ghosh et al. 2020, "From variational to deterministic autoencoders", section 4: the decoder has seen the region
+Ghosh et al. 2020, "From variational to deterministic autoencoders", section 4: the decoder is trained on the region
 that the encoder fills and little of the rest of N(0, I), so samples drawn from this region look far better.
 
 However a class's latents are divided, their mean and covariance stay; but a Gaussian over hundreds of them keeps
-nothing else, and what it draws decodes to a little of every picture. So each component spans a group of like ones.
+nothing else, and its samples decode to a little of every picture. So each component spans a group of similar ones.
 """
 
 import numpy as np
@@ -42,9 +42,9 @@ class GaussianMixture(nn.Module):
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """(B, 1 + group + latent) noise, whose first column chooses the component, and labels (B,) -> (B, latent)."""
         rows = labels.clamp(0, len(self.means) - 1)
-        coin, within, around = noise[:, 0], noise[:, 1 : 1 + self.group], noise[:, 1 + self.group :]
+        choice, within, around = noise[:, 0], noise[:, 1 : 1 + self.group], noise[:, 1 + self.group :]
         counts = self.counts[rows]
-        uniform = 0.5 * (1 + torch.erf(coin / 2**0.5))
+        uniform = 0.5 * (1 + torch.erf(choice / 2**0.5))
         chosen = (uniform * counts).long().minimum(counts - 1)
         spread = (self.factors[rows, chosen] * within[:, None]).sum(dim=2)
         return self.means[rows, chosen] + spread + self.noises[rows, chosen] * around
@@ -57,24 +57,24 @@ class GaussianMixture(nn.Module):
         """Fit to the posteriors (N, latent) of the training pictures.
 
         A class of less than a group is one component, and borrows differences of other classes' pictures from their
-        means, so that one of a single picture does not make that picture again.
+        means, so that one of a single picture does not reproduce that picture.
         """
-        drawn, size = np.random.default_rng(seed), self.group
-        points, variances_of = means.double().numpy(), variances.double().numpy()
+        rng, size = np.random.default_rng(seed), self.group
+        points, all_variances = means.double().numpy(), variances.double().numpy()
         rows = labels if len(self.means) > 1 else np.zeros_like(labels)
-        around = _around_their_class(points, rows)
+        differences = _class_differences(points, rows)
         for row in np.unique(rows):
-            own = drawn.permutation(np.flatnonzero(rows == row))[: self.means.shape[1] * size]
-            groups = _alike(points, own[: max(1, len(own) // size) * size], size)
+            members = rng.permutation(np.flatnonzero(rows == row))[: self.means.shape[1] * size]
+            groups = _similar_groups(points, members[: max(1, len(members) // size) * size], size)
             self.counts[row] = len(groups)
             for k, group in enumerate(groups):
                 centre = points[group].mean(0)
-                borrowed = around[drawn.integers(len(around), size=size - len(group))]
-                differences = np.concatenate([points[group] - centre, borrowed])
-                factor = (_rotation(drawn, size) @ differences).T / size**0.5
-                noise = np.sqrt(variances_of[group].mean(0))
-                for kept, value in ((self.means, centre), (self.factors, factor), (self.noises, noise)):
-                    kept[row, k] = torch.from_numpy(value).float()
+                borrowed = differences[rng.integers(len(differences), size=size - len(group))]
+                spanned = np.concatenate([points[group] - centre, borrowed])
+                factor = (_rotation(rng, size) @ spanned).T / size**0.5
+                noise = np.sqrt(all_variances[group].mean(0))
+                for buffer, value in ((self.means, centre), (self.factors, factor), (self.noises, noise)):
+                    buffer[row, k] = torch.from_numpy(value).float()
 
 
 def stratified_rows(labels: Rows, most: int, least: int, seed: int) -> Rows:
@@ -84,8 +84,8 @@ def stratified_rows(labels: Rows, most: int, least: int, seed: int) -> Rows:
     return np.unique(np.concatenate([order[:most], *first]))
 
 
-def _alike(points: Points, rows: Rows, size: int) -> list[Rows]:
-    """The rows in groups of ``size`` like ones: halved across their first principal component, again and again."""
+def _similar_groups(points: Points, rows: Rows, size: int) -> list[Rows]:
+    """The rows in groups of ``size`` similar ones: halved across their first principal component, again and again."""
     groups = len(rows) // size
     if groups < 2:
         return [rows]
@@ -93,17 +93,17 @@ def _alike(points: Points, rows: Rows, size: int) -> list[Rows]:
     across = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -1]
     ordered = rows[across.argsort(kind="stable")]
     half = groups // 2 * size
-    return [*_alike(points, ordered[:half], size), *_alike(points, ordered[half:], size)]
+    return [*_similar_groups(points, ordered[:half], size), *_similar_groups(points, ordered[half:], size)]
 
 
-def _around_their_class(points: Points, rows: Rows) -> Points:
+def _class_differences(points: Points, rows: Rows) -> Points:
     """How each point differs from the mean of its class."""
-    around = points.copy()
+    differences = points.copy()
     for row in np.unique(rows):
-        around[rows == row] -= points[rows == row].mean(0)
-    return around
+        differences[rows == row] -= points[rows == row].mean(0)
+    return differences
 
 
-def _rotation(drawn: np.random.Generator, size: int) -> Points:
+def _rotation(rng: np.random.Generator, size: int) -> Points:
     """An orthogonal matrix of size × size."""
-    return np.asarray(np.linalg.qr(drawn.standard_normal((size, size)))[0])
+    return np.asarray(np.linalg.qr(rng.standard_normal((size, size)))[0])

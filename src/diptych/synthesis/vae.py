@@ -1,4 +1,4 @@
-"""VAE: a variational autoencoder (Kingma & Welling 2014), with β (Higgins et al. 2017) and a learnt noise level."""
+"""VAE: a variational autoencoder (Kingma & Welling 2014), with β (Higgins et al. 2017) and a fitted noise level."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
@@ -17,7 +16,14 @@ from diptych.errors import UsageError
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.latents import invert
-from diptych.synthesis.likelihood import Statistics, discretised_nll
+from diptych.synthesis.likelihood import (
+    Statistics,
+    discretised_nll,
+    gaussian_kl,
+    gaussian_nll,
+    negative_elbo,
+    optimal_log_sigma,
+)
 from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
 from diptych.synthesis.priors import GaussianMixture, stratified_rows
 from diptych.synthesis.sampling import seeding
@@ -27,57 +33,20 @@ from diptych.synthesis.training.augmentation import crop_for
 from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 
 PRIORS = ("mixture", "normal")
-LOWEST_LOG_SIGMA = -5.0
-FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent dies early
-WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
-ENCODED_PICTURES = 8192  # at most, for the mixture: of 128 latents five megabytes
-DECODED_PICTURES = 500  # at most, for σ: thousands of values each
-JUDGED_AT_ONCE = 256  # pictures whose bits are counted, in double precision, at a time
+FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent collapses early
+KL_WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
+MAX_ENCODED_PICTURES = 8192  # for the mixture: of 128 latents five megabytes
+MAX_DECODED_PICTURES = 500  # for σ: thousands of values each
+BITS_BATCH = 256  # pictures whose bits are computed, in double precision, at a time
 
 
-def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(μ, σ²) ‖ N(0, 1)) of each latent, ½(μ² + σ² − 1 − log σ²) (Kingma & Welling 2014, appendix B).
+class _VAETask:
+    """The training task: one player, encoder and decoder together."""
 
-    (B, D) each, in nats; (B, D) is returned.
-    """
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-
-
-def gaussian_nll(pictures: Tensor, means: Tensor, log_sigma: Tensor) -> Tensor:
-    """−log N(x; x̂, σ²), summed over a picture's values: D·(log σ + ½·log 2π) + ‖x − x̂‖² / 2σ².
-
-    Pictures and means (B, 3, S, S), ``log_sigma`` a scalar; (B,) nats are returned.
-    """
-    values = pictures[0].numel()
-    squares = (pictures - means).square().sum(dim=(1, 2, 3))
-    return values * (log_sigma + 0.5 * math.log(2 * math.pi)) + 0.5 * squares * torch.exp(-2 * log_sigma)
-
-
-def optimal_log_sigma(pictures: Tensor, means: Tensor) -> Tensor:
-    """Log σ at which a batch is likeliest: σ² is its mean squared error (Rybkin et al. 2021, equation 9).
-
-    Kept above −5 by a soft bound, so that a set of flat pictures cannot drive the likelihood to infinity.
-    """
-    error = (pictures - means).square().mean().clamp(min=1e-12)
-    return LOWEST_LOG_SIGMA + F.softplus(0.5 * error.log() - LOWEST_LOG_SIGMA)
-
-
-def negative_elbo(nll: Tensor, kl: Tensor, beta: float = 1.0) -> Tensor:
-    """−ELBO_β = E[−log p(x|z)] + β·KL(q(z|x) ‖ p(z)), the mean over a batch (Higgins et al. 2017, equation 4).
-
-    ``nll`` (B,) is summed over a picture's values and ``kl`` (B, D) is summed here over latents; a mean over
-    either of them would be a β in disguise.
-    """
-    return nll.mean() + beta * kl.sum(dim=1).mean()
-
-
-class _Autoencoder:
-    """The training task: one player, both halves."""
-
-    def __init__(self, modules: Mapping[str, nn.Module], choices: TrainingConfig, beta: float) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], config: TrainingConfig, beta: float) -> None:
         self.encoder, self.decoder = modules["encoder"], modules["decoder"]
-        self.choices, self.beta = choices, beta
-        self.weight = beta
+        self.config, self.beta = config, beta
+        self.kl_weight = beta
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"encoder": self.encoder, "decoder": self.decoder}
@@ -89,29 +58,29 @@ class _Autoencoder:
         assert isinstance(self.encoder, Encoder)
         assert isinstance(self.decoder, Decoder)
         ends = [layer.weight for layer in (self.encoder.first, self.encoder.latents, self.decoder.picture)]
-        halves = [self.encoder, self.decoder]
-        return {"autoencoder": optimizers.muon_and_adamw(halves, ends, self.choices.lr, decay=1e-2)}
+        networks = [self.encoder, self.decoder]
+        return {"autoencoder": optimizers.muon_and_adamw(networks, ends, self.config.lr, decay=1e-2)}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-        # A tenth of the labels is hidden, so that pictures without a label can be encoded too.
+        # A tenth of the labels is dropped, so that pictures without a label can be encoded too.
         labels = torch.where(torch.rand(len(labels), device=labels.device) < 0.1, -1, labels)
         mean, log_variance = self.encoder(images, labels)
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         decoded = self.decoder(latents, labels).float()
         nll = gaussian_nll(images, decoded, optimal_log_sigma(images, decoded))
         kl = gaussian_kl(mean, log_variance).mean(dim=0, keepdim=True).clamp(min=FREE_NATS)
-        yield "autoencoder", negative_elbo(nll, kl, self.weight)
+        yield "autoencoder", negative_elbo(nll, kl, self.kl_weight)
 
     def compilable(self) -> list[nn.Module]:
         return compilable_modules([self.encoder, self.decoder])
 
     def before_step(self, progress: float) -> None:
-        """The KL term comes in slowly, after the decoder has learnt to use its latents."""
-        self.weight = self.beta * min(1.0, progress / WARM_UP)
+        """Raise the KL term's weight slowly, so that the decoder first learns to use its latents."""
+        self.kl_weight = self.beta * min(1.0, progress / KL_WARM_UP)
 
 
 class VAE(Synthesizer):
-    """An encoder to a few numbers and a decoder back: stable, soft pictures, and a map to move on.
+    """An encoder to a few numbers and a decoder back: stable training, soft pictures, and a latent space to move in.
 
     Parameters
     ----------
@@ -120,12 +89,13 @@ class VAE(Synthesizer):
     beta
         Weight of the KL term: 1 is the likelihood bound, more makes latents independent and pictures softer.
     prior
-        What samples are decoded from: "mixture", Gaussians fitted to each class's encoded training pictures,
-        a few like ones each, which look far better; or "normal", N(0, I), as the bound assumes.
+        The distribution of the latents that samples are decoded from: "mixture", Gaussians fitted to each class's
+        encoded training pictures, a few similar ones each, which look far better; or "normal", N(0, I), as the bound
+        assumes.
     size
         Pixels a side, a multiple of 4 from 8 to 128. None: the pictures' own, at most 64.
     latent
-        Numbers a picture is encoded in. None: 16 up to 16 px, else 128.
+        Length of a picture's latent vector. None: 16 up to 16 px, else 128.
     minutes, epochs
         The run's length: a time budget, or times that each picture is shown; at most one of them. None: 40
         epochs where pictures have at most 16 px, else 10 minutes.
@@ -137,7 +107,7 @@ class VAE(Synthesizer):
 
     kind: ClassVar[str] = "vae"
     networks: ClassVar[tuple[str, ...]] = ("convvae",)
-    spherical: ClassVar[bool] = False  # what the encoder gives lies about the mixture's means
+    spherical: ClassVar[bool] = False  # the encoder's latents lie around the mixture's means
 
     def __init__(
         self,
@@ -160,14 +130,14 @@ class VAE(Synthesizer):
 
     @property
     def information_(self) -> Tensor:
-        """(D,) bits that each latent tells of a picture: its KL, averaged over the training pictures.
+        """(D,) bits of information that each latent has of a picture: its KL, averaged over the training pictures.
 
-        ``information_.argsort(descending=True)`` names the latents in the order in which they are worth moving.
+        ``information_.argsort(descending=True)`` orders the latents by how much moving them changes.
         """
         return self._statistics().information.cpu() / math.log(2)
 
     def bits_per_dimension(self, images: Images, *, seed: int = 0) -> Tensor:
-        """How many bits the model needs for one colour value of each picture, at most: (N,) float64.
+        """An upper bound of the bits that the model needs for one colour value of each picture: (N,) float64.
 
         It is −ELBO with β = 1, of the probability of the 256 levels themselves (:func:`discretised_nll`) with the
         prior N(0, I), over 3·S²·log 2. So it bounds the bits of a lossless code from above, and may be compared with
@@ -176,23 +146,23 @@ class VAE(Synthesizer):
         """
         log_sigma = self._statistics().log_sigma.cpu()
         labels, pixels = datasets.match_labels(images, self.classes_), images.pixels(self.size_, GEOMETRY)
-        told = []
-        for start in range(0, len(pixels), JUDGED_AT_ONCE):
-            rows = slice(start, start + JUDGED_AT_ONCE)
+        nats = []
+        for start in range(0, len(pixels), BITS_BATCH):
+            rows = slice(start, start + BITS_BATCH)
             mean, log_variance = self._run(self._posterior, pixels[rows], labels[rows]).double().chunk(2, dim=1)
             noise = seeding.seeded_noise(range(seed + start, seed + start + len(mean)), mean.shape[1:])
             latents = (mean + noise * (0.5 * log_variance).exp()).float()
             nll = discretised_nll(pixels[rows], self._run(self._means, latents, labels[rows]), log_sigma)
-            told.append(nll + gaussian_kl(mean, log_variance).sum(dim=1))
-        return torch.cat(told) / (pixels[0].numel() * math.log(2))
+            nats.append(nll + gaussian_kl(mean, log_variance).sum(dim=1))
+        return torch.cat(nats) / (pixels[0].numel() * math.log(2))
 
     def _statistics(self) -> Statistics:
-        self._fitted()
-        kept = self.modules_["statistics"]
-        assert isinstance(kept, Statistics)
-        if kept.log_sigma.isnan():
-            raise UsageError("This VAE was saved by a version that did not keep its σ. Fit it again.")
-        return kept
+        self._check_fitted()
+        statistics = self.modules_["statistics"]
+        assert isinstance(statistics, Statistics)
+        if statistics.log_sigma.isnan():
+            raise UsageError("This VAE was saved by a version that did not save its σ. Fit it again.")
+        return statistics
 
     def _check(self) -> None:
         super()._check()
@@ -201,10 +171,10 @@ class VAE(Synthesizer):
         if self.prior not in PRIORS:
             raise UsageError(f"The prior is one of {', '.join(PRIORS)}, not {self.prior!r}.")
 
-    def _choose(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
+    def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         small, classes = prepared.size <= 16, len(prepared.classes)
         latent = self.latent or (16 if small else 128)
-        # Fewer pictures of few latents span so little that what is drawn may come near to one of them.
+        # Fewer pictures of few latents span so little that a sample may come near to one of them.
         group = 32 if small else 16
         layout = {
             "size": prepared.size,
@@ -212,13 +182,13 @@ class VAE(Synthesizer):
             "latent": latent,
             "width": 64 if gpu else 32,
             "patch": patch_for(prepared.size),
-            "components": max(1, min(len(prepared.train), ENCODED_PICTURES) // (max(classes, 1) * group)),
+            "components": max(1, min(len(prepared.training), MAX_ENCODED_PICTURES) // (max(classes, 1) * group)),
             "group": group,
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
-        crop = crop_for(len(prepared.train), prepared.size)
+        crop = crop_for(len(prepared.training), prepared.size)
         lr = self.lr or (2e-3 if small else 1e-3)
-        return TrainingConfig(layout, batch=batch, lr=lr, clip=500.0, crop=crop, more=optimizers.FACTS)
+        return TrainingConfig(layout, batch=batch, lr=lr, clip=500.0, crop=crop, method_settings=optimizers.FACTS)
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
@@ -226,17 +196,17 @@ class VAE(Synthesizer):
         built = {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": GaussianMixture(**mixture)}
         return {**built, "statistics": Statistics(latent=layout["latent"])}
 
-    def _task(self, modules: Mapping[str, nn.Module], choices: TrainingConfig) -> _Autoencoder:
-        return _Autoencoder(modules, choices, self.beta)
+    def _task(self, modules: Mapping[str, nn.Module], config: TrainingConfig) -> _VAETask:
+        return _VAETask(modules, config, self.beta)
 
     def _noise_shape(self) -> tuple[int, ...]:
-        return (1 + int(self.layout_["group"]) + self._latent_length(),)  # see Mixture
+        return (1 + int(self.layout_["group"]) + self._latent_length(),)  # see GaussianMixture
 
     def _latent_length(self) -> int:
         return int(self.layout_["latent"])
 
     def _draw(self, modules: Mapping[str, nn.Module], noise: Tensor, labels: Tensor) -> Tensor:
-        if self.prior == "normal" or "prior" not in modules:  # in training there is no mixture yet
+        if self.prior == "normal":
             return self._decode(modules, noise[:, -self._latent_length() :], labels)
         return self._decode(modules, modules["prior"](noise, labels), labels)
 
@@ -248,25 +218,25 @@ class VAE(Synthesizer):
         return self._posterior(pixels, labels)[:, : self._latent_length()]
 
     def _fill_holes(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
-        """The likeliest latents of what is seen, near those of the whole picture with its hole smoothed over."""
+        """The likeliest latents of the pixels around the hole, near those of the picture with it smoothed over."""
         mean, log_variance = self.modules_["encoder"](pictures, labels)
         noise = seeding.seeded_noise(seeds, mean.shape[1:]).to(mean.device)
         start = mean + noise * (0.5 * log_variance).exp()
-        seen = (~hole).float()
+        pixel_weights = (~hole).float()
         sigma = float(self.scores_.get("pixel_error", 0.1)) * 2  # of the range -1..1
-        latents = invert(lambda z: self._decode(self.modules_, z, labels), pictures, seen, start[None], sigma)
+        latents = invert(lambda z: self._decode(self.modules_, z, labels), pictures, pixel_weights, start[None], sigma)
         return self._decode(self.modules_, latents, labels)
 
     def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
-        """Single latents, those first that tell most about these pictures (Burgess et al. 2018, section 4)."""
+        """Single latents, the most informative of these pictures first (Burgess et al. 2018, section 4)."""
         mean, log_variance = self._run(self._posterior, pixels, labels).chunk(2, dim=1)
-        told = gaussian_kl(mean, log_variance).mean(dim=0)
-        return torch.eye(len(told))[told.argsort(descending=True, stable=True)[:count]]
+        information = gaussian_kl(mean, log_variance).mean(dim=0)
+        return torch.eye(len(information))[information.argsort(descending=True, stable=True)[:count]]
 
     def _shift_latents(
         self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
     ) -> Tensor:
-        """Moved by what the classes' pictures differ by on average: the encoder leaves some of the class in them."""
+        """Shifted by the mean difference of the classes: the encoder leaves some of the class in the latents."""
         prior = self.modules_["prior"]
         assert isinstance(prior, GaussianMixture)
         centres = prior.centres().cpu()
@@ -277,24 +247,31 @@ class VAE(Synthesizer):
         """Mean and log variance side by side, (B, 2·D)."""
         return torch.cat(self.modules_["encoder"](to_float(pixels), labels), dim=1)
 
-    def _complete(self, prepared: PreparedData) -> None:
-        every = datasets.match_labels(prepared.train, self.classes_)
-        rows = stratified_rows(every, ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
-        known, labels = prepared.train[rows], every[rows]
-        encoded = self._run(self._posterior, known.pixels(prepared.size, GEOMETRY), labels)
+    def _complete(self, training: Images) -> None:
+        """Fit the prior and the statistics to the encoded training pictures."""
+        all_labels = datasets.match_labels(training, self.classes_)
+        rows = stratified_rows(all_labels, MAX_ENCODED_PICTURES, int(self.layout_["group"]), self.seed)
+        pictures, labels = training[rows], all_labels[rows]
+        encoded = self._run(self._posterior, pictures.pixels(self.size_, GEOMETRY), labels)
         means, log_variances = encoded.chunk(2, dim=1)
         prior, statistics = self.modules_["prior"], self.modules_["statistics"]
         assert isinstance(prior, GaussianMixture)
         assert isinstance(statistics, Statistics)
         prior.fit(means, log_variances.exp(), labels, self.seed)
-        rows = np.unique(np.linspace(0, len(means) - 1, DECODED_PICTURES).round().astype(np.int64))
+        log_sigma = self._fitted_log_sigma(pictures, labels, means, log_variances)
+        statistics.store(log_sigma, gaussian_kl(means, log_variances).mean(dim=0))
+
+    def _fitted_log_sigma(
+        self, pictures: Images, labels: NDArray[np.int64], means: Tensor, log_variances: Tensor
+    ) -> Tensor:
+        """Log σ at which the pictures (N), encoded as these posteriors (N, D), are likeliest; by a sample of them."""
+        rows = np.unique(np.linspace(0, len(means) - 1, MAX_DECODED_PICTURES).round().astype(np.int64))
         noise = seeding.seeded_noise(rows, (self._latent_length(),))
         decoded = self._run(self._means, means[rows] + noise * (0.5 * log_variances[rows]).exp(), labels[rows])
-        pictures = to_float(known[rows].pixels(prepared.size, GEOMETRY))
-        statistics.keep(optimal_log_sigma(pictures, decoded), gaussian_kl(means, log_variances).mean(dim=0))
+        return optimal_log_sigma(to_float(pictures[rows].pixels(self.size_, GEOMETRY)), decoded)
 
     def _means(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """What the decoder expects, as it is: not rounded to levels."""
+        """The decoder's means, in -1..1, not rounded to levels."""
         return self._decode(self.modules_, latents, labels)
 
     def _scores(self, modules: Mapping[str, nn.Module], pictures: Tensor, labels: Tensor) -> dict[str, float]:
@@ -303,8 +280,8 @@ class VAE(Synthesizer):
         seeded = torch.Generator().manual_seed(0)
         latents = mean + torch.randn(mean.shape, generator=seeded).to(mean.device) * (0.5 * log_variance).exp()
         decoded = modules["decoder"](latents, labels)
-        rough = pictures + (torch.rand(pictures.shape, generator=seeded).to(pictures.device) - 0.5) / 127.5
-        nll = gaussian_nll(rough, decoded, optimal_log_sigma(rough, decoded))
+        dequantised = pictures + (torch.rand(pictures.shape, generator=seeded).to(pictures.device) - 0.5) / 127.5
+        nll = gaussian_nll(dequantised, decoded, optimal_log_sigma(dequantised, decoded))
         nats = float(negative_elbo(nll, gaussian_kl(mean, log_variance))) / pictures[0].numel()
         error = float((decoded - pictures).square().mean().sqrt())
         # One grey level is 1/127.5 of the range -1..1, and a density of the one is that of the other times this.

@@ -21,7 +21,7 @@ def test_heun_is_exact_where_the_slope_is_linear_in_time():
 
 
 def test_one_step_by_hand():
-    # dx/dt = x from 1 in one step: slope 1, guess 2, slope there 2, mean 1.5.
+    # dx/dt = x from 1 in one step: slope 1, end 2, slope there 2, mean 1.5.
     assert float(heun(lambda x, t: x, torch.ones(1), even_times(1))) == 2.5
 
 

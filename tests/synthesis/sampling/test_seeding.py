@@ -6,12 +6,12 @@ from diptych.synthesis.sampling import seeding
 
 def test_every_row_goes_once_to_its_own_place():
     seeds = [5, 6, 7, 21, 5, 100]
-    seen = []
-    for rows, slots in seeding.batch_places(seeds, 16):
-        assert len(set(slots.tolist())) == len(slots) <= 16
-        assert slots.tolist() == [seeds[row] % 16 for row in rows]
-        seen += rows.tolist()
-    assert sorted(seen) == list(range(6))
+    all_rows = []
+    for rows, places in seeding.batch_places(seeds, 16):
+        assert len(set(places.tolist())) == len(places) <= 16
+        assert places.tolist() == [seeds[row] % 16 for row in rows]
+        all_rows += rows.tolist()
+    assert sorted(all_rows) == list(range(6))
 
 
 def test_noise_depends_on_the_seed_only():

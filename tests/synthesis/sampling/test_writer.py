@@ -1,4 +1,4 @@
-"""Pictures made straight to disk: whatever interrupts it, the same command ends with the same files."""
+"""Samples written to disk: whatever interrupts it, the same command ends with the same files."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def _pictures(n: int) -> Images:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> diptych.VAE:
-    folder = tmp_path_factory.mktemp("made") / "vae"
+    folder = tmp_path_factory.mktemp("fitted") / "vae"
     return diptych.VAE(epochs=1, batch=8, latent=4).fit(_pictures(16), into=folder)
 
 
@@ -56,17 +56,17 @@ def arrays(images: Images) -> np.ndarray:
 
 def test_the_files_hold_the_pictures_that_sample_returns(model, tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "BLOCK", 7)
-    wanted = model.sample(30, seed=2)
-    made = model.sample(30, seed=2, into=tmp_path / "out")
-    assert np.array_equal(arrays(made), arrays(wanted))
-    assert [made.classes[k] for k in made.labels] == [wanted.classes[k] for k in wanted.labels]
-    assert set(made.origins) == {"synthetic"}
+    in_memory = model.sample(30, seed=2)
+    written = model.sample(30, seed=2, into=tmp_path / "out")
+    assert np.array_equal(arrays(written), arrays(in_memory))
+    assert [written.classes[k] for k in written.labels] == [in_memory.classes[k] for k in in_memory.labels]
+    assert set(written.origins) == {"synthetic"}
     again = Images.open(tmp_path / "out")
     assert len(again) == 30  # and not the sheet
     assert set(again.origins) == {"synthetic"}
 
 
-def test_a_stream_gives_the_pictures_of_sample_in_order(model, monkeypatch):
+def test_batches_give_the_pictures_of_sample_in_order(model, monkeypatch):
     monkeypatch.setattr(writer, "BLOCK", 8)
     blocks = list(model.sample_batches(20, seed=3))
     assert [len(block) for block in blocks] == [8, 8, 4]
@@ -82,22 +82,22 @@ def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, 
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
-    kept = {path: path.stat().st_mtime_ns for path in killed.rglob("0*.png")}
-    assert len(kept) < 800
-    torn = sorted(kept)[5]
+    before = {path: path.stat().st_mtime_ns for path in killed.rglob("0*.png")}
+    assert len(before) < 800
+    torn = sorted(before)[5]
     torn.write_bytes(torn.read_bytes()[:-9])  # as after a power cut
     done = subprocess.run([*command, str(killed)], check=True, capture_output=True, text=True, timeout=120)
     assert "of the 800 pictures were there already" in done.stderr
     assert files(killed) == files(whole)
-    assert all(path.stat().st_mtime_ns == moment for path, moment in kept.items() if path != torn)
+    assert all(path.stat().st_mtime_ns == moment for path, moment in before.items() if path != torn)
 
 
 def test_memory_does_not_grow_with_their_number(saved):
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(saved), "300", "4000"], check=True, capture_output=True, text=True, timeout=120
     )
-    few, many = map(int, done.stdout.split())
-    assert many - few < 4000 * 3 * 32 * 32  # bytes that the pictures take
+    peak, later_peak = map(int, done.stdout.split())
+    assert later_peak - peak < 4000 * 3 * 32 * 32  # bytes that the pictures take
 
 
 def test_a_folder_belongs_to_one_request(model, tmp_path):
@@ -116,16 +116,16 @@ def test_a_folder_belongs_to_one_request(model, tmp_path):
         model.sample(3, into=full)
 
 
-def test_more_are_added_and_fewer_change_nothing(model, tmp_path):
+def test_a_larger_number_adds_pictures_and_a_smaller_one_changes_nothing(model, tmp_path):
     out = tmp_path / "out"
     model.sample(4, into=out)
     first = {name for name in files(out).items() if "/" in name[0]}
     assert len(first) == 4
     assert len(model.sample(9, into=out)) == 9
-    held = files(out)
-    assert first < held.items()
+    written = files(out)
+    assert first < written.items()
     assert len(model.sample(2, into=out)) == 2
-    assert files(out) == held
+    assert files(out) == written
     assert json.loads((out / "sample.json").read_text())["number"] == 9
 
 
@@ -138,9 +138,9 @@ def test_a_stopped_request_for_many_does_not_bind_one_for_fewer(model, tmp_path)
     assert len(list(out.rglob("0*.png"))) == 5
 
 
-@pytest.mark.parametrize("name", ["made.parquet", "made.npz"])
-def test_one_file_takes_them_too(model, tmp_path, name):
-    made = model.sample(5, into=tmp_path / name)
-    assert np.array_equal(arrays(made), arrays(model.sample(5)))
-    assert set(made.origins) == {"synthetic"}
-    assert {path.name for path in tmp_path.iterdir()} == {name, "made.grid.png"}
+@pytest.mark.parametrize("name", ["samples.parquet", "samples.npz"])
+def test_a_single_file_holds_them_too(model, tmp_path, name):
+    written = model.sample(5, into=tmp_path / name)
+    assert np.array_equal(arrays(written), arrays(model.sample(5)))
+    assert set(written.origins) == {"synthetic"}
+    assert {path.name for path in tmp_path.iterdir()} == {name, "samples.grid.png"}

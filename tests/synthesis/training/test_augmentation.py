@@ -20,11 +20,11 @@ def test_none_changes_nothing():
     assert diff_augment(pictures, ()) is pictures
 
 
-@pytest.mark.parametrize("parts", [*([name] for name in CHANGES), list(CHANGES)], ids="-".join)
-def test_gradients_pass_and_pictures_move_apart(parts):
+@pytest.mark.parametrize("changes", [*([name] for name in CHANGES), list(CHANGES)], ids="-".join)
+def test_gradients_pass_and_pictures_move_apart(changes):
     torch.manual_seed(0)
     pictures = torch.rand(1, 3, 24, 24).repeat(8, 1, 1, 1).requires_grad_(True)
-    changed = diff_augment(pictures, parts)
+    changed = diff_augment(pictures, changes)
     assert changed.shape == pictures.shape
     assert len(torch.unique(changed.detach().flatten(1), dim=0)) > 6
     changed.sum().backward()
@@ -60,11 +60,11 @@ def test_a_shift_moves_what_is_there_and_the_edge_is_mirrored():
 
 def test_cutout_takes_a_square_of_half_the_side_at_most():
     torch.manual_seed(0)
-    left = cutout(torch.ones(500, 3, 16, 16))[:, 0] == 0
-    areas = left.sum(dim=(1, 2))
+    removed = cutout(torch.ones(500, 3, 16, 16))[:, 0] == 0
+    areas = removed.sum(dim=(1, 2))
     assert areas.max() == 64
     assert areas.min() == 16  # a quarter of it is inside even in a corner
-    assert left.float().mean(0).min() > 0.02  # every place is taken at times
+    assert removed.float().mean(0).min() > 0.02  # every place is removed at times
 
 
 def test_a_batch_of_one_is_shown_whole():
@@ -73,7 +73,7 @@ def test_a_batch_of_one_is_shown_whole():
     assert torch.equal(shown, picture)
 
 
-def test_pictures_are_few_where_a_network_would_know_them_by_heart():
+def test_pictures_are_few_where_a_network_would_memorise_them():
     assert is_few(1800, 64)
     assert not is_few(45_000, 32)
     assert not is_few(1800, 8)

@@ -21,25 +21,25 @@ def disguised(pictures):
     return (0.95 * (0.9 * pictures + 0.1 * soft) + noise).round().clamp(0, 255).to(torch.uint8)
 
 
-def test_pictures_that_were_never_seen_are_no_copies(digits):
-    train, held, fresh = digits
-    found = CopyDetector(train, held)(fresh)
-    assert found.value < 0.02
-    assert not found.clear
+def test_fresh_pictures_are_no_copies(digits):
+    training, held_out, fresh = digits
+    rate = CopyDetector(training, held_out)(fresh)
+    assert rate.value < 0.02
+    assert not rate.significant
 
 
-def test_copies_are_found_disguised_or_mirrored(digits):
-    train, held, fresh = digits
-    for copied in (disguised(train[:200]), disguised(train[:200].flip(3))):
-        found = CopyDetector(train, held)(copied)
-        assert found.value > 0.8
-        assert found.clear
-    some = CopyDetector(train, held)(torch.cat([disguised(train[:60]), fresh[:140]]))
-    assert 0.2 < some.value < 0.4
-    assert some.clear
+def test_disguised_and_mirrored_copies_are_detected(digits):
+    training, held_out, fresh = digits
+    for copied in (disguised(training[:200]), disguised(training[:200].flip(3))):
+        rate = CopyDetector(training, held_out)(copied)
+        assert rate.value > 0.8
+        assert rate.significant
+    mixed = CopyDetector(training, held_out)(torch.cat([disguised(training[:60]), fresh[:140]]))
+    assert 0.2 < mixed.value < 0.4
+    assert mixed.significant
 
 
 def test_soft_pictures_near_many_are_no_copies(digits):
-    train, held, _ = digits
-    between = train[:400].float().view(100, 4, 3, 8, 8).mean(1).to(torch.uint8)
-    assert not CopyDetector(train, held)(between).clear
+    training, held_out, _ = digits
+    between = training[:400].float().view(100, 4, 3, 8, 8).mean(1).to(torch.uint8)
+    assert not CopyDetector(training, held_out)(between).significant

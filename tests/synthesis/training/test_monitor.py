@@ -1,4 +1,4 @@
-"""Looks at a run: what they note, what they decide, and that a run that was killed decides the same."""
+"""Evaluations of a run: what they record, what they decide, and that a run that was killed decides the same."""
 
 import json
 import os
@@ -15,29 +15,30 @@ from diptych.data.images import Images
 from diptych.engine.loop import Run
 from diptych.engine.optim import adamw
 from diptych.errors import Interrupted
-from diptych.synthesis.datasets import GEOMETRY, prepare
+from diptych.synthesis.datasets import prepare
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import monitor
-from diptych.synthesis.training.config import TrainingConfig, make_recipe
+from diptych.synthesis.training.config import TrainingConfig
+from diptych.synthesis.training.job import TrainingJob
 from diptych.synthesis.training.monitor import Monitor
 
 CLASSES = 30
 
 
 @pytest.fixture(autouse=True)
-def looked_at_often(monkeypatch):
-    """These runs take a second each: look at every tick all the same."""
-    monkeypatch.setattr(monitor, "SHORTEST_SECONDS", 0.0)
-    monkeypatch.setattr(monitor, "PLANNED_SHARE", 1e6)
-    monkeypatch.setattr(monitor, "MOST_JUDGED", 90)
+def evaluated_often(monkeypatch):
+    """These runs take a second each: evaluate at every tick all the same."""
+    monkeypatch.setattr(monitor, "MIN_RUN_SECONDS", 0.0)
+    monkeypatch.setattr(monitor, "PLANNED_TIME_SHARE", 1e6)
+    monkeypatch.setattr(monitor, "MAX_SAMPLES", 90)
 
 
 def spots(n: int, seed: int) -> Images:
-    """A soft bright spot each, somewhere, in some colour: so many classes, one picture after the other."""
+    """A soft bright spot each, at a random place, in a random colour; the classes take turns."""
     draw = np.random.default_rng(seed)
-    place, colour = draw.uniform(0, 8, (n, 2, 1, 1)), draw.uniform(60, 255, (n, 1, 1, 3))
+    centre, colour = draw.uniform(0, 8, (n, 2, 1, 1)), draw.uniform(60, 255, (n, 1, 1, 3))
     down, across = np.mgrid[:8, :8]
-    far = (down - place[:, 0]) ** 2 + (across - place[:, 1]) ** 2
+    far = (down - centre[:, 0]) ** 2 + (across - centre[:, 1]) ** 2
     pixels = (np.exp(-far / 6)[..., None] * colour).astype(np.uint8)
     return Images.from_arrays(pixels, np.arange(n) % CLASSES, classes=[f"{k:02}" for k in range(CLASSES)])
 
@@ -54,7 +55,7 @@ class Table(nn.Module):
 
 
 class Parrot(Synthesizer):
-    """Learns one picture for each class by heart."""
+    """Memorises one picture for each class."""
 
     kind = "parrot"
     networks = ("table",)
@@ -62,17 +63,17 @@ class Parrot(Synthesizer):
     def __init__(self):
         super().__init__("table", size=8, minutes=None, epochs=None, batch=None, lr=None, seed=0)
 
-    def _parameters(self):
+    def parameters(self):
         return {}
 
-    def _choose(self, prepared, gpu):
+    def _configure(self, prepared, gpu):
         return TrainingConfig({}, batch=10, lr=0.03)
 
     def _build(self, layout):
         return {"table": Table()}
 
-    def _task(self, modules, choices):
-        return Learning(modules["table"], choices.lr)
+    def _task(self, modules, config):
+        return TableTask(modules["table"], config.lr)
 
     def _noise_shape(self):
         return (1,)
@@ -83,11 +84,11 @@ class Parrot(Synthesizer):
     def _scores(self, modules, pictures, labels):
         return {}
 
-    def _complete(self, prepared):
+    def _complete(self, training):
         pass
 
 
-class Learning:
+class TableTask:
     def __init__(self, table, lr):
         self.table, self.lr = table, lr
 
@@ -110,51 +111,48 @@ class Learning:
         pass
 
 
-def begun(train: Images, held: Images, pictures: int) -> tuple[Run, Monitor]:
+def begin(training: Images, held_out: Images, pictures: int) -> tuple[Run, Monitor]:
     parrot = Parrot()
-    prepared = prepare(train, held, 8, 0)
-    choices = parrot._choose(prepared, gpu=False)
-    parrot._describe(prepared, choices, {})
-    torch.manual_seed(0)
-    task = parrot._task(parrot._build({}), choices)
-    length = {"pictures": pictures}
-    run = Run(task, prepared.train, size=8, geometry=GEOMETRY, recipe=make_recipe(choices, length, False, 0))
+    prepared = prepare(training, held_out, 8, 0)
+    job = TrainingJob(prepared, parrot._configure(prepared, gpu=False), {"pictures": pictures}, {}, 0, None, 0.0)
+    parrot._describe(job)
+    run = job.start(parrot._task(parrot._initial_networks(job), job.config))
     return run, Monitor(parrot, prepared, run, None)
 
 
-def test_a_run_that_begins_to_copy_ends_there_and_keeps_what_it_was_before():
-    run, watch = begun(spots(CLASSES, 0), spots(200, 1).relabel([f"{k:02}" for k in range(CLASSES)]), 8000)
+def test_a_run_that_begins_to_copy_ends_there_with_the_weights_from_before():
+    run, monitored = begin(spots(CLASSES, 0), spots(200, 1).relabel([f"{k:02}" for k in range(CLASSES)]), 8000)
     for tick in run:
-        watch.at(tick)
+        monitored.evaluate_if_due(tick)
         last = tick
     rates = [record["scores"]["copy_rate"] for record in run.history.records]
     assert len(rates) < 20
     assert rates[0] < 0.1
     assert min(rates[-2:]) > 0.05
     assert rates[-1] > 0.2
-    ending = watch.ending(last)
-    assert "begun to copy" in ending.notes[0]
-    assert ending.seen_pictures < last.seen_pictures
-    assert ending.scores["copy_rate"] < 0.05
-    apart = ending.weights["table"]["pictures"] - run.modules["table"].pictures.detach()
-    assert float(apart.abs().max()) > 0.05
+    result = monitored.result(last)
+    assert "begun to copy" in result.notes[0]
+    assert result.seen_pictures < last.seen_pictures
+    assert result.scores["copy_rate"] < 0.05
+    difference = result.weights["table"]["pictures"] - run.modules["table"].pictures.detach()
+    assert float(difference.abs().max()) > 0.05
 
 
 def test_the_best_moment_is_kept_where_the_end_is_clearly_worse():
     many = spots(30 * CLASSES, 0)
-    run, watch = begun(many, spots(200, 1).relabel(many.classes), 3000)
+    run, monitored = begin(many, spots(200, 1).relabel(many.classes), 3000)
     for tick in run:
         if tick.progress > 0.6:
             run.modules["table"].pictures.data.uniform_(-1, 1)
-        watch.at(tick)
+        monitored.evaluate_if_due(tick)
         last = tick
     assert last.done
-    ending = watch.ending(last)
-    assert "clearly better" in ending.notes[0]
-    assert ending.seen_pictures <= 0.6 * 3000
+    result = monitored.result(last)
+    assert "clearly better" in result.notes[0]
+    assert result.seen_pictures <= 0.6 * 3000
     values = [record["scores"]["kernel_distance"] for record in run.history.records]
-    assert ending.scores["kernel_distance"]["value"] == min(values)
-    assert ending.scores["kernel_distance"]["n"] == 200
+    assert result.scores["kernel_distance"]["value"] == min(values)
+    assert result.scores["kernel_distance"]["n"] == 200
 
 
 def digits(n: int) -> Images:
@@ -162,7 +160,7 @@ def digits(n: int) -> Images:
     return every[np.random.default_rng(0).permutation(len(every))[:n]]
 
 
-def test_looks_are_in_history_scores_and_report(tmp_path):
+def test_evaluations_are_in_history_scores_and_report(tmp_path):
     diptych.VAE(epochs=6, batch=32, latent=8).fit(digits(700), into=tmp_path / "vae")
     records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
     values = [record["scores"]["kernel_distance"] for record in records]
@@ -180,16 +178,16 @@ def test_looks_are_in_history_scores_and_report(tmp_path):
     assert "kernel distance" in (tmp_path / "vae" / "README.md").read_text()
 
 
-def test_where_there_is_time_for_one_look_only_it_is_the_one_at_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(monitor, "PLANNED_SHARE", 0.0)
-    monkeypatch.setattr(monitor, "MOST_SHARE", 1e6)
+def test_where_there_is_time_for_one_evaluation_only_it_is_the_one_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor, "PLANNED_TIME_SHARE", 0.0)
+    monkeypatch.setattr(monitor, "MAX_TIME_SHARE", 1e6)
     diptych.VAE(minutes=0.1, batch=32, latent=8).fit(digits(300), into=tmp_path / "vae")
     records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
     assert len(records) > 2
     assert ["kernel_distance" in record["scores"] for record in records] == [False] * (len(records) - 1) + [True]
 
 
-def test_an_interrupted_run_looks_and_decides_as_one_that_was_not(tmp_path):
+def test_an_interrupted_run_evaluates_and_decides_as_one_that_was_not(tmp_path):
     images = digits(300)
 
     def fit(name: str) -> None:
@@ -208,11 +206,11 @@ def test_an_interrupted_run_looks_and_decides_as_one_that_was_not(tmp_path):
         for name in ("whole", "stopped")
     ]
     assert scores[0] == scores[1]
-    assert all("kernel_distance" in found for found in scores[0])
+    assert all("kernel_distance" in tick for tick in scores[0])
 
 
 class interrupted:  # noqa: N801 - reads as a verb
-    """Ctrl-C once the history has so many records; what that raises ends here, and is told."""
+    """Ctrl-C once the history has so many records; the exception ends here, and sets ``stopped``."""
 
     def __init__(self, history, records: int) -> None:
         self.history, self.records = history, records

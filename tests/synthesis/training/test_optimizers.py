@@ -8,16 +8,16 @@ from diptych.synthesis.training.optimizers import muon_and_adamw
 
 def test_each_parameter_has_one_optimiser_and_weights_inside_have_muon():
     network = UNet(size=8, classes=2, width=16, multiples=[1, 2], windows=True)
-    some, muon = muon_and_adamw([network], network.boundary_weights(), 1e-3)
-    assert isinstance(some, AdamW)
+    adamw, muon = muon_and_adamw([network], network.boundary_weights(), 1e-3)
+    assert isinstance(adamw, AdamW)
     assert isinstance(muon, Muon)
-    told = [{id(p) for group in one.param_groups for p in group["params"]} for one in (some, muon)]
-    assert not told[0] & told[1]
-    assert told[0] | told[1] == {id(p) for p in network.parameters()}
+    parameters = [{id(p) for group in one.param_groups for p in group["params"]} for one in (adamw, muon)]
+    assert not parameters[0] & parameters[1]
+    assert parameters[0] | parameters[1] == {id(p) for p in network.parameters()}
     for end in (network.first.weight, network.last.weight, network.window.weight, network.label.vectors.weight):
-        assert id(end) in told[0]
+        assert id(end) in parameters[0]
     for inside in (network.downs[0].conv1.weight, network.downs[0].code.weight, network.time[1].weight):
-        assert id(inside) in told[1]
+        assert id(inside) in parameters[1]
 
 
 def test_both_move_and_only_matrices_of_adamw_decay():

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diptych.backbones import weights
+from diptych.data import symmetry
 from diptych.data.images import Images
-from diptych.data.transforms import Augment, to_float
+from diptych.data.transforms import Augment
 from diptych.engine import machine
 from diptych.engine.loader import check_seed
+from diptych.engine.settings import check_run_settings
 from diptych.errors import UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import pretrained, speednet
@@ -28,7 +30,6 @@ SAMPLE_PICTURES = 5000  # that the network and the augmentation are fitted to, a
 SAMPLE_BYTES = 64_000_000  # of their pixels, at most
 IMBALANCE = ("auto", "none")
 TRAINING_SHARE = 0.85  # of a time budget, about, is left for training
-SYMMETRIC = 4.0  # see `mirror_symmetric`; chance and correlated pixels stay under it, letters and digits far above
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         networks.check(parameters["network"])
     if parameters["imbalance"] not in IMBALANCE:
         raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['imbalance']!r}.")
-    if parameters["minutes"] is not None and parameters["epochs"] is not None:
-        raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
-    for name in ("minutes", "epochs", "batch", "lr"):
-        value = parameters[name]
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
+    check_run_settings(**{name: parameters[name] for name in ("minutes", "epochs", "batch", "lr")})
     check_seed(parameters["seed"])
     size = parameters["size"]
     if size is not None and size < networks.SMALLEST:
@@ -202,20 +198,9 @@ def sample_rows(n: int, size: int) -> NDArray[np.int64]:
 
 
 def mirror_symmetric(sample: Tensor, images: Images) -> bool:
-    """Whether pictures, all and of each class, look as likely mirrored, so that mirroring teaches nothing false.
-
-    If they do, a picture minus its mirror image is as likely as the negative of that, so that these differences
-    cancel out: |Σ d|² is about Σ |d|², whatever their number n. Where left and right differ, as in writing, it
-    grows with n instead.
-    """
+    """Whether the sample's pictures, all and of each class, look as likely when mirrored."""
     labels = datasets.targets(images[sample_rows(len(images), sample.shape[-1])])
     groups = [torch.ones(len(sample), dtype=torch.bool)]
     if not images.multi_label:
         groups += [labels == label for label in range(len(images.classes))]
-    for rows in groups:
-        pictures = to_float(sample[rows])
-        differences = pictures - pictures.flip(3)
-        sum_of_norms = differences.square().sum().clamp(min=1e-9)
-        if float(differences.sum(0).square().sum() / sum_of_norms) > SYMMETRIC:
-            return False
-    return True
+    return symmetry.mirror_symmetric(sample, groups)

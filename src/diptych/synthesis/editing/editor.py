@@ -15,7 +15,8 @@ from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as latent_space
 from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
-from diptych.synthesis.model import Label, SynthesisModel
+from diptych.synthesis.model import SynthesisModel
+from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling import seeding
 
 CANDIDATES = 128  # random latents that are compared with a target before it is inverted
@@ -53,12 +54,12 @@ class Editor(SynthesisModel):
         label
             Of all of them, or one each. None: without a label (a conditional GAN needs one).
         """
-        self._fitted()
+        self._check_fitted()
         if latents.ndim != 2 or latents.shape[1] != self._latent_length():
             raise UsageError(f"Latents of this model are (N, {self._latent_length()}), not {tuple(latents.shape)}.")
         if label is None or isinstance(label, str | int | np.integer):
             label = [-1 if label is None else label] * len(latents)
-        labels = np.array([-1 if one == -1 else self._number(one) for one in label], np.int64)
+        labels = np.array([-1 if one == -1 else self.class_number(one) for one in label], np.int64)
         self._require_labels(labels)
         if len(labels) != len(latents):
             raise UsageError(f"Give one label, or one for each latent: {len(latents)} latents, {len(labels)} labels.")
@@ -180,14 +181,14 @@ class Editor(SynthesisModel):
         label
             The class of the samples.
         """
-        self._fitted()
+        self._check_fitted()
         if others is not None and len(others) != len(images):
             raise UsageError(f"Blending pairs pictures one to one: {len(images)} cannot be paired with {len(others)}.")
         labels = self._match_or_number(images, label)
         seeds = self._seeds(seed, len(images))
         if others is None:
-            sampled = np.where(labels < 0, self._labels(seeds, None), labels)
-            others = self._images(self._pictures(seeds, sampled), sampled, [f"{self.kind}#{s}" for s in seeds])
+            sampled = np.where(labels < 0, self.sample_labels(seeds, None), labels)
+            others = self._images(self.sample_pixels(seeds, sampled), sampled, [f"{self.kind}#{s}" for s in seeds])
         pixels, second = images.pixels(self.size_, GEOMETRY), others.pixels(self.size_, GEOMETRY)
         right_half = np.broadcast_to(np.arange(self.size_) >= self.size_ // 2, (self.size_, self.size_))
         weight = hole_masks(right_half if mask is None else mask, images, self.size_)
@@ -209,8 +210,8 @@ class Editor(SynthesisModel):
         own
             What all of them show. None: their own labels.
         """
-        self._fitted()
-        number = self._number(label)
+        self._check_fitted()
+        number = self.class_number(label)
         if not 0 <= strength <= 1:
             raise UsageError(f"The strength is from 0 to 1, not {strength}.")
         pixels, labels = self._pixels_and_labels(images, own)
@@ -282,7 +283,7 @@ class Editor(SynthesisModel):
 
     def _pixels_and_labels(self, images: Images, label: Label | None) -> tuple[Tensor, NDArray[np.int64]]:
         """The pixels (N, 3, S, S) at the model's size, and the class number of each picture, or -1."""
-        self._fitted()
+        self._check_fitted()
         if not len(images):
             raise DataError("There is no picture to work on.")
         labels = self._match_or_number(images, label)
@@ -293,14 +294,14 @@ class Editor(SynthesisModel):
         """The number of ``label`` for each picture; None: of the pictures' own labels."""
         if label is None:
             return datasets.match_labels(images, self.classes_)
-        return np.full(len(images), self._number(label), np.int64)
+        return np.full(len(images), self.class_number(label), np.int64)
 
     def _require_labels(self, labels: NDArray[np.int64]) -> None:
         if self.needs_label and self.classes_ and (labels < 0).any():
             raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
 
     def _seeds(self, seed: int, count: int) -> list[int]:
-        if not 0 <= seed < seeding.LARGEST_SEED:
+        if not 0 <= seed < seeding.MAX_SEED:
             raise UsageError(f"The seed is from 0 to 2⁶² − 1, not {seed}.")
         return list(range(seed, seed + count))
 

@@ -28,8 +28,8 @@ def heun(field: Field, x: Tensor, times: Tensor) -> Tensor:
     """
     for now, then in itertools.pairwise(times):
         slope = field(x, now)
-        guess = x + (then - now) * slope
-        x = x + (then - now) * 0.5 * (slope + field(guess, then))
+        euler = x + (then - now) * slope
+        x = x + (then - now) * 0.5 * (slope + field(euler, then))
     return x
 
 

@@ -1,4 +1,4 @@
-"""One picture, one seed: how a picture's bits are kept free of whatever is drawn beside it.
+"""One seed for each picture: its bits do not depend on the pictures that are sampled beside it.
 
 Each picture's noise comes from a generator of its own, on the CPU. The kernels under a network may add up in
 another order for another batch size, or for another place in the batch, so a network is only ever run on batches
@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-LARGEST_SEED = 2**62
+MAX_SEED = 2**62
 BatchFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def chunk_size(size: int, device: torch.device) -> int:
-    """Pictures a batch when drawing pictures of ``size`` pixels a side.
+    """Pictures a batch when sampling pictures of ``size`` pixels a side.
 
-    Small enough that one picture alone is not slow, since places that nobody asked for are computed too.
+    Small enough that one picture alone is not slow, since unused places of a batch are computed too.
     """
     if device.type == "cuda":
         return 64
@@ -35,27 +35,27 @@ def seeded_noise(seeds: Sequence[int] | NDArray[np.int64], shape: Sequence[int])
 def seeded_labels(seeds: Sequence[int], shares: Sequence[float]) -> NDArray[np.int64]:
     """A label for each seed, drawn by the classes' shares; it depends on that seed only.
 
-    The stream is not the one of the noise, so a picture whose label was drawn is the one that is made when the
-    same label is asked for.
+    Its random numbers are not those of the noise, so a picture whose label was drawn is the same as one that is
+    sampled with that label.
     """
     bounds = np.cumsum(np.asarray(shares, np.float64))
-    coins = np.array([np.random.default_rng((int(seed), 1)).random() for seed in seeds])
+    uniform = np.array([np.random.default_rng((int(seed), 1)).random() for seed in seeds])
     last = int(np.flatnonzero(shares)[-1])
-    return np.minimum(np.searchsorted(bounds / bounds[-1], coins, side="right"), last).astype(np.int64)
+    return np.minimum(np.searchsorted(bounds / bounds[-1], uniform, side="right"), last).astype(np.int64)
 
 
 def batch_places(
     seeds: Sequence[int] | NDArray[np.int64], chunk: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The rows that go into each batch, and their places in it: every row once, at its seed modulo ``chunk``."""
-    slots = np.asarray(seeds, np.int64) % chunk
-    turn = np.zeros(len(slots), np.int64)
-    for slot in np.unique(slots):
-        here = slots == slot
-        turn[here] = np.arange(here.sum())
-    for number in range(int(turn.max(initial=-1)) + 1):
-        rows = np.flatnonzero(turn == number)
-        yield rows, slots[rows]
+    """The rows of each batch, and their places in it: every row once, at its seed modulo ``chunk``."""
+    places = np.asarray(seeds, np.int64) % chunk
+    batches = np.zeros(len(places), np.int64)
+    for place in np.unique(places):
+        same = places == place
+        batches[same] = np.arange(same.sum())
+    for number in range(int(batches.max(initial=-1)) + 1):
+        rows = np.flatnonzero(batches == number)
+        yield rows, places[rows]
 
 
 @torch.no_grad()
@@ -80,9 +80,9 @@ def run_seeded(
     ------
     The rows of a batch and their outputs, on the CPU.
     """
-    for rows, slots in batch_places(seeds, chunk):
+    for rows, places in batch_places(seeds, chunk):
         batch = torch.zeros(chunk, *inputs.shape[1:], dtype=inputs.dtype)
-        asked = torch.zeros(chunk, dtype=torch.int64)
-        batch[slots], asked[slots] = inputs[rows], torch.from_numpy(labels[rows])
+        batch_labels = torch.zeros(chunk, dtype=torch.int64)
+        batch[places], batch_labels[places] = inputs[rows], torch.from_numpy(labels[rows])
         with torch.autocast(device.type, enabled=False):
-            yield rows, run(batch.to(device), asked.to(device))[slots].cpu()
+            yield rows, run(batch.to(device), batch_labels.to(device))[places].cpu()

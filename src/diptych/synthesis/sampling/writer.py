@@ -1,9 +1,9 @@
-"""Made pictures to disk as they are made: bounded memory, and a killed run continues where it was.
+"""Writes samples to disk as they are generated: in bounded memory, and a killed run continues where it was.
 
 ::
 
     out/
-      sample.json       what was asked for; a folder belongs to one request
+      sample.json       the request; a folder belongs to one
       metadata.csv      file, label and origin of every picture
       000000.png, …     in class folders where the classes vary
       grid.png          the first of them on one sheet; written last
@@ -18,7 +18,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +33,20 @@ from diptych.errors import UsageError
 from diptych.files import is_occupied, write_bytes, write_text
 from diptych.progress import Bar
 from diptych.report import figures
-from diptych.synthesis.model import Label, SynthesisModel
+from diptych.synthesis.protocols import Label, SampledModel
 
 log = logging.getLogger("diptych")
-BLOCK = 256  # pictures made at a time: whole batches on every device, and the most that a kill costs
-IN_GRID = 400  # more cannot be looked at on one sheet
-RECORD, TABLE, GRID = "sample.json", "metadata.csv", "grid.png"
-FILES = (".npz", ".parquet")  # besides folders
-_END = b"\0\0\0\0IEND\xaeB`\x82"  # of every PNG
-_DRAFT = ".*.draft"
+BLOCK = 256  # pictures generated at a time: whole batches on every device, and the most that a kill costs
+MAX_GRID_PICTURES = 400  # more cannot be looked at on one sheet
+REQUEST_FILE, TABLE_FILE, GRID_FILE = "sample.json", "metadata.csv", "grid.png"
+SINGLE_FILES = (".npz", ".parquet")  # besides folders
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_DRAFTS = ".*.draft"
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """The pictures that a request asks a model for, and their places in a folder.
+    """The pictures to sample from a model, and their paths in a folder.
 
     Attributes
     ----------
@@ -55,34 +55,37 @@ class SampleRequest:
     number, label, seed
         As in :meth:`Synthesizer.sample`.
     folder
-        Where they go.
+        That the pictures are written to.
     """
 
-    model: SynthesisModel
+    model: SampledModel
     number: int
     label: Label | None
     seed: int
     folder: Path
 
     def facts(self) -> dict[str, Any]:
-        """What tells this request from others, whatever its number; JSON-able."""
+        """The identity of the request, whatever its number; JSON-able."""
         model = self.model
-        weights = {f"{name}.{k}": t for name, m in model.modules_.items() for k, t in m.state_dict().items()}
         return {
             "kind": model.kind,
-            "weights_sha256": hashlib.sha256(artefact.pack(weights)).hexdigest(),
-            "parameters": model._parameters(),
+            "weights_sha256": hashlib.sha256(artefact.pack(model.weights())).hexdigest(),
+            "parameters": model.parameters(),
             "shares": model.shares_,
-            "label": None if self.label is None else model.classes_[model._number(self.label)],
+            "label": None if self.label is None else model.classes_[model.class_number(self.label)],
             "seed": self.seed,
         }
 
+    def seeds(self, rows: Sequence[int]) -> list[int]:
+        """Of the pictures of these numbers."""
+        return [self.seed + row for row in rows]
+
     def labels(self, rows: Sequence[int]) -> NDArray[np.int64]:
         """Of the pictures of these numbers."""
-        return self.model._labels([self.seed + row for row in rows], self.label)
+        return self.model.sample_labels(self.seeds(rows), self.label)
 
     def paths(self, rows: Sequence[int]) -> list[Path]:
-        """Where the pictures of these numbers go."""
+        """Of the pictures of these numbers."""
         if self.label is not None or not self.model.classes_:
             return [self.folder / f"{row:06d}.png" for row in rows]
         names = [_folder_name(name) for name in self.model.classes_]
@@ -95,107 +98,113 @@ class SampleRequest:
             yield range(start, min(start + BLOCK, self.number))
 
 
-def write_samples(model: SynthesisModel, number: int, label: Label | None, seed: int, place: Path) -> Images:
-    """Make pictures into a folder, an .npz or a .parquet; see :meth:`Synthesizer.sample`.
+def write_samples(model: SampledModel, number: int, label: Label | None, seed: int, path: Path) -> Images:
+    """Write samples into a folder, an .npz or a .parquet; see :meth:`Synthesizer.sample`.
 
     Raises
     ------
     UsageError
         The folder holds something else, or the pictures of another request.
     """
-    if place.suffix.lower() not in FILES:
-        return _into_folder(SampleRequest(model, number, label, seed, place))[:number]
-    parts = place.with_name(f"{place.name}.parts")
-    made = _into_folder(SampleRequest(model, number, label, seed, parts))[:number]
-    made.save(place)
-    (parts / GRID).replace(place.with_suffix(".grid.png"))
+    if path.suffix.lower() not in SINGLE_FILES:
+        return _write_folder(SampleRequest(model, number, label, seed, path))[:number]
+    parts = path.with_name(f"{path.name}.parts")
+    images = _write_folder(SampleRequest(model, number, label, seed, parts))[:number]
+    images.save(path)
+    (parts / GRID_FILE).replace(path.with_suffix(".grid.png"))
     shutil.rmtree(parts)
-    return Images.open(place)
+    return Images.open(path)
 
 
-def grid_path(place: Path) -> Path:
-    """The sheet of the pictures that were made into ``place``."""
-    return place.with_suffix(".grid.png") if place.suffix.lower() in FILES else place / GRID
+def grid_path(path: Path) -> Path:
+    """The sheet of the samples that were written into ``path``."""
+    return path.with_suffix(".grid.png") if path.suffix.lower() in SINGLE_FILES else path / GRID_FILE
 
 
-def _into_folder(series: SampleRequest) -> Images:
-    """Make what is not there yet."""
-    series = _claimed(series)
-    there = 0
-    with Bar("Sampling", series.number) as bar, ThreadPoolExecutor(workers()) as pool:
-        for rows in series.blocks():
-            paths = series.paths(rows)
-            missing = [i for i, whole in enumerate(pool.map(_whole, paths)) if not whole]
-            there += len(rows) - len(missing)
+def _write_folder(request: SampleRequest) -> Images:
+    """Write the pictures that the folder does not hold yet."""
+    request = _claim_folder(request)
+    present = 0
+    with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(workers()) as pool:
+        for rows in request.blocks():
+            paths = request.paths(rows)
+            missing = [i for i, whole in enumerate(pool.map(_is_whole, paths)) if not whole]
+            present += len(rows) - len(missing)
             bar.advance(len(rows) - len(missing))
             if missing:
-                _make(series, [rows[i] for i in missing], [paths[i] for i in missing], pool, bar)
-    if there:
-        log.info("%d of the %d pictures were there already", there, series.number)
-    first = series.paths(range(min(series.number, IN_GRID)))
-    write_bytes(series.folder / GRID, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first])))
-    return Images.open(series.folder)
+                _write_pictures(request, [rows[i] for i in missing], [paths[i] for i in missing], pool, bar)
+    if present:
+        log.info("%d of the %d pictures were there already", present, request.number)
+    first = request.paths(range(min(request.number, MAX_GRID_PICTURES)))
+    write_bytes(request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first])))
+    return Images.open(request.folder)
 
 
-def _make(series: SampleRequest, rows: list[int], paths: list[Path], pool: ThreadPoolExecutor, bar: Bar) -> None:
-    pixels = series.model._pictures([series.seed + row for row in rows], series.labels(rows), bar)
+def _write_pictures(
+    request: SampleRequest, rows: list[int], paths: list[Path], pool: ThreadPoolExecutor, bar: Bar
+) -> None:
+    pixels = request.model.sample_pixels(request.seeds(rows), request.labels(rows), bar)
 
     def write(picture: NDArray[np.uint8], path: Path) -> None:
-        # Unsynced: thousands of waits for the disk, where after a power cut a broken picture is seen and made again.
+        # Unsynced: thousands of waits for the disk; a picture that a power cut broke is detected and written again.
         write_bytes(path, figures.png(picture), synced=False)
 
     list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths))
 
 
-def _claimed(series: SampleRequest) -> SampleRequest:
-    """Mark the folder as this request's; a smaller number than it holds pictures already becomes that one."""
-    record, facts = series.folder / RECORD, series.facts()
+def _claim_folder(request: SampleRequest) -> SampleRequest:
+    """Mark the folder as this request's; a number smaller than that of the pictures it holds becomes theirs."""
+    record, facts = request.folder / REQUEST_FILE, request.facts()
     if record.exists():
-        held = json.loads(record.read_text(encoding="utf-8"))
-        _refuse_another(series.folder, held, json.loads(json.dumps(facts)))
-        number = max(series.number, _begun(series.folder))
-        series = SampleRequest(series.model, number, series.label, series.seed, series.folder)
-    elif is_occupied(series.folder):
-        raise UsageError(f"{series.folder} holds something already; give a new or an empty folder.")
-    for draft in series.folder.rglob(_DRAFT):  # of a run that was killed
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        _refuse_another_request(request.folder, earlier, json.loads(json.dumps(facts)))
+        request = replace(request, number=max(request.number, _last_number(request.folder)))
+    elif is_occupied(request.folder):
+        raise UsageError(f"{request.folder} holds something already; give a new or an empty folder.")
+    for draft in request.folder.rglob(_DRAFTS):  # of a run that was killed
         draft.unlink()
-    write_text(record, json.dumps({**facts, "number": series.number}, indent=1, ensure_ascii=False) + "\n")
-    write_text(series.folder / TABLE, _table(series))
-    return series
+    write_text(record, json.dumps({**facts, "number": request.number}, indent=1, ensure_ascii=False) + "\n")
+    write_text(request.folder / TABLE_FILE, _table(request))
+    return request
 
 
-def _begun(folder: Path) -> int:
-    """How many pictures the folder holds, gaps that a kill has left counted."""
+def _last_number(folder: Path) -> int:
+    """How many pictures the folder holds, including the gaps that a kill has left."""
     return max((int(path.stem) + 1 for path in folder.rglob("[0-9]*.png") if path.stem.isdigit()), default=0)
 
 
-def _refuse_another(folder: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
-    differing = [name for name in wanted if held.get(name) != wanted[name]]
+def _refuse_another_request(folder: Path, earlier: dict[str, Any], facts: dict[str, Any]) -> None:
+    differing = [name for name in facts if earlier.get(name) != facts[name]]
     if not differing:
         return
-    plain = [f"{name} {held.get(name)} there, {wanted[name]} here" for name in differing if name in ("label", "seed")]
-    told = ", ".join(plain or ["made by another model"])
-    raise UsageError(f"{folder} holds pictures of another request ({told}). Choose another folder, or delete that one.")
+    readable = [
+        f"{name} {earlier.get(name)} there, {facts[name]} here" for name in differing if name in ("label", "seed")
+    ]
+    reason = ", ".join(readable or ["of another model"])
+    raise UsageError(
+        f"{folder} holds pictures of another request ({reason}). Choose another folder, or delete that one."
+    )
 
 
-def _table(series: SampleRequest) -> str:
-    """A row a picture: whoever opens the folder learns that they are made ones, and does not take the sheet for one."""
+def _table(request: SampleRequest) -> str:
+    """A row a picture: it marks them as synthetic, and the sheet as none of them."""
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(["file_name", "label", "origin"])
-    classes = series.model.classes_
-    for block in series.blocks():
-        for path, label in zip(series.paths(block), series.labels(block), strict=True):
-            rows.writerow([path.relative_to(series.folder).as_posix(), classes[label] if classes else "", "synthetic"])
+    classes = request.model.classes_
+    for block in request.blocks():
+        for path, label in zip(request.paths(block), request.labels(block), strict=True):
+            name = path.relative_to(request.folder).as_posix()
+            rows.writerow([name, classes[label] if classes else "", "synthetic"])
     return out.getvalue()
 
 
-def _whole(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
     """Whether the picture is there to its last byte."""
     try:
         with path.open("rb") as file:
-            file.seek(-len(_END), io.SEEK_END)
-            return file.read() == _END
+            file.seek(-len(_PNG_END), io.SEEK_END)
+            return file.read() == _PNG_END
     except OSError:
         return False
 

@@ -1,1 +1,1 @@
-"""Training a synthesizer: configuration, augmentation, optimisers and monitoring."""
+"""Training a synthesizer: configuration, augmentation, optimisers, monitoring and model files."""

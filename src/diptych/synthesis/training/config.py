@@ -1,4 +1,4 @@
-"""What a synthesizer chooses from the data, the picture size and the machine, before it trains."""
+"""How a synthesizer is trained: what is chosen from the data, the picture size and the machine before it begins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from diptych.data.transforms import Augment
 from diptych.engine.schedule import Schedule, cosine
 from diptych.engine.task import Recipe
 
-USUAL_EPOCHS, USUAL_MINUTES = 40, 10.0
-FEWEST_SHOWN, MOST_SHOWN = 30_000, 1_000_000  # pictures, where no length is asked for
+DEFAULT_EPOCHS, DEFAULT_MINUTES = 40, 10.0
+MIN_SHOWN, MAX_SHOWN = 30_000, 1_000_000  # pictures, where neither minutes nor epochs are set
 RESERVE_SECONDS = 10.0  # kept from a time budget for what follows training, until a rehearsal has measured it
-LONGEST_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
+MAX_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class TrainingConfig:
     layout
         JSON-able; together with the weights it is the model.
     batch, lr, schedule
-        Pictures a step, peak learning rate, and how it goes on.
+        Pictures a step, peak learning rate, and its schedule.
     clip
         Largest norm of a player's gradient.
     crop
         Smallest share of a picture's area that training shows.
-    more
-        What only this method has; JSON-able.
+    method_settings
+        Settings that only this method has; JSON-able.
     """
 
     layout: Mapping[str, Any]
@@ -40,12 +40,12 @@ class TrainingConfig:
     schedule: Schedule = field(default_factory=lambda: cosine(warmup=0.03))
     clip: float | None = None
     crop: float = 1.0
-    more: Mapping[str, Any] = field(default_factory=dict)
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """All that a person may want to know of them; JSON-able."""
-        shown = {"batch": self.batch, "learning_rate": self.lr, "crop": self.crop}
-        return {"layout": dict(self.layout), **shown, **self.more}
+        """The configuration for the report and the run's identity; JSON-able."""
+        common = {"batch": self.batch, "learning_rate": self.lr, "crop": self.crop}
+        return {"layout": dict(self.layout), **common, **self.method_settings}
 
 
 def compilable_modules(modules: Sequence[nn.Module]) -> list[nn.Module]:
@@ -63,19 +63,19 @@ def run_length(minutes: float | None, epochs: float | None, pictures: int, size:
     if epochs is not None:
         return {"pictures": max(1, round(epochs * pictures))}
     if size <= 16:
-        return {"pictures": min(max(USUAL_EPOCHS * pictures, FEWEST_SHOWN), MOST_SHOWN)}
-    return {"minutes": USUAL_MINUTES}
+        return {"pictures": min(max(DEFAULT_EPOCHS * pictures, MIN_SHOWN), MAX_SHOWN)}
+    return {"minutes": DEFAULT_MINUTES}
 
 
-def make_recipe(choices: TrainingConfig, run_length: Mapping[str, Any], mirrored: bool, seed: int) -> Recipe:
-    """The engine's recipe for these choices."""
+def make_recipe(config: TrainingConfig, length: Mapping[str, Any], mirrored: bool, seed: int) -> Recipe:
+    """The engine's recipe for this configuration."""
     return Recipe(
-        batch=choices.batch,
-        schedule=choices.schedule,
-        augment=Augment(flip="random" if mirrored else "none", crop=choices.crop),
-        half_life=LONGEST_HALF_LIFE,
-        clip=choices.clip,
+        batch=config.batch,
+        schedule=config.schedule,
+        augment=Augment(flip="random" if mirrored else "none", crop=config.crop),
+        half_life=MAX_HALF_LIFE,
+        clip=config.clip,
         seed=seed,
         reserve_seconds=RESERVE_SECONDS,
-        **run_length,
+        **length,
     )

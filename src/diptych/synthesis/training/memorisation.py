@@ -1,6 +1,6 @@
-"""Whether a model in training has begun to copy: more of what it makes counts as copies than of held-out pictures do.
+"""Whether a model in training has begun to copy: more of its samples count as copies than of held-out pictures do.
 
-What counts as a copy, and how near a picture comes by chance, is told by :mod:`diptych.metrics.memorisation`.
+:mod:`diptych.metrics.memorisation` defines what counts as a copy, and how near a picture comes by chance.
 """
 
 from typing import NamedTuple
@@ -19,41 +19,41 @@ from diptych.metrics.memorisation import (
     nearest_training,
 )
 
-AT_ONCE = 512  # pictures made small
-SURE = 2.576  # standard deviations: 99 % intervals, since a run is looked at many times
+SHRINK_BATCH = 512  # pictures
+Z = 2.576  # standard deviations: 99 % intervals, since a run is evaluated many times
 
 
 class CopyRate(NamedTuple):
-    """The share of made pictures that count as copies; ``clear`` if it is more than chance, without doubt."""
+    """The share of samples that count as copies; ``significant`` if it is clearly more than chance."""
 
     value: float
-    clear: bool
+    significant: bool
 
 
 class CopyDetector:
-    """Looks for copies of some pictures.
+    """Looks for copies of training pictures.
 
     Parameters
     ----------
-    train, held
-        (N, 3, S, S) and (M, 3, S, S) uint8: what the model learns from, and what it never sees.
+    training, held_out
+        (N, 3, S, S) and (M, 3, S, S) uint8: what the model is trained on, and what it never sees.
     """
 
-    def __init__(self, train: Tensor, held: Tensor) -> None:
-        self._train = TrainingPictures(_small(train))
-        by_chance = nearest_training(_small(held), self._train)
-        self._bounds = copy_threshold(self._train, by_chance, enough=MIN_REAL)  # rough, and at once
-        self._by_chance = int(is_copy(by_chance, self._bounds).sum()), len(held)
+    def __init__(self, training: Tensor, held_out: Tensor) -> None:
+        self._training = TrainingPictures(_shrunken(training))
+        by_chance = nearest_training(_shrunken(held_out), self._training)
+        self._bounds = copy_threshold(self._training, by_chance, enough=MIN_REAL)  # rough, and at once
+        self._by_chance = int(is_copy(by_chance, self._bounds).sum()), len(held_out)
 
-    def __call__(self, made: Tensor) -> CopyRate:
-        """Of made pictures (N, 3, S, S) uint8."""
-        hits = int(is_copy(nearest_training(_small(made), self._train), self._bounds).sum())
-        return CopyRate(hits / len(made), difference(hits, len(made), *self._by_chance, SURE)[0] > 0)
+    def __call__(self, samples: Tensor) -> CopyRate:
+        """Of samples (N, 3, S, S) uint8."""
+        copies = int(is_copy(nearest_training(_shrunken(samples), self._training), self._bounds).sum())
+        return CopyRate(copies / len(samples), difference(copies, len(samples), *self._by_chance, Z)[0] > 0)
 
 
-def _small(pictures: Tensor) -> Tensor:
+def _shrunken(pictures: Tensor) -> Tensor:
     if pictures.shape[-1] <= MAX_SIDE:
         return pictures
-    # Some at a time: as floats the whole set would take four times its bytes.
-    parts = (F.adaptive_avg_pool2d(some.float(), MAX_SIDE) for some in torch.split(pictures, AT_ONCE))
-    return torch.cat([part.round().to(pictures.dtype) for part in parts])
+    # In batches: as floats the whole set would take four times its bytes.
+    batches = (F.adaptive_avg_pool2d(batch.float(), MAX_SIDE) for batch in torch.split(pictures, SHRINK_BATCH))
+    return torch.cat([batch.round().to(pictures.dtype) for batch in batches])

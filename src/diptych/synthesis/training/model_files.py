@@ -1,32 +1,31 @@
-"""What goes into an artefact beside the weights: data facts, model card, report page."""
+"""The files of an artefact beside the weights: data facts, model card, report page."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diptych.artefact import Page
 from diptych.report import Report, Score, Table, figures
 from diptych.report.text import words
 from diptych.synthesis.datasets import PreparedData
-
-if TYPE_CHECKING:
-    from diptych.synthesis.training.monitor import RunResult
+from diptych.synthesis.training.run_result import RunResult
 
 NAMES = {"gan": "GAN", "vae": "VAE", "flow": "flow"}
-WATCHED = (
-    "How far made pictures are from held-out ones (lower is better; the band is a 95 % interval), and how many look "
-    "like copies of training pictures; the line marks the moment that the model is of"
+MONITOR_CAPTION = (
+    "Distance of generated pictures from held-out ones (lower is better; the band is a 95 % interval), and the share "
+    "that look like copies of training pictures; the line marks the moment whose weights the model has"
 )
 LIMITS = (
-    "Every picture that this model makes is made, not taken: it shows nothing that happened, and must not be "
+    "Every picture of this model is generated, not photographed: it shows nothing that happened, and must not be "
     "passed off as a photograph.",
-    "It has learnt from the pictures above only. What they leave out it cannot make, and what they hold too much "
-    "of it makes too much of.",
-    "It may have learnt some pictures by heart. Before sharing samples of private pictures, compare them with "
-    "those it was fitted on.",
+    "It has learned from the pictures above only. What they lack it cannot generate, and what they have too much "
+    "of it generates too much of.",
+    "It may have memorised some pictures. Before sharing samples of private pictures, compare them with those it "
+    "was fitted on.",
 )
+MAX_ROW_NAMES = 10  # classes that a grid has rows of
 
 
 @dataclass(frozen=True)
@@ -49,37 +48,36 @@ class ModelFiles:
     page: Page | None = None
 
 
-def make_model_files(
-    kind: str,
-    prepared: PreparedData,
-    facts: Mapping[str, Any],
-    ending: "RunResult",
-    history: Sequence[Mapping[str, Any]],
-    grid: bytes,
-    frames: Mapping[str, bytes],
-) -> ModelFiles:
-    """The papers of a model that has just been fitted.
+@dataclass(frozen=True)
+class RunSummary:
+    """What a report and a model card say of a run.
 
-    Parameters
+    Attributes
     ----------
+    prepared
+        What it trained on.
     facts
-        Choices and circumstances of the run.
-    ending
-        What the run hands over.
+        Configuration and circumstances of the run.
+    result
+        The weights that it ended with, and their scores.
     history
         The records of ``history.jsonl``.
     grid
         Samples with fixed seeds, a PNG.
     frames
-        The same as the run went on, by what they show.
+        The same as the run went on, by caption.
     """
-    data = _data(prepared)
-    card = _card(kind, data, facts, ending)
-    return ModelFiles(data, card, _report(kind, prepared, facts, ending, history, grid, frames))
+
+    prepared: PreparedData
+    facts: Mapping[str, Any]
+    result: RunResult
+    history: Sequence[Mapping[str, Any]]
+    grid: bytes
+    frames: Mapping[str, bytes]
 
 
 def read_model_files(folder: Path) -> ModelFiles:
-    """The papers of a saved model, as far as they are there."""
+    """The files of a saved model, as far as there are any."""
 
     def text(name: str) -> str:
         path = folder / name
@@ -89,27 +87,72 @@ def read_model_files(folder: Path) -> ModelFiles:
     return ModelFiles(json.loads(text("data.json") or "{}"), text("README.md"), SavedPage(page) if page else None)
 
 
-def _data(prepared: PreparedData) -> dict[str, Any]:
+def make_model_files(kind: str, summary: RunSummary, report: Report) -> ModelFiles:
+    """The files of a model of this kind that has just been fitted."""
+    data = _data_facts(summary.prepared)
+    return ModelFiles(data, _model_card(kind, data, summary), report)
+
+
+def make_report(kind: str, summary: RunSummary) -> Report:
+    """The report on the run of a model of this kind."""
+    prepared, result = summary.prepared, summary.result
+    training, held_out = len(prepared.training), prepared.held_out
+    count = training if held_out is None else len(held_out)
+    report = Report(f"A {NAMES[kind]} of {training} pictures")
+    report.scores = {name: _score(value, count) for name, value in result.scores.items()}
+    report.findings = [*result.notes, *LIMITS]
+    _add_figures(report, summary)
+    if prepared.classes:
+        rows = [*map(list, prepared.training.counts().items())]
+        report.tables["Pictures fitted on"] = Table(["class", "pictures"], rows)
+    if prepared.training.skipped:
+        report.tables["Left out"] = Table(["picture and reason"], [[str(error)] for error in prepared.training.skipped])
+    report.facts = dict(summary.facts)
+    return report
+
+
+def _add_figures(report: Report, summary: RunSummary) -> None:
+    classes, history = summary.prepared.classes[:MAX_ROW_NAMES], summary.history
+    rows = f" A row each: {', '.join(classes)}." if classes else ""
+    report.figures[f"Generated pictures, seeds 0, 1, 2, …; not selected.{rows}"] = summary.grid
+    if len(summary.frames) > 1:
+        report.replays[f"The same seeds as training went on.{rows}"] = dict(summary.frames)
+    if any("kernel_distance" in record["scores"] for record in history):
+        report.figures[MONITOR_CAPTION] = figures.monitor_figure(history, summary.result.seen_pictures)
+    report.figures["Losses and scores over the pictures seen"] = figures.curves(_without_evaluations(history))
+
+
+def _without_evaluations(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The records without the monitor's scores, which have a figure of their own."""
+    return [
+        {**record, "scores": {k: v for k, v in record["scores"].items() if not k.startswith(("kernel_", "copy_"))}}
+        for record in history
+    ]
+
+
+def _data_facts(prepared: PreparedData) -> dict[str, Any]:
+    training = prepared.training
     return {
-        "pictures": len(prepared.train),
-        "held_out": len(prepared.held) if prepared.held is not None else 0,
+        "pictures": len(training),
+        "held_out": len(prepared.held_out) if prepared.held_out is not None else 0,
         "size": prepared.size,
-        "classes": prepared.train.counts() if prepared.classes else {},
-        "synthetic": int((prepared.train.origins != "real").sum()),
-        "fingerprint": prepared.train.fingerprint(),
-        "skipped": [str(error) for error in prepared.train.skipped],
+        "classes": training.counts() if prepared.classes else {},
+        "synthetic": int((training.origins != "real").sum()),
+        "fingerprint": training.fingerprint(),
+        "skipped": [str(error) for error in training.skipped],
     }
 
 
-def _card(kind: str, data: Mapping[str, Any], facts: Mapping[str, Any], ending: "RunResult") -> str:
-    size, classes = data["size"], data["classes"]
-    told = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
-    made = f", {data['synthetic']} of them made or part-made ones" if data["synthetic"] else ""
-    values = "\n".join(f"| {words(name)} | {_score(value, 0)} |" for name, value in ending.scores.items())
-    choices = "\n".join(f"- {words(name)}: {value}" for name, value in facts.items())
-    return f"""# A {NAMES[kind]} that makes pictures of {size} × {size} pixels
+def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
+    size, classes, result = data["size"], data["classes"], summary.result
+    conditional = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
+    synthetic = f", {data['synthetic']} of them generated or in part generated" if data["synthetic"] else ""
+    scores = "\n".join(f"| {words(name)} | {_score(value, 0)} |" for name, value in result.scores.items())
+    facts = "\n".join(f"- {words(name)}: {value}" for name, value in summary.facts.items())
+    return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
 
-Fitted with Diptych on {data["pictures"]} pictures{made}; {data["held_out"]} more were held out for scores. {told}
+Fitted with Diptych on {data["pictures"]} pictures{synthetic}; {data["held_out"]} more were held out for scores. \
+{conditional}
 
 ## Use
 
@@ -121,58 +164,20 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 
 ## Limits and provenance
 
-{chr(10).join("- " + limit for limit in (*ending.notes, *LIMITS))}
+{chr(10).join("- " + limit for limit in (*result.notes, *LIMITS))}
 
 ## Scores at the end of the run
 
-| what | value |
+| score | value |
 |---|---|
-{values}
+{scores}
 
 ## How it was fitted
 
-{choices}
+{facts}
 """
 
 
 def _score(value: float | Mapping[str, Any], n: int) -> Score:
     """A score that may have an interval and a count of its own."""
     return Score(**value) if isinstance(value, Mapping) else Score(value, None, None, n)
-
-
-def _without_looks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records without what has a figure of its own."""
-    return [
-        {**record, "scores": {k: v for k, v in record["scores"].items() if not k.startswith(("kernel_", "copy_"))}}
-        for record in history
-    ]
-
-
-def _report(
-    kind: str,
-    prepared: PreparedData,
-    facts: Mapping[str, Any],
-    ending: "RunResult",
-    history: Sequence[Mapping[str, Any]],
-    grid: bytes,
-    frames: Mapping[str, bytes],
-) -> Report:
-    held = len(prepared.held) if prepared.held is not None else 0
-    rows = f" A row each: {', '.join(prepared.classes[:10])}." if prepared.classes else ""
-    report = Report(f"A {NAMES[kind]} of {len(prepared.train)} pictures")
-    report.scores = {name: _score(value, held or len(prepared.train)) for name, value in ending.scores.items()}
-    report.findings = [*ending.notes, *LIMITS]
-    report.figures[f"Made pictures, seeds 0, 1, 2, …; not selected.{rows}"] = grid
-    if len(frames) > 1:
-        report.replays[f"The same seeds as training went on.{rows}"] = dict(frames)
-    if any("kernel_distance" in record["scores"] for record in history):
-        report.figures[WATCHED] = figures.monitor_figure(history, ending.seen_pictures)
-    report.figures["Losses and scores over the pictures seen"] = figures.curves(_without_looks(history))
-    if prepared.classes:
-        report.tables["Pictures fitted on"] = Table(
-            ["class", "pictures"], [*map(list, prepared.train.counts().items())]
-        )
-    if prepared.train.skipped:
-        report.tables["Left out"] = Table(["what and why"], [[str(error)] for error in prepared.train.skipped])
-    report.facts = dict(facts)
-    return report

@@ -1,7 +1,7 @@
-"""Looks at a run now and then: draws from it, measures how far that is from held-out pictures, and watches for copies.
+"""Evaluates a run now and then: samples from it, measures their distance from held-out pictures, and looks for copies.
 
-What is looked at is what would be handed over at that moment, with the averaged weights. The best moment is
-remembered, and the run ends where copying begins. All that is remembered is in the checkpoints, and how often to look
+Each evaluation is of the model as the run would end at that moment, with the averaged weights. The best moment is
+kept, and the run ends where copying begins. All of this state is in the checkpoints, and how often a run is evaluated
 follows from costs that are measured once on a machine, so that a killed run ends like one that was not.
 """
 
@@ -9,10 +9,9 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -23,217 +22,234 @@ from diptych.engine.loop import TICKS, Run
 from diptych.engine.task import Tick
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import PreparedData
-from diptych.synthesis.model import SynthesisModel
+from diptych.synthesis.protocols import SampledModel
 from diptych.synthesis.sampling import seeding
-from diptych.synthesis.training.quality import MOST_HELD, QualityJudge
-from diptych.synthesis.training.sample_grids import GridFrames, GridRequest, sample_grid
+from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
+from diptych.synthesis.training.run_result import RunResult
+from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
 
 log = logging.getLogger("diptych")
-MOST_SHARE = 0.05  # of the time at most goes into looks,
-PLANNED_SHARE = 0.03  # and this is planned for, so that there is room for costs that were measured too low
-SHORTEST_SECONDS = 20.0  # of a run that is looked at before its end
-WANTED_LOOKS, MOST_JUDGED = 8, 256  # first so many looks, then up to so many pictures at each, then more looks
-FITTED_TO = 1000  # pictures that what follows the training (a VAE's mixture) is fitted to at a look
-SURE_LOOKS = 2  # one after the other that show copying, before the run is ended
-_LENGTH = ("seed", "minutes", "epochs", "batch", "lr")  # parameters on which a look's cost does not depend
+MAX_TIME_SHARE = 0.05  # of the time at most goes into evaluations,
+PLANNED_TIME_SHARE = 0.03  # and this is planned for, so that there is room for costs that were measured too low
+MIN_RUN_SECONDS = 20.0  # of a run that is evaluated before its end
+# First so many evaluations, then up to so many samples at each, then more evaluations.
+TARGET_EVALUATIONS, MAX_SAMPLES = 8, 256
+MAX_COMPLETION_PICTURES = 1000  # that what follows training (a VAE's mixture) is fitted to at an evaluation
+COPYING_EVALUATIONS = 2  # in succession that find copying, before the run is ended
+_COST_FREE = ("seed", "minutes", "epochs", "batch", "lr")  # parameters that an evaluation's cost does not depend on
 COPIES_THROUGHOUT = (
-    "Many of the pictures that it makes are copies of training pictures, at every moment that was looked at. Do not "
-    "share them unchecked; fit it on more pictures, or for a shorter time."
+    "Many of its samples are copies of training pictures, at every moment that was evaluated. Do not share them "
+    "unchecked; fit it on more pictures, or for a shorter time."
 )
-Weights = Mapping[str, Mapping[str, Tensor]]
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a run hands over.
+class EvaluationState(TypedDict):
+    """How a run's evaluations are planned and how many there were; it is in the run's checkpoints.
 
-    Attributes
-    ----------
-    weights
-        Of each module.
-    seen_pictures
-        The moment that they are of.
-    scores
-        Losses and scores of the moment that the weights are of.
-    notes
-        Sentences that a person should read; usually none.
+    ``samples`` are measured at each of the ``planned`` evaluations, which takes ``seconds``; ``count`` are over, and
+    the last ``copying`` of them found copying.
     """
 
-    weights: Weights
-    seen_pictures: int
-    scores: dict[str, Any]
-    notes: list[str]
+    samples: int
+    planned: int
+    seconds: float
+    count: int
+    copying: int
 
 
 class Monitor:
-    """Looks at one run; see the module's first lines.
+    """Evaluates one run; see the module's first lines.
 
     Parameters
     ----------
     model
-        In training; its layout and classes are known.
+        In training; its layout and classes are set.
     prepared
         What it is trained on.
     run
-        To watch.
+        To be evaluated.
     folder
         Where the grids go; None: nowhere.
     """
 
-    def __init__(self, model: SynthesisModel, prepared: PreparedData, run: Run, folder: Path | None) -> None:
+    def __init__(self, model: SampledModel, prepared: PreparedData, run: Run, folder: Path | None) -> None:
         self.model, self.prepared, self.run = model, prepared, run
-        self.frames = GridFrames(folder if run.leader else None, run.seen_pictures)
-        self.spent = 0.0  # seconds that this stretch of the run has spent on looks
+        self.grids = SampleGrids(folder if run.leader else None, run.seen_pictures)
+        self.spent_seconds = 0.0  # on evaluations, since the run began or was continued
 
-    def at(self, tick: Tick) -> None:
-        """Look, if it is time to."""
-        looks = self._settled()
-        due = tick.done or tick.progress * looks["of"] >= looks["count"] + 1 - 1e-9
-        if looks["of"] and due and self._affordable(tick, looks):
-            self.look(tick)
+    def evaluate_if_due(self, tick: Tick) -> None:
+        """Evaluate the run if the plan says so and there is time."""
+        state = self._state()
+        due = tick.done or tick.progress * state["planned"] >= state["count"] + 1 - 1e-9
+        if state["planned"] and due and self._is_affordable(tick, state["count"]):
+            self.evaluate(tick)
 
-    def look(self, tick: Tick) -> None:
-        """Draw, measure, note it in the tick's scores, and remember the best moment; end the run if it copies."""
-        looks = self._settled()
-        if not looks["of"]:
+    def evaluate(self, tick: Tick) -> None:
+        """Sample, measure, add to the tick's scores, and keep the best moment; stop the run if it copies."""
+        state = self._state()
+        if not state["planned"]:
             return
         start = time.monotonic()
-        found = self._measured(tick.seen_pictures) if self.run.leader else None
-        value, low, high, copies, clear = self.run.group.agree(found or [math.nan] * 5)
-        self.spent += time.monotonic() - start
-        looks["count"] = max(looks["count"] + 1, math.floor(tick.progress * looks["of"] + 1e-9))
+        measured = self._measure(tick.seen_pictures) if self.run.leader else None
+        value, low, high, copies, significant = self.run.group.agree(measured or [math.nan] * 5)
+        self.spent_seconds += time.monotonic() - start
+        state["count"] = max(state["count"] + 1, math.floor(tick.progress * state["planned"] + 1e-9))
         if math.isnan(value):
             return
         tick.scores |= {"kernel_distance": value, "kernel_distance_low": low, "kernel_distance_high": high}
         tick.scores["copy_rate"] = copies
-        looks["copying"] = looks["copying"] + 1 if clear else 0
-        best = self.run.kept.get("best")
-        if not clear and (best is None or value < best["scores"]["kernel_distance"]):
-            kept = {name: _copied(module.state_dict()) for name, module in self.run.modules.items()}
-            scores = {**tick.losses, **tick.scores}
-            self.run.kept["best"] = {"weights": kept, "scores": scores, "seen_pictures": tick.seen_pictures}
-        if looks["copying"] >= SURE_LOOKS and best is not None and not tick.done:
+        state["copying"] = state["copying"] + 1 if significant else 0
+        if not significant:
+            self._keep_if_best(tick)
+        if state["copying"] >= COPYING_EVALUATIONS and self._best is not None and not tick.done:
             self.run.stop()
 
     def rehearse(self, tick: Tick) -> float:
-        """Look, unless that would take the place of the look at the end; seconds that the one at the end will take."""
-        looks, before = self._settled(), self.spent
-        if looks["of"] <= 1:
-            return float(looks["seconds"] * looks["of"])
-        self.look(tick)
-        return self.spent - before
+        """Evaluate, unless only the end is evaluated; returns the seconds that the evaluation at the end will take."""
+        state, before = self._state(), self.spent_seconds
+        if state["planned"] <= 1:
+            return float(state["seconds"] * state["planned"])
+        self.evaluate(tick)
+        return self.spent_seconds - before
 
-    def ending(self, last: Tick) -> RunResult:
-        """The last moment, unless an earlier one was clearly better or copying has begun since."""
-        scores, best = {**last.losses, **last.scores}, self.run.kept.get("best")
-        copying = self.run.kept.get("looks", {}).get("copying", 0) >= SURE_LOOKS
+    def result(self, last: Tick) -> RunResult:
+        """The moment ``last``, unless an earlier one was clearly better or copying has begun since."""
+        scores, best = {**last.losses, **last.scores}, self._best
+        state = self.run.kept.get("evaluations")
+        copying = state is not None and state["copying"] >= COPYING_EVALUATIONS
         if best is None or not (copying or _clearly_better(best["scores"], scores)):
             weights = {name: dict(module.state_dict()) for name, module in self.run.modules.items()}
-            return RunResult(weights, last.seen_pictures, self._told(scores), [COPIES_THROUGHOUT] if copying else [])
-        note = _ended_by_copying(best, scores, last) if copying else _was_better(best, scores, last)
-        return RunResult(best["weights"], best["seen_pictures"], self._told(best["scores"]), [note])
+            notes = [COPIES_THROUGHOUT] if copying else []
+            return RunResult(weights, last.seen_pictures, self._with_interval(scores), notes)
+        note = _stopped_for_copying(best, scores, last) if copying else _was_better(best, scores, last)
+        return RunResult(best["weights"], best["seen_pictures"], self._with_interval(best["scores"]), [note])
 
     def facts(self) -> dict[str, Any]:
-        """How often it looked, at how many pictures, and what that took; JSON-able."""
-        looks = self._settled()
-        if not looks["of"]:
+        """The number of evaluations, their samples, and the seconds they took; JSON-able."""
+        state = self._state()
+        if not state["planned"]:
             return {}
-        return {"looks": looks["count"], "judged_by": looks["judged"], "seconds_of_looking": round(self.spent, 1)}
+        seconds = round(self.spent_seconds, 1)
+        return {
+            "evaluations": state["count"],
+            "evaluation_samples": state["samples"],
+            "evaluation_seconds": seconds,
+        }
 
-    def grid(self, seen_pictures: int) -> bytes:
-        """The grid of the model as it is now, kept as the one of that moment."""
-        asked = GridRequest.of(self.model.shares_)
-        drawn = sample_grid(self.model._pictures(asked.seeds, asked.labels))
-        self.frames.keep(drawn, seen_pictures)
-        return drawn
+    def grid(self, model: SampledModel, seen_pictures: int) -> bytes:
+        """The grid of a finished model, which becomes that of the moment that its weights are of."""
+        samples = EvaluationSamples.of(model.shares_)
+        grid = sample_grid(model.sample_pixels(samples.seeds, samples.labels))
+        self.grids.add(grid, seen_pictures)
+        return grid
 
-    def _settled(self) -> dict[str, Any]:
-        """How many looks there are to be, at how many pictures, what each takes, and how it went so far."""
-        if "looks" not in self.run.kept:
-            judged, looks, seconds = self.run.group.agree(self._afforded() if self.run.leader else [0, 0, 0])
-            planned = {"judged": round(judged), "of": round(looks), "seconds": seconds}
-            self.run.kept["looks"] = {**planned, "count": 0, "copying": 0}
-        settled: dict[str, Any] = self.run.kept["looks"]
-        return settled
+    @property
+    def _best(self) -> dict[str, Any] | None:
+        """Weights, scores and pictures seen of the best moment without copying, if there was an evaluation."""
+        best: dict[str, Any] | None = self.run.kept.get("best")
+        return best
 
-    def _afforded(self) -> list[float]:
-        """Pictures to judge by, looks at them that the run has time for, and seconds of each."""
+    def _keep_if_best(self, tick: Tick) -> None:
+        best, scores = self._best, {**tick.losses, **tick.scores}
+        if best is None or scores["kernel_distance"] < best["scores"]["kernel_distance"]:
+            weights = {name: _copied(module.state_dict()) for name, module in self.run.modules.items()}
+            self.run.kept["best"] = {"weights": weights, "scores": scores, "seen_pictures": tick.seen_pictures}
+
+    def _state(self) -> EvaluationState:
+        """The state of the run's evaluations, which are planned on the first call."""
+        if "evaluations" not in self.run.kept:
+            samples, planned, seconds = self.run.group.agree(self._plan() if self.run.leader else [0, 0, 0])
+            self.run.kept["evaluations"] = EvaluationState(
+                samples=round(samples), planned=round(planned), seconds=seconds, count=0, copying=0
+            )
+        state: EvaluationState = self.run.kept["evaluations"]
+        return state
+
+    def _plan(self) -> list[float]:
+        """Samples to measure at each evaluation, evaluations that the run has time for, and seconds of each."""
         minutes = self.run.recipe.minutes
         seconds = self.run.clock.expected(self.run.rate) if minutes is None else 60 * minutes
-        if seconds < SHORTEST_SECONDS:
+        if seconds < MIN_RUN_SECONDS:
             return [0, 0, 0]
-        start = time.monotonic()
-        settings = {k: v for k, v in self.model._parameters().items() if k not in _LENGTH}
-        key = f"look {self.model.kind} {self.model.layout_} {settings} {len(self.prepared.train)} {FITTED_TO}"
-        cost = machine.cached_measurement(key, self.run.group.device, self._costs)
-        self.spent += time.monotonic() - start
-        budget = PLANNED_SHARE * seconds - cost["once"]
-        fewest = len(GridRequest.of(self.model.shares_).labels)
-        judged = min(max(budget / WANTED_LOOKS / cost["each"], fewest), MOST_JUDGED)
-        drawn = len(GridRequest.of(self.model.shares_, int(judged)).labels)
-        each = cost["look"] + drawn * cost["each"]
-        one = each <= MOST_SHARE * seconds - cost["once"]  # the look at the end matters most
-        return [int(judged), max(int(one), min(TICKS, math.floor(budget / each))), each]
-
-    def _affordable(self, tick: Tick, looks: dict[str, int]) -> bool:
-        """Whether another look keeps to its share of the time; always where the clock must not change what is made."""
-        if self.run.recipe.minutes is None or tick.done or not looks["count"]:
-            return True
-        foreseen = self.spent * (1 + 1 / looks["count"])
-        return bool(self.run.group.agree([foreseen <= MOST_SHARE * tick.seconds])[0])
+        cost = self._costs()
+        budget = PLANNED_TIME_SHARE * seconds - cost["once"]
+        in_grid = len(EvaluationSamples.of(self.model.shares_).labels)
+        samples = int(min(max(budget / TARGET_EVALUATIONS / cost["each"], in_grid), MAX_SAMPLES))
+        sampled = len(EvaluationSamples.of(self.model.shares_, samples).labels)
+        each = cost["evaluation"] + sampled * cost["each"]
+        affordable = each <= MAX_TIME_SHARE * seconds - cost["once"]  # the evaluation at the end matters most
+        return [samples, max(int(affordable), min(TICKS, math.floor(budget / each))), each]
 
     def _costs(self) -> dict[str, float]:
-        """Seconds for what is done once (this trial is), at each look, and for each picture of a look."""
-        began = time.monotonic()
-        judge = self._judge
+        """The costs as they were first measured on this machine (:meth:`_measure_costs`)."""
         start = time.monotonic()
-        self._as_handed_over()
-        look = time.monotonic() - start
+        settings = {k: v for k, v in self.model.parameters().items() if k not in _COST_FREE}
+        data = f"{len(self.prepared.training)} {MAX_COMPLETION_PICTURES}"
+        key = f"evaluation {self.model.kind} {self.model.layout_} {settings} {data}"
+        costs = machine.cached_measurement(key, self.run.group.device, self._measure_costs)
+        self.spent_seconds += time.monotonic() - start
+        return costs
+
+    def _measure_costs(self) -> dict[str, float]:
+        """Seconds of what is done once (this trial is), at each evaluation, and for each of its samples."""
+        began = time.monotonic()
+        evaluator = self._evaluator
+        start = time.monotonic()
+        model = self._current_model()
+        evaluation = time.monotonic() - start
         rows = seeding.chunk_size(self.model.size_, self.run.group.device)
-        labels = np.resize(GridRequest.of(self.model.shares_).labels, rows)
-        for _ in range(2):  # the first finds out how
+        labels = np.resize(EvaluationSamples.of(self.model.shares_).labels, rows)
+        for _ in range(2):  # the first call also selects kernels
             start = time.monotonic()
-            pixels = self.model._pictures(range(rows), labels)
-            if judge is not None:
-                judge(pixels)
+            pixels = model.sample_pixels(range(rows), labels)
+            if evaluator is not None:
+                evaluator(pixels)
         each = (time.monotonic() - start) / rows
-        self.model.modules_ = dict(self.run.modules)
-        return {"once": time.monotonic() - began, "look": look, "each": max(each, 1e-6)}
+        return {"once": time.monotonic() - began, "evaluation": evaluation, "each": max(each, 1e-6)}
 
-    def _measured(self, seen_pictures: int) -> list[float]:
-        """Draw, keep the grid, and measure: distance, its interval, copy rate, and whether it is clear."""
-        self._as_handed_over()
-        pixels = self.model._pictures(self._asked.seeds, self._asked.labels)
-        self.model.modules_ = dict(self.run.modules)
-        self.frames.keep(sample_grid(pixels[: self._asked.grid]), seen_pictures)
-        if self._judge is None:
+    def _is_affordable(self, tick: Tick, count: int) -> bool:
+        """Whether another evaluation keeps to its share of a time budget; always in a run of fixed length.
+
+        There the clock must not change the result.
+        """
+        if self.run.recipe.minutes is None or tick.done or not count:
+            return True
+        expected = self.spent_seconds * (1 + 1 / count)
+        return bool(self.run.group.agree([expected <= MAX_TIME_SHARE * tick.seconds])[0])
+
+    def _measure(self, seen_pictures: int) -> list[float]:
+        """Sample, keep the grid, and measure: distance, its interval, copy rate, and whether that is significant."""
+        samples = self._samples
+        pixels = self._current_model().sample_pixels(samples.seeds, samples.labels)
+        self.grids.add(sample_grid(pixels[: samples.grid]), seen_pictures)
+        if self._evaluator is None:
             return [math.nan] * 5
-        distance, copies = self._judge(pixels[torch.from_numpy(self._asked.judged)])
-        return [*distance, copies.value, float(copies.clear)]
+        distance, copies = self._evaluator(pixels[torch.from_numpy(samples.measured)])
+        return [*distance, copies.value, float(copies.significant)]
 
-    def _as_handed_over(self) -> None:
-        """Give the model networks as it would have them if the run ended now."""
-        self.model._load({name: module.state_dict() for name, module in self.run.modules.items()})
-        few = datasets.random_subset(self.prepared.train, FITTED_TO, 0)
-        self.model._complete(replace(self.prepared, train=few))
-
-    @cached_property
-    def _asked(self) -> GridRequest:
-        return GridRequest.of(self.model.shares_, self.run.kept["looks"]["judged"])
+    def _current_model(self) -> SampledModel:
+        """The model as it would be if the run ended now."""
+        subset = datasets.random_subset(self.prepared.training, MAX_COMPLETION_PICTURES, 0)
+        weights = {name: module.state_dict() for name, module in self.run.modules.items()}
+        return self.model.with_weights(weights, subset)
 
     @cached_property
-    def _judge(self) -> QualityJudge | None:
-        return QualityJudge.of(self.prepared)
+    def _samples(self) -> EvaluationSamples:
+        return EvaluationSamples.of(self.model.shares_, self._state()["samples"])
 
-    def _told(self, scores: dict[str, float]) -> dict[str, Any]:
-        """Scores for people: the distance with its interval and count."""
-        told: dict[str, Any] = {k: v for k, v in scores.items() if not k.startswith("kernel_distance")}
+    @cached_property
+    def _evaluator(self) -> QualityEvaluator | None:
+        return QualityEvaluator.for_data(self.prepared)
+
+    def _with_interval(self, scores: Mapping[str, float]) -> dict[str, Any]:
+        """The scores, the distance with its interval and count."""
+        shown: dict[str, Any] = {k: v for k, v in scores.items() if not k.startswith("kernel_distance")}
         if "kernel_distance" in scores:
             value, low, high = (scores[f"kernel_distance{end}"] for end in ("", "_low", "_high"))
-            assert self.prepared.held is not None
-            count = min(len(self.prepared.held), MOST_HELD)
-            told["kernel_distance"] = {"value": value, "low": low, "high": high, "n": count}
-        return told
+            assert self.prepared.held_out is not None
+            count = min(len(self.prepared.held_out), MAX_HELD_OUT)
+            shown["kernel_distance"] = {"value": value, "low": low, "high": high, "n": count}
+        return shown
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -248,15 +264,16 @@ def _clearly_better(one: Mapping[str, float], other: Mapping[str, float]) -> boo
 def _was_better(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
     before, after = best["scores"]["kernel_distance"], scores["kernel_distance"]
     return (
-        f"The pictures were clearly better after {best['seen_pictures']:,} pictures seen than at the end, after "
-        f"{last.seen_pictures:,} (kernel distance {before:.3f} against {after:.3f}): the model is the one of then."
+        f"The samples were clearly better after {best['seen_pictures']:,} pictures seen than at the end, after "
+        f"{last.seen_pictures:,} (kernel distance {before:.3f} against {after:.3f}): the model has the weights of the "
+        "earlier moment."
     )
 
 
-def _ended_by_copying(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
+def _stopped_for_copying(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
     return (
         f"The model had begun to copy its training pictures after {last.seen_pictures:,} pictures seen "
-        f"({scores['copy_rate']:.0%} of what it made count as copies, as hardly any held-out picture does), so "
-        f"training ended: the model is the one of {best['seen_pictures']:,} pictures seen. More pictures would let it "
-        "learn for longer."
+        f"({scores['copy_rate']:.0%} of its samples count as copies, as hardly any held-out picture does), so "
+        f"training ended: the model has the weights of {best['seen_pictures']:,} pictures seen. With more pictures it "
+        "could be trained for longer."
     )

@@ -1,4 +1,4 @@
-"""How the networks learn that are told what is right: Muon for the weights inside, AdamW for the rest."""
+"""The optimisers of networks that regress a target: Muon for the weights inside, AdamW for the rest."""
 
 from collections.abc import Collection, Iterable
 
@@ -10,21 +10,21 @@ from diptych.engine.optim import Muon, Optimizer, adamw
 # pictures shown, a VAE in less than half; 4 and 7 times did alike, 20 times brought less.
 MUON_RATE = 5.0
 MUON_MOMENTUM = 0.95
-FACTS = {"optimizer": "Muon"}  # told among a run's settings: one begun with another cannot go on with this
+FACTS = {"optimizer": "Muon"}  # among a run's settings: one begun with another optimiser cannot continue with this
 
 
 def muon_and_adamw(
     modules: Iterable[nn.Module], ends: Collection[Tensor], lr: float, decay: float = 0.0
 ) -> list[Optimizer]:
-    """Muon for the weights of the modules' convolutions and linear layers but ``ends``, AdamW for all else.
+    """Muon for the weights of the modules' convolutions and linear layers except ``ends``, AdamW for all else.
 
-    ``ends`` are the weights of layers that take or give what is no feature: pictures, latents. ``lr`` and ``decay`` are
-    AdamW's; Muon's rate is five times that, and it decays nothing. Not for the players of a game, who would run past
-    each other.
+    ``ends`` are the weights of layers whose input or output is no feature but pictures or latents. ``lr`` and ``decay``
+    are AdamW's; Muon's rate is five times that, and it decays nothing. Not for the players of a game, who would run
+    past each other.
     """
     every = nn.ModuleList(modules)
     at_ends = {id(p) for p in ends}
     inside = [m.weight for m in every.modules() if isinstance(m, nn.Conv2d | nn.Linear) and id(m.weight) not in at_ends]
-    taken = {id(p) for p in inside}
-    others = [p for p in every.parameters() if id(p) not in taken]
+    by_muon = {id(p) for p in inside}
+    others = [p for p in every.parameters() if id(p) not in by_muon]
     return [adamw(others, lr, decay, (0.9, 0.99)), Muon(inside, MUON_RATE * lr, MUON_MOMENTUM)]

@@ -1,4 +1,4 @@
-"""How a model in training is judged: how far what it makes is from held-out pictures, and how much of it is copied."""
+"""The quality of a model in training: how far its samples are from held-out pictures, and how many are copies."""
 
 from torch import Tensor
 
@@ -8,33 +8,43 @@ from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.training.memorisation import CopyDetector, CopyRate
 
-MOST_HELD = 1024  # pictures that the distance is measured from
-MOST_COMPARED = 256  # of them that tell how near to training pictures one comes by chance
-FILTERED_FROM = 512  # pictures that the features' filters come from
+MAX_HELD_OUT = 1024  # pictures that the distance is measured from
+MAX_BY_CHANCE = 256  # of them that show how near to training pictures one comes by chance
+FILTER_PICTURES = 512  # pictures that the features' filters come from
 
 
-class QualityJudge:
-    """Measures made pictures against held-out ones."""
+class QualityEvaluator:
+    """Measures samples against held-out pictures.
 
-    def __init__(self, held: Tensor, train: Tensor | None, some: Tensor) -> None:
-        self._features = PatchFeatures(some)
-        self._held = self._features(held)
-        spread = held[:: -(-len(held) // MOST_COMPARED)]  # held-out pictures may lie class by class
-        self._copies = None if train is None else CopyDetector(train, spread)
+    Parameters
+    ----------
+    held_out
+        (M, 3, S, S) uint8.
+    training
+        (N, 3, S, S) uint8, among which copies are looked for; ``None`` looks for none.
+    filter_pictures
+        (K, 3, S, S) uint8, from which the features' filters come.
+    """
 
-    def __call__(self, made: Tensor) -> tuple[Distance, CopyRate]:
-        """Of made pictures (N, 3, S, S) uint8."""
-        distance = kernel_distance(self._features(made), self._held)
-        return distance, CopyRate(0.0, False) if self._copies is None else self._copies(made)
+    def __init__(self, held_out: Tensor, training: Tensor | None, filter_pictures: Tensor) -> None:
+        self._features = PatchFeatures(filter_pictures)
+        self._held_out = self._features(held_out)
+        spread = held_out[:: -(-len(held_out) // MAX_BY_CHANCE)]  # held-out pictures may lie class by class
+        self._copies = None if training is None else CopyDetector(training, spread)
+
+    def __call__(self, samples: Tensor) -> tuple[Distance, CopyRate]:
+        """The kernel distance and the share of copies of samples (N, 3, S, S) uint8."""
+        distance = kernel_distance(self._features(samples), self._held_out)
+        return distance, CopyRate(0.0, False) if self._copies is None else self._copies(samples)
 
     @classmethod
-    def of(cls, prepared: PreparedData) -> "QualityJudge | None":
-        """The judge of these pictures; None where none are held out."""
-        if prepared.held is None or len(prepared.held) < 2:
+    def for_data(cls, prepared: PreparedData) -> "QualityEvaluator | None":
+        """The evaluator of a run on these pictures; ``None`` where none are held out."""
+        if prepared.held_out is None or len(prepared.held_out) < 2:
             return None
-        train, size = prepared.train, prepared.size
-        some = datasets.random_subset(train, FILTERED_FROM, 0).pixels(size, GEOMETRY)
-        held = datasets.random_subset(prepared.held, MOST_HELD, 0).pixels(size, GEOMETRY)
-        # A set too large for the memory is learnt by heart in no run of ours.
-        whole = train.pixels(size, GEOMETRY) if train.fits_in_memory(size) else None
-        return cls(held, whole, some)
+        training, size = prepared.training, prepared.size
+        filter_pictures = datasets.random_subset(training, FILTER_PICTURES, 0).pixels(size, GEOMETRY)
+        held_out = datasets.random_subset(prepared.held_out, MAX_HELD_OUT, 0).pixels(size, GEOMETRY)
+        # No run of Diptych's sees a set too large for the memory often enough to memorise it.
+        pixels = training.pixels(size, GEOMETRY) if training.fits_in_memory(size) else None
+        return cls(held_out, pixels, filter_pictures)

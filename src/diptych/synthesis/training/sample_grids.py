@@ -1,4 +1,4 @@
-"""Sample grids with fixed seeds, saved as a run goes on, so that a person sees the pictures form."""
+"""Grids of samples with fixed seeds, written as a run goes on, so that a person sees the pictures form."""
 
 import io
 from collections.abc import Sequence
@@ -13,46 +13,49 @@ from torch import Tensor
 from diptych.files import write_bytes
 from diptych.report import figures
 
-COLUMNS, MOST_CLASSES, ROWS_WITHOUT_CLASSES = 8, 10, 4
-MOST_FRAMES = 12  # of a report
-FRAME_PIXELS = 640  # the longer side of a report's frame, at most
+COLUMNS, MAX_CLASS_ROWS, ROWS_WITHOUT_CLASSES = 8, 10, 4
+MAX_FRAMES = 12  # of a report
+MAX_FRAME_SIDE = 640  # px, the longer side of a report's frame
 
 
 @dataclass(frozen=True)
-class GridRequest:
-    """The pictures that are drawn again and again: those of a grid first, then more of them to judge by.
+class EvaluationSamples:
+    """The labels of the pictures that are sampled at each evaluation: a grid's first, then more to measure.
 
     Attributes
     ----------
     labels
         (N,) of the pictures, -1 without classes; their seeds are 0, 1, 2, …
-    judged
-        (N,) bool: those that together have the classes' shares.
+    measured
+        (N,) bool: those that are measured, which together have the classes' shares.
     grid
         How many of the first make the grid: a row for each class, at most ten, or four rows if there are none.
     """
 
     labels: NDArray[np.int64]
-    judged: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
     grid: int
 
     @classmethod
-    def of(cls, shares: Sequence[float], judged: int = 0) -> "GridRequest":
-        """A grid, and so many pictures to judge by (or as many as the grid has, if that is more)."""
-        rows = min(len(shares), MOST_CLASSES) or ROWS_WITHOUT_CLASSES
+    def of(cls, shares: Sequence[float], measured: int = 0) -> "EvaluationSamples":
+        """Those of a grid, of which or with which ``measured`` are measured, at least as many as the grid has.
+
+        0 measures none.
+        """
+        rows = min(len(shares), MAX_CLASS_ROWS) or ROWS_WITHOUT_CLASSES
         grid = rows * COLUMNS
-        shown = np.repeat(np.arange(rows) if len(shares) else np.full(rows, -1), COLUMNS)
-        if not judged:
-            return cls(shown.astype(np.int64), np.zeros(grid, bool), grid)
+        grid_labels = np.repeat(np.arange(rows) if len(shares) else np.full(rows, -1), COLUMNS)
+        if not measured:
+            return cls(grid_labels.astype(np.int64), np.zeros(grid, bool), grid)
         if not len(shares):
-            n = max(judged, grid)
+            n = max(measured, grid)
             return cls(np.full(n, -1, np.int64), np.ones(n, bool), grid)
-        quotas = _quotas(shares, max(judged, grid))
+        counts = _counts(shares, max(measured, grid))
         columns = np.tile(np.arange(COLUMNS), rows)
-        more = [np.full(max(0, q - (COLUMNS if k < rows else 0)), k) for k, q in enumerate(quotas)]
-        extra = np.concatenate(more)
-        told = np.concatenate([columns < np.asarray(quotas)[shown], np.ones(len(extra), bool)])
-        return cls(np.concatenate([shown, extra]).astype(np.int64), told, grid)
+        beside_grid = [np.full(max(0, n - (COLUMNS if k < rows else 0)), k) for k, n in enumerate(counts)]
+        extra = np.concatenate(beside_grid)
+        in_shares = np.concatenate([columns < np.asarray(counts)[grid_labels], np.ones(len(extra), bool)])
+        return cls(np.concatenate([grid_labels, extra]).astype(np.int64), in_shares, grid)
 
     @property
     def seeds(self) -> range:
@@ -60,15 +63,15 @@ class GridRequest:
         return range(len(self.labels))
 
 
-class GridFrames:
-    """The grids of a run, in ``samples/`` of its folder and in memory, by the pictures seen.
+class SampleGrids:
+    """The grids of a run by pictures seen, in memory and in ``samples/`` of its folder.
 
     Parameters
     ----------
     folder
         The artefact's; None: they are kept in memory only.
     seen_pictures
-        Where the run begins or continues: what was drawn later, before a kill, is drawn again.
+        Where the run begins or continues: grids of later moments, from before a kill, are deleted.
     """
 
     def __init__(self, folder: Path | None, seen_pictures: int) -> None:
@@ -82,17 +85,18 @@ class GridFrames:
             else:
                 self.grids[int(path.stem)] = path.read_bytes()
 
-    def keep(self, grid: bytes, seen_pictures: int) -> None:
-        """One more."""
+    def add(self, grid: bytes, seen_pictures: int) -> None:
+        """Add the grid of one moment."""
         self.grids[seen_pictures] = grid
         if self._folder is not None:
             write_bytes(self._folder / f"{seen_pictures:09d}.png", grid)
 
-    def shown(self) -> dict[str, bytes]:
-        """At most a dozen, the first and the last among them, small enough for a page; by what they show."""
-        seen = sorted(self.grids)
-        chosen = sorted({seen[round(i)] for i in np.linspace(0, len(seen) - 1, MOST_FRAMES)}) if seen else []
-        return {f"{moment:,} pictures seen": _framed(self.grids[moment]) for moment in chosen}
+    def frames(self) -> dict[str, bytes]:
+        """At most a dozen by caption, the first and the last among them, small enough for a page."""
+        moments = sorted(self.grids)
+        places = np.linspace(0, len(moments) - 1, MAX_FRAMES if moments else 0)
+        chosen = sorted({moments[round(place)] for place in places})
+        return {f"{moment:,} pictures seen": _frame(self.grids[moment]) for moment in chosen}
 
 
 def sample_grid(pixels: Tensor) -> bytes:
@@ -100,18 +104,18 @@ def sample_grid(pixels: Tensor) -> bytes:
     return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS)
 
 
-def _framed(png: bytes) -> bytes:
+def _frame(png: bytes) -> bytes:
     """A grid as a frame: on white, not too large, in the shorter of two formats."""
     with Image.open(io.BytesIO(png)) as opened:
         sheet = opened.convert("RGBA")
     page = Image.new("RGBA", sheet.size, "white")
     page.alpha_composite(sheet)
-    page.thumbnail((FRAME_PIXELS, FRAME_PIXELS))
+    page.thumbnail((MAX_FRAME_SIDE, MAX_FRAME_SIDE))
     return figures.picture(np.asarray(page.convert("RGB")))
 
 
-def _quotas(shares: Sequence[float], n: int) -> list[int]:
-    """``n`` in whole parts as near to the shares as can be (the largest remainders are rounded up)."""
+def _counts(shares: Sequence[float], n: int) -> list[int]:
+    """``n`` in whole parts as near to the shares as possible (the largest remainders are rounded up)."""
     exact = np.asarray(shares) * n / np.sum(shares)
     whole = np.floor(exact).astype(int)
     for k in np.argsort(whole - exact, kind="stable")[: n - int(whole.sum())]:
