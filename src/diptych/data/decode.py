@@ -61,7 +61,7 @@ _JPEG_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _JPEG_TABLE_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # also JFIF and comments: nothing that changes the pixels
 _JPEG_SCAN_MARKER = 0xDA
 _JPEG_MODES = {1: "L", 3: "RGB"}
-_ORIENTATION_TRANSPOSES = {
+_TRANSPOSES = {  # that make each EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -216,7 +216,7 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
 
 
 def _plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image | None:
-    """Decode a small JPEG by Pillow's decoder alone, without reading its header by Pillow; ``None`` for any other file.
+    """Decode a small JPEG by Pillow's decoder alone, without Pillow reading its header; ``None`` for any other file.
 
     Small, with no metadata, whole, and of a shorter side under ``below``: the pixels are those of :func:`_opened`.
     """
@@ -293,9 +293,7 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
 
 def _upright(picture: Image.Image, orientation: int) -> Image.Image:
     """Apply the EXIF orientation."""
-    return (
-        picture.transpose(_ORIENTATION_TRANSPOSES[orientation]) if orientation in _ORIENTATION_TRANSPOSES else picture
-    )
+    return picture.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else picture
 
 
 def _resize_square(picture: Image.Image, size: int, geometry: Geometry, extent: tuple[float, float]) -> Image.Image:

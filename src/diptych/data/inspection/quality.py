@@ -1,6 +1,6 @@
 """Image quality: pictures dark, bright, blurred, empty, of an odd shape or size, tiny, or grey among coloured ones.
 
-Darkness, brightness, blur and information are measured and judged by cleanvision, on pictures that our own decoder
+Darkness, brightness, blur and information are measured and rated by cleanvision, on pictures that our own decoder
 has read, while it reads them; where cleanvision is not installed, these are left out.
 """
 
@@ -43,7 +43,7 @@ COLUMNS = ("brightness_perc_99", "brightness_perc_5", "entropy", "blurriness", "
 
 
 def available() -> bool:
-    """Whether cleanvision is installed, which judges brightness, blur and information."""
+    """Whether cleanvision is installed, which rates brightness, blur and information."""
     return importlib.util.find_spec("cleanvision") is not None
 
 
@@ -68,7 +68,7 @@ def measuring(images: PictureSet, into: Measures) -> Iterator[None]:
 
 
 def quality_issues(images: PictureSet, measures: Measures | None) -> list[Issue]:
-    """Judge every readable picture; ``measures`` is ``None`` where cleanvision is missing."""
+    """The issues of every readable picture; ``measures`` is ``None`` where cleanvision is missing."""
     sizes = images.dimensions()
     readable = sizes[:, 0] > 0
     issues = _size_issues(sizes, readable) + _greyscale_issues(images, readable)

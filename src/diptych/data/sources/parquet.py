@@ -215,7 +215,7 @@ def _plain(value: Any) -> Any:
 
 def _splits(names: Sequence[str], tables: Sequence[Any]) -> NDArray[Any] | None:
     """Read the split from names such as train-00000-of-00002.parquet, where every file has one."""
-    words = [SPLIT_NAMES.get(re.split(r"[-_.]", name.rsplit("/", 1)[-1].lower())[0]) for name in names]
-    if None in words or len(names) == 1:
+    parts = [SPLIT_NAMES.get(re.split(r"[-_.]", name.rsplit("/", 1)[-1].lower())[0]) for name in names]
+    if None in parts or len(names) == 1:
         return None
-    return np.repeat(np.array(words), [len(table) for table in tables])
+    return np.repeat(np.array(parts), [len(table) for table in tables])
