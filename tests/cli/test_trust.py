@@ -44,8 +44,8 @@ def test_confidence_sets_and_the_unknown(diptych: Terminal, fitted: tuple[Path, 
     assert told["unknown_fpr"]["n"] == 40
     assert told["unknown_tpr"]["value"] > told["unknown_fpr"]["value"]
     assert told["unknown_auroc_by_sign"].keys() == {"energy", "nearness", "detail"}
-    assert "What tells the unknown" in plain.out
-    assert "Familiarity of known and of unknown pictures" in page.read_text()
+    assert "Detection of unknown pictures, by score" in plain.out
+    assert "Familiarity of known and unknown pictures" in page.read_text()
 
     assert "trained on" in seen.json["findings"][0]
     assert not any(name.startswith("unknown") for name in seen.json)

@@ -78,7 +78,7 @@ def _of_signs(report: "Report") -> dict[str, Any]:
     """How well each sign alone tells what is unknown, and of how many pictures."""
     from diptych.recognition.confidence.ood import OOD_SCORES
 
-    table = report.tables.get("What tells the unknown")
+    table = report.tables.get("Detection of unknown pictures, by score")
     if table is None:
         return {}
     return {

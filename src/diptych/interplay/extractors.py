@@ -95,7 +95,7 @@ def train_small_recognizer(images: Images, size: int, seed: int = 0) -> "Recogni
 
     least, most = EPOCHS
     epochs = min(most, max(least, SHOWN // max(len(images), 1)))
-    return Recognizer("convnet", size=max(networks.SMALLEST, min(size, LARGEST)), epochs=epochs, seed=seed).fit(images)
+    return Recognizer("convnet", size=max(networks.MIN_SIZE, min(size, LARGEST)), epochs=epochs, seed=seed).fit(images)
 
 
 def _taught(aside: Images, size: int) -> FeatureExtractor:

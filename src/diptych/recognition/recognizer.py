@@ -24,7 +24,7 @@ from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.explanation import attribution
 from diptych.recognition.explanation.nearest import NearestPictures, nearest_pictures
 from diptych.recognition.inference import batched, fast_backend
-from diptych.recognition.inference.embeddings import FILE as MEMORY
+from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import Outputs, compute_outputs, stream_outputs
 from diptych.recognition.model_card import model_card
@@ -158,13 +158,13 @@ class Recognizer:
         more than twenty seconds may run on a faster backend with the same labels, whose confidences may be a hundredth
         off (:mod:`diptych.recognition.inference.fast_backend`).
         """
-        both = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_)
-        return self._told(compute_outputs(self.network_, images, self.size_, both=both), images.known_errors())
+        both = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
+        return self._told(compute_outputs(self.network_, images, self.size_, forward=both), images.known_errors())
 
     def predict_batches(self, images: Images) -> Iterator[Predictions]:
         """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        both, start = fast_backend.fastest_backend(self._fitted(), images, self.size_, several=self.multi_label_), 0
-        for seen in stream_outputs(self.network_, images, self.size_, both=both):
+        both, start = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_), 0
+        for seen in stream_outputs(self.network_, images, self.size_, forward=both):
             some = images[start : start + len(seen.logits)]
             yield self._told(seen, some.known_errors())
             start += len(some)
@@ -226,7 +226,7 @@ class Recognizer:
         self._decision_rule = calibrate.fit_decision_rule(
             compute_outputs(network, known, self.size_, title="Calibrating"), known, self.embedding_index_
         )
-        self._facts["calibration"] = self._decision_rule.json()
+        self._facts["calibration"] = self._decision_rule.to_json()
         return self
 
     def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
@@ -263,7 +263,7 @@ class Recognizer:
         if self.report_ is None:
             return artefact.write(target, self._facts, weights, beside=carry_model_files(self._folder, self._facts))
         told, page = model_card(self._facts, self.report_), self.report_
-        beside = {} if self.embedding_index_ is None else {MEMORY: artefact.pack(self.embedding_index_.tensors())}
+        beside = {} if self.embedding_index_ is None else {EMBEDDINGS: artefact.pack(self.embedding_index_.tensors())}
         return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
 
     @classmethod
@@ -283,7 +283,7 @@ class Recognizer:
     def threshold_(self) -> float:
         """The familiarity (in an old model the negative energy) under which a picture is told "unknown"."""
         scale = self.decision_rule_.scale
-        return self.decision_rule_.threshold if scale is None else scale.threshold
+        return self.decision_rule_.energy_threshold if scale is None else scale.threshold
 
     @property
     def decision_rule_(self) -> DecisionRule:
@@ -323,7 +323,7 @@ class Recognizer:
         self._become(fitted)
         self.report_, self._data = fitted.report, fitted.data
         told = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings, **fitted.facts}
-        self._facts = {**told, "calibration": self._decision_rule.json()}
+        self._facts = {**told, "calibration": self._decision_rule.to_json()}
 
     def _adopt(self, found: Artefact) -> Self:
         """Become the recognizer that an artefact holds."""
@@ -336,7 +336,7 @@ class Recognizer:
         self.network_, self.size_, self.embedding_index_, self._decision_rule = (
             held.network,
             held.size,
-            held.memory,
-            held.reading,
+            held.embedding_index,
+            held.decision_rule,
         )
-        self.classes_, self.multi_label_ = held.reading.classes, held.reading.multi_label
+        self.classes_, self.multi_label_ = held.decision_rule.classes, held.decision_rule.multi_label

@@ -74,8 +74,8 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
     check_seed(parameters["seed"])
     size = parameters["size"]
-    if size is not None and size < networks.SMALLEST:
-        raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")
+    if size is not None and size < networks.MIN_SIZE:
+        raise UsageError(f"size must be {networks.MIN_SIZE} px or more, not {size}. Leave it out to have it chosen.")
 
 
 def choose_network_and_size(
@@ -93,7 +93,7 @@ def choose_network_and_size(
         size = pretrained.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL else PHOTOGRAPH_SIZE[machine.device().type]
-        size = max(networks.SMALLEST, size)
+        size = max(networks.MIN_SIZE, size)
         log.info("Size: %d px (the median of the pictures' shorter sides is %d px).", size, median_side)
     return network, size, notes
 
@@ -132,7 +132,7 @@ def choose_variant(
 
     A run that was ``begun`` with such settings goes on with the variant that it has, however fast the machine is now.
     """
-    minutes, many = parameters["minutes"], len(training) >= speednet.MANY
+    minutes, many = parameters["minutes"], len(training) >= speednet.MIN_PICTURES
     if parameters["network"] != "auto" or network != "speednet" or minutes is None or not many:
         return network
     if begun is not None and begun.get("network") in speednet.VARIANTS:
@@ -172,7 +172,7 @@ def make_config(
     batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
     lr = parameters["lr"]
     if lr is None and network in speednet.COSTS:
-        lr = recipe.peak(shown / batch)
+        lr = recipe.peak_lr(shown / batch)
         log.info("Learning rate: %.3g, for about %.0f steps.", lr, shown / batch)
     lr = lr or recipe.lr
     return TrainingConfig(network, size, batch, lr, epochs, minutes, recipe, augment)

@@ -21,7 +21,7 @@ from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation import evaluate
 from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES, ErrorExplainer
-from diptych.recognition.inference.embeddings import MOST, EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.embeddings import MAX_PICTURES, EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks.pretrained import Pretrained
 from diptych.recognition.training import config, finetune, imbalance, run, tta_selection
@@ -44,8 +44,8 @@ class FitResult:
 
     network: networks.Network
     size: int
-    reading: DecisionRule
-    memory: EmbeddingIndex
+    decision_rule: DecisionRule
+    embedding_index: EmbeddingIndex
     report: Report
     facts: dict[str, Any]
     data: dict[str, Any]
@@ -78,7 +78,7 @@ def fit(
     budget = Budget.measured(network, sample, chosen.minutes, started, shown)
     prepared = _affordable(prepared, budget, notes)
     least = LEAST_UNHURRIED if budget.minutes is None else LEAST_REMEMBERED
-    kept = training[rows_to_index(training.labels, budget.pictures(MEMORY_SHARE, least, MOST))]
+    kept = training[rows_to_index(training.labels, budget.pictures(MEMORY_SHARE, least, MAX_PICTURES))]
     job = Job(
         network,
         proxy,
@@ -176,8 +176,8 @@ def _judged(
         "seen_pictures": learned.seen_pictures,
         "seconds": told["seconds"],
         "training": told,
-        **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
-        **({"tta": network.tta.json()} if network.tta else {}),
+        **({"backbone": network.backbone_facts} if network.pretrained else {}),
+        **({"tta": network.tta.to_json()} if network.tta else {}),
     }
     _complete(report, learned, prepared, facts)
     data = _data(prepared, memory, job.seed)
@@ -206,7 +206,7 @@ def _data(prepared: PreparedData, memory: EmbeddingIndex, seed: int) -> dict[str
             "fingerprint": validation.fingerprint(),
             "pictures": validation.paths.tolist(),
         },
-        "remembered": list(memory.paths),
+        "indexed": list(memory.paths),
         "split_seed": seed,
         "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
     }

@@ -99,7 +99,7 @@ def start_run(job: Job) -> Run:
         batch=chosen.batch,
         pictures=length,
         minutes=chosen.minutes,
-        accumulate=math.gcd(chosen.batch, chosen.training.parts),
+        accumulate=math.gcd(chosen.batch, chosen.training.microbatches),
         schedule=triangle(chosen.training.warmup),
         augment=chosen.augment,
         half_life=round(chosen.training.half_life_epochs * pictures) or None,
