@@ -95,7 +95,7 @@ def fit(
         + budget.each * (len(prepared.validation) + len(kept) + FORWARD_PASSES + _looks(budget, network, prepared)),
         parameters["seed"],
     )
-    learned = (finetune if isinstance(network, Pretrained) else run).learn(job)
+    learned = (finetune if isinstance(network, Pretrained) else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # as a loaded model is: plain
     remembered = compute_outputs(network, kept, size, title="Remembering")
     memory = EmbeddingIndex.of(remembered.features, remembered.slopes, kept.labels, kept.paths)
