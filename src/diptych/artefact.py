@@ -5,7 +5,7 @@
     models/pets/
       model.json            format, kind, parameters, classes, preprocessing, versions; written last
       weights.safetensors   final weights
-      memory.safetensors    of a recognizer: how it saw its training pictures
+      embeddings.safetensors  of a recognizer: the embeddings of its training pictures
       data.json             what it was trained on
       README.md             model card
       report.html           what a person looks at

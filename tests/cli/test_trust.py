@@ -46,8 +46,8 @@ def test_confidence_prediction_sets_and_unknown_pictures_are_reported(
     assert scores["unknown_fpr"]["n"] == 40
     assert scores["unknown_tpr"]["value"] > scores["unknown_fpr"]["value"]
     assert scores["unknown_auroc_by_score"].keys() == {"energy", "nearness", "detail"}
-    assert "What tells the unknown" in as_text.out
-    assert "Familiarity of known and of unknown pictures" in page.read_text()
+    assert "Detection of unknown pictures, by score" in as_text.out
+    assert "Familiarity of known and unknown pictures" in page.read_text()
 
     assert "trained on" in on_training.json["findings"][0]
     assert not any(name.startswith("unknown") for name in on_training.json)

@@ -14,7 +14,7 @@ from diptych.exporting import graph, int8
 
 
 def told(network, pictures, name="logits"):
-    return session(network.SerializeToString()).run([name], {"seen": pictures})[0]
+    return session(network.SerializeToString()).run([name], {"inputs": pictures})[0]
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +24,14 @@ def uneven():
     weights = {name: draw.normal(0, 0.2, (48, 48)).astype(np.float32) for name in "abcd"}
     weights["c"][0] /= 1000
     weights |= {"large": np.where(np.arange(48) == 0, 1000, 1).astype(np.float32), "flat": np.array([-1, 48])}
-    nodes = [helper.make_node("Reshape", ["seen", "flat"], ["in_a"])]
+    nodes = [helper.make_node("Reshape", ["inputs", "flat"], ["in_a"])]
     for name, following in zip("abcd", ["in_b", "plain", "in_d", "logits"], strict=True):
         nodes.append(helper.make_node("MatMul", [f"in_{name}", name], [following]))
         if following == "plain":
             nodes.append(helper.make_node("Mul", ["plain", "large"], ["in_c"]))
     nodes.append(helper.make_node("Identity", ["in_d"], ["features"]))
     made = helper.make_graph(
-        nodes, "uneven", [helper.make_tensor_value_info("seen", TensorProto.FLOAT, ["n", 3, 4, 4])],
+        nodes, "uneven", [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["n", 3, 4, 4])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 48]) for name in ("logits", "features")],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pictures of noise in which one planted patch decides the class: what heat has to find."""
+"""Pictures of noise in which one planted patch decides the class, which a heatmap should highlight."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ CLASSES = ("red", "green")
 
 
 def planted(n: int, size: int, patch: int, seed: int = 0) -> tuple[Images, Tensor]:
-    """(pictures with a red or a green patch somewhere on a grid, (N, size, size) bool: where it is)."""
+    """Pictures with a red or a green patch on a grid, and (N, size, size) bool masks of the patches."""
     draw = np.random.default_rng(seed)
     pixels = draw.integers(60, 196, (n, size, size, 3)).astype(np.uint8)
     labels = np.arange(n) % 2
@@ -22,6 +22,6 @@ def planted(n: int, size: int, patch: int, seed: int = 0) -> tuple[Images, Tenso
     return Images.from_arrays(pixels, labels, classes=CLASSES), torch.from_numpy(inside)
 
 
-def focus(heat: Tensor, inside: Tensor) -> float:
-    """How many times as warm it is inside as outside, over all pictures."""
-    return float(heat[inside].mean() / heat[~inside].mean().clamp(min=1e-6))
+def focus(heatmaps: Tensor, inside: Tensor) -> float:
+    """The ratio of the mean attribution inside the masks to that outside, over all pictures."""
+    return float(heatmaps[inside].mean() / heatmaps[~inside].mean().clamp(min=1e-6))

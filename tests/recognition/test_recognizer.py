@@ -131,7 +131,7 @@ def test_calibrate_redoes_the_sets_and_the_unknown_and_the_card_follows(folder, 
     assert new["pictures"] == new["familiarity"]["n"] == 80
     assert (new["set_cutoff"], new["familiarity"]) != (old["set_cutoff"], old["familiarity"])
     card = (tmp_path / "again" / "README.md").read_text()
-    assert "All three rest on 80 pictures" in card
+    assert "All three were calibrated on 80 pictures" in card
     assert card.count("## What its confidence means") == 1
     back = load(tmp_path / "again").predict(digits)
     assert np.array_equal(back.sets, model.predict(digits).sets)
@@ -141,7 +141,7 @@ def test_calibrate_redoes_the_sets_and_the_unknown_and_the_card_follows(folder, 
 def test_a_calibration_of_an_earlier_version_loads_and_promises_no_sets(folder, digits, tmp_path):
     old = load(folder).save(tmp_path / "old")
     facts = json.loads((old / "model.json").read_text())
-    facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "threshold")}
+    facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "energy_threshold")}
     del facts["beside_sha256"]
     (old / "model.json").write_text(json.dumps(facts))
     predictions = load(old).predict(digits)

@@ -78,7 +78,7 @@ def _ood_scores_json(report: "Report") -> dict[str, Any]:
     """The AUROC of each out-of-distribution score alone, and the number of unknown pictures."""
     from diptych.recognition.confidence.ood import OOD_SCORES
 
-    table = report.tables.get("What tells the unknown")
+    table = report.tables.get("Detection of unknown pictures, by score")
     if table is None:
         return {}
     return {

@@ -28,10 +28,10 @@ class DecisionOutputs(nn.Module):
     def forward(self, pictures: Tensor, logits: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """Probabilities (N, K); labels, (N,) or (N, K) bool; unknown (N,) bool; and, if they are known, sets (N, K)."""
         chances = self.reading.probabilities(logits)
-        labels = self.reading.told(chances)
+        labels = self.reading.predicted_labels(chances)
         several, scale = self.reading.multi_label, self.reading.scale
         if self.familiarity is None or scale is None:
-            strange = ~(ood.energy(logits, multi_label=several) >= self.reading.threshold)
+            strange = ~(ood.energy(logits, multi_label=several) >= self.reading.energy_threshold)
         else:
             strange = ~(self.familiarity(pictures, logits, features) >= scale.threshold - ROUNDING)
         if self.reading.cutoff is None:
@@ -57,8 +57,8 @@ class Familiarity(nn.Module):
             "remembered": memory.embeddings,  # half precision: half the file
             "detail": centre,
             "precision": torch.linalg.inv(covariance),
-            "centre": torch.tensor(scale.centre),
-            "spread": torch.tensor(scale.spread),
+            "centre": torch.tensor(scale.mean),
+            "spread": torch.tensor(scale.std),
         }
         for name, tensor in held.items():
             self.register_buffer(name, tensor if name == "remembered" else tensor.float())

@@ -38,7 +38,7 @@ def evaluate_logits(
         The pictures have no labels, or a class that this recognizer does not know.
     """
     known = datasets.evaluation_images(images, classes, size)
-    reading = DecisionRule.restored(classes, multi_label, calibration)
+    reading = DecisionRule.from_json(classes, multi_label, calibration)
     evaluated = evaluation_report(
         f"Evaluation on {len(known)} pictures", known, torch.from_numpy(logits(known)), reading
     )

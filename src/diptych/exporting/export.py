@@ -123,7 +123,7 @@ def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
         "input": "pictures: uint8 RGB, (n, height, width, 3), any size",
         "resize": "the whole picture, bicubic, antialiased, across and then down, rounded to uint8 after each",
         "temperature": recognizer.temperature_,
-        "calibration": recognizer.decision_rule_.json(),
+        "calibration": recognizer.decision_rule_.to_json(),
         "precision": way,
         "versions": artefact.versions(VERSIONED),
     }

@@ -88,7 +88,7 @@ def join_graphs(prepare: "ModelProto", network: "ModelProto", reading: "ModelPro
     renamed = [add_prefix(part, name, rename_inputs=False, rename_outputs=False) for part, name in
                ((prepare, "prepare/"), (network, "network/"), (reading, "reading/"))]  # fmt: skip
     seen = merge_models(
-        renamed[0], renamed[1], [("prepared", "seen")], outputs=["prepared", "logits", "features"],
+        renamed[0], renamed[1], [("prepared", "inputs")], outputs=["prepared", "logits", "features"],
     )  # fmt: skip
     told = [output.name for output in reading.graph.output]
     links = [("prepared", "shown"), ("logits", "answers"), ("features", "sight")]

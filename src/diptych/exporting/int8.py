@@ -36,7 +36,7 @@ def int8_candidates(network: "ModelProto", prepared: NDArray[np.float32]) -> Ite
     Parameters
     ----------
     network
-        "seen" (n, 3, S, S) -> logits, features.
+        "inputs" (n, 3, S, S) -> logits, features.
     prepared
         Pictures in [-1, 1] to measure scales on.
     """
@@ -75,7 +75,7 @@ def _worst_first(ready: "ModelProto", few: NDArray[np.float32], layers: Sequence
     """The layers, first those that move the logits of a few pictures most when they alone are rounded."""
 
     def logits(graph: "ModelProto") -> NDArray[np.float32]:
-        told: NDArray[np.float32] = session(graph.SerializeToString()).run(["logits"], {"seen": few})[0]
+        told: NDArray[np.float32] = session(graph.SerializeToString()).run(["logits"], {"inputs": few})[0]
         return told
 
     truth = logits(ready)
@@ -151,7 +151,7 @@ class _Pictures:
     def get_next(self) -> dict[str, Any] | None:
         """The next batch by the input's name."""
         batch = next(self._batches, None)
-        return None if batch is None else {"seen": batch}
+        return None if batch is None else {"inputs": batch}
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def train_small_recognizer(images: Images, size: int, seed: int = 0) -> "Recogni
     from diptych.recognition.recognizer import Recognizer
 
     epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, PICTURES_SHOWN // max(len(images), 1)))
-    size = max(networks.SMALLEST, min(size, MAX_SIDE))
+    size = max(networks.MIN_SIZE, min(size, MAX_SIDE))
     return Recognizer("convnet", size=size, epochs=epochs, seed=seed).fit(images)
 
 

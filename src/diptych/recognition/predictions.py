@@ -1,4 +1,4 @@
-"""``Predictions``: what a recognizer tells of pictures. Apart from torch, since a portable recognizer needs none."""
+"""``Predictions``: what a recognizer predicts. Free of torch, which a portable recognizer does not need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from diptych.errors import PictureError
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a recognizer tells of N pictures, in the order given.
+    """The predictions of a recognizer for N pictures, in the given order.
 
     Attributes
     ----------
@@ -19,23 +19,23 @@ class Predictions:
         Names of the K classes.
     labels
         (N,) int64 class numbers, -1 for a picture that cannot be read; or (N, K) bool where a picture may have
-        several labels (those that reach their thresholds).
+        several labels (those whose probability reaches their threshold).
     names
         The class's name; several are joined by ", "; "" for a picture that cannot be read.
     confidence
-        (N,) float32 in 0..1: the probability that the label told is right; of several labels, that of the least
-        sure decision. NaN for a picture that cannot be read.
+        (N,) float32 in 0..1: the probability that the predicted label is correct; of several labels, that of the
+        least certain decision. NaN for a picture that cannot be read.
     probabilities
         (N, K) float32, calibrated; a row of NaN for a picture that cannot be read.
     unknown
-        (N,) bool: the picture is less familiar than 98 % of known pictures are, or cannot be read. A hint: about 2 %
-        of ordinary pictures get it, and not every strange one does.
+        (N,) bool: the picture is less familiar than 98 % of known pictures, or cannot be read. A hint: about 2 % of
+        known pictures are flagged as well, and not every out-of-distribution one is.
     sets
-        (N, K) bool: the labels that it may be; of 90 % of pictures like those calibrated on, the true one is among
-        them (of several labels: 90 % of them, on average). The label told always is. All false for a picture that
-        cannot be read; ``None`` from a model that was calibrated before there were sets.
+        (N, K) bool: the conformal label set, which holds the true label of 90 % of pictures like those calibrated on
+        (of several labels: 90 % of them, on average), and always the predicted label. All false for a picture that
+        cannot be read; ``None`` from a model that was calibrated without sets.
     errors
-        Why a picture cannot be read, by row.
+        Row -> why this picture cannot be read.
     """
 
     classes: tuple[str, ...]

@@ -229,7 +229,7 @@ class Recognizer:
         labelled = datasets.evaluation_images(images, self.classes_, self.size_)
         outputs = compute_outputs(network, labelled, self.size_, title="Calibrating")
         self._decision_rule = fit_decision_rule(outputs, labelled, self.embedding_index_)
-        self._facts["calibration"] = self._decision_rule.json()
+        self._facts["calibration"] = self._decision_rule.to_json()
         return self
 
     def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
@@ -287,7 +287,7 @@ class Recognizer:
     def threshold_(self) -> float:
         """The familiarity (without an embedding index the negative energy) under which a picture is "unknown"."""
         scale = self.decision_rule_.scale
-        return self.decision_rule_.threshold if scale is None else scale.threshold
+        return self.decision_rule_.energy_threshold if scale is None else scale.threshold
 
     @property
     def decision_rule_(self) -> DecisionRule:
@@ -327,7 +327,7 @@ class Recognizer:
         self._adopt(result)
         self.report_, self._data = result.report, result.data
         identity = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings}
-        self._facts = {**identity, **result.facts, "calibration": self._decision_rule.json()}
+        self._facts = {**identity, **result.facts, "calibration": self._decision_rule.to_json()}
 
     def _restore(self, saved: Artefact) -> Self:
         """Become the recognizer of an artefact."""

@@ -1,4 +1,4 @@
-"""A recognizer as its folder holds it: read back, executing nothing, and taken along when it is saved elsewhere."""
+"""Reading a recognizer from its folder, executing nothing, and carrying its files along when it is saved elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +11,31 @@ from diptych.artefact import Artefact
 from diptych.errors import ArtefactError, UsageError
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
-from diptych.recognition.inference.embeddings import FILE as MEMORY
+from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.model_card import updated_card
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.tta import TTA
 
 CARD = "README.md"
-CARRIED = (CARD, "data.json", "report.html", "history.jsonl", MEMORY)  # what is taken along
+CARRIED = (CARD, "data.json", "report.html", "history.jsonl", EMBEDDINGS)
 
 
 @dataclass(frozen=True)
 class RestoredModel:
-    """What a recognizer answers by: its network, the size it sees, how it is read, what it remembers."""
+    """What a recognizer predicts with.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode, with its test-time augmentation.
+    size
+        Pixels a side of its inputs.
+    decision_rule
+        The calibration.
+    embedding_index
+        Of its training pictures; ``None``: the model was saved without one.
+    """
 
     network: Network
     size: int
@@ -31,50 +43,60 @@ class RestoredModel:
     embedding_index: EmbeddingIndex | None
 
     @classmethod
-    def read(cls, found: Artefact, given: str | type[nn.Module]) -> "RestoredModel":
-        """What an artefact holds; ``given`` is the network that was asked for, which may be a class of one's own.
+    def read(cls, model: Artefact, network: str | type[nn.Module]) -> "RestoredModel":
+        """Restore the model in an artefact.
+
+        Parameters
+        ----------
+        network
+            The parameter of the recognizer; for a model with a person's own network, that class.
 
         Raises
         ------
         ArtefactError
             It is damaged, or was trained with another class.
         UsageError
-            It was trained with a class of one's own, which is not ``given``.
+            It was trained with a person's own class, which is not ``network``.
         """
-        facts = found.facts
+        facts = model.facts
         try:
             classes, size = tuple(facts["classes"]), int(facts["size"])
-            reading = DecisionRule.restored(classes, bool(facts["multi_label"]), facts["calibration"])
-            kind, told = _kind(facts["network"], given), facts.get("backbone")
-            network = networks.build(kind, classes=len(classes), size=size, download=False, told=told)
-            network.load_state_dict(found.weights)
-            network.tta = TTA.restored(facts.get("tta"))
-            memory = EmbeddingIndex.read(found)
+            rule = DecisionRule.from_json(classes, bool(facts["multi_label"]), facts["calibration"])
+            restored = networks.build(
+                _stored_network(facts["network"], network),
+                classes=len(classes),
+                size=size,
+                download=False,
+                backbone_facts=facts.get("backbone"),
+            )
+            restored.load_state_dict(model.weights)
+            restored.tta = TTA.from_json(facts.get("tta"))
+            index = EmbeddingIndex.read(model)
         except (KeyError, TypeError, RuntimeError) as error:
             raise ArtefactError(
-                f"The model in {found.folder} is damaged or was trained with another class: "
+                f"The model in {model.folder} is damaged or was trained with another class: "
                 f"{str(error).splitlines()[0]}. Restore it from a copy, or train again."
             ) from error
-        return cls(network.eval(), size, reading, memory)
+        return cls(restored.eval(), size, rule, index)
 
 
 def carry_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
-    """The papers of the model in ``folder``, the card telling of the ``facts`` as they are now."""
-    papers = {name: folder / name for name in CARRIED}
-    held = {name: path.read_bytes() for name, path in papers.items() if path.exists()}
-    if CARD in held:
-        held[CARD] = updated_card(held[CARD].decode(), facts).encode()
-    return held
+    """The files beside the weights in ``folder``, by name; the card is updated to ``facts``."""
+    paths = {name: folder / name for name in CARRIED}
+    files = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
+    if CARD in files:
+        files[CARD] = updated_card(files[CARD].decode(), facts).encode()
+    return files
 
 
-def _kind(name: str, given: str | type[nn.Module]) -> str | type[nn.Module]:
-    """What to build for a stored network's name."""
+def _stored_network(name: str, network: str | type[nn.Module]) -> str | type[nn.Module]:
+    """What to build for the stored ``name``: the name itself, or the person's class that it stands for."""
     if not name.startswith(networks.CUSTOM_PREFIX):
         return name
-    if isinstance(given, type) and networks.name_of(given) == name:
-        return given
-    own = name.removeprefix(networks.CUSTOM_PREFIX)
+    if isinstance(network, type) and networks.name_of(network) == name:
+        return network
+    class_name = name.removeprefix(networks.CUSTOM_PREFIX)
     raise UsageError(
-        f"This model was trained with a network of your own, the class {own}. Code is never loaded from a "
-        f"model, so name the class: diptych.load(folder, network={own})."
+        f"This model was trained with a network of your own, the class {class_name}. Code is never loaded from a "
+        f"model, so name the class: diptych.load(folder, network={class_name})."
     )

@@ -13,69 +13,70 @@ from diptych.recognition.inference.outputs import Outputs, detail_slopes
 TRAINED = torch.tensor([[5.0, 0.0], [0.0, 5.0]]).repeat(50, 1)
 
 
-def near(features, seed=0, spread=0.5):
-    return features + spread * torch.randn(features.shape, generator=torch.Generator().manual_seed(seed))
+def with_noise(features, seed=0, std=0.5):
+    return features + std * torch.randn(features.shape, generator=torch.Generator().manual_seed(seed))
 
 
-def seen(features, detail=-2.0):
+def outputs_for(features, detail=-2.0):
     draw = torch.Generator().manual_seed(len(features))
     return Outputs(features, features, detail + 0.1 * torch.randn(len(features), 3, generator=draw))
 
 
 @pytest.fixture(scope="module")
-def memory():
-    observed = seen(near(TRAINED))
-    return EmbeddingIndex.of(observed.features, observed.slopes, np.arange(100) % 2, np.array(["x.png"] * 100))
+def index():
+    outputs = outputs_for(with_noise(TRAINED))
+    return EmbeddingIndex.of(outputs.features, outputs.slopes, np.arange(100) % 2, np.array(["x.png"] * 100))
 
 
 @pytest.fixture(scope="module")
-def scale(memory):
-    return ood.FamiliarityScale.of(ood.ood_scores(seen(near(TRAINED, seed=1)), memory, multi_label=False))
+def scale(index):
+    return ood.FamiliarityScale.of(ood.ood_scores(outputs_for(with_noise(TRAINED, seed=1)), index, multi_label=False))
 
 
-def told(scale, memory, observed):
-    return scale.familiarity(ood.ood_scores(observed, memory, multi_label=False)) < scale.threshold
+def flagged(scale, index, outputs):
+    """(N,) bool: which pictures are flagged unknown."""
+    return scale.familiarity(ood.ood_scores(outputs, index, multi_label=False)) < scale.threshold
 
 
 def test_the_energy():
     logits = torch.tensor([[1.0, 2.0, 3.0]])
     assert ood.energy(logits, multi_label=False).item() == pytest.approx(3.4076, abs=1e-4)
-    several = torch.log1p(logits.exp()).sum().item()
-    assert ood.energy(logits, multi_label=True).item() == pytest.approx(several, abs=1e-4)
+    multi_label = torch.log1p(logits.exp()).sum().item()
+    assert ood.energy(logits, multi_label=True).item() == pytest.approx(multi_label, abs=1e-4)
 
 
-def test_known_pictures_are_rarely_told_unknown(scale, memory):
-    assert told(scale, memory, seen(near(TRAINED, seed=2))).float().mean() <= 0.06
+def test_known_pictures_are_rarely_flagged_unknown(scale, index):
+    assert flagged(scale, index, outputs_for(with_noise(TRAINED, seed=2))).float().mean() <= 0.06
 
 
 @pytest.mark.parametrize(
     ("features", "detail"),
     [
-        (near(TRAINED * 0.1), -2.0),  # the network sees little in it
-        (near(torch.tensor([[-3.5, -3.5]]).repeat(100, 1)), -2.0),  # unlike all that was learned
-        (near(TRAINED), 1.0),  # finer in detail than any
+        (with_noise(TRAINED * 0.1), -2.0),  # the network detects little
+        (with_noise(torch.tensor([[-3.5, -3.5]]).repeat(100, 1)), -2.0),  # unlike all that was learned
+        (with_noise(TRAINED), 1.0),  # finer in detail than any
     ],
 )
-def test_each_sign_alone_can_tell(scale, memory, features, detail):
-    assert told(scale, memory, seen(features, detail)).float().mean() > 0.9
+def test_each_score_alone_can_flag_a_picture(scale, index, features, detail):
+    assert flagged(scale, index, outputs_for(features, detail)).float().mean() > 0.9
 
 
-def test_pictures_that_cannot_be_read_have_no_familiarity(scale, memory):
-    held = seen(near(TRAINED))
-    parts = (held.logits, held.features, held.slopes)
-    whole = Outputs(*(torch.cat((torch.full_like(part[:1], torch.nan), part)) for part in parts))
-    familiarity = scale.familiarity(ood.ood_scores(whole, memory, multi_label=False))
+def test_pictures_that_cannot_be_read_have_no_familiarity(scale, index):
+    readable = outputs_for(with_noise(TRAINED))
+    parts = (readable.logits, readable.features, readable.slopes)
+    outputs = Outputs(*(torch.cat((torch.full_like(part[:1], torch.nan), part)) for part in parts))
+    familiarity = scale.familiarity(ood.ood_scores(outputs, index, multi_label=False))
     assert familiarity.isnan().tolist() == [True] + [False] * 100
 
 
 def test_one_in_fifty_falls_under_the_threshold():
     known = torch.randn(999, generator=torch.Generator().manual_seed(2))
-    cut = ood.familiarity_threshold(known)
-    assert (known < cut).sum() == 19  # the 20th of 1,000: on average 2 % of further ones are lower
+    threshold = ood.familiarity_threshold(known)
+    assert (known < threshold).sum() == 19  # the 20th of 1,000: on average 2 % of further ones are lower
     assert ood.threshold_rank(999) == 20
 
 
-def test_of_few_pictures_the_threshold_lies_under_the_least():
+def test_with_few_pictures_the_threshold_lies_below_the_lowest():
     assert ood.threshold_rank(48) == 0
     assert -0.5 < ood.energy_threshold(torch.linspace(0, 1, 10)) < 0
     assert ood.familiarity_threshold(torch.linspace(-2, -1, 10)) == pytest.approx(3 * np.log(0.02))
@@ -83,28 +84,28 @@ def test_of_few_pictures_the_threshold_lies_under_the_least():
 
 
 @pytest.mark.parametrize("n", [2, 5, 12, 40, 100])
-def test_however_few_were_calibrated_on_few_known_ones_are_told_unknown(n):
-    """Signs that agree in part, and are skewed, as real ones are; the mean over 200 such calibrations."""
-    draw, told = torch.Generator().manual_seed(n), []
+def test_few_known_pictures_are_flagged_unknown_however_few_were_calibrated_on(n):
+    """Scores that are correlated and skewed, as real ones are; the mean over 200 such calibrations."""
+    draw, shares = torch.Generator().manual_seed(n), []
     for _ in range(200):
         shared = torch.randn(n + 200, 1, generator=draw)
-        signs = torch.randn(n + 200, 3, generator=draw) + shared
-        signs[:, 2] = -signs[:, 2].exp()
-        scale = ood.FamiliarityScale.of(signs[:n])
-        told.append((scale.familiarity(signs[n:]) < scale.threshold).double().mean())
-    assert torch.stack(told).mean() < 0.06
+        scores = torch.randn(n + 200, 3, generator=draw) + shared
+        scores[:, 2] = -scores[:, 2].exp()
+        scale = ood.FamiliarityScale.of(scores[:n])
+        shares.append((scale.familiarity(scores[n:]) < scale.threshold).double().mean())
+    assert torch.stack(shares).mean() < 0.06
 
 
-def test_pictures_all_alike_make_a_scale():
+def test_identical_pictures_give_a_finite_scale():
     scale = ood.FamiliarityScale.of(torch.ones(30, 3))
-    assert np.isfinite([*scale.spread, scale.threshold]).all()
+    assert np.isfinite([*scale.std, scale.threshold]).all()
 
 
 def test_a_scale_is_stored_and_restored(scale):
-    assert ood.FamiliarityScale.restored(json.loads(json.dumps(scale.json()))) == scale
+    assert ood.FamiliarityScale.from_json(json.loads(json.dumps(scale.to_json()))) == scale
 
 
-def test_slopes_tell_fine_from_coarse_and_not_bright_from_dark():
+def test_slopes_distinguish_fine_from_coarse_and_not_bright_from_dark():
     fine = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     coarse = F.interpolate(fine[:, :, :8, :8].float(), size=32, mode="bilinear").byte()
     assert (detail_slopes(to_float(coarse))[:, :2] > detail_slopes(to_float(fine))[:, :2] + 2).all()

@@ -1,4 +1,4 @@
-"""Heat follows what decides, whatever the network; and it comes from the weights."""
+"""Heatmaps highlight what decides, whatever the network, and depend on its weights."""
 
 import sys
 
@@ -15,7 +15,7 @@ from tests.recognition.planted import focus, planted
 
 
 class Flat(nn.Module):
-    """A network that keeps no track of places: it flattens the picture first."""
+    """A network without spatial positions: it flattens the picture first."""
 
     def __init__(self, classes: int, size: int) -> None:
         super().__init__()
@@ -26,24 +26,24 @@ class Flat(nn.Module):
 
 
 class Tokens(nn.Module):
-    """A small transformer whose answer is read off one token of its own, which it puts in front."""
+    """A small transformer whose head reads a class token in front of the others."""
 
     def __init__(self, classes: int, size: int) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 32, 4, 4)
-        self.own = nn.Parameter(torch.zeros(1, 1, 32))
-        self.places = nn.Parameter(0.02 * torch.randn(1, (size // 4) ** 2 + 1, 32))
+        self.class_token = nn.Parameter(torch.zeros(1, 1, 32))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, (size // 4) ** 2 + 1, 32))
         block = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.0, batch_first=True, norm_first=True)
         self.blocks = nn.TransformerEncoder(block, 2, enable_nested_tensor=False)
         self.head = nn.Linear(32, classes)
 
     def forward(self, images):
         tokens = self.patches(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat((self.own.expand(len(images), -1, -1), tokens), 1) + self.places
+        tokens = torch.cat((self.class_token.expand(len(images), -1, -1), tokens), 1) + self.positions
         return self.head(self.blocks(tokens)[:, 0])
 
 
-KINDS = {
+NETWORKS = {
     "convnet": (Recognizer("convnet", epochs=8, batch=32), 16, 4),
     "speednet": (Recognizer("speednet", epochs=8, batch=32), 32, 8),
     "transformer": (Recognizer(Tokens, size=16, epochs=20, batch=32), 16, 4),
@@ -52,74 +52,74 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def taught():
-    """Each kind of network, taught once: (recognizer, pictures it has not seen, where their patches are)."""
-    held: dict[str, tuple[Recognizer, Images, torch.Tensor]] = {}
+def trained():
+    """Each kind of network, trained once: a recognizer, held-out pictures, and the masks of their patches."""
+    cache: dict[str, tuple[Recognizer, Images, torch.Tensor]] = {}
 
-    def of(kind: str):
-        if kind not in held:
-            recognizer, size, patch = KINDS[kind]
+    def of(name: str):
+        if name not in cache:
+            recognizer, size, patch = NETWORKS[name]
             recognizer.fit(planted(300, size, patch)[0])
-            held[kind] = (recognizer, *planted(40, size, patch, seed=9))
-        return held[kind]
+            cache[name] = (recognizer, *planted(40, size, patch, seed=9))
+        return cache[name]
 
     return of
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_heat_lies_on_what_decides(kind, taught):
-    recognizer, images, inside = taught(kind)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_heatmaps_highlight_what_decides(name, trained):
+    recognizer, images, inside = trained(name)
     assert (recognizer.predict(images).labels == images.labels).mean() > 0.9
-    heat = recognizer.explain(images)
-    assert heat.shape == (40, recognizer.size_, recognizer.size_)
-    assert heat.dtype == torch.float32
-    assert (heat.min() >= 0) & (heat.max() <= 1)
-    assert focus(heat, inside) > 3
+    heatmaps = recognizer.explain(images)
+    assert heatmaps.shape == (40, recognizer.size_, recognizer.size_)
+    assert heatmaps.dtype == torch.float32
+    assert (heatmaps.min() >= 0) & (heatmaps.max() <= 1)
+    assert focus(heatmaps, inside) > 3
 
 
-@pytest.mark.parametrize("kind", ["convnet", "transformer"])
-def test_heat_comes_from_the_weights(kind, taught):
-    """The sanity check of Adebayo et al. 2018: with the weights made random, the map must not stay."""
-    recognizer, images, inside = taught(kind)
+@pytest.mark.parametrize("name", ["convnet", "transformer"])
+def test_heatmaps_depend_on_the_weights(name, trained):
+    """The sanity check of Adebayo et al. 2018: with random weights the heatmap must change."""
+    recognizer, images, inside = trained(name)
     before = recognizer.explain(images)
-    shuffled = networks.build(recognizer.network, classes=2, size=recognizer.size_)
+    randomised = networks.build(recognizer.network, classes=2, size=recognizer.size_)
     torch.manual_seed(0)
-    for weights in shuffled.parameters():
+    for weights in randomised.parameters():
         nn.init.normal_(weights, std=0.1)
-    after = attribution.attribution_maps(shuffled, images, recognizer.size_, None, multi_label=False)
+    after = attribution.attribution_maps(randomised, images, recognizer.size_, None, multi_label=False)
     assert focus(after, inside) < focus(before, inside) / 2
 
 
-def test_what_speaks_for_another_class_lies_elsewhere(taught):
-    recognizer, images, inside = taught("convnet")
+def test_heatmaps_of_different_classes_differ(trained):
+    recognizer, images, inside = trained("convnet")
     reds = images[images.labels == 0]
-    there = inside[torch.from_numpy(images.labels == 0)]
+    red_patches = inside[torch.from_numpy(images.labels == 0)]
     for_red, for_green = recognizer.explain(reds, "red"), recognizer.explain(reds, 1)
-    assert focus(for_red, there) > 3
-    assert focus(for_green, there) < 1
+    assert focus(for_red, red_patches) > 3
+    assert focus(for_green, red_patches) < 1
 
 
-def test_a_map_does_not_depend_on_the_other_pictures(taught):
-    recognizer, images, _ = taught("convnet")
+def test_a_heatmap_does_not_depend_on_the_other_pictures(trained):
+    recognizer, images, _ = trained("convnet")
     alone = recognizer.explain(images[7:8])[0]
     assert torch.allclose(alone, recognizer.explain(images)[7], atol=1e-5)
 
 
-def test_contributions_are_those_of_captum(taught):
+def test_contributions_are_those_of_captum(trained):
     from captum.attr import LayerGradientXActivation
 
-    recognizer, images, _ = taught("convnet")
+    recognizer, images, _ = trained("convnet")
     network = recognizer.network_
     pictures = images.pixels(16)[:4].float() / 127.5 - 1
-    question = attribution.AttributionTarget(network, torch.tensor([0, 1, 0, 1]), multi_label=False)
+    target = attribution.AttributionTarget(network, torch.tensor([0, 1, 0, 1]), multi_label=False)
     layer = network.body[0]
-    (part,) = attribution.layer_attributions(question, pictures, [layer])
-    expected = LayerGradientXActivation(question.odds, layer).attribute(pictures).sum(1)
+    (part,) = attribution.layer_attributions(target, pictures, [layer])
+    expected = LayerGradientXActivation(target.log_odds, layer).attribute(pictures).sum(1)
     assert torch.allclose(part.cells, expected.detach(), atol=1e-6)
 
 
-def test_the_parts_of_a_linear_ending_add_up():
-    """Behind the last map only averaging and a linear head follow: what the cells contribute is the logit itself."""
+def test_contributions_before_a_linear_head_sum_to_the_logit():
+    """After the last map only averaging and a linear head follow, so the cells' contributions sum to the logit."""
 
     class Averaging(networks.Network):
         def __init__(self) -> None:
@@ -131,12 +131,12 @@ def test_the_parts_of_a_linear_ending_add_up():
 
     torch.manual_seed(0)
     network, pictures = Averaging(), torch.randn(2, 3, 8, 8)
-    question = attribution.AttributionTarget(network, torch.tensor([2, 0]), multi_label=True)
-    (part,) = attribution.layer_attributions(question, pictures, [network.body])
+    target = attribution.AttributionTarget(network, torch.tensor([2, 0]), multi_label=True)
+    (part,) = attribution.layer_attributions(target, pictures, [network.body])
     assert torch.allclose(part.cells.sum((1, 2)), network(pictures)[[0, 1], [2, 0]], atol=1e-5)
 
 
-def test_several_labels_are_explained_one_by_one():
+def test_several_labels_are_explained_one_at_a_time():
     draw = np.random.default_rng(0)
     labels = draw.integers(0, 2, (300, 2)).astype(bool)
     pixels = draw.integers(60, 196, (300, 16, 16, 3)).astype(np.uint8)
@@ -146,44 +146,44 @@ def test_several_labels_are_explained_one_by_one():
     recognizer = Recognizer("convnet", epochs=8, batch=32).fit(images)
     both = images[labels.all(1)][:20]
     for label, corner in (("red", slice(0, 8)), ("green", slice(8, 16))):
-        heat = recognizer.explain(both, label)
-        assert heat[:, corner, corner].mean() > 2 * heat.mean()
+        heatmaps = recognizer.explain(both, label)
+        assert heatmaps[:, corner, corner].mean() > 2 * heatmaps.mean()
 
 
-def test_backbones_keep_place():
+def test_backbones_have_layers_with_spatial_positions():
     for name, size in (("test_vit", 64), ("test_convnext", 64), ("test_resnet", 64)):
         torch.manual_seed(0)
         network = networks.build(f"timm:{name}", classes=2, size=size, download=False)
         nn.init.normal_(network.head.weight)
-        places = attribution.choose_layers(network.eval(), size, multi_label=False)
+        layers = attribution.choose_layers(network.eval(), size, multi_label=False)
         pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
-        heat = attribution.attribution_maps(network, Images.from_arrays(pixels), size, None, multi_label=False)
-        assert places
-        assert (heat.amax((1, 2)) == 1).all()
+        heatmaps = attribution.attribution_maps(network, Images.from_arrays(pixels), size, None, multi_label=False)
+        assert layers
+        assert (heatmaps.amax((1, 2)) == 1).all()
 
 
-def test_an_unknown_class_is_named_with_those_there_are(taught):
-    recognizer, images, _ = taught("convnet")
+def test_the_error_for_an_unknown_class_lists_the_classes(trained):
+    recognizer, images, _ = trained("convnet")
     with pytest.raises(UsageError, match=r"'blue'.*red, green"):
         recognizer.explain(images, "blue")
     with pytest.raises(UsageError, match="2"):
         recognizer.explain(images, 2)
 
 
-def test_unreadable_pictures_are_told(taught, tmp_path):
+def test_unreadable_pictures_are_reported(trained, tmp_path):
     (tmp_path / "odd.png").write_text("no picture")
     with pytest.raises(DataError, match=r"odd\.png"):
-        taught("convnet")[0].explain(Images.of_files([tmp_path / "odd.png"]))
+        trained("convnet")[0].explain(Images.of_files([tmp_path / "odd.png"]))
 
 
-def test_without_captum_the_cure_is_named(taught, monkeypatch):
-    recognizer, images, _ = taught("flattening")
+def test_without_captum_the_error_names_the_package(trained, monkeypatch):
+    recognizer, images, _ = trained("flattening")
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(UsageError, match=r"diptych\[explain\]"):
         recognizer.explain(images)
 
 
-def test_no_pictures_no_maps(taught):
-    recognizer, images, _ = taught("convnet")
+def test_no_pictures_give_no_heatmaps(trained):
+    recognizer, images, _ = trained("convnet")
     assert recognizer.explain(images[:0]).shape == (0, 16, 16)

@@ -1,4 +1,4 @@
-"""Answers in bulk: each picture's own, whatever it is asked about with, and in the order given."""
+"""Batched outputs: in the given order, and independent of batches and threads."""
 
 import numpy as np
 import pytest
@@ -25,37 +25,37 @@ def threads():
     torch.set_num_threads(1)
 
 
-def test_answers_are_the_networks_own(network):
+def test_outputs_are_those_of_the_network(network):
     images = Images.open("digits")[:600]
-    told = batched.batched_logits(network, images, 16)
+    outputs = batched.batched_logits(network, images, 16)
     with torch.inference_mode():
-        assert torch.allclose(told, network.eval()(to_float(images.pixels(16))), atol=1e-5)
+        assert torch.allclose(outputs, network.eval()(to_float(images.pixels(16))), atol=1e-5)
 
 
-def test_answers_do_not_depend_on_the_others_nor_on_threads(network, threads):
+def test_outputs_depend_neither_on_other_pictures_nor_on_threads(network, threads):
     images = Images.open("digits")[:600]
-    told = batched.batched_logits(network, images, 16)
+    outputs = batched.batched_logits(network, images, 16)
     assert torch.get_num_threads() == threads
     torch.set_num_threads(1)
-    assert torch.equal(told, batched.batched_logits(network, images, 16))
-    assert torch.allclose(told[500:507], batched.batched_logits(network, images[500:507], 16), atol=1e-6)
+    assert torch.equal(outputs, batched.batched_logits(network, images, 16))
+    assert torch.allclose(outputs[500:507], batched.batched_logits(network, images[500:507], 16), atol=1e-6)
 
 
 def test_pictures_that_cannot_be_read_keep_their_rows(network, tmp_path):
     Image.new("RGB", (20, 30), "red").save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_text("no picture")
     images = Images.of_files([tmp_path / name for name in ("bad.png", "good.png", "gone.png")])
-    told = batched.batched_features(network, images, 16)
-    assert told.isnan().any(1).tolist() == [True, False, True]
+    outputs = batched.batched_features(network, images, 16)
+    assert outputs.isnan().any(1).tolist() == [True, False, True]
     assert list(images.known_errors()) == [0, 2]
 
 
-def test_nothing_asked_is_nothing_told(network):
+def test_no_pictures_give_empty_outputs(network):
     assert batched.batched_logits(network, Images.open("digits")[[]], 16).shape == (0, 3)
 
 
-class Slow(nn.Module):
-    """Notices when two threads are in it at once."""
+class NotThreadSafe(nn.Module):
+    """Fails if two threads are in it at once."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ class Slow(nn.Module):
         self.inside += 1
         assert self.inside == 1
         logits = self.head(images.mean((2, 3)))
-        torch.linalg.svd(torch.zeros(60, 60))  # lets go of the interpreter for a while
+        torch.linalg.svd(torch.zeros(60, 60))  # releases the interpreter for a while
         self.inside -= 1
         return logits
 
 
-def test_a_network_of_ones_own_is_called_by_one_thread_at_a_time(threads):
+def test_a_custom_network_is_called_by_one_thread_at_a_time(threads):
     images = Images.from_arrays(np.zeros((600, 16, 16, 3), np.uint8))
-    told = batched.batched_logits(networks.build(Slow, classes=2, size=16), images, 16)
-    assert told.shape == (600, 2)
+    outputs = batched.batched_logits(networks.build(NotThreadSafe, classes=2, size=16), images, 16)
+    assert outputs.shape == (600, 2)

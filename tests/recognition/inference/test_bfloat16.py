@@ -1,4 +1,4 @@
-"""bfloat16 first, float32 where it is close: the labels are float32's."""
+"""bfloat16, and float32 for close cases: the labels are those of float32."""
 
 import pytest
 import torch
@@ -15,38 +15,38 @@ from diptych.recognition.networks.tta import margins
 def network(request):
     torch.manual_seed(0)
     if request.param.startswith("timm:"):
-        made = Pretrained(request.param.removeprefix("timm:"), classes=5, size=32).eval()
+        network = Pretrained(request.param.removeprefix("timm:"), classes=5, size=32).eval()
     else:
-        made = networks.build(request.param, classes=5, size=32).eval()
+        network = networks.build(request.param, classes=5, size=32).eval()
     with torch.inference_mode():
-        seen = made.features(digits(range(64)))
-    weight = torch.randn(5, seen.shape[1])
-    made.set_head(weight, -(weight @ seen.mean(0)))  # answers on either side of a draw
-    return made
+        features = network.features(digits(range(64)))
+    weight = torch.randn(5, features.shape[1])
+    network.set_head(weight, -(weight @ features.mean(0)))  # centred logits: some are close
+    return network
 
 
 def digits(rows):
     return to_float(Images.open("digits")[rows].pixels(32))
 
 
-def test_labels_are_those_of_float32_and_close_answers_are_its_own(network):
+def test_labels_are_those_of_float32_and_so_are_the_logits_of_close_cases(network):
     pictures = digits(range(400))
     with torch.inference_mode():
-        told, features = network.logits_and_features(pictures)
-        half = BFloat16Network(network, pictures[:16], told[:16])
-        rounded, seen = half(pictures)
-    assert torch.equal(rounded.argmax(1), told.argmax(1))
-    close = margins(told, multi_label=False) < half.bound / 4
+        logits, features = network.logits_and_features(pictures)
+        bfloat16 = BFloat16Network(network, pictures[:16], logits[:16])
+        rounded, rounded_features = bfloat16(pictures)
+    assert torch.equal(rounded.argmax(1), logits.argmax(1))
+    close = margins(logits, multi_label=False) < bfloat16.bound / 4
     assert close.any()
-    assert torch.allclose(rounded[close], told[close], rtol=0, atol=half.bound / 100)
-    clear = margins(told, multi_label=False) > 2 * half.bound
+    assert torch.allclose(rounded[close], logits[close], rtol=0, atol=bfloat16.bound / 100)
+    clear = margins(logits, multi_label=False) > 2 * bfloat16.bound
     assert clear.any()
-    assert not torch.equal(rounded[clear], told[clear]), "nothing was asked in bfloat16"
-    assert (rounded - told).abs().max() < half.bound
-    assert torch.allclose(seen, features, rtol=0.05, atol=0.05 * float(features.abs().max()))
+    assert not torch.equal(rounded[clear], logits[clear]), "nothing was computed in bfloat16"
+    assert (rounded - logits).abs().max() < bfloat16.bound
+    assert torch.allclose(rounded_features, features, rtol=0.05, atol=0.05 * float(features.abs().max()))
 
 
-def test_the_network_itself_stays_as_it_is(network):
+def test_the_network_itself_is_not_changed(network):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     pictures = digits(range(16))
     with torch.inference_mode():

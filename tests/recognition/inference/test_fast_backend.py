@@ -1,4 +1,4 @@
-"""The quickest way to many answers gives float32's labels, and is not taken for little work."""
+"""The fastest backend gives the labels of float32, and is not searched for where there is little work."""
 
 import logging
 
@@ -25,23 +25,23 @@ def images():
     return Images.open("digits")[:PICTURES]
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_the_labels_are_the_networks_own(network, images, several, monkeypatch, caplog):
-    monkeypatch.setattr(fast_backend, "WORTH_SECONDS", 0.0)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_labels_are_those_of_the_network(network, images, multi_label, monkeypatch, caplog):
+    monkeypatch.setattr(fast_backend, "MIN_SECONDS", 0.0)
     caplog.set_level(logging.DEBUG, "diptych")
-    both = fast_backend.fastest_backend(network, images, 32, multi_label=several)
-    assert ("bfloat16" in caplog.text) is not several
-    own, quicker = compute_outputs(network, images, 32), compute_outputs(network, images, 32, forward=both)
-    assert torch.equal(quicker.logits.argmax(1), own.logits.argmax(1))
-    assert torch.equal(quicker.slopes, own.slopes)
+    forward = fast_backend.fastest_backend(network, images, 32, multi_label=multi_label)
+    assert ("bfloat16" in caplog.text) is not multi_label
+    expected, outputs = compute_outputs(network, images, 32), compute_outputs(network, images, 32, forward=forward)
+    assert torch.equal(outputs.logits.argmax(1), expected.logits.argmax(1))
+    assert torch.equal(outputs.slopes, expected.slopes)
 
 
-def test_little_work_is_done_by_the_network_itself(network, images):
+def test_for_little_work_the_network_itself_is_used(network, images):
     assert fast_backend.fastest_backend(network, images, 32, multi_label=False) == network.logits_and_features
     assert fast_backend.fastest_backend(network, images[:100], 32, multi_label=False) == network.logits_and_features
 
 
-def test_bfloat16_is_taken_where_it_is_far_ahead(network, images, monkeypatch):
-    monkeypatch.setattr(fast_backend, "WORTH_SECONDS", 0.0)
-    monkeypatch.setattr(fast_backend, "GREAT_GAIN", 0.0)
+def test_bfloat16_is_chosen_where_it_is_much_faster(network, images, monkeypatch):
+    monkeypatch.setattr(fast_backend, "MIN_SECONDS", 0.0)
+    monkeypatch.setattr(fast_backend, "BFLOAT16_SPEEDUP", 0.0)
     assert isinstance(fast_backend.fastest_backend(network, images, 32, multi_label=False), BFloat16Network)

@@ -13,5 +13,5 @@ def test_at_224_px_it_has_the_layout_of_2012():
 
 
 @pytest.mark.parametrize(("size", "width"), [(8, 256), (32, 1024), (96, 3072)])
-def test_the_dense_layers_follow_the_picture(size, width):
+def test_the_dense_layers_scale_with_the_picture_size(size, width):
     assert AlexNet(2, size).head.in_features == width

@@ -16,13 +16,13 @@ def test_every_network_works_at_any_size(name, size, classes):
     assert logits.shape == (4, classes)
     assert logits.isfinite().all()
     network.eval()
-    seen = network.features(pictures)
-    assert seen.ndim == 2
-    assert torch.equal(network.head(seen), network(pictures))
+    features = network.features(pictures)
+    assert features.ndim == 2
+    assert torch.equal(network.head(features), network(pictures))
 
 
 @pytest.mark.parametrize("name", networks.FAMILIES)
-def test_recipes_are_within_reason(name):
+def test_recipes_choose_sensible_lengths_batches_and_augmentations(name):
     recipe = networks.recipe_of(name)
     assert recipe.default_epochs(50) == recipe.epochs[1]
     assert recipe.default_epochs(10**7) == recipe.epochs[0]
@@ -34,12 +34,12 @@ def test_recipes_are_within_reason(name):
     assert recipe.augment(96).crop < 1
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest():
+def test_the_error_for_a_misspelt_name_suggests_the_closest():
     with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, speednet-s, .*timm:NAME"):
         networks.build("convnets", classes=2, size=8)
 
 
-def test_what_is_no_network_is_refused():
+def test_what_is_not_a_network_is_refused():
     with pytest.raises(UsageError, match="class of torch"):
         networks.check(3)
     with pytest.raises(UsageError, match="8 px or more"):
@@ -65,40 +65,47 @@ class WithoutSize(nn.Module):
         return self.filters(pictures).mean((2, 3))
 
 
-class OneTooMany(WithSize):
+class OneClassTooMany(WithSize):
     def __init__(self, classes, size):
         super().__init__(classes + 1, size)
 
 
-class ForLargeOnes(WithoutSize):
+class ForLargePictures(WithoutSize):
     def forward(self, pictures):
         return super().forward(pictures[:, :, 40:, 40:])
 
 
-class Unmakeable(nn.Module):
+class WithFurtherArguments(nn.Module):
     def __init__(self, classes, size, depth):
         super().__init__()
 
 
-def test_a_network_of_ones_own():
+def test_a_custom_network():
     network = networks.build(WithSize, classes=4, size=8)
     pictures = torch.rand(3, 3, 8, 8)
     assert network(pictures).shape == (3, 4)
     assert torch.equal(network.features(pictures), network.module.inner(pictures))
-    assert networks.name_of(WithSize) == "own:WithSize"
+    assert networks.name_of(WithSize) == "custom:WithSize"
+    assert not network.thread_safe
+    assert not network.pretrained
+    assert network.backbone_facts is None
     assert networks.recipe_of(WithSize) is networks.CUSTOM_RECIPE
 
 
-def test_a_network_of_ones_own_without_a_linear_layer_is_its_own_head():
+def test_a_custom_network_without_a_linear_layer_is_its_own_head():
     network = networks.build(WithoutSize, classes=4, size=8)
     pictures = torch.rand(3, 3, 8, 8)
     assert torch.equal(network.features(pictures), network(pictures))
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
-    [(OneTooMany, r"\(2, 5\).*should give \(2, 4\)"), (ForLargeOnes, "cannot take"), (Unmakeable, "could not be made")],
+    ("module_class", "message"),
+    [
+        (OneClassTooMany, r"\(2, 5\).*should return \(2, 4\)"),
+        (ForLargePictures, "cannot take"),
+        (WithFurtherArguments, "could not be made"),
+    ],
 )
-def test_a_network_of_ones_own_that_does_not_fit_is_refused_in_words(kind, told):
-    with pytest.raises(UsageError, match=told):
-        networks.build(kind, classes=4, size=8)
+def test_a_custom_network_that_does_not_fit_is_refused_with_the_reason(module_class, message):
+    with pytest.raises(UsageError, match=message):
+        networks.build(module_class, classes=4, size=8)

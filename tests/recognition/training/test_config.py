@@ -116,7 +116,9 @@ def test_the_configuration_can_be_written_as_json(digits):
 
 
 def test_a_continued_run_keeps_its_variant():
-    many = Images.from_arrays(np.zeros((speednet.MANY, 8, 8, 3), np.uint8), np.arange(speednet.MANY) % 2)
+    many = Images.from_arrays(
+        np.zeros((speednet.MIN_PICTURES, 8, 8, 3), np.uint8), np.arange(speednet.MIN_PICTURES) % 2
+    )
     sample = torch.zeros(8, 3, 8, 8, dtype=torch.uint8)
     settings = parameters(minutes=60)
     fresh = config.choose_variant(settings, "speednet", many, sample, None)

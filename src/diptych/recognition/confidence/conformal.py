@@ -1,4 +1,4 @@
-"""Sets of labels that hold the truth as often as promised, by split conformal prediction.
+"""Label sets that hold the true label at a guaranteed rate, by split conformal prediction.
 
 One label a picture: LAC, the sets of least size (Sadinle, Lei & Wasserman 2019, "Least ambiguous set-valued classifiers
 with bounded error levels"). Several labels: conformal risk control of the share of labels missed (Angelopoulos et
@@ -11,43 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
-TARGET = 0.9  # of the truth is in the sets
+TARGET = 0.9  # share of true labels that the sets hold
 
 
-def set_cutoff(probabilities: Floats, truth: NDArray[np.int64], target: float = TARGET) -> float:
-    """The probability from which on a label belongs to a picture's set; 0 where too few pictures were given.
+def set_cutoff(probabilities: Floats, targets: NDArray[np.int64], target: float = TARGET) -> float:
+    """The probability from which on a label is in a picture's set; 0 if there are too few pictures.
 
     Parameters
     ----------
-    probabilities, truth
-        (n, K) and (n,) of labelled pictures that were not trained on.
+    probabilities, targets
+        (n, K) and (n,) class numbers, of pictures that were not trained on.
     target
-        Of further pictures like these, this share at least has its true label in the set.
+        Minimum share of further pictures like these whose true label is in the set.
 
-    The k-th lowest probability of a true label, counted so that k/(n + 1) of further ones are expected above it.
+    It is the (n + 1 − k)-th lowest probability of a true label, with k = ⌈(n + 1) · target⌉, so that a share of
+    k/(n + 1) of further ones is expected to reach it.
     """
-    n = len(truth)
-    true = np.sort(probabilities[np.arange(n), truth])
-    place = n - quantile_rank(n, target)  # LAC sorts 1 − p upwards
-    return float(true[place]) if place >= 0 else 0.0
+    n = len(targets)
+    ascending = np.sort(probabilities[np.arange(n), targets])
+    index = n - quantile_rank(n, target)  # LAC sorts 1 − p in ascending order
+    return float(ascending[index]) if index >= 0 else 0.0
 
 
-def multi_label_cutoff(probabilities: Floats, truth: NDArray[np.bool_], target: float = TARGET) -> float:
-    """The same where a picture may have several labels: on average so large a share of its labels is in the set.
+def multi_label_cutoff(probabilities: Floats, targets: NDArray[np.bool_], target: float = TARGET) -> float:
+    """The cutoff where a picture may have several labels: on average, ``target`` of them are in the set.
 
     The highest λ at which (n R(λ) + 1)/(n + 1) ≤ 1 − target, where R is the mean share of a picture's labels whose
-    probability is under λ. Pictures without labels have none to miss, and are left out.
+    probability is under λ. Pictures without labels have none to miss and are left out.
     """
-    owned = truth.any(1)
-    probabilities, truth = probabilities[owned], truth[owned]
-    n, weights = len(truth), truth / truth.sum(1, keepdims=True)
+    labelled = targets.any(1)
+    probabilities, targets = probabilities[labelled], targets[labelled]
+    n, weights = len(targets), targets / targets.sum(1, keepdims=True)
     order = np.argsort(probabilities, axis=None, kind="stable")
-    ordered, lost = probabilities.ravel()[order], np.cumsum(weights.ravel()[order])  # lost by a λ just above each
+    ascending, missed = probabilities.ravel()[order], np.cumsum(weights.ravel()[order])  # by a λ just above each
     allowed = (1 - target) * (n + 1) - 1
-    within = int(np.searchsorted(lost, allowed + 1e-9, side="right"))
+    index = int(np.searchsorted(missed, allowed + 1e-9, side="right"))
     if allowed < 0:
         return 0.0
-    return float(ordered[within]) if within < len(ordered) else 1.0
+    return float(ascending[index]) if index < len(ascending) else 1.0
 
 
 def label_sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
@@ -56,15 +57,15 @@ def label_sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
 
 
 def quantile_rank(n: int, target: float = TARGET) -> int:
-    """Which of n scores, counted from the lowest, is the quantile: ⌈(n + 1) · target⌉; n + 1 where none would do."""
+    """The rank, from the lowest of n scores, of the quantile: ⌈(n + 1) · target⌉; n + 1 if n is too small."""
     return math.ceil((n + 1) * target - 1e-9)
 
 
 def coverage_range(n: int, target: float = TARGET, level: float = 0.95) -> tuple[float, float]:
-    """Where the true coverage lies, had n pictures been drawn again and again: its ``level`` interval.
+    """The ``level`` interval of the true coverage over repeated draws of the n calibration pictures.
 
-    Over draws of the n pictures, coverage follows Beta(k, n + 1 − k) (Vovk 2012, "Conditional validity of inductive
-    conformal predictors", proposition 2a); with k > n every set is full and covers all.
+    Coverage follows Beta(k, n + 1 − k) (Vovk 2012, "Conditional validity of inductive
+    conformal predictors", proposition 2a); if k > n every set is full, and coverage is 1.
     """
     from scipy.special import betaincinv  # scipy.stats has it, too, and takes a second longer to import
 

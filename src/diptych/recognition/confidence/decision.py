@@ -1,4 +1,4 @@
-"""How a recognizer reads what it tells of pictures from a network's answers."""
+"""The decision rule: from a network's logits to labels, confidence, label sets and the flag "unknown"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +17,32 @@ from diptych.recognition.predictions import Predictions
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """How a network's answers are read: the calibration of one recognizer.
+    """The calibration of one recognizer.
 
     Attributes
     ----------
+    classes
+        Names of the K classes.
+    multi_label
+        Whether a picture may have several labels.
     temperature
-        What logits are divided by.
-    threshold
-        A negative energy under this is told "unknown", where nothing but the logits is there to go by.
+        Logits are divided by it.
+    energy_threshold
+        A picture with a lower negative energy is flagged unknown, where there is no familiarity to go by.
     pictures
-        How many the calibration rests on.
+        The number of pictures calibrated on.
     cutoff
-        The probability from which on a label is in a picture's set; ``None``: not known.
+        Probability from which on a label is in a picture's label set; ``None``: a model without label sets.
     label_thresholds
-        (K,) the probability from which on each label is told, where a picture may have several; empty: 0.5.
+        (K,) probability from which on each label is predicted, where a picture may have several; empty: 0.5.
     scale
-        How familiar known pictures are; ``None``: not known.
+        The familiarity of known pictures; ``None``: the energy decides what is unknown.
     """
 
     classes: tuple[str, ...]
     multi_label: bool
     temperature: float = 1.0
-    threshold: float = -float("inf")
+    energy_threshold: float = -float("inf")
     pictures: int = 0
     cutoff: float | None = None
     label_thresholds: tuple[float, ...] = ()
@@ -47,86 +51,87 @@ class DecisionRule:
     def predictions(
         self, logits: Tensor, errors: Mapping[int, PictureError], familiarity: Tensor | None = None
     ) -> Predictions:
-        """Read (N, K) logits, of which the rows in ``errors`` are NaN.
+        """Predict from (N, K) logits, of which the rows in ``errors`` are NaN.
 
-        ``familiarity`` is (N,) by :attr:`scale`; without it the energy of the logits alone tells what is unknown.
+        ``familiarity`` is (N,) by :attr:`scale`; ``None``: the energy of the logits decides what is unknown.
         """
-        good = ~logits.isnan().any(1)
-        chances = self.probabilities(logits)
-        told = self.told(chances)
+        readable = ~logits.isnan().any(1)
+        calibrated = self.probabilities(logits)
+        predicted = self.predicted_labels(calibrated)
         if self.multi_label:
-            labels, sure = told, chances.where(told, 1 - chances).amin(1)
-            names = [", ".join(self.classes[i] for i in row.nonzero().flatten()) for row in told]
+            labels, confidence = predicted, calibrated.where(predicted, 1 - calibrated).amin(1)
+            names = [", ".join(self.classes[i] for i in row.nonzero().flatten()) for row in predicted]
         else:
-            labels, sure = told.where(good, -1), chances.amax(1)
+            labels, confidence = predicted.where(readable, -1), calibrated.amax(1)
             names = [self.classes[i] if i >= 0 else "" for i in labels.tolist()]
         return Predictions(
             self.classes,
             labels.numpy(),
             names,
-            sure.numpy(),
-            chances.numpy(),
+            confidence.numpy(),
+            calibrated.numpy(),
             self._unknown(logits, familiarity).numpy(),
-            self.sets(chances),
+            self.sets(calibrated),
             errors,
         )
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(N, K) calibrated probabilities."""
-        read = label_probabilities if self.multi_label else probabilities
-        return read(logits, self.temperature)
+        calibrated = label_probabilities if self.multi_label else probabilities
+        return calibrated(logits, self.temperature)
 
-    def told(self, chances: Tensor) -> Tensor:
-        """The labels told from (N, K) probabilities: (N,) class numbers, or (N, K) bool."""
+    def predicted_labels(self, probabilities: Tensor) -> Tensor:
+        """The labels predicted from (N, K) probabilities: (N,) class numbers, or (N, K) bool."""
         if not self.multi_label:
-            return chances.argmax(1)
-        return chances >= (torch.tensor(self.label_thresholds) if self.label_thresholds else MULTI_LABEL_THRESHOLD)
+            return probabilities.argmax(1)
+        thresholds = torch.tensor(self.label_thresholds) if self.label_thresholds else MULTI_LABEL_THRESHOLD
+        return probabilities >= thresholds
 
-    def sets(self, chances: Tensor) -> NDArray[np.bool_] | None:
-        """(N, K) bool: the conformal sets of (N, K) probabilities, and the labels told."""
+    def sets(self, probabilities: Tensor) -> NDArray[np.bool_] | None:
+        """(N, K) bool: the conformal label sets, with the predicted labels; ``None`` without a cutoff."""
         if self.cutoff is None:
             return None
-        held = torch.from_numpy(conformal.label_sets(chances.numpy(), self.cutoff))
-        told = self.told(chances)
+        conformal_sets = torch.from_numpy(conformal.label_sets(probabilities.numpy(), self.cutoff))
+        predicted = self.predicted_labels(probabilities)
         if not self.multi_label:
-            told = torch.nn.functional.one_hot(told, len(self.classes)).bool()
-        return ((held | told) & ~chances.isnan()).numpy()
+            predicted = torch.nn.functional.one_hot(predicted, len(self.classes)).bool()
+        return ((conformal_sets | predicted) & ~probabilities.isnan()).numpy()
 
-    def json(self) -> dict[str, Any]:
-        """As ``model.json`` holds it."""
+    def to_json(self) -> dict[str, Any]:
+        """The block "calibration" of ``model.json``: all fields but the classes."""
         return {
             "temperature": self.temperature,
-            "threshold": self.threshold,
+            "energy_threshold": self.energy_threshold,
             "pictures": self.pictures,
             "set_target": conformal.TARGET,
             "set_cutoff": self.cutoff,
             "label_thresholds": list(self.label_thresholds),
-            "familiarity": self.scale and self.scale.json(),
+            "familiarity": self.scale and self.scale.to_json(),
         }
 
     @classmethod
-    def restored(cls, classes: tuple[str, ...], multi_label: bool, told: Mapping[str, Any]) -> "DecisionRule":
-        """The reading that ``model.json`` holds; what it does not tell is not known.
+    def from_json(cls, classes: tuple[str, ...], multi_label: bool, values: Mapping[str, Any]) -> "DecisionRule":
+        """The rule in the block "calibration" of ``model.json``; keys that an old model lacks keep their defaults.
 
         Raises
         ------
         KeyError, TypeError
             It is damaged.
         """
-        scale = told.get("familiarity")
+        scale = values.get("familiarity")
         return cls(
             classes,
             multi_label,
-            told["temperature"],
-            told["threshold"],
-            told.get("pictures", 0),
-            told.get("set_cutoff"),
-            tuple(told.get("label_thresholds", ())),
-            None if scale is None else ood.FamiliarityScale.restored(scale),
+            values["temperature"],
+            values["energy_threshold"],
+            values.get("pictures", 0),
+            values.get("set_cutoff"),
+            tuple(values.get("label_thresholds", ())),
+            None if scale is None else ood.FamiliarityScale.from_json(scale),
         )
 
     def _unknown(self, logits: Tensor, familiarity: Tensor | None) -> Tensor:
-        """(N,) bool; true of NaN."""
+        """(N,) bool; true for NaN."""
         if familiarity is None or self.scale is None:
-            return ~(ood.energy(logits, multi_label=self.multi_label) >= self.threshold)
+            return ~(ood.energy(logits, multi_label=self.multi_label) >= self.energy_threshold)
         return ~(familiarity >= self.scale.threshold)

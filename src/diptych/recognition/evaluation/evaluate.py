@@ -1,4 +1,4 @@
-"""How good a recognizer is on pictures it has not seen: scores with intervals, each class, the worst errors."""
+"""Evaluating a recognizer: scores with intervals, each class, and the worst errors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.messages import join_names
-from diptych.metrics import classification as scores
+from diptych.metrics import classification as metrics
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation import ood_evaluation, reliability
@@ -18,105 +18,122 @@ from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_er
 from diptych.recognition.inference.outputs import compute_outputs
 from diptych.report import Report, Score, Table, figures
 
-FEW = 50  # pictures of a class, under which its figures are told to be rough
-ALIKE = "None of the kinds of pictures compared here fails more than the others by more than chance explains."
-CONFUSED = 3  # pairs of classes named
-CONFUSED_SHARE = 0.05  # of a class's pictures taken for another, from which the pair is named
+MIN_CLASS_PICTURES = 50  # under which the report warns that a class's scores are rough
+MAX_NAMES = 8  # classes that this warning lists
+MAX_CONFUSIONS = 3  # pairs of classes that are named
+MIN_CONFUSION_SHARE = 0.05  # of a class's pictures predicted as another, from which the pair is named
+NO_FAILING_SLICE = "No slice of the pictures has a lower accuracy than the other pictures beyond chance."
 
 
-def evaluate_network(witness: ErrorExplainer, reading: DecisionRule, images: Images, unknown: Images | None) -> Report:
-    """Judge a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`."""
-    network, size, memory = witness.network, witness.size, witness.memory
-    known = datasets.evaluation_images(images, reading.classes, size)
-    seen = compute_outputs(network, known, size, title="Evaluating")
-    made = evaluation_report(f"Evaluation on {len(known)} pictures", known, seen.logits, reading, witness)
-    reliability.add_measured_coverage(made, known, seen.logits, reading)
-    reliability.add_training_overlap(made, known, memory)
-    if len(known) < len(images):
-        made.facts["pictures given"] = len(images)
-    if known.skipped:
-        reasons = join_names([str(error) for error in known.skipped], datasets.MAX_NAMES)
-        made.findings.append(f"{len(known.skipped)} files could not be used: {reasons}.")
+def evaluate_network(explainer: ErrorExplainer, rule: DecisionRule, images: Images, unknown: Images | None) -> Report:
+    """Evaluate a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`."""
+    network, size, index = explainer.network, explainer.size, explainer.index
+    evaluated = datasets.evaluation_images(images, rule.classes, size)
+    outputs = compute_outputs(network, evaluated, size, title="Evaluating")
+    report = evaluation_report(f"Evaluation on {len(evaluated)} pictures", evaluated, outputs.logits, rule, explainer)
+    reliability.add_measured_coverage(report, evaluated, outputs.logits, rule)
+    reliability.add_training_overlap(report, evaluated, index)
+    if len(evaluated) < len(images):
+        report.facts["pictures given"] = len(images)
+    if evaluated.skipped:
+        reasons = join_names([str(error) for error in evaluated.skipped], datasets.MAX_NAMES)
+        report.findings.append(f"{len(evaluated.skipped)} files could not be used: {reasons}.")
     if unknown is not None:
-        strange = compute_outputs(
-            network, datasets.require_readable(unknown, size), size, title="Evaluating the unknown"
-        )
-        ood_evaluation.add_ood_detection(made, seen, strange, reading, memory)
-    return made
+        readable = datasets.require_readable(unknown, size)
+        ood_outputs = compute_outputs(network, readable, size, title="Evaluating unknown pictures")
+        ood_evaluation.add_ood_detection(report, outputs, ood_outputs, rule, index)
+    return report
 
 
 def evaluation_report(
-    title: str, images: Images, logits: Tensor, reading: DecisionRule, witness: ErrorExplainer | None = None
+    title: str, images: Images, logits: Tensor, rule: DecisionRule, explainer: ErrorExplainer | None = None
 ) -> Report:
-    """Judge (N, K) logits against the labels of as many readable pictures, in the recognizer's order of classes.
+    """Evaluate (N, K) logits against the labels of N readable pictures, in the recognizer's order of classes.
 
-    ``witness`` is who gave them: with it, the worst errors are shown with reasons, and where it fails is looked for.
+    Parameters
+    ----------
+    explainer
+        Explains the worst errors, and lets slices of low accuracy be searched for; ``None``: neither.
     """
-    truth = datasets.targets(images)
-    told = reading.probabilities(logits)
-    guess = reading.told(told)
-    sure, right = confidence(truth, told, guess)
-    made = Report(title, scores=_scores(truth, guess, sure, len(reading.classes)), findings=_few(images))
-    made.tables["Classes"] = _table(truth, guess, reading.classes)
-    if not reading.multi_label:
-        matrix = scores.confusion_matrix(truth, guess, len(reading.classes))
-        made.figures["Confusion: true class by row, told class by column"] = figures.confusion(
-            matrix.numpy(), reading.classes
-        )
-        made.findings = _confused(matrix, reading.classes) + made.findings
-    reliability.add_reliability(made, sure, right, reading)
-    cards = worst_errors(images, truth, guess, sure, reading.classes, witness)
+    targets = datasets.targets(images)
+    probabilities = rule.probabilities(logits)
+    predicted = rule.predicted_labels(probabilities)
+    confidence, correct = confidence_and_correctness(targets, probabilities, predicted)
+    report = Report(
+        title, scores=_scores(targets, predicted, confidence, len(rule.classes)), findings=_rough_scores(images)
+    )
+    report.tables["Classes"] = _class_table(targets, predicted, rule.classes)
+    if not rule.multi_label:
+        matrix = metrics.confusion_matrix(targets, predicted, len(rule.classes))
+        caption = "Confusion: true class by row, predicted class by column"
+        report.figures[caption] = figures.confusion(matrix.numpy(), rule.classes)
+        report.findings = _confusions(matrix, rule.classes) + report.findings
+    reliability.add_reliability(report, confidence, correct, rule)
+    cards = worst_errors(images, targets, predicted, confidence, rule.classes, explainer)
     if cards:
-        made.cards["The wrong answers given with the most confidence"] = cards
-    if witness is not None:
-        failing = find_failing_slices(images, (right.all(1) if right.ndim == 2 else right).numpy(), witness.size)
-        if failing.tables:
-            made.parts.append(failing)
-            made.findings, failing.findings = failing.findings + made.findings, [] if failing.findings else [ALIKE]
-    made.facts["pictures"] = len(images)
-    return made
+        report.cards["Worst errors: wrong predictions with the highest confidence"] = cards
+    if explainer is not None:
+        _add_slices(report, images, correct, explainer.size)
+    report.facts["pictures"] = len(images)
+    return report
 
 
-def _scores(truth: Tensor, guess: Tensor, sure: Tensor, classes: int) -> dict[str, Score]:
+def confidence_and_correctness(targets: Tensor, probabilities: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+    """The confidence of each prediction, and whether it is correct; (N,), or (N, K) of several labels."""
+    if targets.ndim == 2:
+        return probabilities.where(predicted, 1 - probabilities), predicted == targets
+    return probabilities.amax(1), predicted == targets
+
+
+def _add_slices(report: Report, images: Images, correct: Tensor, size: int) -> None:
+    """Add the accuracy by slice as a part; its findings lead those of the report."""
+    slices = find_failing_slices(images, (correct.all(1) if correct.ndim == 2 else correct).numpy(), size)
+    if slices.tables:
+        report.parts.append(slices)
+        report.findings = slices.findings + report.findings
+        slices.findings = [] if slices.findings else [NO_FAILING_SLICE]
+
+
+def _scores(targets: Tensor, predicted: Tensor, confidence: Tensor, classes: int) -> dict[str, Score]:
     """Accuracy, balanced accuracy (of single labels), macro F1 and calibration error, with 95 % intervals."""
-    n, correct = len(truth), guess == truth
-    right = scores.accuracy(truth, guess)
+    n, correct = len(targets), predicted == targets
+    accuracy = metrics.accuracy(targets, predicted)
 
-    def balanced(rows: Tensor) -> float:
-        return scores.balanced_accuracy(truth[rows], guess[rows], classes)
+    def balanced_accuracy(rows: Tensor) -> float:
+        return metrics.balanced_accuracy(targets[rows], predicted[rows], classes)
 
-    def f1(rows: Tensor) -> float:
-        return scores.macro_f1(truth[rows], guess[rows], classes)
+    def macro_f1(rows: Tensor) -> float:
+        return metrics.macro_f1(targets[rows], predicted[rows], classes)
 
-    def gap(rows: Tensor) -> float:
-        return scores.expected_calibration_error(sure[rows], correct[rows])
+    def calibration_error(rows: Tensor) -> float:
+        return metrics.expected_calibration_error(confidence[rows], correct[rows])
 
-    found = {"accuracy": share_score(round(right * n), n)}
-    if truth.ndim == 1:
-        found["balanced_accuracy"] = bootstrap_score(balanced, n)
-    return {**found, "macro_f1": bootstrap_score(f1, n), "calibration_error": bootstrap_score(gap, n)}
-
-
-def confidence(truth: Tensor, told: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
-    """How sure each answer was, and whether it was right; (N,), or (N, K) of several labels."""
-    if truth.ndim == 2:
-        return told.where(guess, 1 - told), guess == truth
-    return told.amax(1), guess == truth
+    scores = {"accuracy": share_score(round(accuracy * n), n)}
+    if targets.ndim == 1:
+        scores["balanced_accuracy"] = bootstrap_score(balanced_accuracy, n)
+    return {
+        **scores,
+        "macro_f1": bootstrap_score(macro_f1, n),
+        "calibration_error": bootstrap_score(calibration_error, n),
+    }
 
 
-def _table(truth: Tensor, guess: Tensor, classes: tuple[str, ...]) -> Table:
+def _class_table(targets: Tensor, predicted: Tensor, classes: tuple[str, ...]) -> Table:
     """Precision, recall and F1 of each class, each a share of pictures, with Wilson's intervals.
 
-    F1 = 2J/(1 + J), where J = TP/(TP + FP + FN) is the share told right among the pictures that are of the class or
-    are told to be; so F1's ends follow from J's. A score that nothing is there to tell is empty.
+    F1 = 2J/(1 + J), where J = TP/(TP + FP + FN) is the share predicted correctly among the pictures that are of the
+    class or are predicted to be; so F1's ends follow from J's. A score without any picture is empty.
     """
-    if truth.ndim == 1:
-        truth, guess = (torch.nn.functional.one_hot(labels, len(classes)).bool() for labels in (truth, guess))
-    hits, told, of, either = (m.sum(0).tolist() for m in (truth & guess, guess, truth, truth | guess))
+    if targets.ndim == 1:
+        targets, predicted = (
+            torch.nn.functional.one_hot(labels, len(classes)).bool() for labels in (targets, predicted)
+        )
+    masks = (targets & predicted, predicted, targets, targets | predicted)
+    hits, positives, support, union = (mask.sum(0).tolist() for mask in masks)
     rows: list[list[Any]] = []
     for i, name in enumerate(classes):
-        jaccard = _share(hits[i], either[i])
-        rows.append([name, of[i], _share(hits[i], told[i]), _share(hits[i], of[i]), jaccard and _f1(jaccard)])
+        precision, recall, jaccard = (_share(hits[i], n[i]) for n in (positives, support, union))
+        rows.append([name, support[i], precision, recall, jaccard and _f1(jaccard)])
     return Table(["class", "pictures", "precision", "recall", "f1"], rows)
 
 
@@ -129,23 +146,27 @@ def _f1(jaccard: Score) -> Score:
     return Score(value, low, high, jaccard.n)
 
 
-def _confused(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:
+def _confusions(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:
     """Sentences on the pairs of classes that are confused most."""
     totals = matrix.sum(1, keepdim=True).clamp(min=1)
     shares = (matrix / totals).fill_diagonal_(0)
-    told = []
-    for place in shares.flatten().argsort(descending=True, stable=True)[:CONFUSED].tolist():
-        true, taken = divmod(place, len(classes))
-        count, of = int(matrix[true, taken]), int(totals[true])
-        if shares[true, taken] >= CONFUSED_SHARE and count > 1:
-            told.append(f"{classes[true]} is taken for {classes[taken]} in {count} of {of} pictures.")
-    return told
+    sentences = []
+    for cell in shares.flatten().argsort(descending=True, stable=True)[:MAX_CONFUSIONS].tolist():
+        true, predicted = divmod(cell, len(classes))
+        count, total = int(matrix[true, predicted]), int(totals[true])
+        if shares[true, predicted] >= MIN_CONFUSION_SHARE and count > 1:
+            sentences.append(f"{classes[true]} is mistaken for {classes[predicted]} in {count} of {total} pictures.")
+    return sentences
 
 
-def _few(images: Images) -> list[str]:
-    few = [name for name, count in images.counts().items() if 0 < count < FEW]
-    if not few:
+def _rough_scores(images: Images) -> list[str]:
+    """A warning if classes have too few pictures for precise scores."""
+    small = [name for name, count in images.counts().items() if 0 < count < MIN_CLASS_PICTURES]
+    if not small:
         return []
-    names = "every class" if len(few) == len(images.classes) > 1 else ", ".join(few[:8])
-    more = f" and {len(few) - 8} more" if names != "every class" and len(few) > 8 else ""
-    return [f"Fewer than {FEW} pictures of {names}{more}: the figures of a class are rough."]
+    if len(small) == len(images.classes) > 1:
+        names = "every class"
+    else:
+        more = f" and {len(small) - MAX_NAMES} more" if len(small) > MAX_NAMES else ""
+        names = ", ".join(small[:MAX_NAMES]) + more
+    return [f"Fewer than {MIN_CLASS_PICTURES} pictures of {names}: the scores of single classes are rough."]

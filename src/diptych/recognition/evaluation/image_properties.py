@@ -1,4 +1,4 @@
-"""What can be measured of any picture, to see where a recognizer fails: light, sharpness, colour, shape and size."""
+"""Properties of a picture by which evaluation slices are formed: light, sharpness, colour, shape and size."""
 
 from collections.abc import Iterator
 
@@ -10,24 +10,24 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 
-BATCH = 256
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue look
+BATCH = 256  # pictures
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: weights of red, green and blue in perceived brightness
 
 
 def image_properties(images: Images, size: int) -> dict[str, NDArray[np.float64]]:
-    """The properties of readable pictures, (N,) each, by name.
+    """The properties of readable pictures by name, (N,) each.
 
-    ``brightness`` and ``contrast`` are the mean and the deviation of the luma, ``sharpness`` the deviation of its
-    Laplacian and ``colourfulness`` that of Hasler & Süsstrunk 2003, equation 9: all in 0..1, of the picture as the
-    network sees it, ``size`` px a side. ``width to height`` and ``pixels a side`` (the root of their number) are those
-    of the file.
+    ``brightness`` and ``contrast`` are the mean and the standard deviation of the luma, ``sharpness`` is the standard
+    deviation of its Laplacian and ``colourfulness`` follows Hasler & Süsstrunk 2003, equation 9: all in 0..1, of the
+    picture at the network's input ``size``. ``aspect ratio`` (width to height) and ``resolution`` (the square root of
+    the number of pixels) are those of the file.
     """
-    measured = [measure_pixels(pixels) for pixels in _batches(images, size)]
-    found = {name: torch.cat([one[name] for one in measured]).double().numpy() for name in measured[0]}
+    batches = [measure_pixels(pixels) for pixels in _batches(images, size)]
+    properties = {name: torch.cat([batch[name] for batch in batches]).double().numpy() for name in batches[0]}
     width, height = images.dimensions().T.astype(np.float64)
-    found["width to height"] = width / np.maximum(height, 1)
-    found["pixels a side"] = np.sqrt(width * height)
-    return found
+    properties["aspect ratio"] = width / np.maximum(height, 1)
+    properties["resolution"] = np.sqrt(width * height)
+    return properties
 
 
 def measure_pixels(pixels: Tensor) -> dict[str, Tensor]:
@@ -45,9 +45,9 @@ def measure_pixels(pixels: Tensor) -> dict[str, Tensor]:
 
 
 def _colourfulness(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
-    across, along = red - green, (red + green) / 2 - blue
-    spread = torch.hypot(across.std((1, 2), correction=0), along.std((1, 2), correction=0))
-    return spread + 0.3 * torch.hypot(across.mean((1, 2)), along.mean((1, 2)))
+    red_green, yellow_blue = red - green, (red + green) / 2 - blue
+    std = torch.hypot(red_green.std((1, 2), correction=0), yellow_blue.std((1, 2), correction=0))
+    return std + 0.3 * torch.hypot(red_green.mean((1, 2)), yellow_blue.mean((1, 2)))
 
 
 def _batches(images: Images, size: int) -> Iterator[Tensor]:

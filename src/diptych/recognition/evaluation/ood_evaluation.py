@@ -1,4 +1,4 @@
-"""How well a recognizer notices pictures of what it does not know, measured on such pictures."""
+"""How well a recognizer detects out-of-distribution pictures, measured on known and unknown ones."""
 
 from torch import Tensor
 
@@ -11,52 +11,56 @@ from diptych.recognition.inference.outputs import Outputs
 from diptych.report import Report, Score, Table, confidence_figures
 from diptych.report.report import number
 
-HARDLY = 0.7  # AUROC under which the word is no help
+MIN_AUROC = 0.7  # under which the report says that the flag is not reliable
 
 
 def add_ood_detection(
-    report: Report, known: Outputs, strange: Outputs, reading: DecisionRule, memory: EmbeddingIndex | None
+    report: Report, known: Outputs, unknown: Outputs, rule: DecisionRule, index: EmbeddingIndex | None
 ) -> None:
-    """Add how well pictures of something else are told from known ones, over all and by each sign.
+    """Add how well unknown pictures are distinguished from known ones, by all scores together and by each.
 
-    The AUROC is how likely a known picture is more familiar than a strange one; the shares told "unknown" of either
-    kind are those at the recognizer's own threshold.
+    The AUROC is the probability that a known picture is more familiar than an unknown one; the shares of either that
+    are flagged unknown are those at the recognizer's own threshold.
     """
-    signs = [_signs(observed, reading, memory) for observed in (known, strange)]
-    names = ood.OOD_SCORES if signs[0].shape[1] > 1 else ood.OOD_SCORES[:1]
-    scale = reading.scale if len(names) > 1 else None
-    ours, theirs = (s[:, 0] if scale is None else scale.familiarity(s) for s in signs)
-    threshold = reading.threshold if scale is None else scale.threshold
-    report.scores["unknown_auroc"] = _score(ours, theirs)
-    report.scores["unknown_tpr"] = _share(theirs < threshold)
-    report.scores["unknown_fpr"] = _share(ours < threshold)
-    rows = [["all together", report.scores["unknown_auroc"]]] if scale else []
-    rows += [[name, _score(signs[0][:, i], signs[1][:, i])] for i, name in enumerate(names)]
-    report.tables["What tells the unknown"] = Table(["sign", "AUROC"], [list(row) for row in rows])
-    report.figures["Familiarity of known and of unknown pictures"] = confidence_figures.familiarity(
-        ours.numpy(), theirs.numpy(), threshold
+    known_scores, unknown_scores = (_ood_scores(outputs, rule, index) for outputs in (known, unknown))
+    names = ood.OOD_SCORES if known_scores.shape[1] > 1 else ood.OOD_SCORES[:1]
+    scale = rule.scale if len(names) > 1 else None
+    known_familiarity, unknown_familiarity = (
+        scores[:, 0] if scale is None else scale.familiarity(scores) for scores in (known_scores, unknown_scores)
     )
-    report.facts["unknown pictures"] = len(theirs)
-    _say(report)
+    threshold = rule.energy_threshold if scale is None else scale.threshold
+    report.scores["unknown_auroc"] = _auroc_score(known_familiarity, unknown_familiarity)
+    report.scores["unknown_tpr"] = _share(unknown_familiarity < threshold)
+    report.scores["unknown_fpr"] = _share(known_familiarity < threshold)
+    rows = [["all scores combined", report.scores["unknown_auroc"]]] if scale else []
+    rows += [[name, _auroc_score(known_scores[:, i], unknown_scores[:, i])] for i, name in enumerate(names)]
+    report.tables["Detection of unknown pictures, by score"] = Table(["score", "AUROC"], [list(row) for row in rows])
+    report.figures["Familiarity of known and unknown pictures"] = confidence_figures.familiarity(
+        known_familiarity.numpy(), unknown_familiarity.numpy(), threshold
+    )
+    report.facts["unknown pictures"] = len(unknown_familiarity)
+    report.findings.append(_finding(report))
 
 
-def _signs(observed: Outputs, reading: DecisionRule, memory: EmbeddingIndex | None) -> Tensor:
-    """(N, 3), or (N, 1) where nothing but the energy can tell."""
-    if memory is None or reading.scale is None:
-        return ood.energy(observed.logits, multi_label=reading.multi_label)[:, None]
-    return ood.ood_scores(observed, memory, multi_label=reading.multi_label)
+def _ood_scores(outputs: Outputs, rule: DecisionRule, index: EmbeddingIndex | None) -> Tensor:
+    """(N, 3), or (N, 1) where only the energy is available."""
+    if index is None or rule.scale is None:
+        return ood.energy(outputs.logits, multi_label=rule.multi_label)[:, None]
+    return ood.ood_scores(outputs, index, multi_label=rule.multi_label)
 
 
-def _score(known: Tensor, strange: Tensor) -> Score:
-    return Score(auroc(known, strange), *auroc_interval(known, strange), len(known) + len(strange))
+def _auroc_score(known: Tensor, unknown: Tensor) -> Score:
+    return Score(auroc(known, unknown), *auroc_interval(known, unknown), len(known) + len(unknown))
 
 
 def _share(flagged: Tensor) -> Score:
     return share_score(int(flagged.sum()), len(flagged))
 
 
-def _say(report: Report) -> None:
-    area, found, wrong = (report.scores[f"unknown_{name}"] for name in ("auroc", "tpr", "fpr"))
-    told = f"Of the unknown pictures {found.value:.0%} are told so, and {wrong.value:.1%} of the known ones"
-    hint = "" if area.value >= HARDLY else "; on pictures such as these the word is hardly a hint"
-    report.findings.append(f"{told} (AUROC {number(area.value)}, {area.interval}){hint}.")
+def _finding(report: Report) -> str:
+    area, detected, false_alarms = (report.scores[f"unknown_{name}"] for name in ("auroc", "tpr", "fpr"))
+    warning = "" if area.value >= MIN_AUROC else " On pictures like these the flag is not reliable."
+    return (
+        f"Of the unknown pictures {detected.value:.0%} are flagged unknown, of the known ones {false_alarms.value:.1%} "
+        f"(AUROC {number(area.value)}, {area.interval}).{warning}"
+    )

@@ -1,4 +1,4 @@
-"""The worst errors, each with its reasons: where the network looked, and what it was reminded of."""
+"""The worst errors, each explained by a heatmap and the nearest training picture."""
 
 from dataclasses import dataclass
 
@@ -17,87 +17,93 @@ from diptych.recognition.networks import Network
 from diptych.report import Card, figures
 from diptych.report.heatmap import overlay
 
-WORST = 12  # errors shown
-FORWARD_PASSES = 60  # about what their reasons cost, counted in pictures shown to the network
+MAX_ERRORS = 12  # shown
+FORWARD_PASSES = 60  # about what explaining them costs, in pictures that the network runs on
 SIDE = 128  # px that a picture is shown at
 
 
 @dataclass(frozen=True)
 class ErrorExplainer:
-    """Who gave the answers, and can be asked why."""
+    """What explains a recognizer's errors: its network, its picture size in px, and its embedding index."""
 
     network: Network
     size: int
-    memory: EmbeddingIndex | None
+    index: EmbeddingIndex | None
 
 
 def worst_errors(
-    images: Images, truth: Tensor, guess: Tensor, sure: Tensor, classes: tuple[str, ...], witness: ErrorExplainer | None
+    images: Images,
+    targets: Tensor,
+    predicted: Tensor,
+    confidence: Tensor,
+    classes: tuple[str, ...],
+    explainer: ErrorExplainer | None,
 ) -> list[Card]:
-    """The wrong answers given with the most confidence, worst first.
+    """The wrong predictions with the highest confidence, worst first.
 
     Parameters
     ----------
-    truth, guess
+    targets, predicted
         (N,) int64 class numbers, or (N, K) bool.
-    sure
-        How sure each answer was, of the same shape.
-    witness
-        Without one the pictures are shown without reasons.
+    confidence
+        Of each prediction, of the same shape, 0..1.
+    explainer
+        ``None``: the pictures are shown without explanations.
     """
-    wrong, about = guess != truth, guess
-    if truth.ndim == 2:  # of several labels that one matters which was wrong with the most confidence
-        sure, about = sure.where(wrong, 0).max(1)
+    wrong, explained = predicted != targets, predicted
+    if targets.ndim == 2:  # of several labels, the wrong one with the highest confidence counts
+        confidence, explained = confidence.where(wrong, 0).max(1)
         wrong = wrong.any(1)
     rows = wrong.nonzero().flatten()
-    rows = rows[sure[rows].argsort(descending=True, stable=True)][:WORST]
-    shown = images[rows.numpy()]
+    rows = rows[confidence[rows].argsort(descending=True, stable=True)][:MAX_ERRORS]
     cards = [
         Card(
-            f"{label_name(guess[i].numpy(), classes)} {float(sure[i]):.0%}, is {label_name(truth[i].numpy(), classes)}",
+            f"predicted {label_name(predicted[i].numpy(), classes)} ({float(confidence[i]):.0%}), "
+            f"labelled {label_name(targets[i].numpy(), classes)}",
             {"picture": figures.picture(shown_pixels(images, i))},
             {"picture": str(images.paths[i])},
         )
         for i in rows.tolist()
     ]
-    if witness is not None and cards:
-        _add_heat(cards, shown, about[rows], classes, witness, multi_label=truth.ndim == 2)
-        _add_nearest(cards, shown, classes, witness)
+    if explainer is not None and cards:
+        errors = images[rows.numpy()]
+        _add_heatmaps(cards, errors, explained[rows], classes, explainer, multi_label=targets.ndim == 2)
+        _add_nearest(cards, errors, classes, explainer)
     return cards
 
 
 def shown_pixels(images: Images, i: int) -> NDArray[np.uint8]:
-    """One picture to be looked at, a square; a small one enlarged pixel by pixel."""
+    """Picture ``i`` as a square for display; a small one is enlarged pixel by pixel."""
     side = min(SIDE, int(images[i].dimensions().max()))
     return figures.enlarged(images.picture(i, side), SIDE // 2)
 
 
-def _add_heat(
+def _add_heatmaps(
     cards: list[Card],
-    shown: Images,
-    about: Tensor,
+    errors: Images,
+    labels: Tensor,
     classes: tuple[str, ...],
-    witness: ErrorExplainer,
+    explainer: ErrorExplainer,
     *,
     multi_label: bool,
 ) -> None:
     try:
-        maps = attribution_maps(witness.network, shown, witness.size, about, multi_label=multi_label)
-    except UsageError:  # such a network takes a package that is not installed; the report does without
+        maps = attribution_maps(explainer.network, errors, explainer.size, labels, multi_label=multi_label)
+    except UsageError:  # the network needs captum, which is not installed; the report does without heatmaps
         return
     for i, card in enumerate(cards):
-        over = overlay(shown_pixels(shown, i), maps[i].numpy())
-        card.pictures[f"what spoke for {classes[int(about[i])]}"] = figures.picture(over)
+        heatmap = overlay(shown_pixels(errors, i), maps[i].numpy())
+        card.pictures[f"attribution for {classes[int(labels[i])]}"] = figures.picture(heatmap)
 
 
-def _add_nearest(cards: list[Card], shown: Images, classes: tuple[str, ...], witness: ErrorExplainer) -> None:
-    if witness.memory is None or len(witness.memory) == 0:
+def _add_nearest(cards: list[Card], errors: Images, classes: tuple[str, ...], explainer: ErrorExplainer) -> None:
+    if explainer.index is None or len(explainer.index) == 0:
         return
-    embeddings = F.normalize(batched.batched_features(witness.network, shown, witness.size), dim=1)
-    near = nearest_pictures(witness.memory, embeddings, classes, 1)
+    embeddings = F.normalize(batched.batched_features(explainer.network, errors, explainer.size), dim=1)
+    nearest = nearest_pictures(explainer.index, embeddings, classes, 1)
     for i, card in enumerate(cards):
-        found = near.rows(i)[0]
-        card.facts["most alike in training"] = f"{found['path']} ({found['label']}, {found['similarity']:.2f})"
-        pixels = read_picture(found["path"], SIDE)
+        match = nearest.rows(i)[0]
+        card.facts["nearest training picture"] = f"{match['path']} ({match['label']}, {match['similarity']:.2f})"
+        pixels = read_picture(match["path"], SIDE)
         if pixels is not None:
-            card.pictures[f"most alike in training: {found['label']}"] = figures.picture(pixels)
+            card.pictures[f"nearest training picture: {match['label']}"] = figures.picture(pixels)

@@ -1,1 +1,1 @@
-"""Why a recognizer answers as it does: attribution maps and nearest training pictures."""
+"""Why a recognizer predicts what it does: attribution heatmaps and the nearest training pictures."""

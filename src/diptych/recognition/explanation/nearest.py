@@ -1,4 +1,4 @@
-"""The training pictures that a picture is most like, as the recognizer sees them: reasons by example."""
+"""The training pictures nearest to a picture in the recognizer's embedding space: explanation by example."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,16 @@ from diptych.recognition.inference.embeddings import EmbeddingIndex
 
 @dataclass(frozen=True)
 class NearestPictures:
-    """The k training pictures most like each of N pictures, the most alike first.
+    """The k training pictures most similar to each of N pictures, most similar first.
 
     Attributes
     ----------
     paths
-        (N, k) names of the training pictures, as they were when the recognizer was trained.
+        (N, k) paths of the training pictures at the time of training.
     names
-        (N, k) names of their classes; of several labels, joined by ", ".
+        (N, k) names of their classes; several labels are joined by ", ".
     similarities
-        (N, k) float32 cosine of the embeddings, -1..1; 1 is alike in all that the network sees.
+        (N, k) float32 cosine similarities of the embeddings, -1..1.
     """
 
     paths: NDArray[np.str_]
@@ -35,45 +35,45 @@ class NearestPictures:
         return len(self.paths)
 
     def rows(self, i: int) -> list[dict[str, Any]]:
-        """Those of picture ``i`` as JSON can hold them: ``{"path", "label", "similarity"}``."""
-        three = zip(self.paths[i].tolist(), self.names[i].tolist(), self.similarities[i].tolist(), strict=True)
-        return [{"path": path, "label": name, "similarity": round(alike, 4)} for path, name, alike in three]
+        """The matches of picture ``i`` as JSON can hold them: ``{"path", "label", "similarity"}``."""
+        matches = zip(self.paths[i].tolist(), self.names[i].tolist(), self.similarities[i].tolist(), strict=True)
+        return [{"path": path, "label": name, "similarity": round(value, 4)} for path, name, value in matches]
 
 
 def nearest_pictures(
-    memory: EmbeddingIndex | None, embeddings: Tensor, classes: tuple[str, ...], k: int
+    index: EmbeddingIndex | None, embeddings: Tensor, classes: tuple[str, ...], k: int
 ) -> NearestPictures:
-    """Look (N, D) embeddings of unit length up in what a recognizer remembers.
+    """Look up (N, D) embeddings of unit length in a recognizer's embedding index.
 
     Raises
     ------
     UsageError
         ``k`` is not above 0.
     DataError
-        The recognizer remembers nothing.
+        The recognizer has no index.
     """
     if k < 1:
-        raise UsageError(f"k must be 1 or more, not {k}: it counts the training pictures to name.")
-    if memory is None or len(memory) == 0:
+        raise UsageError(f"k must be 1 or more, not {k}: it is the number of training pictures to name.")
+    if index is None or len(index) == 0:
         raise DataError(
-            "This recognizer remembers none of its training pictures: an earlier version of Diptych made it. "
-            "Train it again to have them named."
+            "This recognizer has no embeddings of its training pictures: an earlier version of Diptych saved it. "
+            "Train it again to have them."
         )
-    similarities, rows = memory.nearest(embeddings, k)
-    names = np.array([label_name(label, classes) for label in memory.labels], dtype=np.str_)
-    paths = np.array(memory.paths, dtype=np.str_)
+    similarities, rows = index.nearest(embeddings, k)
+    names = np.array([label_name(label, classes) for label in index.labels], dtype=np.str_)
+    paths = np.array(index.paths, dtype=np.str_)
     return NearestPictures(paths[rows.numpy()], names[rows.numpy()], similarities.numpy())
 
 
 def label_name(label: Any, classes: tuple[str, ...]) -> str:
-    """A class number's name; of a row of bool, the names joined by ", ", or "none"."""
+    """The name of a class number; of a (K,) bool row the names, joined by ", ", or "none"."""
     if np.ndim(label) == 0:
         return classes[int(label)]
     return ", ".join(classes[i] for i in np.flatnonzero(np.asarray(label))) or "none"
 
 
 def read_picture(path: str, size: int) -> NDArray[np.uint8] | None:
-    """The picture as (size, size, 3) uint8, if a file of that name is still there and can be read; else ``None``."""
+    """The picture as (size, size, 3) uint8; ``None`` if the file is gone or cannot be read."""
     if not Path(path).is_file():
         return None
     try:

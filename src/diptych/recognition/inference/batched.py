@@ -1,4 +1,4 @@
-"""Answers of a network, picture after picture: decoding goes on beside, memory is bounded, batches do not matter."""
+"""A network's outputs for many pictures: decoded in parallel, in bounded memory, independent of the batches."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,12 @@ from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.progress import Bar
 from diptych.recognition.networks import Network
-from diptych.recognition.networks.custom import CustomNetwork
 
-ON_GPU = 256  # pictures a batch
-ON_CPU = (4, 64)  # the fewest and the most
-PIXELS_ON_CPU = 420_000  # a batch: 8 pictures of 224 px, whose maps a core's cache still holds
-MOST_THREADS = 16
-CHUNK = 1024  # pictures whose answers come at a time
+GPU_BATCH = 256  # pictures
+MIN_CPU_BATCH, MAX_CPU_BATCH = 4, 64  # pictures
+CPU_BATCH_PIXELS = 420_000  # 8 pictures of 224 px, whose maps still fit into a core's cache
+MAX_THREADS = 16
+CHUNK_PICTURES = 1024  # whose outputs are yielded together
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -31,86 +30,85 @@ def batched_logits(network: Network, images: Images, size: int, title: str = "Pr
 
 
 def batched_features(network: Network, images: Images, size: int) -> Tensor:
-    """(N, D) float32 on the CPU: what the network's head sees; NaN for a picture that cannot be read."""
+    """(N, D) float32 on the CPU: the inputs of the head; NaN for a picture that cannot be read."""
     return run_batched(network, network.features, images, size, "Embedding")
 
 
-def run_batched(network: Network, answer: Forward, images: Images, size: int, title: str) -> Tensor:
-    """The network's answer to every picture, (N, D) float32 on the CPU; see :func:`run_in_chunks`."""
-    return torch.cat(list(run_in_chunks(network, answer, images, size, title)))
+def run_batched(network: Network, forward: Forward, images: Images, size: int, title: str) -> Tensor:
+    """The outputs for all pictures, (N, D) float32 on the CPU; see :func:`run_in_chunks`."""
+    return torch.cat(list(run_in_chunks(network, forward, images, size, title)))
 
 
-def run_in_chunks(network: Network, answer: Forward, images: Images, size: int, title: str) -> Iterator[Tensor]:
-    """The network's answer to every picture, about a thousand pictures at a time, in order.
+def run_in_chunks(network: Network, forward: Forward, images: Images, size: int, title: str) -> Iterator[Tensor]:
+    """The outputs for all pictures, about a thousand pictures at a time, in order.
 
-    Each picture is decoded once; what is not kept in memory is forgotten again. Pictures are given in
-    float32; whether to compute in less is for ``answer`` to choose.
+    Each picture is decoded once. Pictures are passed in float32; ``forward`` may compute in lower precision.
 
     Parameters
     ----------
-    answer
+    forward
         From pictures (B, 3, S, S) in [-1, 1], on the network's device, to (B, D): a part of the network. Several
-        threads call it at a time, unless the network is a person's own.
+        threads call it at the same time if the network is :attr:`~Network.thread_safe`.
+    title
+        Of the progress bar.
 
     Yields
     ------
-    (n, D) float32 on the CPU, at least once; NaN for a picture that cannot be read, of which
-    ``images.known_errors()`` tells why.
+    (n, D) float32 on the CPU, at least once; NaN for a picture that cannot be read, with the reason in
+    ``images.known_errors()``.
     """
-    where = machine.device()
-    network.to(where).eval()
+    device = machine.device()
+    network.to(device).eval()
 
     def work(batch: Batch) -> Tensor:
-        pixels, good = batch
+        pixels, readable = batch
         with torch.inference_mode():
-            pictures = to_float(torch.from_numpy(pixels).to(where))
-            told = answer(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
-            return told if good.all() else told.masked_fill(torch.from_numpy(~good)[:, None], torch.nan)
+            pictures = to_float(torch.from_numpy(pixels).to(device))
+            outputs = forward(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
+            return outputs if readable.all() else outputs.masked_fill(torch.from_numpy(~readable)[:, None], torch.nan)
 
-    if len(images) == 0:  # the width is known to the network alone
+    if len(images) == 0:  # only the network knows D
         yield work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0].clone()
         return
     parts: list[Tensor] = []
-    with Bar(title, len(images)) as bar, _threads(network, where) as (executor, count):
-        for told in ordered_map(
-            executor, work, images.decoded_batches(size, batch=_batch(where, size)), ahead=2 * count
-        ):
-            bar.advance(len(told))
-            parts.append(told)
-            if sum(map(len, parts)) >= CHUNK:
-                yield _together(parts)
+    with Bar(title, len(images)) as bar, _thread_pool(network, device) as (executor, threads):
+        batches = images.decoded_batches(size, batch=_batch_size(device, size))
+        for outputs in ordered_map(executor, work, batches, ahead=2 * threads):
+            bar.advance(len(outputs))
+            parts.append(outputs)
+            if sum(map(len, parts)) >= CHUNK_PICTURES:
+                yield _concatenate(parts)
                 parts = []
     if parts:
-        yield _together(parts)
+        yield _concatenate(parts)
 
 
-def _together(parts: list[Tensor]) -> Tensor:
-    """One tensor; cloned, since tensors of inference mode cannot take part in anything differentiated later."""
+def _concatenate(parts: list[Tensor]) -> Tensor:
+    """One tensor; cloned, since autograd cannot use tensors made in inference mode."""
     return torch.cat(parts).clone()
 
 
-def _batch(where: torch.device, size: int) -> int:
+def _batch_size(device: torch.device, size: int) -> int:
     """Pictures a batch: a power of two."""
-    if where.type != "cpu":
-        return ON_GPU
-    least, most = ON_CPU
-    fitting = 1 << max(0, (PIXELS_ON_CPU // size**2).bit_length() - 1)
-    return min(most, max(least, fitting))
+    if device.type != "cpu":
+        return GPU_BATCH
+    fitting = 1 << max(0, (CPU_BATCH_PIXELS // size**2).bit_length() - 1)
+    return min(MAX_CPU_BATCH, max(MIN_CPU_BATCH, fitting))
 
 
 @contextmanager
-def _threads(network: Network, where: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """Threads that run the network side by side, and how many they are.
+def _thread_pool(network: Network, device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """Threads that run the network in parallel, and their number.
 
-    On a CPU each takes a batch of its own on one core: they never wait for each other, and the sums are in the same
-    order on every machine. A person's own network is not asked to bear that.
+    On a CPU each thread runs a batch of its own on one core: threads never wait for each other, and sums have the same
+    order on every machine. A network that is not thread-safe is run by one thread.
     """
     cores = torch.get_num_threads()
-    count = min(cores, MOST_THREADS) if where.type == "cpu" and not isinstance(network, CustomNetwork) else 1
-    each = max(1, cores // count)
-    executor = ThreadPoolExecutor(count, "diptych-answer", torch.set_num_threads, (each,))
+    threads = min(cores, MAX_THREADS) if device.type == "cpu" and network.thread_safe else 1
+    cores_each = max(1, cores // threads)
+    executor = ThreadPoolExecutor(threads, "diptych-inference", torch.set_num_threads, (cores_each,))
     try:
-        yield executor, count
+        yield executor, threads
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(cores)  # each thread has its own number, but for what threads to come begin with
+        torch.set_num_threads(cores)  # the workers' calls have changed the default of threads started later

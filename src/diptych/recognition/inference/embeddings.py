@@ -1,4 +1,4 @@
-"""What a recognizer remembers of its training pictures: how it saw them, their labels and where they are."""
+"""The embedding index: a recognizer's embeddings of its training pictures, with their labels and paths."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.errors import ArtefactError
 
-MOST = 10_000  # pictures remembered
-AT_A_TIME = 1024  # pictures compared with all that is remembered
-FILE = "memory.safetensors"
+MAX_PICTURES = 10_000  # in the index
+QUERY_BATCH = 1024  # embeddings compared with the whole index at a time
+FILE = "embeddings.safetensors"
 
 
 @dataclass(frozen=True)
 class EmbeddingIndex:
-    """Embeddings of M training pictures.
+    """Embeddings of M training pictures, searched by cosine similarity.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class EmbeddingIndex:
     slopes
         (M, 3) float32: :func:`diptych.recognition.inference.outputs.detail_slopes` of the pictures.
     labels
-        (M,) int64 class numbers, or (M, K) bool where a picture may have several.
+        (M,) int64 class numbers, or (M, K) bool where a picture may have several labels.
     paths
         The pictures' names, as ``Images.paths`` has them.
     """
@@ -41,7 +41,7 @@ class EmbeddingIndex:
 
     @classmethod
     def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "EmbeddingIndex":
-        """Remember (M, D) features and (M, 3) slopes of as many pictures."""
+        """Index M pictures by their (M, D) features and (M, 3) slopes."""
         embeddings = F.normalize(features.float(), dim=1).half()
         return cls(embeddings, slopes.float(), np.array(labels), tuple(paths.tolist()))
 
@@ -49,78 +49,82 @@ class EmbeddingIndex:
         return len(self.embeddings)
 
     def nearest(self, embeddings: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """The k remembered pictures most like each of N others, the most alike first.
+        """The k indexed pictures most similar to each of N others, most similar first.
 
         Parameters
         ----------
         embeddings
             (N, D) of unit length.
         k
-            At most M are there to be found.
+            Number of matches; at most M are returned.
 
         Returns
         -------
-        (N, k) float32 cosine similarities in -1..1, and (N, k) int64 rows of this memory.
+        (N, k) float32 cosine similarities in -1..1, and (N, k) int64 rows of this index.
         """
-        held, k = self.embeddings.float(), min(k, len(self))
-        parts = (embeddings[start : start + AT_A_TIME] for start in range(0, max(1, len(embeddings)), AT_A_TIME))
-        found = [(some.float() @ held.T).topk(k, 1) for some in parts]
-        similarities = [values.clamp(-1, 1) for values, _ in found]
-        return torch.cat(similarities), torch.cat([rows for _, rows in found])
+        indexed, k = self.embeddings.float(), min(k, len(self))
+        batches = (embeddings[start : start + QUERY_BATCH] for start in range(0, max(1, len(embeddings)), QUERY_BATCH))
+        matches = [(batch.float() @ indexed.T).topk(k, 1) for batch in batches]
+        similarities = [values.clamp(-1, 1) for values, _ in matches]
+        return torch.cat(similarities), torch.cat([rows for _, rows in matches])
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored beside the weights."""
+        """The content of ``embeddings.safetensors``; ``data.json`` has the paths."""
         return {"embeddings": self.embeddings, "slopes": self.slopes, "labels": torch.from_numpy(self.labels)}
 
     @classmethod
-    def read(cls, found: Artefact) -> "EmbeddingIndex | None":
-        """The memory of a recognizer's artefact; ``None`` if it was saved before there were memories.
+    def read(cls, model: Artefact) -> "EmbeddingIndex | None":
+        """The index in a recognizer's artefact; ``None`` if it was saved without one.
 
         Raises
         ------
         ArtefactError
             It is damaged.
         """
-        tensors = artefact.beside(found, FILE)
+        tensors = artefact.beside(model, FILE)
         if tensors is None:
             return None
-        paths = artefact.data(found.folder).get("indexed", [])
+        paths = artefact.data(model.folder).get("indexed", [])
         embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
         if not len(embeddings) == len(slopes) == len(labels) == len(paths):
             raise ArtefactError(
-                f"The model in {found.folder} is damaged: {FILE} and data.json tell of different pictures. "
+                f"The model in {model.folder} is damaged: {FILE} and data.json list different pictures. "
                 "Restore the folder from a copy, or train again."
             )
         return cls(embeddings, slopes, labels, tuple(paths))
 
 
-def rows_to_index(labels: NDArray[Any], most: int = MOST) -> NDArray[np.int64]:
-    """Ascending rows of up to ``most`` pictures, evenly over the classes as far as they have so many.
+def rows_to_index(labels: NDArray[Any], max_pictures: int = MAX_PICTURES) -> NDArray[np.int64]:
+    """Ascending rows of up to ``max_pictures`` pictures, drawn evenly over the classes.
 
-    A class that has fewer than its part leaves the rest to the others. A picture of several labels counts for
-    the rarest of them.
+    What a small class lacks is taken from the others. A picture with several labels counts for the rarest of them.
+
+    Parameters
+    ----------
+    labels
+        (N,) int64 class numbers, or (N, K) bool.
     """
-    kinds = _rarest(labels) if labels.ndim == 2 else labels
-    _, kinds, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
-    taken = _evenly(sizes, min(most, len(labels)))
+    classes = _rarest_labels(labels) if labels.ndim == 2 else labels
+    _, classes, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    counts = _even_counts(sizes, min(max_pictures, len(labels)))
     chosen = []
-    for kind, count in enumerate(taken.tolist()):
-        rows = np.flatnonzero(kinds == kind)
+    for number, count in enumerate(counts.tolist()):
+        rows = np.flatnonzero(classes == number)
         chosen.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)])
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def _rarest(labels: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) the rarest label of each picture, K for one that has none."""
+def _rarest_labels(labels: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) the rarest label of each picture; K for a picture without labels."""
     counts = np.append(np.where(labels, labels.sum(0), np.inf), np.full((len(labels), 1), len(labels) + 1.0), axis=1)
     return np.asarray(counts.argmin(1), np.int64)
 
 
-def _evenly(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """How many to take of each class so that the counts are as equal as can be and sum to ``total``."""
-    taken = np.zeros_like(sizes)
-    left, order = total, np.argsort(sizes, kind="stable")
-    for place, kind in enumerate(order.tolist()):  # from the smallest: what it cannot give is shared by the rest
-        taken[kind] = min(sizes[kind], left // (len(order) - place))
-        left -= taken[kind]
-    return taken
+def _even_counts(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """(K,) counts that sum to ``total`` and are as equal as the classes' sizes allow."""
+    counts = np.zeros_like(sizes)
+    remaining, order = total, np.argsort(sizes, kind="stable")
+    for i, number in enumerate(order.tolist()):  # smallest first: the larger classes share what it lacks
+        counts[number] = min(sizes[number], remaining // (len(order) - i))
+        remaining -= counts[number]
+    return counts

@@ -1,4 +1,4 @@
-"""The networks, by name: one family, one file, each beside the recipe that trains it best."""
+"""The networks by name: one file per family, each with the training recipe that suits it best."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from diptych.recognition.networks.network import Network, TrainingRecipe, augmen
 __all__ = [
     "CUSTOM_PREFIX",
     "FAMILIES",
-    "SMALLEST",
+    "MIN_SIZE",
     "Network",
     "TrainingRecipe",
     "build",
     "check",
     "name_of",
-    "training",
+    "recipe_of",
 ]
 
 FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
@@ -29,14 +29,14 @@ FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
     "alexnet": (alexnet.AlexNet, alexnet.RECIPE),
     **speednet.VARIANTS,
 }
-CUSTOM_PREFIX = "own:"
-SMALLEST = 8  # px: under this no network has anything left to look at
+CUSTOM_PREFIX = "custom:"  # of the stored name of a person's own class
+MIN_SIZE = 8  # px: below this, pooling leaves no map
 CUSTOM_RECIPE = TrainingRecipe(
     batch=128,
     optimizer="adamw",
     lr=1e-3,
     decay=0.05,
-    shown=500_000,
+    pictures_shown=500_000,
     epochs=(10, 60),
     augment=augmentation,
 )
@@ -48,39 +48,41 @@ def build(
     classes: int,
     size: int,
     download: bool = True,
-    told: Mapping[str, Any] | None = None,
+    backbone_facts: Mapping[str, Any] | None = None,
 ) -> Network:
-    """Make a network with fresh weights (a backbone of timm: with its pretrained ones).
+    """Build a network with fresh weights; a timm backbone comes with its pretrained weights.
 
     Parameters
     ----------
     network
         A name of ``FAMILIES``, "timm:NAME", "timm:NAME@PATH", or a person's own ``nn.Module`` class.
     size
-        The side of the square pictures, in px.
+        Side of the square pictures, in px; at least 8.
     download
-        ``False`` makes a timm backbone without its weights: a saved model brings its own,
-    told
-        and what it tells of its backbone (:attr:`Pretrained.told`).
+        ``False`` builds a timm backbone without its weights, for a saved model that has its own.
+    backbone_facts
+        :attr:`Network.backbone_facts` of the saved model; ``None``: those that timm knows.
 
     Raises
     ------
     UsageError
-        There is no such network, or it cannot be made at this size.
+        There is no such network, or it cannot be built at this size.
     """
     if download:
         check(network)
-    if size < SMALLEST:
-        raise UsageError(f"A picture size of {size} px is too small. Use {SMALLEST} px or more (--size).")
+    if size < MIN_SIZE:
+        raise UsageError(f"A picture size of {size} px is too small. Use {MIN_SIZE} px or more (--size).")
     if isinstance(network, str):
         if network.startswith(weights.PREFIX):
-            return pretrained.build(network, classes=classes, size=size, download=download, told=told)
+            return pretrained.build(
+                network, classes=classes, size=size, download=download, backbone_facts=backbone_facts
+            )
         return FAMILIES[network][0](classes, size)
     return CustomNetwork(network, classes, size)
 
 
 def check(network: str | type[nn.Module]) -> None:
-    """Raise UsageError, naming the nearest that exist, unless ``network`` can be built."""
+    """Raise UsageError, with the closest existing name, unless ``network`` can be built."""
     if isinstance(network, type) and issubclass(network, nn.Module):
         return
     if not isinstance(network, str):
@@ -88,19 +90,19 @@ def check(network: str | type[nn.Module]) -> None:
     if network.startswith(weights.PREFIX):
         pretrained.check(network)
     elif network not in FAMILIES:
-        near = difflib.get_close_matches(network, FAMILIES, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
+        close = difflib.get_close_matches(network, FAMILIES, n=1)
+        suggestion = f" Did you mean {close[0]!r}?" if close else ""
         names = ", ".join(FAMILIES)
-        raise UsageError(f"There is no network {network!r}.{meant} Choose from: auto, {names}, timm:NAME.")
+        raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {names}, timm:NAME.")
 
 
 def recipe_of(network: str | type[nn.Module]) -> TrainingRecipe:
-    """The recipe of a network's family."""
+    """The training recipe of a network's family."""
     if isinstance(network, str):
         return FAMILIES[network][1] if network in FAMILIES else pretrained.RECIPE
     return CUSTOM_RECIPE
 
 
 def name_of(network: str | type[nn.Module]) -> str:
-    """The network as artefacts and reports name it, without a path; a person's own class as "own:NAME"."""
+    """The name in model files and reports: without a path; a person's own class as "custom:NAME"."""
     return network.partition("@")[0] if isinstance(network, str) else CUSTOM_PREFIX + network.__qualname__

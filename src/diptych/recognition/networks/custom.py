@@ -1,4 +1,4 @@
-"""A person's own network: any class whose objects are called with pictures and answer with logits."""
+"""A person's own network: any ``nn.Module`` class that maps pictures to logits."""
 
 import inspect
 
@@ -10,30 +10,33 @@ from diptych.recognition.networks.network import Network
 
 
 class CustomNetwork(Network):
-    """A person's module, made by ``kind(classes, size)`` or ``kind(classes)``.
+    """A person's module, built by ``module_class(classes, size)`` or ``module_class(classes)``.
 
-    Its features are what goes into its last linear layer with one output a class; a module without such a layer
-    is its own head, and its logits are its features.
+    Its features are the inputs of its last linear layer. A module without a linear layer is its own head: its logits
+    are its features.
     """
 
-    def __init__(self, kind: type[nn.Module], classes: int, size: int) -> None:
+    thread_safe = False  # nothing is known of what the class does
+
+    def __init__(self, module_class: type[nn.Module], classes: int, size: int) -> None:
         super().__init__()
-        self.module = _made(kind, classes, size)
-        _check(self.module, kind, classes, size)
+        self.module = _build(module_class, classes, size)
+        _check_outputs(self.module, module_class, classes, size)
 
     def features(self, images: Tensor) -> Tensor:
-        """What goes into the last linear layer, (B, D)."""
+        """The inputs of the last linear layer, (B, D)."""
         return self.logits_and_features(images)[1]
 
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
-        if self._last is None:
+        last = self._last_linear
+        if last is None:
             logits = self.forward(images)
             return logits, logits
-        seen: list[Tensor] = []
-        hook = self._last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        inputs_of_last: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda _, inputs: inputs_of_last.append(inputs[0]))
         try:
-            return self.forward(images), seen[-1].flatten(1)
+            return self.forward(images), inputs_of_last[-1].flatten(1)
         finally:
             hook.remove()
 
@@ -42,25 +45,25 @@ class CustomNetwork(Network):
         return self.shifted(self.module(images))
 
     @property
-    def _last(self) -> nn.Linear | None:
+    def _last_linear(self) -> nn.Linear | None:
         return next((m for m in reversed(list(self.module.modules())) if isinstance(m, nn.Linear)), None)
 
 
-def _made(kind: type[nn.Module], classes: int, size: int) -> nn.Module:
-    wanted = [
-        p for p in inspect.signature(kind).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+def _build(module_class: type[nn.Module], classes: int, size: int) -> nn.Module:
+    name = module_class.__name__
+    parameters = inspect.signature(module_class).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     try:
-        return kind(classes, size) if len(wanted) > 1 else kind(classes)
+        return module_class(classes, size) if len(positional) > 1 else module_class(classes)
     except TypeError as error:
         raise UsageError(
-            f"{kind.__name__} could not be made ({error}). A network's class is called as "
-            f"{kind.__name__}(classes, size) or {kind.__name__}(classes)."
+            f"{name} could not be made ({error}). A network's class is called as {name}(classes, size) or "
+            f"{name}(classes)."
         ) from error
 
 
-def _check(module: nn.Module, kind: type[nn.Module], classes: int, size: int) -> None:
-    """Try the module on two grey pictures, so that a wrong shape is told before the run and in words."""
+def _check_outputs(module: nn.Module, module_class: type[nn.Module], classes: int, size: int) -> None:
+    """Run the module on two grey pictures, so that a wrong shape is reported before training starts."""
     training = module.training
     module.eval()
     try:
@@ -68,10 +71,13 @@ def _check(module: nn.Module, kind: type[nn.Module], classes: int, size: int) ->
             logits = module(torch.zeros(2, 3, size, size))
     except (RuntimeError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{kind.__name__} cannot take pictures of shape (2, 3, {size}, {size}): {str(error).splitlines()[0]}"
+            f"{module_class.__name__} cannot take pictures of shape (2, 3, {size}, {size}): "
+            f"{str(error).splitlines()[0]}"
         ) from error
     finally:
         module.train(training)
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape != (2, classes):
-        raise UsageError(f"{kind.__name__} answers two pictures with {shape}; it should give (2, {classes}) logits.")
+        raise UsageError(
+            f"{module_class.__name__} returns {shape} for two pictures; it should return (2, {classes}) logits."
+        )

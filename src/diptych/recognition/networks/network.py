@@ -1,8 +1,8 @@
-"""What every network of the recognizer offers, and the recipe that trains it."""
+"""The base class of all recognition networks, and the recipe that a family is trained by."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,46 +12,50 @@ from torch import Tensor, nn
 from diptych.data.transforms import Augment
 from diptych.recognition.networks.tta import TTA
 
-LONG = 30  # epochs, from which on a picture is seen often enough to be known by heart
-PHOTOGRAPH = 48  # px: from here on, training shows cut-outs of a picture and not only shifts
+LONG_RUN_EPOCHS = 30  # from which on the network can memorise its training pictures
+PHOTOGRAPH = 48  # px: from here on, augmentation crops pictures instead of only shifting them
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How a family of networks is best trained: facts found by trial, kept beside the network they fit.
+    """How a family of networks is best trained: found by trial, stored beside the network.
 
     Attributes
     ----------
     optimizer
         "adamw", "sgd" or "muon".
-    lr
-        Learning rate at the peak of the schedule, in a run of up to ``short`` steps; in a longer one see :meth:`peak`.
+    batch
+        Pictures a step.
+    lr, short_steps
+        Peak learning rate of a run of up to ``short_steps`` steps; for longer runs see :meth:`peak_lr`.
+    decay
+        Weight decay.
     head_factor, bias_factor
-        The rates of the head, and beside Muon of biases, as multiples of ``lr``.
+        Learning rate of the head, and with Muon of the biases, as multiples of ``lr``.
     layer_decay
-        The rate of each layer as a multiple of that of the layer after it: the first layers move the least.
+        Learning rate of each layer as a multiple of that of the layer after it: the first layers change the least.
     warmup
-        Share of the run in which the learning rate rises to its peak; it then falls to 0 linearly.
-    shown
-        Pictures shown in a run where neither epochs nor minutes are set, within ``epochs`` (least, most).
+        Share of the run in which the learning rate rises to its peak; it then falls linearly to 0.
+    pictures_shown, epochs
+        Length of a run where neither epochs nor minutes are set, in pictures, within ``epochs`` (minimum, maximum).
     augment, augment_long
-        The augmentation at a picture size, in pixels; the second in runs of ``LONG`` epochs or more, if it is another.
+        The augmentation for a picture size in px; the second in runs of ``LONG_RUN_EPOCHS`` or more (``None``: same).
     half_life_epochs
-        Of the average over the weights, in epochs; the engine shortens it early in a run.
+        Half-life of the exponential moving average of the weights, in epochs; the engine shortens it early in a run.
     gpu_batch
-        Pictures a step on a GPU, where a step of few pictures takes as long as one of many; ``None``: as elsewhere.
-    parts
-        How many parts a batch is worked on in, one after the other, so that a large network fits into the memory.
+        Pictures a step on a GPU, where small batches take as long as large ones; ``None``: ``batch``.
+    microbatches
+        Parts that a batch is processed in one after the other, so that a large network fits into memory.
     proxy
-        The small network that is trained along and tells which half of a batch is the harder one, of which alone this
-        one learns; ``None``: it learns from all of it.
+        Name of a small network that is trained alongside and selects the harder half of each batch, which alone this
+        network learns from; ``None``: it learns from the whole batch.
     """
 
     batch: int
     optimizer: str
     lr: float
     decay: float
-    shown: int
+    pictures_shown: int
     epochs: tuple[int, int]
     augment: Callable[[int], Augment] = field(repr=False)
     warmup: float = 0.2
@@ -61,29 +65,30 @@ class TrainingRecipe:
     layer_decay: float = 1.0
     half_life_epochs: float = 1.0
     gpu_batch: int | None = None
-    parts: int = 1
+    microbatches: int = 1
     proxy: str | None = None
-    short: float = math.inf
+    short_steps: float = math.inf
     augment_long: Callable[[int], Augment] | None = field(default=None, repr=False)
 
     def augmentation(self, size: int, epochs: float) -> Augment:
-        """How pictures of a size are varied in a run of so many epochs."""
-        return (self.augment_long if self.augment_long and epochs >= LONG else self.augment)(size)
+        """The augmentation for pictures of ``size`` px in a run of ``epochs`` epochs."""
+        return (self.augment_long if self.augment_long and epochs >= LONG_RUN_EPOCHS else self.augment)(size)
 
-    def peak(self, steps: float) -> float:
-        """The learning rate for a run of so many steps: in more steps the same way is gone in smaller ones.
+    def peak_lr(self, steps: float) -> float:
+        """The peak learning rate of a run of ``steps`` steps: a longer run takes smaller steps.
 
-        It falls with their square root: the way that chance leads falls, too, but more slowly than a step.
+        Beyond ``short_steps`` it falls with the square root of the number of steps: a random walk of smaller steps
+        gets less far as well, but shrinks more slowly than the steps do.
         """
-        return self.lr * min(1.0, math.sqrt(self.short / steps))
+        return self.lr * min(1.0, math.sqrt(self.short_steps / steps))
 
     def default_epochs(self, pictures: int) -> int:
-        """Epochs for a training set of so many pictures."""
-        least, most = self.epochs
-        return min(most, max(least, round(self.shown / pictures)))
+        """Epochs for a training set of ``pictures`` pictures."""
+        minimum, maximum = self.epochs
+        return min(maximum, max(minimum, round(self.pictures_shown / pictures)))
 
     def default_batch(self, pictures: int, *, gpu: bool = False) -> int:
-        """Pictures a step: fewer on a small set, so that an epoch has eight steps or more."""
+        """Pictures a step: fewer for a small training set, so that an epoch has eight steps or more."""
         fitting = 1 << max(3, (pictures // 8).bit_length() - 1)  # a power of two, 8 or more
         return min(self.gpu_batch or self.batch if gpu else self.batch, fitting)
 
@@ -93,15 +98,23 @@ class Network(nn.Module, ABC):
 
     Attributes
     ----------
+    head
+        Features (B, D) -> logits (B, classes).
+    pretrained
+        Whether the layers before the head come with pretrained weights.
+    thread_safe
+        Whether several threads may run the network at the same time, and a copy of it may run on a fast backend.
     gain
-        What the head multiplies its linear map by.
+        Factor that the head scales its linear map by.
     offset
-        (classes,) added to the logits for good, see :mod:`diptych.recognition.training.imbalance`; ``None``: nothing.
-    views
+        (classes,) added to the logits, see :mod:`diptych.recognition.training.imbalance`; ``None``: nothing.
+    tta
         Test-time augmentation of uncertain pictures, see :mod:`diptych.recognition.networks.tta`; ``None``: none.
     """
 
     head: nn.Module
+    pretrained: bool = False
+    thread_safe: bool = True
     gain: float = 1.0
     offset: Tensor | None
     tta: TTA | None = None
@@ -110,9 +123,14 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.register_buffer("offset", None)
 
+    @property
+    def backbone_facts(self) -> Mapping[str, Any] | None:
+        """What rebuilds a pretrained backbone besides its weights, as JSON can hold it; ``None``: nothing needed."""
+        return None
+
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """What the network sees in the pictures, (B, D): the layer before the head."""
+        """The outputs of the layer before the head, (B, D)."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
@@ -120,8 +138,8 @@ class Network(nn.Module, ABC):
 
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
-        seen = self.features(images)
-        return self.shifted(self.head(seen)), seen
+        features = self.features(images)
+        return self.shifted(self.head(features)), features
 
     def shifted(self, logits: Tensor) -> Tensor:
         """Logits with the offset added."""
@@ -129,7 +147,7 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def set_head(self, weight: Tensor, bias: Tensor) -> None:
-        """Answer ``features · weightᵀ + bias`` from now on; weight (classes, D), bias (classes,)."""
+        """Set the logits to ``features · weightᵀ + bias``; weight (classes, D), bias (classes,)."""
         assert isinstance(self.head, nn.Linear)
         self.head.weight.copy_(weight / self.gain)
         if self.head.bias is None:
@@ -138,25 +156,25 @@ class Network(nn.Module, ABC):
             self.head.bias.copy_(bias / self.gain)
 
     def layers(self) -> list[list[nn.Parameter]]:
-        """The trainable parameters before the head, in groups from the first layer to the last."""
-        of_head = {id(p) for p in self.head.parameters()}
-        return [[p for p in self.parameters() if p.requires_grad and id(p) not in of_head]]
+        """The trainable parameters before the head, grouped by layer, first to last."""
+        head_parameters = {id(p) for p in self.head.parameters()}
+        return [[p for p in self.parameters() if p.requires_grad and id(p) not in head_parameters]]
 
     def adapt(self, images: Tensor) -> None:
-        """Look at some training pictures, (B, 3, S, S) in [-1, 1], once before the first step."""
+        """Set what depends on training pictures, (B, 3, S, S) in [-1, 1]; called once, before the first step."""
 
     def before_step(self, progress: float) -> None:
-        """Follow the run's progress, 0..1."""
+        """Change what depends on the progress of the run, 0..1; called before each step."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        held = state_dict.get(f"{prefix}offset")
-        if held is not None:  # a place for it, which a network without an offset has not
-            self.offset = torch.zeros_like(held)
+        offset = state_dict.get(f"{prefix}offset")
+        if offset is not None:  # a fresh network has no buffer to load it into
+            self.offset = torch.zeros_like(offset)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def augmentation(size: int) -> Augment:
-    """What suits most sets: mirrored, and shifted if small or cut out and coloured anew if photographs."""
+    """What suits most sets: mirrored; small pictures are shifted, photographs cropped and changed in colour."""
     if size < PHOTOGRAPH:
         return Augment(flip="alternating", shift=max(1, size // 16))
     return Augment(flip="random", crop=0.35, colour=0.4)

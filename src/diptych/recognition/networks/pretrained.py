@@ -1,8 +1,8 @@
 """Backbones from timm with pretrained weights: from a file, a folder, the hub's cache or the hub.
 
-``timm:NAME@FILE`` and ``timm:NAME@FOLDER`` take the weights from there, with no network; ``timm:NAME`` takes those
-that timm names, from the hub's cache or else from its hub. What the backbone was taught with (mean, deviation, size
-and so on) becomes part of the network and of what is saved, so that it can never be forgotten.
+``timm:NAME@FILE`` and ``timm:NAME@FOLDER`` read the weights from a path, offline; ``timm:NAME`` takes those that timm
+names, from the hub's cache or else from the hub. How the pictures of the pretraining were prepared (mean, standard
+deviation, size and so on) is part of the network and of the saved model.
 """
 
 import dataclasses
@@ -13,23 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diptych.backbones import weights as found
+from diptych.backbones import weights as backbone_weights
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.data.transforms import Augment
 from diptych.errors import UsageError
 from diptych.recognition.networks.network import Network, TrainingRecipe
 
-TAUGHT = ("mean", "std", "interpolation", "crop_pct")  # of timm's facts: how pictures looked when it was taught
-FRESH = 0x5EED_1DEA  # that new weights are drawn with: what stays so has not been loaded
-MEASURED = 256  # pictures that batch norms' statistics are taken from where there are none
+PREPROCESSING = ("mean", "std", "interpolation", "crop_pct")  # fields of timm's PretrainedCfg
+INITIAL_SEED = 0x5EED_1DEA  # of new weights: a tensor that still equals them has not been loaded
+STATISTICS_PICTURES = 256  # from which batch norms' statistics are measured where they are missing
 RECIPE = TrainingRecipe(
     batch=32,
     optimizer="adamw",
     lr=2e-4,
     head_factor=2.0,
-    layer_decay=0.75,  # what the first layers see serves any pictures: they move the least
+    layer_decay=0.75,  # the features of the first layers suit any pictures: they change the least
     decay=0.05,
-    shown=20_000,
+    pictures_shown=20_000,
     epochs=(3, 20),
     augment=lambda size: Augment(flip="random", crop=0.6),
     warmup=0.1,
@@ -44,17 +44,12 @@ class Pretrained(Network):
     name
         timm's name of the backbone, with or without the tag of its weights ("resnet18.a1_in1k").
     weights
-        Where its weights are; ``None`` leaves them to be loaded: a saved model brings its own.
-    told
-        :attr:`told` of the model that was saved; ``None`` takes what timm tells of the backbone.
-
-    Attributes
-    ----------
-    told
-        What else than the weights makes this backbone, as JSON can hold it: its name, its arguments, and how the
-        pictures looked that it was taught with.
+        Where its weights are; ``None`` leaves them to be loaded, as from a saved model.
+    backbone_facts
+        :attr:`backbone_facts` of a saved model; ``None``: those that timm knows.
     """
 
+    pretrained = True
     mean: Tensor
     std: Tensor
 
@@ -65,52 +60,61 @@ class Pretrained(Network):
         size: int,
         *,
         weights: Weights | None = None,
-        told: Mapping[str, Any] | None = None,
+        backbone_facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         config = weights.config if weights else {}
-        taught = _taught(name, config)
-        self.told = dict(told) if told else _told(name, config, taught, size)
-        self.backbone = _made(self.told, taught)
+        timm_cfg = _timm_cfg(name, config)
+        facts = dict(backbone_facts) if backbone_facts else _backbone_facts(name, config, timm_cfg, size)
+        self._backbone_facts = facts
+        self.backbone = _build_backbone(facts, timm_cfg)
         if weights is not None:
-            self.backbone = _filled(self.backbone, weights.file, self.told, taught)
-        self.register_buffer("mean", torch.tensor(self.told["mean"]).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(self.told["std"]).view(1, 3, 1, 1))
+            self.backbone = _load_weights(self.backbone, weights.file, facts, timm_cfg)
+        self.register_buffer("mean", torch.tensor(facts["mean"]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(facts["std"]).view(1, 3, 1, 1))
         with torch.no_grad():
             width = self.eval().features(torch.zeros(1, 3, size, size)).shape[1]
         self.train()
         self.head = nn.Linear(width, classes)
-        nn.init.zeros_(self.head.weight)  # a fresh head must not shake the backbone with random gradients
+        nn.init.zeros_(self.head.weight)  # random weights would send random gradients into the backbone
         nn.init.zeros_(self.head.bias)
 
+    @property
+    def backbone_facts(self) -> dict[str, Any]:
+        """What rebuilds the backbone besides its weights: its name and arguments, and how pictures are prepared."""
+        return self._backbone_facts
+
     def features(self, images: Tensor) -> Tensor:
-        """The backbone's pooled answer, (B, its width), to pictures normalised as it was taught."""
-        seen: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
-        return seen
+        """The pooled output of the backbone, (B, its width), for pictures normalised as in its pretraining."""
+        features: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
+        return features
 
     @torch.no_grad()
     def adapt(self, images: Tensor) -> None:
-        """Measure batch norms' statistics where they never were, as in weights drawn at random.
+        """Measure the statistics of batch norms that have none, as with randomly drawn weights.
 
-        A probe sees features as in evaluation; fine-tuning, which normalises by batches, would see quite others.
+        A linear probe uses features as in evaluation; without this, those of fine-tuning, which normalises by batch,
+        would be quite different.
         """
-        fresh = [norm for norm in self.backbone.modules() if isinstance(norm, nn.BatchNorm2d) and _unmeasured(norm)]
-        if not fresh:
+        unmeasured = [
+            norm for norm in self.backbone.modules() if isinstance(norm, nn.BatchNorm2d) and _unmeasured(norm)
+        ]
+        if not unmeasured:
             return
-        usual = [norm.momentum for norm in fresh]
+        momenta = [norm.momentum for norm in unmeasured]
         self.eval()
-        for norm in fresh:
+        for norm in unmeasured:
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        some = images[:MEASURED]
-        for part in torch.tensor_split(some, -(-len(some) // RECIPE.batch)):  # evenly: one picture has no spread
-            self.features(part)
-        for norm, momentum in zip(fresh, usual, strict=True):
+        sample = images[:STATISTICS_PICTURES]
+        for batch in torch.tensor_split(sample, -(-len(sample) // RECIPE.batch)):  # even: one picture has no variance
+            self.features(batch)
+        for norm, momentum in zip(unmeasured, momenta, strict=True):
             norm.momentum = momentum
         self.train()
 
     def layers(self) -> list[list[nn.Parameter]]:
-        """The trainable parameters from the first layer to the last: blocks of a transformer, stages of a CNN."""
+        """The trainable parameters, first layer to last: by block of a transformer, by stage of a CNN."""
         from timm.models import group_parameters
 
         named = dict(self.backbone.named_parameters())
@@ -130,118 +134,120 @@ def _unmeasured(norm: nn.BatchNorm2d) -> bool:
 
 
 def parse(network: str) -> tuple[str, Path | None]:
-    """The backbone's name and the weights' file or folder (or ``None``) of a "timm:NAME[@PATH]"."""
+    """Split "timm:NAME[@PATH]" into the backbone's name and the file or folder of its weights (or ``None``)."""
     name, _, path = network.removeprefix(PREFIX).partition("@")
     return name, Path(path) if path else None
 
 
 def check(network: str) -> None:
-    """Raise UsageError, with the cure, unless timm knows the backbone, and its weights are in the path (if any)."""
+    """Raise UsageError unless timm has the backbone, and the path (if any) holds its weights."""
     name, path = parse(network)
-    if not found.is_known(name):
+    if not backbone_weights.is_known(name):
         import difflib
 
         import timm
 
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        meant = f" Did you mean {', '.join(PREFIX + n for n in near)}?" if near else ""
-        raise UsageError(f"timm has no backbone {name!r}.{meant} List them with: timm.list_models()")
+        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        suggestion = f" Did you mean {', '.join(PREFIX + n for n in close)}?" if close else ""
+        raise UsageError(f"timm has no backbone {name!r}.{suggestion} List them with: timm.list_models()")
     if path is not None:
-        found.locate_weights(name, path)
+        backbone_weights.locate_weights(name, path)
 
 
 def build(
-    network: str, *, classes: int, size: int, download: bool = True, told: Mapping[str, Any] | None = None
+    network: str, *, classes: int, size: int, download: bool = True, backbone_facts: Mapping[str, Any] | None = None
 ) -> Pretrained:
-    """The network that a "timm:NAME[@PATH]" names, with its weights unless ``download`` is false."""
+    """Build the network "timm:NAME[@PATH]", with its pretrained weights unless ``download`` is false."""
     name, path = parse(network)
     if not download:
-        return Pretrained(name, classes, size, told=told)
-    weights = found.fetch_weights(name) if path is None else found.locate_weights(name, path)
+        return Pretrained(name, classes, size, backbone_facts=backbone_facts)
+    weights = backbone_weights.fetch_weights(name) if path is None else backbone_weights.locate_weights(name, path)
     return Pretrained(name, classes, size, weights=weights)
 
 
 def default_size(network: str) -> int:
-    """The picture size, in px, that the backbone was taught at."""
+    """The picture size, in px, that the backbone was pretrained at."""
     name, path = parse(network)
-    weights = found.cached_weights(name) if path is None else found.locate_weights(name, path)
-    return int(_taught(name, weights.config if weights else {})["input_size"][-1])
+    weights = backbone_weights.cached_weights(name) if path is None else backbone_weights.locate_weights(name, path)
+    return int(_timm_cfg(name, weights.config if weights else {})["input_size"][-1])
 
 
-def _taught(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a backbone: what ``config.json`` tells, over what timm itself knows."""
+def _timm_cfg(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``PretrainedCfg`` of a backbone, where ``config.json`` takes precedence over timm's own."""
     from timm.models import PretrainedCfg
 
-    known = found.pretrained_cfg(name) or found.pretrained_cfg(found.architecture(name)) or PretrainedCfg()
-    told = config.get("pretrained_cfg", {})
-    names = {f.name for f in dataclasses.fields(PretrainedCfg)}
-    facts: dict[str, Any] = known.to_dict(remove_source=True)
-    return {**facts, **{k: v for k, v in told.items() if k in names}}
+    architecture = backbone_weights.architecture(name)
+    builtin = backbone_weights.pretrained_cfg(name) or backbone_weights.pretrained_cfg(architecture) or PretrainedCfg()
+    fields = {f.name for f in dataclasses.fields(PretrainedCfg)}
+    values: dict[str, Any] = builtin.to_dict(remove_source=True)
+    return {**values, **{k: v for k, v in config.get("pretrained_cfg", {}).items() if k in fields}}
 
 
-def _told(name: str, config: Mapping[str, Any], taught: Mapping[str, Any], size: int) -> dict[str, Any]:
+def _backbone_facts(name: str, config: Mapping[str, Any], timm_cfg: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Name, arguments, pretraining size and preprocessing of a backbone, as JSON can hold them."""
     arguments = {k: v for k, v in config.get("model_args", {}).items() if k not in ("num_classes", "img_size")}
-    # Transformers keep a table of positions, which has to be made for the picture size.
-    if taught.get("fixed_input_size") or "img_size" in config.get("model_args", {}):
+    # Transformers have a table of positions, which is built for the picture size.
+    if timm_cfg.get("fixed_input_size") or "img_size" in config.get("model_args", {}):
         arguments["img_size"] = size
-    seen = {fact: taught[fact] for fact in TAUGHT}
-    return {"name": name, "arguments": arguments, "size": int(taught["input_size"][-1]), **seen}
+    preprocessing = {field: timm_cfg[field] for field in PREPROCESSING}
+    return {"name": name, "arguments": arguments, "size": int(timm_cfg["input_size"][-1]), **preprocessing}
 
 
-def _made(told: Mapping[str, Any], taught: Mapping[str, Any], file: Path | None = None) -> Any:
-    """The backbone, without weights of use or with those that timm itself makes fit from ``file``."""
+def _build_backbone(facts: Mapping[str, Any], timm_cfg: Mapping[str, Any], file: Path | None = None) -> Any:
+    """The backbone with initial weights, or with those that timm loads, and converts if need be, from ``file``."""
     import timm
 
-    # Weights that fit exactly are loaded by us; timm's own loading knows how to convert others.
+    # Weights that fit exactly are loaded by `_load_weights`; timm's own loading converts others.
     source = {"file": str(file), "custom_load": False} if file else {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(FRESH)
+        torch.manual_seed(INITIAL_SEED)
         try:
             return timm.create_model(
-                found.architecture(told["name"]),
+                backbone_weights.architecture(facts["name"]),
                 pretrained=file is not None,
-                pretrained_cfg={**taught, **source},
+                pretrained_cfg={**timm_cfg, **source},
                 num_classes=0,
-                **told["arguments"],
+                **facts["arguments"],
             )
-        except Exception as error:  # timm raises whatever its architectures do
+        except Exception as error:  # timm raises whatever its architectures raise
             if file is not None:
-                raise _unfit(file, told["name"], _first_line(error)) from error
-            side = told["arguments"].get("img_size")
-            at = f" at {side} px" if side else ""
+                raise _wrong_weights(file, facts["name"], _first_line(error)) from error
+            size = facts["arguments"].get("img_size")
+            at = f" at {size} px" if size else ""
             raise UsageError(
-                f"timm cannot make {told['name']!r}{at}: {_first_line(error)}. Try another size."
+                f"timm cannot make {facts['name']!r}{at}: {_first_line(error)}. Try another size."
             ) from error
 
 
-def _filled(blank: nn.Module, path: Path, told: Mapping[str, Any], taught: Mapping[str, Any]) -> Any:
-    """The backbone with the weights of a file, which may hold a classifier's head besides."""
+def _load_weights(backbone: nn.Module, path: Path, facts: Mapping[str, Any], timm_cfg: Mapping[str, Any]) -> Any:
+    """The backbone with the weights of a file, which may also hold a classifier's head."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        held = load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"{path} cannot be read as safetensors: {_first_line(error)}") from error
-    wanted = blank.state_dict()
-    if all(name in held and held[name].shape == tensor.shape for name, tensor in wanted.items()):
-        blank.load_state_dict({name: held[name] for name in wanted})
-        return blank
-    return _converted(blank, path, told, taught)
+    required = backbone.state_dict()
+    if all(name in tensors and tensors[name].shape == tensor.shape for name, tensor in required.items()):
+        backbone.load_state_dict({name: tensors[name] for name in required})
+        return backbone
+    return _load_converted(backbone, path, facts, timm_cfg)
 
 
-def _converted(blank: nn.Module, path: Path, told: Mapping[str, Any], taught: Mapping[str, Any]) -> Any:
-    """The backbone with weights that timm makes fit: tables of positions resized, other spellings of names."""
-    backbone = _made(told, taught, path)
-    fresh = dict(blank.named_parameters())
-    left = [k for k, p in backbone.named_parameters() if p.ndim > 1 and torch.equal(p, fresh[k]) and p.std() > 0]
-    if left:
-        raise _unfit(path, told["name"], f"{len(left)} of {len(fresh)} are missing, the first {left[0]}")
-    return backbone
+def _load_converted(initial: nn.Module, path: Path, facts: Mapping[str, Any], timm_cfg: Mapping[str, Any]) -> Any:
+    """The backbone with weights that timm converts: tables of positions resized, parameters renamed."""
+    loaded = _build_backbone(facts, timm_cfg, path)
+    before = dict(initial.named_parameters())
+    missing = [k for k, p in loaded.named_parameters() if p.ndim > 1 and torch.equal(p, before[k]) and p.std() > 0]
+    if missing:
+        reason = f"{len(missing)} of {len(before)} are missing, the first {missing[0]}"
+        raise _wrong_weights(path, facts["name"], reason)
+    return loaded
 
 
-def _unfit(path: Path, name: str, why: str) -> UsageError:
-    return UsageError(f"{path} does not hold the weights of {name} ({why}). Name the file of this very backbone.")
+def _wrong_weights(path: Path, name: str, reason: str) -> UsageError:
+    return UsageError(f"{path} does not hold the weights of {name} ({reason}). Name the file of this backbone.")
 
 
 def _first_line(error: Exception) -> str:

@@ -50,12 +50,12 @@ class TTA:
         return cls(augment.flip != "none", max(1, round(size / STEPS_ACROSS)) if shifted else 0, multi_label)
 
     @classmethod
-    def restored(cls, values: Mapping[str, Any] | None) -> Self | None:
-        """The inverse of :meth:`json`."""
+    def from_json(cls, values: Mapping[str, Any] | None) -> Self | None:
+        """The inverse of :meth:`to_json`; ``None`` for ``None``."""
         return None if values is None else cls(**values)
 
-    def json(self) -> dict[str, Any]:
-        """As an artefact holds it."""
+    def to_json(self) -> dict[str, Any]:
+        """The fields, as ``model.json`` stores them."""
         return asdict(self)
 
     @property

@@ -70,8 +70,8 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     check_run_settings(**{name: parameters[name] for name in ("minutes", "epochs", "batch", "lr")})
     check_seed(parameters["seed"])
     size = parameters["size"]
-    if size is not None and size < networks.SMALLEST:
-        raise UsageError(f"size must be {networks.SMALLEST} px or more, not {size}. Leave it out to have it chosen.")
+    if size is not None and size < networks.MIN_SIZE:
+        raise UsageError(f"size must be {networks.MIN_SIZE} px or more, not {size}. Leave it out to have it chosen.")
 
 
 def choose_network_and_size(
@@ -89,7 +89,7 @@ def choose_network_and_size(
         size = pretrained.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL_SIDE else PHOTOGRAPH_SIZE[machine.device().type]
-        size = max(networks.SMALLEST, size)
+        size = max(networks.MIN_SIZE, size)
         log.info("Size: %d px (the median of the pictures' shorter sides is %d px).", size, median_side)
     return network, size, notes
 
@@ -152,7 +152,7 @@ def make_config(
     batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
     lr = parameters["lr"]
     if lr is None and network in speednet.COSTS:
-        lr = recipe.peak(training_pictures / batch)
+        lr = recipe.peak_lr(training_pictures / batch)
         log.info("Learning rate: %.3g, for about %.0f steps.", lr, training_pictures / batch)
     return TrainingConfig(network, size, batch, lr or recipe.lr, epochs, minutes, recipe, augment)
 
@@ -168,7 +168,7 @@ def choose_variant(
 
     A continued run keeps the variant of its stored settings, however fast the machine is now.
     """
-    minutes, many = parameters["minutes"], len(training) >= speednet.MANY
+    minutes, many = parameters["minutes"], len(training) >= speednet.MIN_PICTURES
     if parameters["network"] != "auto" or network != "speednet" or minutes is None or not many:
         return network
     if stored_settings is not None and stored_settings.get("network") in speednet.VARIANTS:

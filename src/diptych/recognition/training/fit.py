@@ -20,10 +20,9 @@ from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES
-from diptych.recognition.inference.embeddings import MOST, EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.embeddings import MAX_PICTURES, EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.networks.pretrained import Pretrained
 from diptych.recognition.training import config, finetune, fit_report, imbalance, run, tta_selection
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
@@ -78,7 +77,7 @@ def fit(
     data = _within_budget(data, budget)
     indexed = _pictures_to_index(data, budget)
     job = _make_job(parameters, data, chosen, network, proxy, budget, indexed, folder, settings)
-    result = (finetune if isinstance(network, Pretrained) else run).train(job)
+    result = (finetune if network.pretrained else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
     outputs = compute_outputs(network, indexed, chosen.size, title="Embedding")
     index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
@@ -143,7 +142,7 @@ def _within_budget(data: PreparedData, budget: Budget) -> PreparedData:
 def _pictures_to_index(data: PreparedData, budget: Budget) -> Images:
     """The training pictures whose embeddings are kept: as many as the budget affords, evenly over the classes."""
     at_least = MIN_INDEXED_WITHOUT_BUDGET if budget.minutes is None else MIN_INDEXED
-    count = budget.affordable(INDEX_SHARE, at_least, MOST)
+    count = budget.affordable(INDEX_SHARE, at_least, MAX_PICTURES)
     return data.training[rows_to_index(data.training.labels, count)]
 
 
@@ -178,7 +177,7 @@ def _make_job(
 
 def _affordable_views(budget: Budget, network: Network, validation: Images) -> int:
     """How many views test-time augmentation may be tried on; none of a pretrained backbone, whose one pass is dear."""
-    most = 0 if isinstance(network, Pretrained) else tta_selection.VIEWS_EACH * len(validation)
+    most = 0 if network.pretrained else tta_selection.VIEWS_EACH * len(validation)
     return budget.affordable(TTA_SHARE, 0, round(most))
 
 

@@ -9,7 +9,6 @@ from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.evaluate import evaluation_report
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.inference.embeddings import EmbeddingIndex
-from diptych.recognition.networks.pretrained import Pretrained
 from diptych.recognition.training.run import Job, TrainingResult
 from diptych.report import Report, Table, figures
 
@@ -49,8 +48,8 @@ def _model_facts(
         "seen_pictures": result.seen_pictures,
         "seconds": training["seconds"],
         "training": training,
-        **({"backbone": network.told} if isinstance(network, Pretrained) else {}),
-        **({"tta": network.tta.json()} if network.tta else {}),
+        **({"backbone": network.backbone_facts} if network.pretrained else {}),
+        **({"tta": network.tta.to_json()} if network.tta else {}),
     }
 
 

@@ -99,7 +99,7 @@ def start_run(job: Job) -> Run:
         batch=config.batch,
         pictures=length,
         minutes=config.minutes,
-        accumulate=math.gcd(config.batch, config.recipe.parts),
+        accumulate=math.gcd(config.batch, config.recipe.microbatches),
         schedule=triangle(config.recipe.warmup),
         augment=config.augment,
         half_life=round(config.recipe.half_life_epochs * pictures) or None,

@@ -1,0 +1,45 @@
+import torch
+
+from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.evaluation import reliability
+from diptych.report import Report
+from tests.recognition.overconfident import CLASSES, blank_pictures, overconfident_outputs
+
+
+def test_coverage_below_the_target_is_reported(overconfident_rule):
+    outputs, images = overconfident_outputs(500, sharpness=3.0, seed=2)
+    wrong = images.labels.copy()
+    wrong[:200] = (wrong[:200] + 1) % 3
+    report = Report("r")
+    reliability.add_measured_coverage(report, blank_pictures(wrong), outputs.logits, overconfident_rule)
+    assert report.scores["coverage"].high < 0.9
+    assert "less often than promised" in report.findings[0]
+
+
+def test_a_decision_rule_without_sets_promises_nothing():
+    outputs, images = overconfident_outputs(50)
+    report, rule = Report("r"), DecisionRule(CLASSES, False)
+    reliability.add_measured_coverage(report, images, outputs.logits, rule)
+    reliability.add_reliability(report, torch.rand(50), torch.rand(50) < 0.5, rule)
+    assert set(report.scores) == {"aurc"}
+    assert not report.findings
+
+
+def test_the_report_shows_reliability_and_risk_and_what_the_decision_rule_promises(overconfident_rule):
+    report = Report("r")
+    confidence = torch.rand(300, generator=torch.Generator().manual_seed(0))
+    correct = torch.rand(300, generator=torch.Generator().manual_seed(1)) < confidence
+    reliability.add_reliability(report, confidence, correct, overconfident_rule)
+    assert [caption.split(":")[0] for caption in report.figures] == ["Reliability", "Risk and coverage"]
+    assert 0.1 < report.scores["aurc"].value < 0.5
+    assert "their count of 400" in report.findings[0]
+    assert "2.0% (0.9% to 3.6%)" in report.findings[1]
+
+
+def test_evaluating_on_training_pictures_is_reported(overconfident_index):
+    report, images = Report("r"), blank_pictures([0, 1])
+    reliability.add_training_overlap(report, images, overconfident_index)  # "array#0" and "array#1" are in the index
+    assert report.findings[0].startswith("2 or more of these 2 pictures were trained on")
+    without_index = Report("r")
+    reliability.add_training_overlap(without_index, images, None)
+    assert not without_index.findings
