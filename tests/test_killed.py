@@ -1,4 +1,4 @@
-"""Killed at random moments and run again with the same command, every kind of model ends bit for bit the same."""
+"""Every kind of model, killed at random moments and run again, ends with bit for bit the same weights."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ class Nursery:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def ended(self) -> int:
+    def wait(self) -> int:
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
@@ -58,31 +58,31 @@ def test_killed_ten_times_the_final_weights_are_those_of_the_uninterrupted_run(k
     save_file(timm.create_model("test_vit").state_dict(), tmp_path / "weights.safetensors")
 
     def command(folder: Path) -> list[str]:
-        given = [word.format(weights=tmp_path / "weights.safetensors") for word in COMMANDS[kind]]
-        return ["fit", kind.partition(",")[0], "digits", "-o", str(folder), *given]
+        options = [word.format(weights=tmp_path / "weights.safetensors") for word in COMMANDS[kind]]
+        return ["fit", kind.partition(",")[0], "digits", "-o", str(folder), *options]
 
     def run(folder: Path) -> float:
         start = time.monotonic()
         nursery.start(command(folder))
-        assert nursery.ended() == 0
+        assert nursery.wait() == 0
         return time.monotonic() - start
 
-    run(tmp_path / "first")  # the machine's trial is run and remembered
-    seconds = run(tmp_path / "whole")
-    wanted = (tmp_path / "whole" / "weights.safetensors").read_bytes()
-    moments = random.Random(kind)
+    run(tmp_path / "first")  # runs the machine's trial and caches its rates
+    seconds = run(tmp_path / "uninterrupted")
+    expected = (tmp_path / "uninterrupted" / "weights.safetensors").read_bytes()
+    delays = random.Random(kind)
     kills, rounds = 0, 0
     while kills < KILLS:
         folder = tmp_path / f"killed-{rounds}"
         rounds += 1
         while kills < KILLS and not (folder / "model.json").exists():
             pid = nursery.start(command(folder))
-            time.sleep(moments.uniform(0, 0.7 * seconds))
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            time.sleep(delays.uniform(0, 0.7 * seconds))
+            with contextlib.suppress(ProcessLookupError):  # it has just finished by itself
                 os.kill(pid, signal.SIGKILL)
-            kills += nursery.ended() == -signal.SIGKILL
+            kills += nursery.wait() == -signal.SIGKILL
         run(folder)
-        assert (folder / "weights.safetensors").read_bytes() == wanted
+        assert (folder / "weights.safetensors").read_bytes() == expected
         history = [json.loads(line)["seen_pictures"] for line in (folder / "history.jsonl").read_text().splitlines()]
         assert history == sorted(set(history))
         assert len(history) == 20

@@ -261,10 +261,12 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            return artefact.write(target, self._facts, weights, beside=carry_model_files(self._folder, self._facts))
+            return artefact.write(
+                target, self._facts, weights, extra_files=carry_model_files(self._folder, self._facts)
+            )
         told, page = model_card(self._facts, self.report_), self.report_
         beside = {} if self.embedding_index_ is None else {MEMORY: artefact.pack(self.embedding_index_.tensors())}
-        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, beside=beside)
+        return artefact.write(target, self._facts, weights, data=self._data, card=told, report=page, extra_files=beside)
 
     @classmethod
     def from_artefact(cls, found: Artefact, network: type[nn.Module] | None = None) -> Self:

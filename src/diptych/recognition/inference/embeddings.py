@@ -81,7 +81,7 @@ class EmbeddingIndex:
         ArtefactError
             It is damaged.
         """
-        tensors = artefact.beside(found, FILE)
+        tensors = artefact.extra_tensors(found, FILE)
         if tensors is None:
             return None
         paths = artefact.data(found.folder).get("remembered", [])

@@ -94,8 +94,8 @@ def _learning_seconds(network: nn.Module, pictures: Tensor) -> float:
         tried.append(replace(tried[0], im2col=True))
     for on in tried:
         on.prepare([network], [])
-        few = on.place(to_float(pictures.to(where)))
-        with on.at_work():
+        few = on.to_memory_format(to_float(pictures.to(where)))
+        with on.active():
             for _ in range(3):
                 start = time.monotonic()
                 with on.autocast():

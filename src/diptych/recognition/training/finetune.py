@@ -39,7 +39,7 @@ def train(job: Job) -> TrainingResult:
         f"{number(first)})."
     )
     log.info("%s", told)
-    if not group.agree([_worth_tuning(job)])[0]:
+    if not group.broadcast([_worth_tuning(job)])[0]:
         return _probe_alone(
             job, found, group, [told, "The time was too short for fine-tuning: the probe is the result."]
         )

@@ -64,7 +64,7 @@ def fit_linear_probe(
     """
     group = ProcessGroup(machine.device())
     held = _read(folder, len(validation)) if folder else None
-    if group.agree([held is not None])[0] and held is not None:
+    if group.broadcast([held is not None])[0] and held is not None:
         return held
     seen = compute_outputs(network, validation, size, title="Probing")
     features, rows = _features(network, training, size, each, until, group)
@@ -77,7 +77,7 @@ def fit_linear_probe(
     made = LinearProbe(head, replace(seen, logits=head.logits(seen.features)), len(rows))
     if folder and group.leader:
         _write(folder, made)
-    group.wait()
+    group.barrier()
     return made
 
 
@@ -98,16 +98,16 @@ def _features(
     """(n, D) features, and the rows they are of: as many as the time allows, at least one round."""
     rows = round_robin_rows(images.labels)
     affordable = min(len(rows), (until - time.monotonic()) / each)
-    worth = group.agree([affordable > WORTH_A_TRIAL])[0]
+    worth = group.broadcast([affordable > WORTH_A_TRIAL])[0]
     on = _machine(network, images, size, group) if worth else Machine(group.device)
     on.prepare([network], [])
     network.eval()
     told: list[Tensor] = []
-    with on.at_work(), Bar("Probing", len(rows)) as bar:
+    with on.active(), Bar("Probing", len(rows)) as bar:
         for pixels in _pixels(images, size, rows):
             told.append(_look(network, on, pixels))
             bar.advance(len(pixels))
-            if group.agree([time.monotonic() > until])[0]:
+            if group.broadcast([time.monotonic() > until])[0]:
                 break
     Machine(on.device).prepare([network], [network])
     features = torch.cat(told)
@@ -116,7 +116,7 @@ def _features(
 
 def _look(network: Network, on: Machine, pixels: Tensor) -> Tensor:
     with torch.no_grad(), on.autocast():
-        return network.features(on.place(to_float(pixels.to(on.device)))).float().cpu()
+        return network.features(on.to_memory_format(to_float(pixels.to(on.device)))).float().cpu()
 
 
 def _machine(network: Network, images: Images, size: int, group: ProcessGroup) -> Machine:
@@ -131,8 +131,8 @@ def _machine(network: Network, images: Images, size: int, group: ProcessGroup) -
     shapes = [tuple(p.shape) for p in network.parameters()]
     network.eval()
     key = repr(("probe", shapes, size))
-    chosen, rate = machine.choose(step, len(few), key, where, lambda rate: 0.0, compilable=False, learning=False)
-    return Machine.of(where, group.agree([*chosen.numbers(), rate])[:-1])
+    chosen, rate = machine.choose(step, len(few), key, where, lambda rate: 0.0, compilable=False, training=False)
+    return Machine.from_numbers(where, group.broadcast([*chosen.numbers(), rate])[:-1])
 
 
 def _pixels(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tensor]:

@@ -99,7 +99,7 @@ class Monitor:
             return
         start = time.monotonic()
         found = self._measured(tick.seen_pictures) if self.run.leader else None
-        value, low, high, copies, clear = self.run.group.agree(found or [math.nan] * 5)
+        value, low, high, copies, clear = self.run.group.broadcast(found or [math.nan] * 5)
         self.spent += time.monotonic() - start
         looks["count"] = max(looks["count"] + 1, math.floor(tick.progress * looks["of"] + 1e-9))
         if math.isnan(value):
@@ -107,11 +107,11 @@ class Monitor:
         tick.scores |= {"kernel_distance": value, "kernel_distance_low": low, "kernel_distance_high": high}
         tick.scores["copy_rate"] = copies
         looks["copying"] = looks["copying"] + 1 if clear else 0
-        best = self.run.kept.get("best")
+        best = self.run.extra_state.get("best")
         if not clear and (best is None or value < best["scores"]["kernel_distance"]):
             kept = {name: _copied(module.state_dict()) for name, module in self.run.modules.items()}
             scores = {**tick.losses, **tick.scores}
-            self.run.kept["best"] = {"weights": kept, "scores": scores, "seen_pictures": tick.seen_pictures}
+            self.run.extra_state["best"] = {"weights": kept, "scores": scores, "seen_pictures": tick.seen_pictures}
         if looks["copying"] >= SURE_LOOKS and best is not None and not tick.done:
             self.run.stop()
 
@@ -125,8 +125,8 @@ class Monitor:
 
     def ending(self, last: Tick) -> RunResult:
         """The last moment, unless an earlier one was clearly better or copying has begun since."""
-        scores, best = {**last.losses, **last.scores}, self.run.kept.get("best")
-        copying = self.run.kept.get("looks", {}).get("copying", 0) >= SURE_LOOKS
+        scores, best = {**last.losses, **last.scores}, self.run.extra_state.get("best")
+        copying = self.run.extra_state.get("looks", {}).get("copying", 0) >= SURE_LOOKS
         if best is None or not (copying or _clearly_better(best["scores"], scores)):
             weights = {name: dict(module.state_dict()) for name, module in self.run.modules.items()}
             return RunResult(weights, last.seen_pictures, self._told(scores), [COPIES_THROUGHOUT] if copying else [])
@@ -149,17 +149,17 @@ class Monitor:
 
     def _settled(self) -> dict[str, Any]:
         """How many looks there are to be, at how many pictures, what each takes, and how it went so far."""
-        if "looks" not in self.run.kept:
-            judged, looks, seconds = self.run.group.agree(self._afforded() if self.run.leader else [0, 0, 0])
+        if "looks" not in self.run.extra_state:
+            judged, looks, seconds = self.run.group.broadcast(self._afforded() if self.run.leader else [0, 0, 0])
             planned = {"judged": round(judged), "of": round(looks), "seconds": seconds}
-            self.run.kept["looks"] = {**planned, "count": 0, "copying": 0}
-        settled: dict[str, Any] = self.run.kept["looks"]
+            self.run.extra_state["looks"] = {**planned, "count": 0, "copying": 0}
+        settled: dict[str, Any] = self.run.extra_state["looks"]
         return settled
 
     def _afforded(self) -> list[float]:
         """Pictures to judge by, looks at them that the run has time for, and seconds of each."""
         minutes = self.run.recipe.minutes
-        seconds = self.run.clock.expected(self.run.rate) if minutes is None else 60 * minutes
+        seconds = self.run.clock.expected_seconds(self.run.rate) if minutes is None else 60 * minutes
         if seconds < SHORTEST_SECONDS:
             return [0, 0, 0]
         start = time.monotonic()
@@ -180,7 +180,7 @@ class Monitor:
         if self.run.recipe.minutes is None or tick.done or not looks["count"]:
             return True
         foreseen = self.spent * (1 + 1 / looks["count"])
-        return bool(self.run.group.agree([foreseen <= MOST_SHARE * tick.seconds])[0])
+        return bool(self.run.group.broadcast([foreseen <= MOST_SHARE * tick.seconds])[0])
 
     def _costs(self) -> dict[str, float]:
         """Seconds for what is done once (this trial is), at each look, and for each picture of a look."""
@@ -219,7 +219,7 @@ class Monitor:
 
     @cached_property
     def _asked(self) -> GridRequest:
-        return GridRequest.of(self.model.shares_, self.run.kept["looks"]["judged"])
+        return GridRequest.of(self.model.shares_, self.run.extra_state["looks"]["judged"])
 
     @cached_property
     def _judge(self) -> QualityJudge | None:
