@@ -120,9 +120,9 @@ def verdict(rows: list[Row], agreement: Row) -> str:
     theirs, ours = rates.values()
     labels = ", ".join(f"{name} {count}" for name, count in sorted(agreement["labels"].items()))
     sentence = (
-        f"Medians: {theirs:.1f} and {ours:.1f} pictures a second; Diptych is {ours / theirs:.2f} times as fast. The same "
-        f"label on {agreement['same_labels']} of {agreement['pictures']} pictures ({labels}); confidences differ by "
-        f"at most {agreement['max_confidence_difference']:.4f}."
+        f"Medians: {theirs:.1f} and {ours:.1f} pictures a second; Diptych is {ours / theirs:.2f} times as fast. The "
+        f"same label on {agreement['same_labels']} of {agreement['pictures']} pictures ({labels}); confidences differ "
+        f"by at most {agreement['max_confidence_difference']:.4f}."
     )
     highest = agreement["max_confidence_of_different"]
     if highest is not None:
