@@ -209,11 +209,11 @@ def flops(row: Row) -> float:
             return out
 
     class Prepared:
-        size, classes, train = 32, tuple("0123456789"), range(45_000)
+        size, classes, training = 32, tuple("0123456789"), range(45_000)
 
     model = getattr(diptych, TITLES[row["kind"]])(minutes=float(row["minutes"]))
-    choices = model._choose(Prepared, True)
-    task = model._task(model._build(choices.layout), choices)
+    config = model._configure(Prepared, True)
+    task = model._task(model._build(config.layout), config)
     task.before_step(0.5)
     count = 4
     with Counter() as counter:
