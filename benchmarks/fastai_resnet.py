@@ -1,7 +1,7 @@
-"""resnet18 from scratch on folders of photographs, as a user of fastai trains it: the peer of photographs_from_scratch.
+"""resnet18 from scratch on folders of photographs, trained with fastai: the peer of photographs_from_scratch.py.
 
 ``vision_learner`` without pretrained weights, the usual augmentation (``aug_transforms``), one-cycle, 128 px. The
-number of epochs is what the minutes hold, after an epoch's time has been measured on some batches.
+number of epochs is as many as fit into the minutes, from the time of some batches.
 
     python benchmarks/fastai_resnet.py fit TRAIN-FOLDER MODEL.pkl --minutes 10
     python benchmarks/fastai_resnet.py evaluate TEST-FOLDER MODEL.pkl
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fastai.callback import progress, schedule  # noqa: F401 - they give the learner its bar and its one-cycle
+from fastai.callback import progress, schedule  # noqa: F401 - they add the progress bar and one-cycle to the learner
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import get_image_files
 from fastai.learner import Learner, load_learner
@@ -25,9 +25,9 @@ from fastai.vision.learner import vision_learner
 from torchvision.models import resnet18
 
 SIZE, BATCH, WORKERS = 128, 64, 2
-HELD_OUT = 0.15  # as much as the other side keeps back
-LAST_SECONDS = 10.0  # kept for the export
-TIMED = 4  # batches
+HELD_OUT = 0.15  # the same share as Diptych holds out
+EXPORT_SECONDS = 10.0  # reserved for the export
+TIMED_BATCHES = 4
 
 
 def loaders(folder: Path, seed: int) -> DataLoaders:
@@ -44,12 +44,12 @@ def loaders(folder: Path, seed: int) -> DataLoaders:
 
 
 def learner(folder: Path, seed: int) -> Learner:
-    """resnet18 at its start."""
+    """resnet18 with random weights."""
     return vision_learner(loaders(folder, seed), resnet18, pretrained=False, metrics=accuracy)
 
 
 def epoch_seconds(folder: Path, seed: int) -> float:
-    """About how long an epoch takes, from some batches after a first one."""
+    """The estimated seconds of an epoch, from some batches after a warm-up one."""
     trial = learner(folder, seed)
     trial.create_opt()
     trial.model.train()
@@ -60,17 +60,18 @@ def epoch_seconds(folder: Path, seed: int) -> float:
         trial.opt.zero_grad()
         times.append(time.perf_counter() - start)
         start = time.perf_counter()
-        if len(times) > TIMED:
+        if len(times) > TIMED_BATCHES:
             break
     return sum(times[1:]) / (len(times) - 1) * len(trial.dls.train)
 
 
 def fit(folder: Path, saved: Path, minutes: float, seed: int, started: float) -> dict[str, Any]:
-    """Train for as many epochs as the time holds, and save."""
+    """Train for as many epochs as fit into the time, and save."""
     set_seed(seed)
-    each = epoch_seconds(folder, seed) * (1 + HELD_OUT / 3)  # the held-out pictures are looked at, not learned
-    left = 60 * minutes - (time.perf_counter() - started) - LAST_SECONDS
-    epochs = max(1, int(left / each))
+    # Held-out pictures need the forward pass only, a third of a step.
+    seconds_per_epoch = epoch_seconds(folder, seed) * (1 + HELD_OUT / 3)
+    seconds_left = 60 * minutes - (time.perf_counter() - started) - EXPORT_SECONDS
+    epochs = max(1, int(seconds_left / seconds_per_epoch))
     learn = learner(folder, seed)
     start = time.perf_counter()
     with learn.no_bar(), learn.no_logging():
@@ -81,12 +82,12 @@ def fit(folder: Path, saved: Path, minutes: float, seed: int, started: float) ->
 
 
 def evaluate(folder: Path, saved: Path) -> dict[str, Any]:
-    """How many of the pictures the saved model reads right."""
+    """How many of the pictures the saved model classifies correctly."""
     learn = load_learner(saved)
-    shown = learn.dls.test_dl(get_image_files(folder), with_labels=True)
+    test = learn.dls.test_dl(get_image_files(folder), with_labels=True)
     with learn.no_bar(), learn.no_logging():
-        told, truth = learn.get_preds(dl=shown)
-    return {"hits": int((told.argmax(1) == truth).sum()), "n": len(truth)}
+        probabilities, targets = learn.get_preds(dl=test)
+    return {"hits": int((probabilities.argmax(1) == targets).sum()), "n": len(targets)}
 
 
 def main() -> None:
@@ -97,12 +98,12 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    if asked.verb == "fit":
-        told = fit(asked.data, asked.model, asked.minutes, asked.seed, started)
+    args = parser.parse_args()
+    if args.verb == "fit":
+        result = fit(args.data, args.model, args.minutes, args.seed, started)
     else:
-        told = evaluate(asked.data, asked.model)
-    print(json.dumps(told))
+        result = evaluate(args.data, args.model)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Training pictures a second of the flow's step, beside torchcfm's with a U-Net of the same number of parameters.
+"""Training pictures a second of the flow's step, compared with torchcfm's U-Net of the same number of parameters.
 
-torchcfm's side is its CIFAR-10 example: its own U-Net (one residual block a level here), its conditional flow matcher,
-Adam, clipping at 1 and a moving average of the weights, in single precision. Diptych's is its engine as it fits:
-feed, flips, labels dropped, clipping, AdamW, average, and the machine that its trial finds fastest. Twice: with
-the network that it takes by itself, which works on patches of 2 × 2 pixels, and on whole pixels like torchcfm's.
+torchcfm runs its CIFAR-10 example: its own U-Net (here one residual block per level), its conditional flow matcher,
+Adam, clipping at 1 and a moving average of the weights, in float32. Diptych runs its engine as in ``fit``: loader,
+flips, label dropout, clipping, AdamW, EMA, and the machine that its trial finds fastest; once with its default network,
+which works on patches of 2 × 2 pixels, and once on whole pixels like torchcfm's.
 
     python benchmarks/flow_rate.py cifar10-train.parquet --seconds 20 --rounds 3
 
-Prints one line of JSON a side and round; the sides take turns.
+Prints one line of JSON per program and round; the programs take turns.
 """
 
 import argparse
@@ -40,10 +40,10 @@ def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def width_for(wanted: int, patch: int, classes: int) -> int:
-    """The least multiple of 16 (attention has heads of 32 channels) at which ours has at least so many parameters."""
+def width_for(parameter_count: int, patch: int, classes: int) -> int:
+    """The smallest multiple of 16 (attention has heads of 32 channels) with at least so many parameters."""
     width = 16
-    while parameters(_unet(width, patch, classes)) < wanted:
+    while parameters(_unet(width, patch, classes)) < parameter_count:
         width += 16
     return width
 
@@ -53,18 +53,18 @@ def _unet(width: int, patch: int, classes: int) -> UNet:
 
 
 def diptych_rate(images: Images, width: int, patch: int, seconds: float) -> Row:
-    """Our step in our loop, for about so many seconds after a short run that is not counted."""
+    """The rate of Diptych's loop over about ``seconds``, after a short run that is not counted."""
     layout = {"size": SIZE, "classes": len(images.classes), "width": width, "patch": patch, "multiples": MULTIPLES}
-    short, _ = _run(images, layout, SHORT_RUN)
-    rate, machine = _run(images, layout, max(SHORT_RUN, round(short * seconds)))
+    short_rate, _ = _run(images, layout, SHORT_RUN)
+    rate, machine = _run(images, layout, max(SHORT_RUN, round(short_rate * seconds)))
     return {"rate": rate, "parameters": parameters(_unet(width, patch, len(images.classes))), "machine": machine}
 
 
 def _run(images: Images, layout: dict[str, Any], pictures: int) -> tuple[float, str]:
     """The rate between the first tick and the last, and the machine that the trial chose."""
-    flow, choices = Flow(size=SIZE), TrainingConfig(layout, batch=BATCH, lr=1e-3, clip=1.0)
-    planned = make_recipe(choices, {"pictures": pictures}, mirrored=True, seed=0)
-    run = Run(flow._task(flow._build(layout), choices), images, size=SIZE, geometry="crop", recipe=planned)
+    flow, config = Flow(size=SIZE), TrainingConfig(layout, batch=BATCH, lr=1e-3, clip=1.0)
+    recipe = make_recipe(config, {"pictures": pictures}, mirrored=True, seed=0)
+    run = Run(flow._task(flow._build(layout), config), images, size=SIZE, geometry="crop", recipe=recipe)
     moments = [(time.perf_counter(), tick.seen_pictures) for tick in run]
     (start, before), (end, after) = moments[0], moments[-1]
     return (after - before) / (end - start), str(run.machine)
@@ -93,10 +93,10 @@ def torchcfm_rate(pictures: Tensor, labels: Tensor, seconds: float) -> Row:
     from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
 
     torch.manual_seed(0)
-    where = device()
-    matcher, network = ConditionalFlowMatcher(sigma=0.0), peer().to(where)
+    target = device()
+    matcher, network = ConditionalFlowMatcher(sigma=0.0), peer().to(target)
     average, optimizer = copy.deepcopy(network), torch.optim.Adam(network.parameters(), lr=2e-4)
-    pictures, labels = pictures.to(where), labels.to(where)
+    pictures, labels = pictures.to(target), labels.to(target)
 
     def step(rows: Tensor) -> None:
         optimizer.zero_grad()
@@ -107,19 +107,19 @@ def torchcfm_rate(pictures: Tensor, labels: Tensor, seconds: float) -> Row:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            for kept, live in zip(average.parameters(), network.parameters(), strict=True):
-                kept.mul_(0.9999).add_(live, alpha=1e-4)
-        if where.type == "cuda":
-            torch.cuda.synchronize(where)
+            for averaged, live in zip(average.parameters(), network.parameters(), strict=True):
+                averaged.mul_(0.9999).add_(live, alpha=1e-4)
+        if target.type == "cuda":
+            torch.cuda.synchronize(target)
 
-    rate = timed(step, len(pictures), seconds)
-    return {"rate": rate, "parameters": parameters(network), "machine": f"{where.type}, fp32"}
+    rate = step_rate(step, len(pictures), seconds)
+    return {"rate": rate, "parameters": parameters(network), "machine": f"{target.type}, fp32"}
 
 
-def timed(step: Callable[[Tensor], None], n: int, seconds: float, warm: int = 3) -> float:
-    """Pictures a second of a step that is given the rows of a batch, after ``warm`` steps."""
+def step_rate(step: Callable[[Tensor], None], n: int, seconds: float, warmup: int = 3) -> float:
+    """Pictures a second of ``step``, which takes the rows of a batch, after ``warmup`` steps."""
     batches = _batches(n)
-    for _ in range(warm):
+    for _ in range(warmup):
         step(next(batches))
     start, steps = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
@@ -136,19 +136,19 @@ def _batches(n: int) -> Iterator[Tensor]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="cifar10-train.parquet")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each side and round")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each program and round")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    images = Images.open(asked.data)[:PICTURES]
+    args = parser.parse_args()
+    images = Images.open(args.data)[:PICTURES]
     pictures, labels = images.pixels(SIZE).float() / 127.5 - 1, torch.from_numpy(images.labels).long()
-    wanted = parameters(peer())
-    sides: dict[str, Callable[[], Row]] = {"torchcfm": lambda: torchcfm_rate(pictures, labels, asked.seconds)}
+    parameter_count = parameters(peer())
+    programs: dict[str, Callable[[], Row]] = {"torchcfm": lambda: torchcfm_rate(pictures, labels, args.seconds)}
     for patch, name in ((2, "Diptych, as it comes"), (1, "Diptych, whole pixels")):
-        width = width_for(wanted, patch, len(images.classes))
-        sides[name] = lambda width=width, patch=patch: diptych_rate(images, width, patch, asked.seconds)  # type: ignore[misc]
-    for turn in range(asked.rounds):
-        for name, side in sides.items():
-            print(json.dumps({"part": "rate", "program": name, "round": turn, **side()}), flush=True)
+        width = width_for(parameter_count, patch, len(images.classes))
+        programs[name] = lambda width=width, patch=patch: diptych_rate(images, width, patch, args.seconds)  # type: ignore[misc]
+    for turn in range(args.rounds):
+        for name, measure_rate in programs.items():
+            print(json.dumps({"part": "rate", "program": name, "round": turn, **measure_rate()}), flush=True)
 
 
 if __name__ == "__main__":

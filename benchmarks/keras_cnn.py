@@ -1,8 +1,7 @@
 """The convolutional network of the Keras image tutorial, on CIFAR-10 in Parquet: the peer of ``classic_cnn.py``.
 
-Follows the tutorial in everything that matters for the result (network, Adam at 1e-3, batches of 32, logits, pixels
-over 255, the whole training file), and leaves out what would only cost it time: the test file is not read while it
-trains.
+As the tutorial in everything that affects the result (network, Adam at 1e-3, batches of 32, logits, pixels over 255,
+the whole training file), without what would only cost it time: the test file is not evaluated during training.
 
     python benchmarks/keras_cnn.py fit TRAIN.parquet MODEL.keras --epochs 10
     python benchmarks/keras_cnn.py evaluate TEST.parquet MODEL.keras
@@ -53,7 +52,7 @@ def network(classes: int = 10) -> keras.Model:
 
 
 def fit(data: Path, saved: Path, epochs: int, seed: int) -> dict[str, Any]:
-    """Train as the tutorial does and save the model; tells the seconds of training alone."""
+    """Train as the tutorial does and save the model; returns the seconds of training alone."""
     keras.utils.set_random_seed(seed)
     pixels, labels = read(data)
     model = network()
@@ -65,7 +64,7 @@ def fit(data: Path, saved: Path, epochs: int, seed: int) -> dict[str, Any]:
 
 
 def evaluate(data: Path, saved: Path) -> dict[str, Any]:
-    """How many of the pictures the saved model reads right."""
+    """How many of the pictures the saved model classifies correctly."""
     pixels, labels = read(data)
     logits = keras.saving.load_model(saved).predict(pixels, batch_size=500, verbose=0)
     return {"hits": int((logits.argmax(1) == labels).sum()), "n": len(labels)}
@@ -78,12 +77,12 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    if asked.verb == "fit":
-        told = fit(asked.data, asked.model, asked.epochs, asked.seed)
+    args = parser.parse_args()
+    if args.verb == "fit":
+        result = fit(args.data, args.model, args.epochs, args.seed)
     else:
-        told = evaluate(asked.data, asked.model)
-    print(json.dumps(told))
+        result = evaluate(args.data, args.model)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs a command in a process of its own and tells its seconds and its peak memory; names the hardware."""
+"""Runs a command in its own process and measures its seconds and peak memory; describes the hardware."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process did: what it printed, wall seconds from its start to its end, and peak resident bytes."""
+    """Measurements of one process: its output, wall seconds from its start to its end, and peak resident bytes."""
 
     stdout: str
     seconds: float
@@ -28,12 +28,12 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     """Run ``command`` to its end.
 
     The peak is the larger of the kernel's high-water mark of the process and the largest sum over the process and
-    its children, both sampled: a program must not look small because it works in helpers.
+    its children, both sampled: a program that works in child processes must not look small.
 
     Raises
     ------
     SystemExit
-        The command failed; its output has been shown.
+        The command failed; the message includes its output.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
@@ -51,9 +51,9 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
 
 
 class _Sampler(threading.Thread):
-    """Watches the resident memory of a process and all its descendants, by /proc.
+    """Samples the resident memory of a process and all its descendants, from /proc.
 
-    Not by the rusage of a child that has ended: that holds the memory of whoever started it, too.
+    Not from the rusage of an ended child, which includes the memory of the process that started it.
     """
 
     def __init__(self, pid: int) -> None:
@@ -77,7 +77,7 @@ def _family(pid: int) -> list[int]:
         children = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in _children(task)]
     except OSError:  # it has ended, or there is no /proc
         return []
-    return [pid, *(one for child in children for one in _family(child))]
+    return [pid, *(descendant for child in children for descendant in _family(child))]
 
 
 def _children(task: Path) -> list[str]:
@@ -93,14 +93,14 @@ def _kilobytes(pid: int, name: str) -> int:
 
 
 def hardware(*packages: str) -> dict[str, str]:
-    """The machine and the versions in use, as a table's reader needs them."""
-    told = {
+    """The machine and the versions in use, for the page of results."""
+    facts = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
-    return {**told, **{name: _version(name) for name in packages}}
+    return {**facts, **{name: _version(name) for name in packages}}
 
 
 def _processor() -> str:

@@ -1,13 +1,13 @@
-"""Photographs at 64 px in equal minutes: what a GAN, a VAE and a flow make, and what each says of photographs unseen.
+"""Photographs at 64 px in equal minutes: samples of a GAN, a VAE and a flow, and their reconstructions.
 
-Eight photographs of each class are set aside; each maker is trained on the others through the command line, in a fresh
-process, one after the other. Then 48 samples of each are drawn, none chosen, and the photographs set aside are
-encoded and decoded by each.
+Eight photographs of each class are held out; each model is trained on the others through the command line, in a fresh
+process, one after the other. Then 48 samples of each are drawn, without selection, and each model encodes and decodes
+the held-out photographs.
 
     python benchmarks/photographs_synthesis.py folder --minutes 30
 
-Models and pictures stay in the work folder; the same command again goes on from what is there. The page goes to
-benchmarks/results/, with a grid of each maker's samples and a sheet of the reconstructions, a row for each maker.
+Models and pictures stay in the work folder; the same command again continues from there. The page goes to
+benchmarks/results/, with a grid of each model's samples and a grid of the reconstructions, a row for each model.
 """
 
 import json
@@ -22,125 +22,126 @@ import measure
 from common import Row
 
 TITLES = {"flow": "Flow", "gan": "GAN", "vae": "VAE"}
-EVERY, FROM, ASIDE = 100, 49, 8  # of each class, in the order of names
-SHOWN, COLUMNS = 48, 12
+HELD_OUT_FIRST, HELD_OUT_EVERY, MAX_HELD_OUT = 49, 100, 8  # of each class, in the order of names
+GRID_PICTURES, GRID_COLUMNS = 48, 12
 PROGRAM = [sys.executable, "-m", "diptych"]
 
 
 def lay_out(folder: Path, work: Path) -> tuple[Path, Path]:
-    """Folders of class folders: to train on, and set aside."""
-    train, aside = work / "train", work / "held-out"
-    for shelf in sorted(path for path in folder.iterdir() if path.is_dir()):
-        files = sorted(shelf.iterdir())
-        chosen = files[FROM::EVERY][:ASIDE]
+    """Folders of class folders: for training, and held out."""
+    train, held_out = work / "train", work / "held-out"
+    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        files = sorted(class_folder.iterdir())
+        chosen = files[HELD_OUT_FIRST::HELD_OUT_EVERY][:MAX_HELD_OUT]
         for file in files:
-            place = (aside if file in chosen else train) / shelf.name
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, place)
-    return train, aside
+            target = (held_out if file in chosen else train) / class_folder.name
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    return train, held_out
 
 
-def fitted(kind: str, train: Path, model: Path, size: int, minutes: float) -> Row:
-    """Train a maker; what it took is kept beside it, for a run that goes on."""
-    kept = model.with_name(f"{model.name}.json")
-    if not kept.exists():
-        dials = ["--size", str(size), "--minutes", f"{minutes:g}", "-o", str(model), "--json"]
-        fit = measure.run([*PROGRAM, "fit", kind, str(train), *dials], {})
-        shown = json.loads(fit.stdout)["seen_pictures"]
-        took = {"seconds": fit.seconds, "seen_pictures": shown, "peak_megabytes": fit.peak_bytes / measure.MEGABYTE}
-        kept.write_text(json.dumps(took), encoding="utf-8")
-    return {"program": TITLES[kind], **json.loads(kept.read_text(encoding="utf-8"))}
+def fit(kind: str, train: Path, model: Path, size: int, minutes: float) -> Row:
+    """Train a model, unless it is trained already; its cost is noted in a file next to it."""
+    note = model.with_name(f"{model.name}.json")
+    if not note.exists():
+        options = ["--size", str(size), "--minutes", f"{minutes:g}", "-o", str(model), "--json"]
+        process = measure.run([*PROGRAM, "fit", kind, str(train), *options], {})
+        seen_pictures, peak = json.loads(process.stdout)["seen_pictures"], process.peak_bytes / measure.MEGABYTE
+        cost = {"seconds": process.seconds, "seen_pictures": seen_pictures, "peak_megabytes": peak}
+        note.write_text(json.dumps(cost), encoding="utf-8")
+    return {"program": TITLES[kind], **json.loads(note.read_text(encoding="utf-8"))}
 
 
-def sampled(model: Path, size: int) -> Any:
+def sample(model: Path, size: int) -> Any:
     """The first samples, (N, S, S, 3) uint8."""
     samples = model.with_name(f"{model.name}.npz")
     samples.unlink(missing_ok=True)
-    measure.run([*PROGRAM, "sample", str(model), "-n", str(SHOWN), "-o", str(samples)], {})
+    measure.run([*PROGRAM, "sample", str(model), "-n", str(GRID_PICTURES), "-o", str(samples)], {})
     return pixels(samples, size)
 
 
-def reconstructed(model: Path, aside: Path, size: int) -> tuple[Any, float]:
-    """(N, S, S, 3) uint8 and the seconds that they took."""
+def reconstruct(model: Path, held_out: Path, size: int) -> tuple[Any, float]:
+    """The reconstructions, (N, S, S, 3) uint8, and the seconds that they took."""
     out = model.with_name(f"{model.name}-reconstructed")
-    done = measure.run([*PROGRAM, "edit", "reconstruct", str(model), str(aside), "-o", str(out)], {})
-    return pixels(sorted(out.glob("0*.png")), size), done.seconds
+    process = measure.run([*PROGRAM, "edit", "reconstruct", str(model), str(held_out), "-o", str(out)], {})
+    return pixels(sorted(out.glob("0*.png")), size), process.seconds
 
 
 def pixels(source: Any, size: int) -> Any:
-    """Pictures of a folder or of files, as a synthesizer of this size sees them: (N, S, S, 3) uint8."""
-    from diptych import Images  # torch comes with it: not before every run has been measured
+    """Pictures of a folder or of files, cropped as a synthesizer of this size crops them: (N, S, S, 3) uint8."""
+    from diptych import Images  # it imports torch, so not before every run is measured
 
     images = Images.open(source) if isinstance(source, Path) else Images.of_files(source)
     return images.pixels(size, "crop").permute(0, 2, 3, 1).numpy()
 
 
-def error(one: Any, other: Any) -> float:
+def rms_difference(one: Any, other: Any) -> float:
     """Root mean square difference, in levels of 255."""
     return float(((one.astype(float) - other.astype(float)) ** 2).mean() ** 0.5)
 
 
-def save_grid(path: Path, lines: list[Any], columns: int) -> None:
-    """Sets of pictures (N, S, S, 3), one after the other, as a PNG."""
+def save_grid(path: Path, groups: list[Any], columns: int) -> None:
+    """Write groups of pictures (N, S, S, 3), one after the other, as a PNG."""
     import numpy as np
 
     from diptych.report import figures
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(figures.grid(np.concatenate(lines), columns=columns))
+    path.write_bytes(figures.grid(np.concatenate(groups), columns=columns))
 
 
 def table(rows: list[Row]) -> list[str]:
-    """What each took and how near its reconstructions are, as a Markdown table."""
-    columns = ["program", "training s", "pictures shown", "peak MB", "reconstruction error (RMS, of 255)", "n", "s"]
-    told = ("program", "seconds", "seen_pictures", "peak_megabytes", "error", "n", "reconstruction_seconds")
-    shapes = ("{}", "{:.0f}", "{:,}", "{:.0f}", "{:.1f}", "{}", "{:.0f}")
+    """Cost and reconstruction error of each model, as a Markdown table."""
+    columns = ["program", "training s", "pictures seen", "peak MB", "reconstruction error (RMS, of 255)", "n", "s"]
+    keys = ("program", "seconds", "seen_pictures", "peak_megabytes", "error", "n", "reconstruction_seconds")
+    formats = ("{}", "{:.0f}", "{:,}", "{:.0f}", "{:.1f}", "{}", "{:.0f}")
     return common.table(
-        columns, [[shape.format(row[name]) for name, shape in zip(told, shapes, strict=True)] for row in rows]
+        columns, [[cell.format(row[key]) for key, cell in zip(keys, formats, strict=True)] for row in rows]
     )
 
 
 def pictures(out: Path) -> list[str]:
-    """The lines that show the pictures."""
-    shown = [f"- {TITLES[kind]}, samples, none chosen: ![]({out.name}_{kind}.png)" for kind in TITLES]
-    again = f"![]({out.name}_reconstructed.png)"
-    return [*shown, f"- Photographs that none was trained on, then by {', '.join(TITLES.values())}: {again}"]
+    """Markdown lines that show the grids."""
+    samples = [f"- {TITLES[kind]}, samples, not selected: ![]({out.name}_{kind}.png)" for kind in TITLES]
+    grid = f"![]({out.name}_reconstructed.png)"
+    return [*samples, f"- Held-out photographs, then their reconstructions by {', '.join(TITLES.values())}: {grid}"]
 
 
 ABOUT = (
-    "Each maker in a fresh process, from its start to the saved model; no pretrained weights. Reconstruction: the "
-    "photographs set aside are encoded and decoded again."
+    "Each model in a fresh process, from its start to the saved model; no pretrained weights. Reconstruction: the "
+    "held-out photographs are encoded and decoded."
 )
 
 
 def main() -> None:
     parser = common.arguments(__doc__, "photographs_synthesis")
     parser.add_argument("data", type=Path, help="a folder of class folders")
-    parser.add_argument("--minutes", type=float, default=30, help="of each maker")
+    parser.add_argument("--minutes", type=float, default=30, help="of each model")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in px")
     parser.add_argument("--work", type=Path, default=Path("build/photographs_synthesis"), help="for models and samples")
-    asked = parser.parse_args()
-    train, aside = lay_out(asked.data, asked.work)
-    models = {kind: asked.work / f"{kind}-{asked.size}-{asked.minutes:g}" for kind in TITLES}
+    args = parser.parse_args()
+    train, held_out = lay_out(args.data, args.work)
+    models = {kind: args.work / f"{kind}-{args.size}-{args.minutes:g}" for kind in TITLES}
     rows = []
     for kind, model in models.items():
-        rows.append(fitted(kind, train, model, asked.size, asked.minutes))
+        rows.append(fit(kind, train, model, args.size, args.minutes))
         print(f"{TITLES[kind]}: {rows[-1]['seen_pictures']:,} in {rows[-1]['seconds']:.0f} s", file=sys.stderr)
-    lines = [pixels(aside, asked.size)]
+    groups = [pixels(held_out, args.size)]
     for (kind, model), row in zip(models.items(), rows, strict=True):
-        drawn = sampled(model, asked.size)
-        save_grid(asked.out.with_name(f"{asked.out.name}_{kind}.png"), [drawn], COLUMNS)
-        again, seconds = reconstructed(model, aside, asked.size)
-        row.update(error=error(again, lines[0]), n=len(again), reconstruction_seconds=seconds)
-        lines.append(again)
-    save_grid(asked.out.with_name(f"{asked.out.name}_reconstructed.png"), lines, len(lines[0]))
-    dials = ["--minutes", f"{asked.minutes:g}", "--size", str(asked.size)]
+        samples = sample(model, args.size)
+        save_grid(args.out.with_name(f"{args.out.name}_{kind}.png"), [samples], GRID_COLUMNS)
+        reconstructions, seconds = reconstruct(model, held_out, args.size)
+        error = rms_difference(reconstructions, groups[0])
+        row.update(error=error, n=len(reconstructions), reconstruction_seconds=seconds)
+        groups.append(reconstructions)
+    save_grid(args.out.with_name(f"{args.out.name}_reconstructed.png"), groups, len(groups[0]))
+    options = ["--minutes", f"{args.minutes:g}", "--size", str(args.size)]
     common.publish(
-        asked.out,
+        args.out,
         "Photographs by a GAN, a VAE and a flow",
         ABOUT,
-        [*table(rows), "", *pictures(asked.out)],
-        shlex.join(["python", "benchmarks/photographs_synthesis.py", asked.data.name, *dials]),
+        [*table(rows), "", *pictures(args.out)],
+        shlex.join(["python", "benchmarks/photographs_synthesis.py", args.data.name, *options]),
         machine=measure.hardware("torch", "numpy"),
         runs=rows,
     )

@@ -1,8 +1,8 @@
 """A plain timm + DataLoader loop that predicts a folder of pictures to CSV: the peer of ``predict_throughput.py``.
 
-What a careful person writes in an hour: timm's network in inference mode, torchvision's transforms on Pillow's
+As a careful user writes it in an hour: timm's network in inference mode, torchvision's transforms on Pillow's
 pictures, two worker processes, batches of 64. It takes the weights, the class names and the temperature of a Diptych
-folder, so that both sides have the same answers to give.
+folder, so that both programs have to predict the same.
 
     python benchmarks/timm_loop.py MODEL FOLDER OUT.csv --workers 2
 """
@@ -21,7 +21,7 @@ from torchvision import transforms
 
 
 class Pictures(Dataset):
-    """The pictures of a folder, squashed to a square and normalised as the network was taught."""
+    """The pictures of a folder, resized to a square and normalised as in training."""
 
     def __init__(self, paths: list[Path], size: int, mean: list[float], std: list[float]) -> None:
         self.paths = paths
@@ -42,11 +42,12 @@ class Pictures(Dataset):
 
 def network(name: str, weights: dict[str, torch.Tensor], classes: int) -> torch.nn.Module:
     """The network of timm itself with the weights of a folder."""
-    made = timm.create_model(name, num_classes=classes)
-    head = made.pretrained_cfg["classifier"]
-    held = {key.removeprefix("backbone."): value for key, value in weights.items() if key.startswith("backbone.")}
-    made.load_state_dict({**held, f"{head}.weight": weights["head.weight"], f"{head}.bias": weights["head.bias"]})
-    return made.eval()
+    classifier = timm.create_model(name, num_classes=classes)
+    head = classifier.pretrained_cfg["classifier"]
+    backbone = {key.removeprefix("backbone."): value for key, value in weights.items() if key.startswith("backbone.")}
+    head_weights = {f"{head}.weight": weights["head.weight"], f"{head}.bias": weights["head.bias"]}
+    classifier.load_state_dict({**backbone, **head_weights})
+    return classifier.eval()
 
 
 @torch.inference_mode()
@@ -63,8 +64,8 @@ def predict(model: Path, folder: Path, out: Path, workers: int, batch: int) -> N
         writer.writerow(["path", "label", "confidence"])
         done = 0
         for pictures in loader:
-            chances = (classifier(pictures) / facts["calibration"]["temperature"]).softmax(1)
-            for confidence, label in zip(*(part.tolist() for part in chances.max(1)), strict=True):
+            probabilities = (classifier(pictures) / facts["calibration"]["temperature"]).softmax(1)
+            for confidence, label in zip(*(part.tolist() for part in probabilities.max(1)), strict=True):
                 writer.writerow([paths[done], facts["classes"][label], f"{confidence:.4f}"])
                 done += 1
 
@@ -76,8 +77,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
-    asked = parser.parse_args()
-    predict(asked.model, asked.folder, asked.out, asked.workers, asked.batch)
+    args = parser.parse_args()
+    predict(args.model, args.folder, args.out, args.workers, args.batch)
 
 
 if __name__ == "__main__":

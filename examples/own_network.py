@@ -1,9 +1,9 @@
-"""Use a network of your own: any nn.Module class that is made from (classes, size) and gives logits.
+"""Train a custom network: any nn.Module class that is constructed from (classes, size) and returns logits.
 
     python examples/own_network.py photos/ models/own --epochs 20
 
-Everything else stays: the held-out part, the schedule, exact resume, the report. The class itself is not saved with the
-model (loading must run no code), so it is given again: ``load(folder, network=Patches)``.
+Everything else stays: the validation split, the schedule, exact resume, the report. The class itself is not saved with
+the model (loading must run no code), so it is passed again: ``load(folder, network=PatchMixer)``.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from diptych import Images, Recognizer, load
 
 
-class Patches(nn.Module):
-    """A small patch mixer: the picture in an 8 × 8 grid of patches, mixed across places and across channels.
+class PatchMixer(nn.Module):
+    """A small MLP mixer: the picture as an 8 × 8 grid of patches, mixed across positions and across channels.
 
     Pictures (B, 3, size, size) in [-1, 1] -> logits (B, classes).
     """
@@ -25,9 +25,9 @@ class Patches(nn.Module):
     def __init__(self, classes: int, size: int, width: int = 64, depth: int = 2) -> None:
         super().__init__()
         patch = max(1, size // 8)
-        places = (size // patch) ** 2
+        positions = (size // patch) ** 2
         self.embed = nn.Conv2d(3, width, patch, stride=patch)
-        self.across = nn.ModuleList(self._mixer(places) for _ in range(depth))
+        self.across = nn.ModuleList(self._mixer(positions) for _ in range(depth))
         self.within = nn.ModuleList(self._mixer(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
@@ -38,11 +38,11 @@ class Patches(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        seen = self.embed(images).flatten(2)  # (B, width, places)
+        x = self.embed(images).flatten(2)  # (B, width, positions)
         for across, within in zip(self.across, self.within, strict=True):
-            seen = seen + across(seen)
-            seen = seen + within(seen.mT).mT
-        return self.head(self.norm(seen.mean(2)))
+            x = x + across(x)
+            x = x + within(x.mT).mT
+        return self.head(self.norm(x.mean(2)))
 
 
 def main(arguments: Sequence[str] | None = None) -> Recognizer:
@@ -51,17 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> Recognizer:
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("model", nargs="?", type=Path, default=Path("models/own"))
     parser.add_argument("--epochs", type=int, default=20)
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
 
-    train, test = Images.open(asked.data).split(0.8, 0.2, seed=0)
-    recognizer = Recognizer(Patches, epochs=asked.epochs).fit(train, into=asked.model)
+    train, test = Images.open(args.data).split(0.8, 0.2, seed=0)
+    recognizer = Recognizer(PatchMixer, epochs=args.epochs).fit(train, into=args.model)
     print(recognizer.evaluate(test))
 
-    again = load(asked.model, network=Patches)
-    few = test[:16]
-    assert np.array_equal(again.predict(few).probabilities, recognizer.predict(few).probabilities)
-    print(f"Saved to {asked.model}, loaded again, and the answers are the same.")
-    return again
+    loaded = load(args.model, network=PatchMixer)
+    sample = test[:16]
+    assert np.array_equal(loaded.predict(sample).probabilities, recognizer.predict(sample).probabilities)
+    print(f"Saved to {args.model}, loaded again, and the predictions are the same.")
+    return loaded
 
 
 if __name__ == "__main__":

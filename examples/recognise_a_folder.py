@@ -1,4 +1,4 @@
-"""Teach Diptych the classes of your own folder, see how far to trust it, and ask it about pictures.
+"""Train a recognizer on your own folder, evaluate it, and predict pictures.
 
     python examples/recognise_a_folder.py photos/ models/photos --minutes 5
 
@@ -14,7 +14,7 @@ from diptych import Images, Recognizer, Report
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
-    """Inspect, train, judge on pictures that were locked away; returns that report."""
+    """Inspect, train, evaluate on a held-out test set; returns that report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("model", nargs="?", type=Path, default=Path("models/example"))
@@ -22,22 +22,22 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float)
     length.add_argument("--epochs", type=int)
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
 
-    images = Images.open(asked.data)
+    images = Images.open(args.data)
     print(images.inspect())
-    # A fifth is locked away: the recognizer validates on a part of the rest, and never sees these.
+    # A fifth is held out for the test: the recognizer validates on a part of the rest, and never sees these.
     train, test = images.split(0.8, 0.2, seed=0)
-    recognizer = Recognizer(asked.network, minutes=asked.minutes, epochs=asked.epochs)
-    recognizer.fit(train, into=asked.model)
+    recognizer = Recognizer(args.network, minutes=args.minutes, epochs=args.epochs)
+    recognizer.fit(train, into=args.model)
 
     report = recognizer.evaluate(test)
     print(report)
-    few = test[:8]
-    told = recognizer.predict(few)
-    for path, name, confidence in zip(few.paths, told.names, told.confidence, strict=True):
-        print(f"{path}: {name} ({float(confidence):.0%} sure)")
-    print(f"The model, with a report to look at, is in {asked.model}")
+    sample = test[:8]
+    predictions = recognizer.predict(sample)
+    for path, name, confidence in zip(sample.paths, predictions.names, predictions.confidence, strict=True):
+        print(f"{path}: {name} (confidence {float(confidence):.0%})")
+    print(f"The model and its report.html are in {args.model}")
     return report
 
 

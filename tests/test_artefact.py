@@ -20,23 +20,23 @@ def saved(tmp_path: Path) -> Path:
     )
 
 
-def test_what_was_written_is_read(saved: Path) -> None:
-    found = artefact.read(saved, "recognizer")
-    assert found.folder == saved
-    assert found.facts["classes"] == FACTS["classes"]
-    assert found.facts["loss"] is None
-    assert found.facts["format"] == artefact.FORMAT
-    assert {"diptych", "torch", "python"} <= found.facts["versions"].keys()
-    assert torch.equal(found.weights["w"], torch.arange(12.0).reshape(3, 4))
-    assert found.weights["b"].item() == 7
+def test_what_is_written_is_read_back(saved: Path) -> None:
+    model = artefact.read(saved, "recognizer")
+    assert model.folder == saved
+    assert model.facts["classes"] == FACTS["classes"]
+    assert model.facts["loss"] is None
+    assert model.facts["format"] == artefact.FORMAT
+    assert {"diptych", "torch", "python"} <= model.facts["versions"].keys()
+    assert torch.equal(model.weights["w"], torch.arange(12.0).reshape(3, 4))
+    assert model.weights["b"].item() == 7
     names = {"model.json", "weights.safetensors", "data.json", "README.md", "report.html"}
     assert {p.name for p in saved.iterdir()} == names
 
 
-def test_what_is_not_installed_is_told_so():
-    told = artefact.versions(("torch", "surely-not-installed"))
-    assert told["torch"].startswith("2.")
-    assert told["surely-not-installed"] == "not installed"
+def test_a_package_that_is_not_installed_is_reported():
+    versions = artefact.versions(("torch", "surely-not-installed"))
+    assert versions["torch"].startswith("2.")
+    assert versions["surely-not-installed"] == "not installed"
 
 
 def test_any_memory_layout_is_saved(tmp_path: Path) -> None:
@@ -51,11 +51,11 @@ def test_any_memory_layout_is_saved(tmp_path: Path) -> None:
         "half": torch.ones(3, dtype=torch.bfloat16),
     }
     artefact.write(tmp_path, {"kind": "vae"}, weights)
-    found = artefact.read(tmp_path).weights
-    assert found.keys() == weights.keys()
+    loaded = artefact.read(tmp_path).weights
+    assert loaded.keys() == weights.keys()
     for name, tensor in weights.items():
-        assert torch.equal(found[name], tensor), name
-        assert found[name].is_contiguous()
+        assert torch.equal(loaded[name], tensor), name
+        assert loaded[name].is_contiguous()
 
 
 def test_the_same_model_is_the_same_bytes(saved: Path, tmp_path: Path) -> None:
@@ -64,17 +64,17 @@ def test_the_same_model_is_the_same_bytes(saved: Path, tmp_path: Path) -> None:
         assert (again / name).read_bytes() == (saved / name).read_bytes()
 
 
-def test_a_write_that_is_cut_short_leaves_no_model(saved: Path) -> None:
+def test_an_interrupted_write_leaves_no_model(saved: Path) -> None:
     with pytest.raises(AttributeError):
         artefact.write(saved, FACTS, {"w": torch.ones(1)}, report="no page")  # type: ignore[arg-type]
     with pytest.raises(ArtefactError, match="holds no model"):
         artefact.read(saved)
 
 
-def test_a_folder_of_other_things_is_not_written_over(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("# My project")
-    with pytest.raises(UsageError, match="no model"):
+    with pytest.raises(UsageError, match="not a model"):
         artefact.write(tmp_path, FACTS, {"w": torch.ones(1)}, card="# Pets")
     assert readme.read_text() == "# My project"
     assert list(tmp_path.iterdir()) == [readme]
@@ -100,38 +100,41 @@ def _cut(folder: Path, share: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda f: (f / "weights.safetensors").unlink(), "missing"),
         (lambda f: _cut(f, 0.9), "damaged"),
         (lambda f: _cut(f, 0.1), "damaged"),
         (lambda f: _cut(f, 0), "damaged"),
         (_flip, "checksum"),
-        (lambda f: (f / "model.json").write_text('{"format": 1, "ki'), "no JSON"),
-        (lambda f: (f / "model.json").write_text("[1]"), "no JSON object"),
-        (lambda f: (f / "model.json").write_text("[" * 100_000), "no JSON"),
+        (lambda f: (f / "model.json").write_text('{"format": 1, "ki'), "not valid JSON"),
+        (lambda f: (f / "model.json").write_text("[1]"), "not a JSON object"),
+        (lambda f: (f / "model.json").write_text("[" * 100_000), "not valid JSON"),
         (lambda f: (f / "model.json").write_bytes(b"\xff\xfe\x00"), "UTF-8"),
-        (lambda f: (f / "model.json").write_text("{}"), "no format and kind"),
-        (lambda f: _json(f, format="1"), "no format and kind"),
-        (lambda f: _json(f, format=2), "newer Diptych"),
+        (lambda f: (f / "model.json").write_text("{}"), "format and kind are missing"),
+        (lambda f: _json(f, format="1"), "format and kind are missing"),
+        (lambda f: _json(f, format=artefact.FORMAT + 1), "newer Diptych"),
+        (lambda f: _json(f, format=artefact.FORMAT - 1), "earlier Diptych"),
         (lambda f: _json(f, kind="gan"), "a gan, not a recognizer"),
         (lambda f: (f / "model.json").unlink(), "holds no model"),
     ],
 )
-def test_every_damage_is_told_in_a_sentence(saved: Path, damage: Callable[[Path], object], told: str) -> None:
+def test_every_kind_of_damage_is_reported_in_one_sentence(
+    saved: Path, damage: Callable[[Path], object], message: str
+) -> None:
     damage(saved)
-    with pytest.raises(ArtefactError, match=told) as caught:
+    with pytest.raises(ArtefactError, match=message) as caught:
         artefact.read(saved, "recognizer")
     assert str(saved) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_places_that_are_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="no such folder"):
+def test_a_path_without_a_model_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="does not exist"):
         artefact.read(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(ArtefactError, match="is a file"):
         artefact.read(tmp_path / "file")
-    (tmp_path / "begun" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "unfinished" / "checkpoint").mkdir(parents=True)
     with pytest.raises(ArtefactError, match="Run the same fit command again"):
-        artefact.read(tmp_path / "begun")
+        artefact.read(tmp_path / "unfinished")

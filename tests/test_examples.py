@@ -1,4 +1,4 @@
-"""The programs in examples/ run, on the built-in digits with tiny settings, and do what they say."""
+"""The programs in examples/ run on the built-in digits with tiny settings and do what they say."""
 
 import importlib.util
 from pathlib import Path
@@ -23,21 +23,21 @@ def test_recognise_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     report = example("recognise_a_folder").main(arguments)
     assert report.scores["accuracy"].value > 0.8
     assert (tmp_path / "model" / "report.html").is_file()
-    assert "sure)" in capsys.readouterr().out
+    assert "(confidence " in capsys.readouterr().out
 
 
 def test_own_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    again = example("own_network").main(["digits", str(tmp_path / "model"), "--epochs", "2"])
-    assert len(again.classes_) == 10
-    assert "the answers are the same" in capsys.readouterr().out
+    loaded = example("own_network").main(["digits", str(tmp_path / "model"), "--epochs", "2"])
+    assert len(loaded.classes_) == 10
+    assert "the predictions are the same" in capsys.readouterr().out
 
 
-def test_make_and_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_and_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "6", "--per-class", "2"]
-    share = example("make_and_judge").main(arguments)
-    assert share > 0.2  # ten classes: guessing would be 0.1
-    assert len(list((tmp_path / "vae-made").rglob("*.png"))) == 20
-    assert "read as asked for" in capsys.readouterr().out
+    share = example("generate_and_classify").main(arguments)
+    assert share > 0.2  # ten classes: chance is 0.1
+    assert len(list((tmp_path / "vae-generated").rglob("*.png"))) == 20
+    assert "of the requested class" in capsys.readouterr().out
 
 
 def test_every_example_is_run() -> None:

@@ -6,7 +6,7 @@ import pytest
 from diptych.files import is_occupied, write_bytes, write_text
 
 
-def test_folders_are_made_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_folders_are_created_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "notes.txt"
     write_text(path, "first")
     write_text(path, "第二")
@@ -31,12 +31,12 @@ def test_a_name_that_is_not_utf8_survives_in_json(tmp_path: Path) -> None:
 
 def test_an_error_names_the_file_and_not_its_draft(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="taken") as told:
+    with pytest.raises(OSError, match="taken") as caught:
         write_bytes(tmp_path / "taken", b"new")
-    assert told.value.filename == str(tmp_path / "taken")
+    assert caught.value.filename == str(tmp_path / "taken")
 
 
-def test_what_is_hidden_occupies_no_folder(tmp_path: Path) -> None:
+def test_hidden_files_do_not_count_as_content(tmp_path: Path) -> None:
     assert not is_occupied(tmp_path / "none")
     (tmp_path / ".DS_Store").touch()
     assert not is_occupied(tmp_path)

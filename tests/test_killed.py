@@ -1,4 +1,4 @@
-"""Killed at random moments and run again with the same command, every kind of model ends bit for bit the same."""
+"""Every kind of model, killed at random moments and run again, ends with bit for bit the same weights."""
 
 import contextlib
 import json

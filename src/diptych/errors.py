@@ -1,15 +1,15 @@
-"""The errors that Diptych raises, each naming the cause and the cure.
+"""The errors that Diptych raises; each message names the cause and the fix.
 
 ::
 
     DiptychError                 exit code 1
-    ├── UsageError               2   a setting or an argument that cannot be
+    ├── UsageError               2   a setting or an argument that is not possible
     ├── DataError                3   pictures or labels that cannot be used
     │   └── PictureError         3   one picture that cannot be read
     ├── ArtefactError            3   a folder that is not a model, or not this one
-    ├── NotFittedError           1   a model asked for an answer before ``fit``
-    ├── ExportError              1   a file that would not answer as its model does
-    ├── TrainingError            1   a run that cannot go on (the last good checkpoint is kept)
+    ├── NotFittedError           1   a model used before ``fit``
+    ├── ExportError              1   an exported file whose predictions would differ from its model's
+    ├── TrainingError            1   a run that cannot continue (the last good checkpoint is kept)
     └── Interrupted          128+n   a run stopped by signal n, after saving
 """
 
@@ -21,7 +21,7 @@ class DiptychError(Exception):
 
 
 class UsageError(DiptychError, ValueError):
-    """A setting or an argument that cannot be."""
+    """A setting or an argument that is not possible."""
 
     exit_code = 2
 
@@ -33,7 +33,7 @@ class DataError(DiptychError, ValueError):
 
 
 class PictureError(DataError):
-    """One picture that cannot be read: ``reason`` says why, in words for a person."""
+    """One picture that cannot be read; ``reason`` says why, in plain words."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
@@ -48,19 +48,19 @@ class ArtefactError(DiptychError):
 
 
 class NotFittedError(DiptychError, AttributeError):
-    """A model asked for an answer before it was fitted or loaded."""
+    """A model that is used before it is fitted or loaded."""
 
 
 class ExportError(DiptychError):
-    """A file that would not answer as its model does, and so was not written."""
+    """An exported file whose predictions would differ from its model's; it is not written."""
 
 
 class TrainingError(DiptychError):
-    """A run that cannot go on, such as one whose loss is no longer a number."""
+    """A run that cannot continue, such as one whose loss is NaN or infinite."""
 
 
 class Interrupted(DiptychError):  # noqa: N818 - the state is the name
-    """A run stopped by a signal; its state is saved and the same command resumes it."""
+    """A run that a signal stopped; its state is saved, and the same command resumes it."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name, synced, then renamed."""
+"""Atomic file writes: a file is written under a temporary name, synced, then renamed."""
 
 import os
 import secrets
@@ -8,8 +8,8 @@ from pathlib import Path
 def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
     """Write ``data`` so that ``path`` holds, at every moment and after a power cut, the old bytes or the new.
 
-    Folders that are missing are made. Unless ``synced``, the disk is not waited for: a kill does no harm then, and
-    a power cut may.
+    Missing folders are created. Without ``synced`` the disk is not waited for: a kill still does no harm, but a power
+    cut may.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{secrets.token_hex(6)}.draft")
@@ -22,9 +22,8 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
         draft.replace(path)
     except BaseException as error:
         draft.unlink(missing_ok=True)
-        if (
-            isinstance(error, OSError) and error.errno
-        ):  # the draft is nobody's business, and a full disk names no file at all
+        if isinstance(error, OSError) and error.errno:
+            # The message names the target, not the draft; of a full disk it would name no file at all.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if synced:
@@ -34,21 +33,21 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
 def write_text(path: Path, text: str) -> None:
     r"""Write ``text`` as UTF-8, atomically.
 
-    What UTF-8 cannot hold (half of a file name that is not UTF-8) becomes its escape, ``\udcff``: in a JSON
-    string that reads back as the same name, on a page it is visible and harmless.
+    Lone surrogates (from a file name that is not UTF-8) are written as their escape, ``\udcff``: a JSON string reads
+    back as the same name, and on a page the escape is visible and harmless.
     """
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def is_occupied(path: Path) -> bool:
-    """Whether something is there that is not an empty folder; hidden files do not count."""
+    """Whether ``path`` exists and is not an empty folder; hidden files do not count."""
     if path.is_dir():
-        return any(not inside.name.startswith(".") for inside in path.iterdir())
+        return any(not entry.name.startswith(".") for entry in path.iterdir())
     return path.exists()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last; not every system can (Windows opens no folders)."""
+    """Make the rename itself durable; not every system can (Windows does not open folders)."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

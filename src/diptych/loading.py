@@ -1,4 +1,4 @@
-"""``load``: from a folder to the model that it holds."""
+"""``load``: read the model that a folder holds."""
 
 import importlib
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from diptych.synthesis.gan import GAN
     from diptych.synthesis.vae import VAE
 
-HOMES = {
+MODEL_CLASSES = {
     "recognizer": ("diptych.recognition.recognizer", "Recognizer"),
     "gan": ("diptych.synthesis.gan", "GAN"),
     "vae": ("diptych.synthesis.vae", "VAE"),
@@ -24,23 +24,25 @@ HOMES = {
 
 
 def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Recognizer | GAN | VAE | Flow":
-    """Load the model that ``folder`` holds, whichever kind it is; executes nothing that is in it.
+    """Load the model in ``folder``, of any kind; no code in it is executed.
 
     Parameters
     ----------
     network
-        The class of a recognizer that was trained with a network of one's own; ``None`` for all other models.
+        The class of a recognizer's custom network; ``None`` for all other models.
 
     Raises
     ------
     ArtefactError
-        There is no model, it is damaged, was saved by a newer Diptych, or is of a kind that is not known here.
+        There is no model, it is damaged, was saved by a newer Diptych, or its kind is not known.
     """
-    found = artefact.read(folder)
-    kind = found.facts["kind"]
-    if kind not in HOMES:
-        raise ArtefactError(f"{folder} holds a {kind}, which this Diptych does not know. Upgrade it, or train again.")
-    home, name = HOMES[kind]
-    make: Any = getattr(importlib.import_module(home), name).from_artefact
-    model: Recognizer | GAN | VAE | Flow = make(found) if network is None else make(found, network)
+    saved = artefact.read(folder)
+    kind = saved.facts["kind"]
+    if kind not in MODEL_CLASSES:
+        raise ArtefactError(
+            f"{folder} holds a {kind}, a kind unknown to this Diptych. Upgrade Diptych, or train again."
+        )
+    module, name = MODEL_CLASSES[kind]
+    restore: Any = getattr(importlib.import_module(module), name).from_artefact
+    model: Recognizer | GAN | VAE | Flow = restore(saved) if network is None else restore(saved, network)
     return model

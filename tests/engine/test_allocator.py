@@ -1,4 +1,4 @@
-"""Memory that one step frees serves the next one."""
+"""Memory that one step frees is reused by the next one."""
 
 import platform
 import resource
@@ -7,25 +7,25 @@ import torch
 
 from diptych.engine import allocator
 
-BLOCK = 10_000_000  # floats: 40 MB, over every size from which the C library gives memory back at once
+BLOCK = 10_000_000  # floats: 40 MB, above every size at which the C library returns memory at once
 
 
-def faults(steps: int) -> int:
-    """Pages that the system had to clear while so many tensors were made and freed."""
+def page_faults(steps: int) -> int:
+    """Pages that the system cleared while ``steps`` tensors were allocated and freed."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(steps):
         torch.ones(BLOCK)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-def test_memory_is_taken_again_and_given_back_in_the_end():
+def test_freed_memory_is_reused_and_returned_to_the_system_at_the_end():
     if platform.libc_ver()[0] != "glibc":
         with allocator.keep_freed_memory():
             assert torch.ones(4).sum() == 4
         return
     page = resource.getpagesize()
-    assert faults(3) * page > 3 * 4 * BLOCK * 0.9
+    assert page_faults(3) * page > 3 * 4 * BLOCK * 0.9
     with allocator.keep_freed_memory():
-        faults(20)  # until the heap has found its shape
-        assert faults(20) * page < 20 * 4 * BLOCK * 0.2
-    assert faults(1) * page > 4 * BLOCK * 0.9
+        page_faults(20)  # until the heap is fully grown
+        assert page_faults(20) * page < 20 * 4 * BLOCK * 0.2
+    assert page_faults(1) * page > 4 * BLOCK * 0.9

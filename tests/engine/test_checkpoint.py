@@ -11,26 +11,26 @@ from diptych.engine import checkpoint
 from diptych.errors import UsageError
 
 
-def test_the_newest_is_loaded_and_two_are_kept(tmp_path):
+def test_the_newest_checkpoint_is_loaded_and_the_last_two_remain(tmp_path):
     for seen in (100, 200, 300):
         checkpoint.save(tmp_path, {"x": torch.full((3,), seen), "seen_pictures": seen}, seen)
     assert checkpoint.load(tmp_path)["seen_pictures"] == 300
-    kept = sorted(p.name for p in (tmp_path / "checkpoint").iterdir() if p.is_dir())
-    assert kept == ["000000000200", "000000000300"]
+    remaining = sorted(p.name for p in (tmp_path / "checkpoint").iterdir() if p.is_dir())
+    assert remaining == ["000000000200", "000000000300"]
 
 
-@pytest.mark.parametrize("harm", ["truncate", "flip", "empty", "no checksum"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, harm):
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "no checksum"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage):
     for seen in (100, 200):
         checkpoint.save(tmp_path, {"x": torch.zeros(500), "seen_pictures": seen}, seen)
     newest = tmp_path / "checkpoint" / "000000000200"
     data = bytearray((newest / "state.pt").read_bytes())
-    if harm == "truncate":
+    if damage == "truncate":
         (newest / "state.pt").write_bytes(data[: len(data) // 2])
-    elif harm == "flip":
+    elif damage == "flip":
         data[len(data) // 2] ^= 1
         (newest / "state.pt").write_bytes(data)
-    elif harm == "empty":
+    elif damage == "empty":
         (newest / "state.pt").write_bytes(b"")
     else:
         (newest / "state.sha256").unlink()
@@ -49,7 +49,7 @@ def test_a_checkpoint_is_data_and_never_code(tmp_path):
     assert not (tmp_path / "harmed").exists()
 
 
-def test_killed_while_writing_there_is_always_a_whole_one(tmp_path):
+def test_after_a_kill_while_writing_there_is_always_an_intact_checkpoint(tmp_path):
     program = (
         "import sys, torch; from pathlib import Path; from diptych.engine import checkpoint\n"
         "for seen in range(1, 10**6): checkpoint.save(Path(sys.argv[1]), {'n': seen, 'x': torch.zeros(10**6)}, seen)"
@@ -72,16 +72,25 @@ def test_killed_while_writing_there_is_always_a_whole_one(tmp_path):
 def test_a_folder_belongs_to_one_run(tmp_path):
     checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
     checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
-    with pytest.raises(UsageError, match="epochs 10 there, 20 here"):
+    with pytest.raises(UsageError, match="epochs: 10 there, 20 here"):
         checkpoint.claim(tmp_path, {"epochs": 20, "seed": 0})
     assert not checkpoint.is_finished(tmp_path, {"epochs": 10, "seed": 0})
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+def test_a_run_that_an_earlier_version_began_is_refused(tmp_path):
+    run = tmp_path / "checkpoint" / "run.json"
+    run.parent.mkdir()
+    run.write_text('{"kind": "flow", "epochs": 10}')  # as before the files had a format
+    with pytest.raises(UsageError, match="another version of Diptych"):
+        checkpoint.claim(tmp_path, {"kind": "flow", "epochs": 10})
+    assert run.exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / ".DS_Store").touch()
     checkpoint.claim(tmp_path, {"epochs": 10})
-    mine = tmp_path / "mine"
-    (mine / "checkpoint").mkdir(parents=True)
-    with pytest.raises(UsageError, match="holds something already that is no model"):
-        checkpoint.claim(mine, {"epochs": 10})
-    assert (mine / "checkpoint").exists()
+    other = tmp_path / "other"
+    (other / "checkpoint").mkdir(parents=True)
+    with pytest.raises(UsageError, match="already contains files that are not a model"):
+        checkpoint.claim(other, {"epochs": 10})
+    assert (other / "checkpoint").exists()

@@ -19,30 +19,30 @@ folder = Path(sys.argv[1])
 recipe = Recipe(batch=16, pictures=640, half_life=50)
 run = Run(task, tiny.images(), size=8, recipe=recipe, folder=folder / "run", settings={})
 ticks = list(run)
-torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/left-by-{run.group.rank}.pt")
+torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/result-{run.group.rank}.pt")
 """
 
 
-def launched(folder: Path, processes: int) -> None:
+def launch(folder: Path, processes: int) -> None:
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    beside = str(Path(__file__).parent)
+    tests = str(Path(__file__).parent)
     options = ["--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, "-m", "torch.distributed.run", *options]
-    done = subprocess.run([*command, str(program), str(folder), beside], timeout=120, capture_output=True, text=True)
+    done = subprocess.run([*command, str(program), str(folder), tests], timeout=120, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_two_processes_train_the_model_of_one(tmp_path):
-    left = {}
+def test_two_processes_train_the_same_model_as_one(tmp_path):
+    results = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
-        launched(folder, processes)
-        left[processes] = [torch.load(p) for p in sorted(folder.glob("left-by-*.pt"))]
+        launch(folder, processes)
+        results[processes] = [torch.load(p) for p in sorted(folder.glob("result-*.pt"))]
         assert len((folder / "run" / "history.jsonl").read_text().splitlines()) == 20
-    (alone, alone_losses), *_ = left[1]
-    (first, first_losses), (second, second_losses) = left[2]
+    (alone, alone_losses), *_ = results[1]
+    (first, first_losses), (second, second_losses) = results[2]
     assert first_losses == second_losses
     for name in alone:
         assert torch.equal(first[name], second[name])

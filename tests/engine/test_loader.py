@@ -15,15 +15,15 @@ def test_every_picture_is_shown_once_an_epoch_in_a_new_order():
     assert list(first) != list(second)
 
 
-def test_the_order_is_a_function_of_the_position():
-    ahead, there = ShuffledOrder(10, seed=3), ShuffledOrder(10, seed=3)
-    ahead.batch(0, 4)
-    ahead.batch(4, 4)
-    for a, b in zip(ahead.batch(28, 4), there.batch(28, 4), strict=True):
+def test_the_order_depends_only_on_the_position():
+    sequential, direct = ShuffledOrder(10, seed=3), ShuffledOrder(10, seed=3)
+    sequential.batch(0, 4)
+    sequential.batch(4, 4)
+    for a, b in zip(sequential.batch(28, 4), direct.batch(28, 4), strict=True):
         assert np.array_equal(a, b)
 
 
-def test_a_picture_turns_at_every_epoch():
+def test_a_picture_s_turn_grows_by_one_each_epoch():
     order = ShuffledOrder(8, seed=0)
     rows, turns = order.batch(0, 16)
     for row in range(8):

@@ -8,90 +8,94 @@ from torch import nn
 from diptych.engine import machine
 
 
-def test_the_fastest_candidate_is_chosen_and_remembered(tmp_path, monkeypatch):
+def test_the_fastest_candidate_is_chosen_and_its_rate_is_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls: list[machine.Machine] = []
 
-    def step(on: machine.Machine) -> None:
-        calls.append(on)
-        time.sleep(0.001 if on.bf16 and on.channels_last else 0.05)
+    def step(candidate: machine.Machine) -> None:
+        calls.append(candidate)
+        time.sleep(0.001 if candidate.bf16 and candidate.channels_last else 0.05)
 
-    def chosen() -> tuple[machine.Machine, float]:
+    def choose() -> tuple[machine.Machine, float]:
         return machine.choose(step, 64, "net", torch.device("cpu"), lambda rate: 1.0, compilable=True)
 
-    first, rate = chosen()
+    first, rate = choose()
     assert (first.bf16, first.channels_last, first.compile) == (True, True, False)
     assert rate > 64 / 0.05
-    tried = len(calls)
-    assert chosen() == (first, rate)
-    assert len(calls) == tried
+    trial_steps = len(calls)
+    assert choose() == (first, rate)
+    assert len(calls) == trial_steps
 
 
-def test_im2col_is_taken_where_it_is_faster_and_gradients_are_taken(tmp_path, monkeypatch):
+def test_im2col_is_chosen_where_it_is_faster_and_gradients_are_needed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def step(on: machine.Machine) -> None:
-        time.sleep(0.01 if on.im2col else 0.1 if on.bf16 else 0.2)
+    def step(candidate: machine.Machine) -> None:
+        time.sleep(0.01 if candidate.im2col else 0.1 if candidate.bf16 else 0.2)
 
-    def chosen(**dials: bool) -> machine.Machine:
-        return machine.choose(step, 8, repr(dials), torch.device("cpu"), lambda rate: 1.0, compilable=False, **dials)[0]
+    def choose(**options: bool) -> machine.Machine:
+        return machine.choose(
+            step, 8, repr(options), torch.device("cpu"), lambda rate: 1.0, compilable=False, **options
+        )[0]
 
-    assert chosen().im2col
-    assert "im2col" in str(chosen())
-    assert machine.Machine.of(torch.device("cpu"), chosen().numbers()) == chosen()
-    assert not machine.Machine.of(torch.device("cpu"), chosen().numbers()[:4]).im2col  # of a run begun before
-    assert not chosen(learning=False).im2col
+    assert choose().im2col
+    assert "im2col" in str(choose())
+    assert machine.Machine.from_numbers(torch.device("cpu"), choose().numbers()) == choose()
+    assert not machine.Machine.from_numbers(
+        torch.device("cpu"), choose().numbers()[:4]
+    ).im2col  # of a run begun with an earlier version
+    assert not choose(training=False).im2col
 
 
-def test_a_candidate_that_is_clearly_beaten_takes_three_steps(tmp_path, monkeypatch):
+def test_a_clearly_slower_candidate_takes_three_steps(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls: list[machine.Machine] = []
 
-    def step(on: machine.Machine) -> None:
-        calls.append(on)
-        time.sleep(0.04 if on.bf16 and on.channels_last else 0.15)
+    def step(candidate: machine.Machine) -> None:
+        calls.append(candidate)
+        time.sleep(0.04 if candidate.bf16 and candidate.channels_last else 0.15)
 
     machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
-    slow = [on for on in calls if not on.bf16 and on.channels_last]
+    slow = [call for call in calls if not call.bf16 and call.channels_last]
     assert len(slow) == 3
 
 
-def test_what_was_measured_long_ago_is_measured_again(tmp_path, monkeypatch):
+def test_old_rates_are_measured_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     steps = []
 
-    def step(on: machine.Machine) -> None:
-        steps.append(on)
-        time.sleep(0.001 if on.bf16 and on.channels_last else 0.005)
+    def step(candidate: machine.Machine) -> None:
+        steps.append(candidate)
+        time.sleep(0.001 if candidate.bf16 and candidate.channels_last else 0.005)
 
     def choose() -> None:
         machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
 
     choose()
-    once = len(steps)
+    first_trial = len(steps)
     for file in (tmp_path / "diptych" / "rates").iterdir():
         os.utime(file, (0, 0))
     choose()
-    assert len(steps) > 1.5 * once
+    assert len(steps) > 1.5 * first_trial
 
 
-def test_a_candidate_that_does_not_work_is_passed_over(tmp_path, monkeypatch):
+def test_a_candidate_that_does_not_work_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def step(on: machine.Machine) -> None:
-        if on.bf16:
+    def step(candidate: machine.Machine) -> None:
+        if candidate.bf16:
             raise RuntimeError("no such kernel")
 
     chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
     assert not chosen.bf16
 
 
-def test_where_nothing_works_the_error_is_told_and_forgotten(tmp_path, monkeypatch):
+def test_where_no_candidate_works_the_error_is_raised_and_not_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    full = True
+    out_of_memory = True
 
-    def step(on: machine.Machine) -> None:
-        if full:
+    def step(candidate: machine.Machine) -> None:
+        if out_of_memory:
             raise RuntimeError("out of memory")
 
     def choose() -> float:
@@ -99,25 +103,25 @@ def test_where_nothing_works_the_error_is_told_and_forgotten(tmp_path, monkeypat
 
     with pytest.raises(RuntimeError, match="out of memory"):
         choose()
-    full = False
+    out_of_memory = False
     assert choose() > 0
 
 
 def test_compilation_is_tried_on_long_runs_only(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(machine.WORTH_COMPILING_SECONDS, "cpu", 1800)  # as on a GPU, which may not be there
+    monkeypatch.setitem(machine.COMPILE_MIN_RUN_SECONDS, "cpu", 1800)  # as on a GPU, which this machine may lack
 
-    def step(on: machine.Machine) -> None:
-        time.sleep(0.001 if on.compile else 0.01)
+    def step(candidate: machine.Machine) -> None:
+        time.sleep(0.001 if candidate.compile else 0.01)
 
-    def chosen(seconds: float) -> machine.Machine:
+    def choose(seconds: float) -> machine.Machine:
         return machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: seconds, compilable=True)[0]
 
-    assert not chosen(600).compile
-    assert chosen(3600).compile
+    assert not choose(600).compile
+    assert choose(3600).compile
 
 
-def test_modules_are_compiled_and_back_without_new_names():
+def test_modules_are_compiled_and_uncompiled_without_new_names():
     module = nn.Sequential(nn.Linear(2, 2))
     names = list(module.state_dict())
     machine.Machine(torch.device("cpu"), compile=True).prepare([module], [module])
@@ -129,30 +133,30 @@ def test_modules_are_compiled_and_back_without_new_names():
     assert module._compiled_call_impl is None
 
 
-def test_a_model_that_one_thread_serves_best_gets_one_thread(tmp_path, monkeypatch):
+def test_a_model_that_is_fastest_on_one_thread_gets_one_thread(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def step(on: machine.Machine) -> None:
+    def step(candidate: machine.Machine) -> None:
         time.sleep(0.01 * torch.get_num_threads())
 
-    many = machine.Machine(torch.device("cpu"), threads=2)
-    with many.at_work():
+    two_threads = machine.Machine(torch.device("cpu"), threads=2)
+    with two_threads.active():
         chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
         assert chosen.threads == 1
-        with chosen.at_work():
+        with chosen.active():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
 
 
-def test_a_candidate_that_met_a_busy_moment_is_timed_again(tmp_path, monkeypatch):
+def test_a_candidate_first_timed_in_a_busy_moment_is_timed_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     steps = 0
 
-    def step(on: machine.Machine) -> None:
+    def step(candidate: machine.Machine) -> None:
         nonlocal steps
         steps += 1
         busy = steps < 20  # while the first candidate is timed for the first time
-        time.sleep((0.04 if on.bf16 and on.channels_last else 0.05) + 0.05 * busy)
+        time.sleep((0.04 if candidate.bf16 and candidate.channels_last else 0.05) + 0.05 * busy)
 
     chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
     assert (chosen.bf16, chosen.channels_last) == (True, True)

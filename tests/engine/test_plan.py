@@ -15,20 +15,20 @@ def test_a_fixed_plan_runs_from_0_to_exactly_1():
     assert plan.at(1064) == 1.0  # the last batch may reach beyond
 
 
-def test_planning_anew_keeps_progress_and_ends_in_the_time_left():
+def test_replanning_preserves_progress_and_ends_in_the_time_left():
     plan = fixed_plan(1000).replanned(seen_pictures=400, rate=50, seconds_left=10, batch=20)
     assert plan.at(400) == pytest.approx(0.4)
     assert plan.end == 400 + 500
     assert plan.at(900) == 1.0
 
 
-def test_a_plan_without_time_left_takes_one_last_batch():
+def test_a_plan_without_time_left_ends_after_one_batch():
     assert fixed_plan(1000).replanned(400, rate=50, seconds_left=-3, batch=20).end == 420
 
 
-def test_a_plan_survives_its_numbers():
+def test_a_plan_is_restored_from_its_numbers():
     plan = Plan(128, 0.25, 999.5)
-    assert Plan.of(plan.numbers()) == plan
+    assert Plan.from_numbers(plan.numbers()) == plan
 
 
 @pytest.mark.parametrize("schedule", [cosine(0.1), triangle(0.25), hold_then_fall(0.5, warmup=0.1)])

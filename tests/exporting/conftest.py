@@ -1,4 +1,4 @@
-"""Small recognizers and their files."""
+"""A small data set, a recognizer trained on it, and its exported file."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ def pictures(tmp_path_factory):
     """A folder of 120 noisy pictures of several sizes, in two classes that differ by colour."""
     from PIL import Image
 
-    folder, draw = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for i in range(120):
         name = ("red", "green")[i % 2]
         (folder / name).mkdir(exist_ok=True)
-        pixels = draw.integers(0, 120, (*draw.integers(20, 70, 2), 3)).astype(np.uint8)
+        pixels = rng.integers(0, 120, (*rng.integers(20, 70, 2), 3)).astype(np.uint8)
         pixels[..., i % 2] += 60
         Image.fromarray(pixels).save(folder / name / f"{i:03d}.png")
     return folder
@@ -23,7 +23,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def model(pictures, tmp_path_factory):
-    """The folder of a recognizer."""
+    """The folder of a small recognizer."""
     folder = tmp_path_factory.mktemp("models") / "model"
     Recognizer("convnet", size=24, epochs=8).fit(Images.open(pictures), into=folder)
     return folder
@@ -31,7 +31,7 @@ def model(pictures, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def file(model):
-    """The model's file."""
+    """The model's exported file."""
     path = model.parent / "model.onnx"
     export(model, path)
     return path

@@ -1,4 +1,4 @@
-"""Networks in 8-bit integers keep their answers, each way as nearly as it can."""
+"""Networks quantised to 8-bit integers stay close to the originals, in every int8 variant."""
 
 import numpy as np
 import onnx
@@ -13,72 +13,76 @@ from diptych.engine.runtime import session
 from diptych.exporting import graph, int8
 
 
-def told(network, pictures, name="logits"):
-    return session(network.SerializeToString()).run([name], {"inputs": pictures})[0]
+def run(network, pictures, name="logits"):
+    return session(network.SerializeToString()).run([name], {network.graph.input[0].name: pictures})[0]
 
 
 @pytest.fixture(scope="module")
 def uneven():
-    """Four dense layers; what flows into the third is a thousand times larger in one channel than in the others."""
-    draw = np.random.default_rng(0)
-    weights = {name: draw.normal(0, 0.2, (48, 48)).astype(np.float32) for name in "abcd"}
+    """Four dense layers; one channel of the third one's input is a thousand times larger than the others."""
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(0, 0.2, (48, 48)).astype(np.float32) for name in "abcd"}
     weights["c"][0] /= 1000
     weights |= {"large": np.where(np.arange(48) == 0, 1000, 1).astype(np.float32), "flat": np.array([-1, 48])}
-    nodes = [helper.make_node("Reshape", ["inputs", "flat"], ["in_a"])]
+    nodes = [helper.make_node("Reshape", ["pictures", "flat"], ["in_a"])]
     for name, following in zip("abcd", ["in_b", "plain", "in_d", "logits"], strict=True):
         nodes.append(helper.make_node("MatMul", [f"in_{name}", name], [following]))
         if following == "plain":
             nodes.append(helper.make_node("Mul", ["plain", "large"], ["in_c"]))
     nodes.append(helper.make_node("Identity", ["in_d"], ["features"]))
-    made = helper.make_graph(
-        nodes, "uneven", [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["n", 3, 4, 4])],
+    network = helper.make_graph(
+        nodes, "uneven", [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, 4, 4])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 48]) for name in ("logits", "features")],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )  # fmt: skip
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 19)], ir_version=10)
+    return helper.make_model(network, opset_imports=[helper.make_opsetid("", 19)], ir_version=10)
 
 
 @pytest.fixture(scope="module")
-def shown():
+def inputs():
     return np.random.default_rng(1).uniform(-1, 1, (32, 3, 4, 4)).astype(np.float32)
 
 
-def test_the_layer_that_bears_rounding_worst_is_spared_first(uneven, shown):
-    ways = dict(int8.int8_candidates(uneven, shown))
-    static, spared, half, weights = ways
+def test_the_most_sensitive_layer_is_the_first_with_weights_only(uneven, inputs):
+    candidates = dict(int8.int8_candidates(uneven, inputs))
+    static, one_layer, two_layers, weights = candidates
     assert static == "int8 (static)"
-    assert spared == "int8 (static, but 1 of 4 layers by their weights)"
-    assert half == "int8 (static, but 2 of 4 layers by their weights)"
-    assert weights == "int8 (weights)"
-    truth = told(uneven, shown)
-    off = [float(np.abs(told(one, shown) - truth).mean() / np.abs(truth).mean()) for one in ways.values()]
-    assert off[0] > 5 * off[1]
-    for one in ways.values():
-        onnx.checker.check_model(one)
-        assert one.ByteSize() < 0.6 * uneven.ByteSize()
+    assert one_layer == "int8 (static, 1 of 4 layers weights only)"
+    assert two_layers == "int8 (static, 2 of 4 layers weights only)"
+    assert weights == "int8 (weights only)"
+    exact = run(uneven, inputs)
+    errors = [
+        float(np.abs(run(network, inputs) - exact).mean() / np.abs(exact).mean()) for network in candidates.values()
+    ]
+    assert errors[0] > 5 * errors[1]
+    for network in candidates.values():
+        onnx.checker.check_model(network)
+        assert network.ByteSize() < 0.6 * uneven.ByteSize()
 
 
-def test_an_answer_does_not_depend_on_the_pictures_beside(uneven, shown):
-    beside = shown.copy()
-    beside[1:] *= 3
-    for way, network in int8.int8_candidates(uneven, shown):
-        alone, among = told(network, shown[:1])[0], told(network, beside)[0]
-        assert np.allclose(alone, among, rtol=1e-4, atol=1e-3), way
+def test_a_prediction_does_not_depend_on_the_other_pictures_of_the_batch(uneven, inputs):
+    batch = inputs.copy()
+    batch[1:] *= 3
+    for name, network in int8.int8_candidates(uneven, inputs):
+        alone, batched = run(network, inputs[:1])[0], run(network, batch)[0]
+        assert np.allclose(alone, batched, rtol=1e-4, atol=1e-3), name
 
 
 @pytest.mark.parametrize(("name", "size"), [("test_resnet", 64), ("test_vit", 160)])
-def test_rounded_weights_take_a_quarter_and_tell_nearly_the_same(name, size, pictures, tmp_path):
+def test_weights_in_int8_take_a_quarter_and_give_nearly_the_same_features(name, size, pictures, tmp_path):
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), tmp_path / "weights.safetensors")
     images = Images.open(pictures)[::3]
     network = graph.network_graph(
         Recognizer(f"timm:{name}@{tmp_path / 'weights.safetensors'}", size=size, epochs=1).fit(images)
     )
-    shown = np.random.default_rng(0).uniform(-1, 1, (8, 3, size, size)).astype(np.float32)
-    *_, (way, rounded) = int8.int8_candidates(network, shown)
-    assert way == "int8 (weights)"
-    onnx.checker.check_model(rounded)
-    assert rounded.ByteSize() < 0.6 * network.ByteSize()  # what is no weight, such as positions, stays as it is
-    features, ours = (told(one, shown, "features") for one in (network, rounded))
-    assert np.abs(ours - features).max() < 0.05 * np.abs(features).max()
-    assert not np.array_equal(ours, features)
+    inputs = np.random.default_rng(0).uniform(-1, 1, (8, 3, size, size)).astype(np.float32)
+    *_, (description, quantized) = int8.int8_candidates(network, inputs)
+    assert description == "int8 (weights only)"
+    onnx.checker.check_model(quantized)
+    assert (
+        quantized.ByteSize() < 0.6 * network.ByteSize()
+    )  # other parameters, such as position embeddings, stay in float32
+    features, approximate = (run(model, inputs, "features") for model in (network, quantized))
+    assert np.abs(approximate - features).max() < 0.05 * np.abs(features).max()
+    assert not np.array_equal(approximate, features)

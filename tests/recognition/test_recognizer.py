@@ -142,7 +142,7 @@ def test_a_calibration_of_an_earlier_version_loads_and_promises_no_sets(folder, 
     old = load(folder).save(tmp_path / "old")
     facts = json.loads((old / "model.json").read_text())
     facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "energy_threshold")}
-    del facts["beside_sha256"]
+    del facts["extra_sha256"]
     (old / "model.json").write_text(json.dumps(facts))
     predictions = load(old).predict(digits)
     assert predictions.sets is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from diptych import artefact
 from diptych.cli import console
 from diptych.cli.paths import open_images
-from diptych.loading import HOMES
+from diptych.loading import MODEL_CLASSES
 from diptych.report import Score
 from diptych.report.report import number
 from diptych.report.text import words
@@ -31,7 +31,7 @@ def train(
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
-    home, name = HOMES[kind]
+    home, name = MODEL_CLASSES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)

@@ -1,8 +1,8 @@
-"""The processor's memory while a model works: what a step frees, the next step takes again.
+"""CPU memory during training and inference: memory that one step frees is reused by the next.
 
-The C library's allocator hands large blocks back to the system as soon as they are freed and asks for them again a
-moment later; the system then clears every page anew. A training step frees and asks for all of its activations, so
-that this was a sixth of the time of a large network's step, and a third of a small one's.
+The C library's allocator returns large blocks to the system as soon as they are freed and requests them again a
+moment later; the system then clears every page anew. A training step frees and requests all of its activations, so
+that this took a sixth of the time of a large network's step, and a third of a small one's.
 """
 
 import ctypes
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# <malloc.h> of glibc: the codes of mallopt's parameters, and the values that it starts with.
+# <malloc.h> of glibc: the codes of mallopt's parameters, and their initial values.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-_TRIM_AT_START, _MMAPS_AT_START = 128 * 1024, 65536
+_TRIM_THRESHOLD_DEFAULT, _MMAP_MAX_DEFAULT = 128 * 1024, 65536
 _NEVER = 2**31 - 1
 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """Within the block freed memory stays with the process; after it, all that is free goes back to the system.
+    """Within the block freed memory stays with the process; after it, all free memory goes back to the system.
 
-    Does nothing where the C library is not glibc. Blocks may lie in each other: the innermost end is an end.
+    Does nothing where the C library is not glibc. Blocks may be nested: the end of the innermost ends them all.
     """
     library = _glibc()
     if library is None:
@@ -31,8 +31,8 @@ def keep_freed_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        library.mallopt(_MMAP_MAX, _MMAPS_AT_START)
-        library.mallopt(_TRIM_THRESHOLD, _TRIM_AT_START)
+        library.mallopt(_MMAP_MAX, _MMAP_MAX_DEFAULT)
+        library.mallopt(_TRIM_THRESHOLD, _TRIM_THRESHOLD_DEFAULT)
         library.malloc_trim(0)
 
 

@@ -3,14 +3,14 @@
 ::
 
     checkpoint/
-      run.json         the settings that the run was started with
+      run.json         the settings of the run
       000012800/       one folder a checkpoint, named by pictures seen
         state.pt       read with ``weights_only=True``
         state.sha256
-      latest           the name of the newest whole one; written last
+      latest           the name of the newest intact one; written last
 
-A checkpoint is written to a temporary folder, synced and renamed, then ``latest`` moves. One that is damaged is
-passed over for the one before.
+A checkpoint is written to a temporary folder, synced and renamed; then ``latest`` is updated. A damaged checkpoint is
+skipped for the one before it.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ from diptych import artefact, files
 from diptych.errors import ArtefactError, UsageError
 
 log = logging.getLogger("diptych")
-KEPT = 2  # the newest and the one to fall back on
+MAX_CHECKPOINTS = 2  # the newest and the one to fall back on
 State = dict[str, Any]
 
 
-class _Hashed:
-    """A file that hashes what passes through: one pass over the bytes for both."""
+class _HashingFile:
+    """A file that hashes what is written to it: one pass over the bytes for both."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -49,29 +49,29 @@ class _Hashed:
 
 
 def save(folder: Path, state: State, seen_pictures: int) -> None:
-    """Write ``state`` as the newest checkpoint of the run in ``folder`` and drop all but the last two."""
+    """Write ``state`` as the newest checkpoint of the run in ``folder`` and delete all but the last two."""
     root = folder / "checkpoint"
     target = root / f"{seen_pictures:012d}"
     draft = root / f".{target.name}.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     with (draft / "state.pt").open("wb") as file:
-        hashed = _Hashed(file)
-        torch.save(state, hashed)  # type: ignore[arg-type]  # torch asks of a file write and flush alone
+        hashed = _HashingFile(file)
+        torch.save(state, hashed)  # type: ignore[arg-type]  # torch needs only write and flush of a file
         file.flush()
         os.fsync(file.fileno())
     files.write_text(draft / "state.sha256", hashed.digest.hexdigest())
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     files.write_text(root / "latest", target.name)
-    for old in _found(root)[KEPT:]:
+    for old in _newest_first(root)[MAX_CHECKPOINTS:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path) -> State | None:
-    """The newest whole checkpoint of the run in ``folder``, on the CPU; ``None`` where there is none."""
+    """The newest intact checkpoint of the run in ``folder``, on the CPU; ``None`` where there is none."""
     root = folder / "checkpoint"
-    for path in _found(root):
+    for path in _newest_first(root):
         try:
             return _read(path)
         except (OSError, ArtefactError) as error:
@@ -79,14 +79,14 @@ def load(folder: Path) -> State | None:
     return None
 
 
-def _found(root: Path) -> list[Path]:
-    """Checkpoints, the one that ``latest`` names first, then from new to old."""
+def _newest_first(root: Path) -> list[Path]:
+    """The checkpoints: the one that ``latest`` names, then the others from new to old."""
     if not root.is_dir():
         return []
     latest = root / "latest"
     name = latest.read_text(encoding="utf-8").strip() if latest.exists() else ""
-    whole = [p for p in root.iterdir() if p.is_dir() and p.name.isdigit()]
-    return sorted(whole, key=lambda p: (p.name == name, p.name), reverse=True)
+    folders = [p for p in root.iterdir() if p.is_dir() and p.name.isdigit()]
+    return sorted(folders, key=lambda p: (p.name == name, p.name), reverse=True)
 
 
 def _read(path: Path) -> State:
@@ -112,19 +112,23 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises
     ------
     UsageError
-        The folder holds a run, finished or not, with other settings, or something that is no run.
+        The folder holds a run, finished or not, with other settings, or other files.
     """
-    held = stored_settings(folder)
-    if held is None:
+    stored = stored_settings(folder)
+    if stored is None:
         if files.is_occupied(folder):
-            raise UsageError(f"{folder} holds something already that is no model. Name a new or an empty folder.")
-        files.write_text(folder / "checkpoint" / "run.json", json.dumps(settings, indent=1))
+            raise UsageError(f"{folder} already contains files that are not a model. Name a new or an empty folder.")
+        files.write_text(
+            folder / "checkpoint" / "run.json", json.dumps({"format": artefact.FORMAT, "settings": settings}, indent=1)
+        )
         return
     wanted = json.loads(json.dumps(settings))
-    differing = sorted(k for k in {*held, *wanted} if held.get(k) != wanted.get(k))
+    differing = sorted(k for k in {*stored, *wanted} if stored.get(k) != wanted.get(k))
     if differing:
-        told = ", ".join(f"{k} {_short(held.get(k))} there, {_short(wanted.get(k))} here" for k in differing)
-        raise UsageError(f"{folder} already holds another run ({told}). Choose another folder, or delete that one.")
+        differences = ", ".join(f"{k}: {_short(stored.get(k))} there, {_short(wanted.get(k))} here" for k in differing)
+        raise UsageError(
+            f"{folder} already holds another run ({differences}). Choose another folder, or delete that one."
+        )
 
 
 def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
@@ -142,15 +146,26 @@ def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
 
 
 def stored_settings(folder: Path) -> dict[str, Any] | None:
-    """The settings of the run that ``folder`` holds, finished or not; ``None`` if it holds none."""
+    """The settings of the run that ``folder`` holds, finished or not; ``None`` if there is none.
+
+    Raises
+    ------
+    ArtefactError, UsageError
+        The model was saved, or the run begun, by a version whose files this one does not read.
+    """
     if (folder / "model.json").exists():
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
         return settings
     path = folder / "checkpoint" / "run.json"
     if not path.exists():
         return None
-    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return held
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if stored.get("format") != artefact.FORMAT:
+        raise UsageError(
+            f"{folder} holds a run that another version of Diptych began. Choose another folder, delete that one, or "
+            "finish the run with the version that began it."
+        )
+    return dict(stored["settings"])
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Time: what a run has used, what its budget leaves, and the plan that fits into it."""
+"""Time: what a run has used, what is left of its budget, and the plan that fits into it."""
 
 import math
 import time
@@ -6,17 +6,17 @@ import time
 from diptych.engine.plan import Plan, fixed_plan
 from diptych.engine.task import Recipe
 
-REPLAN_SHARE = 1 / 100  # of the budget: how often the run is planned anew
-SMOOTHED_SHARE = 1 / 20  # of the budget: how far back the measured rate reaches
+REPLAN_SHARE = 1 / 100  # of the budget: how often the run is replanned
+SMOOTHED_SHARE = 1 / 20  # of the budget: the time constant of the smoothed rate
 
 
 class Clock:
-    """Keeps the plan of a run, and plans anew as the measured rate drifts where there is a time budget.
+    """The clock and plan of a run; with a time budget, it replans as the measured rate drifts.
 
     Parameters
     ----------
     recipe
-        Gives the length or the budget.
+        The recipe of the run, with its length or its time budget.
     started
         ``time.monotonic()`` at which the budget began.
     """
@@ -25,54 +25,54 @@ class Clock:
         self.recipe = recipe
         self._started = started
         self.reserve_seconds = recipe.reserve_seconds
-        self.seconds_before = 0.0  # used by earlier stretches of a resumed run
+        self.seconds_before = 0.0  # used before a resumed run was interrupted
         self.plan = fixed_plan(recipe.pictures or recipe.batch)
         self._rate = 0.0
-        self._measured_at, self._measured_seen = 0.0, 0
+        self._measured_at, self._measured_pictures = 0.0, 0
 
     @property
     def seconds(self) -> float:
-        """Seconds used since ``fit`` began, earlier stretches included."""
+        """Seconds used since ``fit`` began, those before an interruption included."""
         return self.seconds_before + time.monotonic() - self._started
 
     @property
     def seconds_left(self) -> float:
-        """What the budget leaves for training; infinite without a budget."""
+        """Seconds of the budget left for training; infinite without a budget."""
         if self.recipe.minutes is None:
             return math.inf
         budget = 60 * self.recipe.minutes
         return budget - min(self.reserve_seconds, budget / 2) - self.seconds
 
-    def expected(self, rate: float) -> float:
+    def expected_seconds(self, rate: float) -> float:
         """Seconds that the whole run will take at ``rate`` pictures a second."""
         if self.recipe.pictures is None:
             return self.seconds_left
         return self.recipe.pictures / max(rate, 1e-9)
 
-    def lay_out(self, rate: float, seen_pictures: int) -> None:
-        """Begin at ``rate`` pictures a second: with a budget, plan the run to fill it."""
+    def start(self, rate: float, seen_pictures: int) -> None:
+        """Start at ``rate`` pictures a second: with a budget, plan the run to fill it."""
         self._rate = rate
-        self._measured_at, self._measured_seen = time.monotonic(), seen_pictures
-        self.plan = self._fitted(seen_pictures)
+        self._measured_at, self._measured_pictures = time.monotonic(), seen_pictures
+        self.plan = self._fit_to_budget(seen_pictures)
 
-    def look(self, seen_pictures: int) -> Plan:
-        """The plan as of now: from the rate measured lately with a budget, else as it was."""
+    def replan(self, seen_pictures: int) -> Plan:
+        """The current plan: with a budget from the rate measured lately, else unchanged."""
         now = time.monotonic()
-        passed = now - self._measured_at
+        elapsed = now - self._measured_at
         budget = 60 * (self.recipe.minutes or math.inf)
-        if passed < REPLAN_SHARE * budget:
+        if elapsed < REPLAN_SHARE * budget:
             return self.plan
-        measured = (seen_pictures - self._measured_seen) / passed
-        weight = 1 - math.exp(-passed / (SMOOTHED_SHARE * budget))
+        measured = (seen_pictures - self._measured_pictures) / elapsed
+        weight = 1 - math.exp(-elapsed / (SMOOTHED_SHARE * budget))
         self._rate += (measured - self._rate) * weight
-        self._measured_at, self._measured_seen = now, seen_pictures
-        return self._fitted(seen_pictures)
+        self._measured_at, self._measured_pictures = now, seen_pictures
+        return self._fit_to_budget(seen_pictures)
 
-    def _fitted(self, seen_pictures: int) -> Plan:
-        if self.recipe.minutes is None or self.plan_done(seen_pictures):
+    def _fit_to_budget(self, seen_pictures: int) -> Plan:
+        if self.recipe.minutes is None or self.is_done(seen_pictures):
             return self.plan
         return self.plan.replanned(seen_pictures, self._rate, self.seconds_left, self.recipe.batch)
 
-    def plan_done(self, seen_pictures: int) -> bool:
-        """Whether the run has come to its end (a run without any step yet has not)."""
+    def is_done(self, seen_pictures: int) -> bool:
+        """Whether the run is at its end (a run without any step yet is not)."""
         return seen_pictures > 0 and self.plan.at(seen_pictures) >= 1

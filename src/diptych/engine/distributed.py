@@ -1,7 +1,7 @@
-"""The processes that train one model together: one alone, or those that ``torchrun`` started.
+"""The processes that train one model together: a single one, or those that ``torchrun`` started.
 
-No wrapper around the model: gradients are averaged after ``backward``, so that double backward and several
-players stay correct. Process 0 decides (time, signals) and writes; the others follow.
+The model is not wrapped: gradients are averaged after ``backward``, so that double backward and several
+players stay correct. Process 0, the leader, decides (time, signals) and writes files; the others follow.
 """
 
 import atexit
@@ -14,23 +14,23 @@ from torch import Tensor
 
 
 class ProcessGroup:
-    """This process's place among those that train one model.
+    """The processes that train one model, as one of them sees them.
 
     Attributes
     ----------
-    rank, world
-        This process's number, and how many there are (0 and 1 without ``torchrun``).
+    rank, world_size
+        This process's number, and the number of processes (0 and 1 without ``torchrun``).
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.world = int(os.environ.get("WORLD_SIZE", "1"))
+        self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
         self.device = device
         if device.type == "cuda":
-            torch.cuda.set_device(device)  # seeds, pinned memory and barriers are of the current one
-        if self.world > 1 and not dist.is_initialized():
+            torch.cuda.set_device(device)  # seeds, pinned memory and barriers use the current device
+        if self.world_size > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-            # Else its threads are torn down with the interpreter, in whatever order that goes.
+            # Otherwise its threads end with the interpreter, in no certain order.
             atexit.register(dist.destroy_process_group)
 
     @property
@@ -38,36 +38,36 @@ class ProcessGroup:
         """Whether this process decides and writes."""
         return self.rank == 0
 
-    def share(self, total: int) -> slice:
-        """The part of a batch of ``total`` pictures that is this process's."""
-        size = total // self.world
+    def shard(self, total: int) -> slice:
+        """This process's part of a batch of ``total`` pictures."""
+        size = total // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
 
     @torch.no_grad()
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each floating-point tensor by its mean over the processes, in one message."""
-        if self.world == 1:
+        """Replace each floating-point tensor by its mean over the processes, in one all-reduce."""
+        if self.world_size == 1:
             return
         floats = [t for t in tensors if t.is_floating_point()]
         if not floats:
             return
         flat = torch.cat([t.reshape(-1).float() for t in floats])
         dist.all_reduce(flat)
-        flat /= self.world
+        flat /= self.world_size
         for tensor, part in zip(floats, torch.split(flat, [t.numel() for t in floats]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, numbers: Sequence[float]) -> list[float]:
-        """The leader's numbers, at every process."""
-        if self.world == 1:
+    def broadcast(self, numbers: Sequence[float]) -> list[float]:
+        """The leader's numbers, on every process."""
+        if self.world_size == 1:
             return list(numbers)
-        told = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        dist.broadcast(told, src=0)
-        return [float(x) for x in told.tolist()]
+        tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        dist.broadcast(tensor, src=0)
+        return [float(x) for x in tensor.tolist()]
 
-    def wait(self) -> None:
-        """Return when every process has come here."""
-        if self.world > 1:
+    def barrier(self) -> None:
+        """Return when every process has called this."""
+        if self.world_size > 1:
             dist.barrier()
 
 

@@ -1,4 +1,4 @@
-"""``history.jsonl``: one record a tick, the source of truth for curves."""
+"""``history.jsonl``: one record per tick, the source of truth for learning curves."""
 
 import json
 from pathlib import Path
@@ -15,9 +15,9 @@ class History:
     Parameters
     ----------
     folder
-        The artefact's folder; ``None`` keeps the records in memory only.
+        The artefact's folder; ``None``: the records are held in memory only.
     seen_pictures
-        Where the run continues: later records (of a stretch that will be trained again) are dropped.
+        Where the run continues: later records, whose steps will be repeated, are dropped.
     """
 
     def __init__(self, folder: Path | None, seen_pictures: int = 0) -> None:
@@ -27,7 +27,7 @@ class History:
             self.records = [r for r in read(self._path) if r["seen_pictures"] <= seen_pictures]
 
     def add(self, record: Record) -> None:
-        """Append one record (a record of the same moment, from before an interruption, gives way to it)."""
+        """Append one record; one of the same moment, from before an interruption, is replaced."""
         self.records = [r for r in self.records if r["seen_pictures"] < record["seen_pictures"]] + [record]
         if self._path:
             files.write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.records))

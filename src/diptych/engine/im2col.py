@@ -1,12 +1,12 @@
-"""The gradient of a convolution's weights by im2col: one matrix product in place of the library's own kernel.
+"""The gradient of a convolution's weights by im2col: one matrix product instead of the library's own kernel.
 
-Where a processor has matrix units (AMX), that kernel leaves them idle on small maps: on two cores a step's largest
-part was the gradient of 3×3 weights on maps of 8 px or fewer, and the product takes between a seventh (3 px) and four
-fifths (8 px) of its time. On larger maps, in float32 and without such units it gains nothing; whether it does on this
-machine is measured, see :mod:`diptych.engine.machine`.
+Where a processor has matrix units (AMX), that kernel leaves them idle on small maps: on two cores the largest part of a
+step was the gradient of 3×3 weights on maps of 8 px or fewer, and the product takes between a seventh (3 px) and four
+fifths (8 px) of its time. On larger maps, in float32 and without such units there is no gain; whether there is one on
+this machine is measured, see :mod:`diptych.engine.machine`.
 
-The unrolling: K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document
-processing", IWFHR 2006.
+Source of the unrolling: K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for
+document processing", IWFHR 2006.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,28 +17,28 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-SMALL_MAP = 8  # px: the longest side of an answer
+MAX_MAP_SIDE = 8  # px: the longest side of an output
 
 
 class Im2col(TorchFunctionMode):
-    """Within the block convolutions in bfloat16 with small maps learn their weights by im2col.
+    """Within the block, weight gradients of bfloat16 convolutions with small maps are computed by im2col.
 
-    Other convolutions, and those with a stride, groups or a dilation, are as they were. Gradients can be
-    differentiated once more, as ever.
+    Other convolutions, and those with a stride, groups or a dilation, are unchanged. Gradients can still be
+    differentiated once more.
     """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Every function of torch passes here; all but the convolutions meant go on."""
-        if func is F.conv2d and not kwargs and _meant(*args):
+        """Every function of torch passes through here; only eligible convolutions are replaced."""
+        if func is F.conv2d and not kwargs and _is_eligible(*args):
             images, weight, bias, _, padding = args[:5]
-            told = _Convolution.apply(images.bfloat16(), weight.bfloat16(), padding)
-            return told if bias is None else told + bias.bfloat16().view(-1, 1, 1)
+            output = _Convolution.apply(images.bfloat16(), weight.bfloat16(), padding)
+            return output if bias is None else output + bias.bfloat16().view(-1, 1, 1)
         return func(*args, **(kwargs or {}))
 
 
-def _meant(
+def _is_eligible(
     images: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -47,7 +47,7 @@ def _meant(
     dilation: Any = 1,
     groups: int = 1,
 ) -> bool:
-    """Whether a convolution's weights are learned, and on a map that is small."""
+    """Whether a convolution's weights need a gradient and its output map is small."""
     if not (weight.requires_grad and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")):
         return False
     if not (stride in (1, (1, 1)) and dilation in (1, (1, 1)) and groups == 1):
@@ -55,11 +55,11 @@ def _meant(
     if not (isinstance(padding, tuple) and images.dim() == 4):
         return False
     sides = zip(images.shape[2:], weight.shape[2:], padding, strict=True)
-    return all(side + 2 * pad - kernel < SMALL_MAP for side, kernel, pad in sides)
+    return all(side + 2 * pad - kernel < MAX_MAP_SIDE for side, kernel, pad in sides)
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution at stride 1 without bias, whose gradients are computed apart."""
+    """A convolution at stride 1 without bias, whose weight gradient is computed by im2col."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
@@ -72,12 +72,13 @@ class _Convolution(torch.autograd.Function):
         (grad,) = grads
         images, weight = ctx.saved_tensors
         for_images, for_weight, _ = ctx.needs_input_grad
-        by_product = for_weight and not torch.is_grad_enabled()  # else this gradient is differentiated itself
-        told = torch.ops.aten.convolution_backward(
+        by_im2col = for_weight and not torch.is_grad_enabled()  # otherwise this gradient is itself differentiated
+        grads_by_torch = torch.ops.aten.convolution_backward(
             grad, images, weight, None, [1, 1], ctx.padding, [1, 1], False, [0, 0], 1,
-            [for_images, for_weight and not by_product, False],
+            [for_images, for_weight and not by_im2col, False],
         )  # fmt: skip
-        return told[0], weight_gradient(images, grad, ctx.padding) if by_product else told[1], None
+        for_weights = weight_gradient(images, grad, ctx.padding) if by_im2col else grads_by_torch[1]
+        return grads_by_torch[0], for_weights, None
 
 
 def weight_gradient(images: Tensor, grad: Tensor, padding: tuple[int, int]) -> Tensor:
@@ -86,11 +87,11 @@ def weight_gradient(images: Tensor, grad: Tensor, padding: tuple[int, int]) -> T
     Parameters
     ----------
     images
-        (B, C, H, W), what was convolved.
+        (B, C, H, W), the input of the convolution.
     grad
-        (B, D, h, w), the gradient of its answer.
+        (B, D, h, w), the gradient of its output.
     padding
-        Rows and columns of zeros that were added on each side.
+        Rows and columns of zeros added on each side.
 
     Returns
     -------
@@ -104,6 +105,6 @@ def weight_gradient(images: Tensor, grad: Tensor, padding: tuple[int, int]) -> T
     patches = padded.as_strided(
         (batch, *shape, *kernel, padded.shape[3]), (picture, row, column, row, column, channel)
     ).reshape(batch * shape[0] * shape[1], -1)
-    # Copied into rows first: the product of two untransposed matrices is the faster one.
+    # Copied into rows first: the product of two untransposed matrices is faster.
     rows = grad.permute(0, 2, 3, 1).reshape(-1, filters).t().contiguous()
     return (rows @ patches).reshape(filters, *kernel, -1).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Pictures in the order of training: resident on the device where they fit, streamed from the source else."""
+"""Batches in the order of training: from pixels resident on the device if they fit, else streamed from the source."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from diptych.data.images import Images
 from diptych.engine.distributed import ProcessGroup
 from diptych.errors import UsageError
 
-LARGEST_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 
 
 class ShuffledOrder:
     """An endless sequence of seeded permutations of ``n`` rows; position p is the p-th picture shown.
 
     The order is a function of the seed and the position alone, so a resumed run, and a run on another number of
-    processes, shows the same pictures.
+    processes, shows the same pictures in the same order.
     """
 
     def __init__(self, n: int, seed: int) -> None:
@@ -26,40 +26,46 @@ class ShuffledOrder:
         self.seed = seed
         coins = torch.Generator().manual_seed(seed)
         self._coins = torch.randint(0, 2, (n,), generator=coins).numpy()
-        self._held: dict[int, np.ndarray] = {}
+        self._permutations: dict[int, np.ndarray] = {}
 
     def batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and turns of the positions ``start`` to ``start + size``.
 
-        A picture's turn is its epoch plus a coin of its own: whether it is odd is what alternating flips go by.
+        A picture's turn is its epoch plus its own coin flip, 0 or 1; alternating flips mirror it if the turn is odd.
         """
         positions = np.arange(start, start + size)
         epochs, places = np.divmod(positions, self.n)
         first, last = int(epochs[0]), int(epochs[-1])
-        self._held = {e: self._permutation(e) for e in range(first, last + 1)}
-        rows = np.concatenate([self._held[e][places[epochs == e]] for e in range(first, last + 1)])
+        self._permutations = {e: self._permutation(e) for e in range(first, last + 1)}
+        rows = np.concatenate([self._permutations[e][places[epochs == e]] for e in range(first, last + 1)])
         return rows, epochs + self._coins[rows]
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        if epoch in self._held:
-            return self._held[epoch]
+        if epoch in self._permutations:
+            return self._permutations[epoch]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         return torch.randperm(self.n, generator=generator).numpy()
 
 
 def _fits_on(device: torch.device, size: int) -> bool:
-    """Whether so many bytes are at most half of what is free on a GPU; elsewhere what memory there is was asked."""
+    """Whether ``size`` bytes take at most half of a GPU's free memory (the main memory is checked by the caller)."""
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that no order of pictures can be drawn by."""
-    if not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"The seed is a whole number from 0 to {LARGEST_SEED}, not {seed}.")
+    """Refuse a seed that torch's generators do not take.
+
+    Raises
+    ------
+    UsageError
+        The seed is out of range.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"The seed has to be a whole number from 0 to {MAX_SEED}, not {seed}.")
 
 
 class Loader:
-    """Batches for one process, from any point of the run on.
+    """Batches for one process, from any position of the run on.
 
     Parameters
     ----------
@@ -85,33 +91,33 @@ class Loader:
         self.pixels = images.pixels(size, geometry).to(device) if self.resident else None
 
     def batches(self, seen_pictures: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """(pixels (B, 3, size, size) uint8, labels, turns (B,)) on the device, from that point on, without end."""
+        """(pixels (B, 3, size, size) uint8, labels, turns (B,)) on the device, from that position on, endless."""
         if self.pixels is not None:
-            for order in self._turns(seen_pictures):
-                rows, turns = (self._sent(torch.from_numpy(some)) for some in order)
+            for order in self._order(seen_pictures):
+                rows, turns = (self._to_device(torch.from_numpy(array)) for array in order)
                 yield self.pixels[rows], self.labels[rows], turns
             return
-        told: list[tuple[np.ndarray, np.ndarray]] = []
-        for pixels in self.images.batches(self.size, self.geometry, self._asked(seen_pictures, told)):
-            rows, turns = (self._sent(torch.from_numpy(some)) for some in told.pop(0))
-            yield self._sent(pixels), self.labels[rows], turns
+        pending: list[tuple[np.ndarray, np.ndarray]] = []
+        for pixels in self.images.batches(self.size, self.geometry, self._rows_to_decode(seen_pictures, pending)):
+            rows, turns = (self._to_device(torch.from_numpy(array)) for array in pending.pop(0))
+            yield self._to_device(pixels), self.labels[rows], turns
 
-    def _sent(self, tensor: Tensor) -> Tensor:
-        """To the device; a GPU fetches it while the processor goes on, which would else wait for every step so far."""
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        """Pinned and asynchronous for a GPU: otherwise the CPU would wait for every step so far."""
         device = self.labels.device
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
-    def _turns(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        mine = self.group.share(self.batch)
+    def _order(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        mine = self.group.shard(self.batch)
         while True:
             rows, turns = self.order.batch(seen_pictures, self.batch)
             yield rows[mine], turns[mine]
             seen_pictures += self.batch
 
-    def _asked(self, seen_pictures: int, told: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
-        """The rows for the stream to decode ahead, each noted in ``told`` until its pictures come."""
-        for rows, turns in self._turns(seen_pictures):
-            told.append((rows, turns))
+    def _rows_to_decode(self, seen_pictures: int, pending: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+        """The rows for the stream to decode ahead, each put into ``pending`` until its pictures are decoded."""
+        for rows, turns in self._order(seen_pictures):
+            pending.append((rows, turns))
             yield rows
 
 

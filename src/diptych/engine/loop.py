@@ -1,11 +1,10 @@
 """The training loop that both panels share.
 
-A model in training yields ``(player, loss)``; the loop takes one optimiser step for that player between yields, so
-that a classifier, a VAE, a flow and a GAN are the same kind of thing. Every step's randomness is a function of
-(seed, pictures seen, process) alone, so a killed run continues bit for bit with no generator state to keep.
+A task yields ``(player, loss)``; between two yields the loop takes one optimiser step for that player, so that a
+classifier, a VAE, a flow and a GAN all train by the same loop. Every step's randomness is a function of (seed,
+pictures seen, process) alone, so a killed run continues bit for bit and no generator state is saved.
 """
 
-import hashlib
 import logging
 import math
 import time
@@ -25,17 +24,19 @@ from diptych.engine.distributed import ProcessGroup
 from diptych.engine.ema import EMA
 from diptych.engine.history import History
 from diptych.engine.loader import Loader
+from diptych.engine.losses import LossMeter, check_finite
 from diptych.engine.plan import Plan
+from diptych.engine.randomness import rng_devices, seed_generators, step_seed
 from diptych.engine.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
 from diptych.engine.trial import Trial, run_microbatches
-from diptych.errors import Interrupted, TrainingError, UsageError
+from diptych.errors import Interrupted
 from diptych.progress import Bar
 
 log = logging.getLogger("diptych")
-TICKS = 20  # a run: enough for a curve, few enough that scoring costs little
-CHECKPOINT_SHARE = 1 / 30  # of the time at most goes into writing checkpoints
-CHECKPOINT_SECONDS = 1.0  # at least this long between two
+TICKS = 20  # per run: enough for a curve, few enough that evaluating at each costs little
+MAX_CHECKPOINT_SHARE = 1 / 30  # of the time, spent on writing checkpoints
+MIN_CHECKPOINT_SECONDS = 1.0  # between two checkpoints
 REHEARSAL_MARGIN, WRITING_SECONDS = 1.1, 1.0  # see `Run.rehearsal`
 
 
@@ -43,7 +44,7 @@ class Run:
     """One training run; iterate over it to train.
 
     Inside the body of the ``for`` the task's modules are in evaluation mode, not compiled, and hold the averaged
-    weights; after the last tick they stay so.
+    weights (EMA); after the last tick they stay so.
 
     Parameters
     ----------
@@ -54,19 +55,21 @@ class Run:
     size, geometry
         As in :meth:`Images.pixels`.
     folder
-        Where checkpoints and history go; a run that was begun there is continued. ``None`` keeps nothing.
+        Where checkpoints and history are written; a run begun there is resumed. ``None``: nothing is written.
     settings
         The run's identity (JSON-able): a folder that holds a run with other settings is refused.
     started
-        ``time.monotonic()`` at which the time budget began; ``None`` means now.
+        ``time.monotonic()`` at which the time budget began; ``None``: now.
 
     Attributes
     ----------
-    kept
-        What the one who looks on remembers: tensors, numbers and text by name. It is in every checkpoint, so that a
-        killed run goes on as if it had not been.
+    extra_state
+        State of whoever iterates over the run: tensors, numbers and text by name. It is part of every checkpoint, so
+        that a killed run resumes as if it had not been killed.
     rate
-        Pictures a second, as the trial at the run's very beginning had it.
+        Pictures a second, as the trial at the very start of the run measured it.
+    rehearsed
+        Whether :meth:`rehearsal` has measured what follows the training.
 
     Raises
     ------
@@ -90,48 +93,48 @@ class Run:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.clock = Clock(recipe, time.monotonic() if started is None else started)
         self.group = ProcessGroup(machine.device())
-        _check(recipe, self.group.world)
+        recipe.check(self.group.world_size)
         if folder and self.group.leader:
             checkpoint.claim(folder, settings or {})
-        self.group.wait()
-        self.feed = Loader(images, size, geometry, recipe.batch, recipe.seed, self.group)
+        self.group.barrier()
+        self.loader = Loader(images, size, geometry, recipe.batch, recipe.seed, self.group)
         self.modules = {name: module.to(self.group.device) for name, module in task.modules().items()}
-        self._optimizers = {player: list(some) for player, some in task.optimizers().items()}
+        self._optimizers = {player: list(optimizers) for player, optimizers in task.optimizers().items()}
         for group in self._parameter_groups():
             group["peak_lr"] = group["lr"]
-        self._average = EMA(self.modules.values(), recipe.half_life)
+        self._ema = EMA(self.modules.values(), recipe.half_life)
+        self._losses = LossMeter(self.group)
         self.seen_pictures = 0
-        self.rehearsed = False  # whether what follows the training has been, see :meth:`rehearsal`
-        self.kept: dict[str, Any] = {}
+        self.rehearsed = False
+        self.extra_state: dict[str, Any] = {}
         self.rate = 0.0
         self._stopped = False
-        self._ticks, self._steps = 0, 0  # ticks so far; steps since the last one
-        self._totals: dict[str, Tensor] = {}  # losses since the last tick
-        self._continued: tuple[machine.Machine, float] | None = None  # a continued run's machine and rate
-        self._restore()
+        self._ticks = 0
+        self._resumed_machine: tuple[machine.Machine, float] | None = None  # with its rate
+        self._resume()
         self.history = History(folder if self.group.leader else None, self.seen_pictures)
-        self.machine = self._begin()
+        self.machine = self._prepare_machine()
 
     def __iter__(self) -> Iterator[Tick]:
         with ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng(devices=self._rng_devices()))
-            stack.enter_context(self.machine.at_work())
+            stack.enter_context(torch.random.fork_rng(devices=rng_devices(self.group.device)))
+            stack.enter_context(self.machine.active())
             signals = stack.enter_context(Signals())
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
-            self._checkpoint_at, self._checkpoint_cost = time.monotonic(), 0.0
-            batches = self.feed.batches(self.seen_pictures)
+            self._checkpoint_at, self._checkpoint_seconds = time.monotonic(), 0.0
+            batches = self.loader.batches(self.seen_pictures)
             while self._ticks < TICKS and not self._stopped:
-                self._stretch(batches, signals, bar)
+                self._train_to_next_tick(batches, signals, bar)
                 tick = self._tick()
                 with machine.without_compilation(self.task.compilable()):
                     self._set_training(False)
-                    self._average.swap()
+                    self._ema.swap()
                     yield tick
                 self.history.add(tick.record())
                 self._ticks = max(self._ticks + 1, math.floor(self.progress * TICKS + 1e-9))
-                self._totals, self._steps = {}, 0
+                self._losses.reset()
                 if not tick.done and not self._stopped:
-                    self._average.swap()
+                    self._ema.swap()
                     self._set_training(True)
 
     @property
@@ -145,47 +148,46 @@ class Run:
         return self.group.leader
 
     @contextmanager
-    def rehearsal(self, left_out: float = 0.0) -> Iterator[None]:
-        """Around a rehearsal of what follows the training: a time budget then keeps what that takes.
+    def rehearsal(self, extra_seconds: float = 0.0) -> Iterator[None]:
+        """Time, within the block, a rehearsal of what follows the training; a time budget then reserves that long.
 
-        What it takes differs by machine and by what else runs there, so that no constant will do.
+        It is measured because it differs by machine and by what else runs there: no constant fits.
 
         Parameters
         ----------
-        left_out
-            Seconds that it will take besides what is done here.
+        extra_seconds
+            What will follow the training besides the rehearsed part, in seconds.
         """
         start = time.monotonic()
         yield
-        rehearsed = time.monotonic() - start + left_out
-        self.clock.reserve_seconds = REHEARSAL_MARGIN * rehearsed + WRITING_SECONDS
+        seconds = time.monotonic() - start + extra_seconds
+        self.clock.reserve_seconds = REHEARSAL_MARGIN * seconds + WRITING_SECONDS
         self.rehearsed = True
 
     def stop(self) -> None:
-        """End the run with the tick at which this is called (by all processes alike), as if it were the last."""
+        """End the run at the current tick, as if it were the last; all processes must call it alike."""
         self._stopped = True
 
-    def _stretch(self, batches: Iterator[tuple[Tensor, Tensor, Tensor]], signals: Signals, bar: Bar) -> None:
-        """Train until the next tick is due."""
+    def _train_to_next_tick(self, batches: Iterator[tuple[Tensor, Tensor, Tensor]], signals: Signals, bar: Bar) -> None:
         due = (self._ticks + 1) / TICKS
         self._set_training(True)
         while self.progress < due - 1e-9:
-            self._step(*next(batches))
+            self._train_step(*next(batches))
             bar.update(self.seen_pictures, round(self.clock.plan.end))
-            self._look_up(signals)
-        means = self._means()
-        self._guard(means)
+            self._check_clock_and_signals(signals)
+        means = self._losses.means()
+        check_finite(means, self.seen_pictures, self.folder)
         bar.update(note=", ".join(f"{player} {value:.3f}" for player, value in means.items()))
         if self.progress >= 1:
-            self._save()  # what follows may be long, and needs no step to be taken again
+            self._save_checkpoint()  # what follows may take long; after a kill there, no step is repeated
 
     def _tick(self) -> Tick:
         done = self.progress >= 1
-        return Tick(self.seen_pictures, self.clock.seconds, self.progress, self._means(), done)
+        return Tick(self.seen_pictures, self.clock.seconds, self.progress, self._losses.means(), done)
 
-    def _step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
+    def _train_step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One step of every player on one batch."""
-        self._seed(_mixed(self.recipe.seed, self.seen_pictures, self.group.rank))
+        seed_generators(step_seed(self.recipe.seed, self.seen_pictures, self.group.rank), self.group.device)
         progress = self.progress
         factor = self.recipe.schedule(progress)
         for group in self._parameter_groups():
@@ -193,14 +195,14 @@ class Run:
         self.task.before_step(progress)
         images = self.recipe.augment(pixels, turns)
         for player, loss in run_microbatches(self.task, self.recipe, self.machine, images, labels):
-            self._move(player)
-            self._totals[player] = self._totals.get(player, torch.zeros_like(loss)) + loss
+            self._optimizer_step(player)
+            self._losses.add(player, loss)
         self.seen_pictures += self.recipe.batch
-        self._steps += 1
+        self._losses.steps += 1
         self.group.average(buffer for module in self.modules.values() for buffer in module.buffers())
-        self._average.update(self.recipe.batch, self.seen_pictures)
+        self._ema.update(self.recipe.batch, self.seen_pictures)
 
-    def _move(self, player: str) -> None:
+    def _optimizer_step(self, player: str) -> None:
         """Average the player's gradients over the processes, clip them, step, and clear them."""
         parameters = list(self.task.players()[player])
         self.group.average([p.grad for p in parameters if p.grad is not None])
@@ -211,151 +213,108 @@ class Run:
         for p in parameters:
             p.grad = None
 
-    def _look_up(self, signals: Signals) -> None:
-        """Between two steps: plan anew, write a checkpoint, or stop, as the leader says."""
-        wait = max(CHECKPOINT_SECONDS, self._checkpoint_cost / CHECKPOINT_SHARE)
+    def _check_clock_and_signals(self, signals: Signals) -> None:
+        """Between two steps: replan, write a checkpoint, or stop, as the leader decides."""
+        wait = max(MIN_CHECKPOINT_SECONDS, self._checkpoint_seconds / MAX_CHECKPOINT_SHARE)
         due = time.monotonic() - self._checkpoint_at > wait
-        plan = self.clock.look(self.seen_pictures)
-        stop, save, *laid_out = self.group.agree([signals.received, due, *plan.numbers()])
-        self.clock.plan = Plan.of(laid_out)
+        plan = self.clock.replan(self.seen_pictures)
+        stop, save, *numbers = self.group.broadcast([signals.received, due, *plan.numbers()])
+        self.clock.plan = Plan.from_numbers(numbers)
         if stop or save:
-            self._guard(self._means())
-            self._save()
+            check_finite(self._losses.means(), self.seen_pictures, self.folder)
+            self._save_checkpoint()
         if stop:
             where = f" The same command continues it from {self.folder}." if self.folder else ""
             raise Interrupted(f"Stopped after {self.seen_pictures} pictures.{where}", round(stop))
 
-    def _means(self) -> dict[str, float]:
-        """The mean loss of each player since the last tick, over all processes."""
-        self.group.average(self._totals.values())
-        return {player: float(total) / self._steps for player, total in self._totals.items()}
-
-    def _guard(self, losses: Mapping[str, float]) -> None:
-        """Stop a run whose loss is no longer a number; the last checkpoint is from before."""
-        for player, value in losses.items():
-            if not math.isfinite(value):
-                kept = f" The last good checkpoint is kept in {self.folder}." if self.folder else ""
-                raise TrainingError(
-                    f"The {player} loss is no longer a number after {self.seen_pictures} pictures.{kept} "
-                    "Start again in a new folder with a lower learning rate (--lr, a third of this one)."
-                )
-
-    def _save(self) -> None:
+    def _save_checkpoint(self) -> None:
         start = time.monotonic()
         if self.group.leader and self.folder:
             checkpoint.save(self.folder, self._state(), self.seen_pictures)
-        self.group.wait()
+        self.group.barrier()
         self._checkpoint_at = time.monotonic()
-        self._checkpoint_cost = self._checkpoint_at - start
+        self._checkpoint_seconds = self._checkpoint_at - start
 
     def _state(self) -> checkpoint.State:
+        """All that a resumed run depends on."""
         return {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "optimizers": {p: [o.state_dict() for o in some] for p, some in self._optimizers.items()},
-            "average": self._average.state(),
+            "optimizers": {player: [o.state_dict() for o in group] for player, group in self._optimizers.items()},
+            "average": self._ema.state(),
             "seen_pictures": self.seen_pictures,
             "seconds": self.clock.seconds,
             "plan": self.clock.plan.numbers(),
             "machine": [self.group.device.type, *self.machine.numbers()],
             "ticks": self._ticks,
-            "steps": self._steps,
-            "totals": self._totals,
-            "kept": self.kept,
+            "steps": self._losses.steps,
+            "totals": self._losses.totals,
+            "kept": self.extra_state,
             "rate": self.rate,
         }
 
-    def _restore(self) -> None:
-        """Continue from the newest whole checkpoint, if there is one."""
+    def _resume(self) -> None:
+        """Continue from the newest intact checkpoint, if there is one."""
         state = checkpoint.load(self.folder) if self.folder else None
         if state is None:
             return
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
-        for player, some in self._optimizers.items():
-            for optimizer, saved in zip(some, state["optimizers"][player], strict=True):
+        for player, optimizers in self._optimizers.items():
+            for optimizer, saved in zip(optimizers, state["optimizers"][player], strict=True):
                 optimizer.load_state_dict(saved)
-        self._average.restore(state["average"])
+        self._ema.restore(state["average"])
         self.seen_pictures = state["seen_pictures"]
         self.clock.seconds_before = state["seconds"]
-        self.clock.plan = Plan.of(state["plan"])
-        self._ticks, self._steps = state["ticks"], state["steps"]
-        self._totals = {p: total.to(self.group.device) for p, total in state["totals"].items()}
-        self.kept, self.rate = state.get("kept", {}), state.get("rate", 0.0)
-        kind, *numbers = state["machine"]
-        if kind == self.group.device.type:
+        self.clock.plan = Plan.from_numbers(state["plan"])
+        self._ticks = state["ticks"]
+        self._losses.restore(state["totals"], state["steps"])
+        self.extra_state, self.rate = state.get("kept", {}), state.get("rate", 0.0)
+        device_type, *numbers = state["machine"]
+        if device_type == self.group.device.type:
             rate = self.seen_pictures / max(state["seconds"], 1.0)
-            self._continued = machine.Machine.of(self.group.device, numbers), rate
+            self._resumed_machine = machine.Machine.from_numbers(self.group.device, numbers), rate
         log.info("Continuing after %d pictures.", self.seen_pictures)
 
-    def _begin(self) -> machine.Machine:
-        """Settle the machine, lay the run out in time, and make all processes start alike."""
-        chosen, rate = self._continued or self._chosen()
-        *numbers, rate = self.group.agree([*chosen.numbers(), rate])
+    def _prepare_machine(self) -> machine.Machine:
+        """Choose the machine, plan the run from its rate, and give all processes the same weights and plan."""
+        chosen, rate = self._resumed_machine or self._choose_machine()
+        *numbers, rate = self.group.broadcast([*chosen.numbers(), rate])
         self.rate = self.rate or rate
-        chosen = machine.Machine.of(self.group.device, numbers)
+        chosen = machine.Machine.from_numbers(self.group.device, numbers)
         if chosen.compile:
-            with torch.random.fork_rng(devices=self._rng_devices()):
+            with torch.random.fork_rng(devices=rng_devices(self.group.device)):
                 self._trial().compile(chosen)
         chosen.prepare(self.modules.values(), self.task.compilable())
-        self._average.align()
-        every = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
-        self.group.average([t.data for t in every])
-        self.clock.lay_out(rate, self.seen_pictures)
-        self.clock.plan = Plan.of(self.group.agree(self.clock.plan.numbers()))
+        self._ema.align()
+        tensors = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
+        self.group.average([t.data for t in tensors])
+        self.clock.start(rate, self.seen_pictures)
+        self.clock.plan = Plan.from_numbers(self.group.broadcast(self.clock.plan.numbers()))
         return chosen
 
-    def _chosen(self) -> tuple[machine.Machine, float]:
+    def _choose_machine(self) -> tuple[machine.Machine, float]:
         """The machine that a trial finds fastest, and the rate of all processes together."""
-        world = self.group.world
+        world_size = self.group.world_size
         trial = self._trial()
-        with torch.random.fork_rng(devices=self._rng_devices()):
+        with torch.random.fork_rng(devices=rng_devices(self.group.device)):
             chosen, rate = machine.choose(
                 trial,
                 trial.pictures,
                 trial.key(),
                 self.group.device,
-                lambda rate: self.clock.expected(rate * world),
+                lambda rate: self.clock.expected_seconds(rate * world_size),
                 compilable=bool(self.task.compilable()),
             )
-        return chosen, rate * world
+        return chosen, rate * world_size
 
     def _trial(self) -> Trial:
-        return Trial(self.task, self.modules, self.recipe, self.feed)
+        return Trial(self.task, self.modules, self.recipe, self.loader)
 
     def _parameter_groups(self) -> Iterator[dict[str, Any]]:
-        for some in self._optimizers.values():
-            for optimizer in some:
+        for optimizers in self._optimizers.values():
+            for optimizer in optimizers:
                 yield from optimizer.param_groups
-
-    def _seed(self, seed: int) -> None:
-        # Not torch.manual_seed, which asks after every kind of device: over a millisecond a step.
-        torch.default_generator.manual_seed(seed)
-        if self.group.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        elif self.group.device.type == "mps":
-            torch.mps.manual_seed(seed)
 
     def _set_training(self, training: bool) -> None:
         for module in self.modules.values():
             module.train(training)
-
-    def _rng_devices(self) -> list[int]:
-        device = self.group.device
-        return [device.index] if device.type == "cuda" else []
-
-
-def _check(recipe: Recipe, world: int) -> None:
-    if (recipe.pictures is None) == (recipe.minutes is None):
-        raise UsageError("Set either the length of the run (epochs) or its time budget (minutes).")
-    parts = world * recipe.accumulate
-    if recipe.batch % parts:
-        raise UsageError(
-            f"A batch of {recipe.batch} cannot be divided into {parts} equal parts ({world} processes, "
-            f"{recipe.accumulate} microbatches). Set the batch to a multiple of {parts}."
-        )
-
-
-def _mixed(seed: int, seen_pictures: int, rank: int) -> int:
-    """A seed that shares nothing with its neighbours' (consecutive seeds would give related streams)."""
-    digest = hashlib.blake2b(f"{seed} {seen_pictures} {rank}".encode(), digest_size=7).digest()
-    return int.from_bytes(digest, "big")

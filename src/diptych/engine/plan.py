@@ -1,4 +1,4 @@
-"""How far a run is: pictures seen -> progress (0..1), for a fixed length and for a time budget."""
+"""The progress of a run: pictures seen -> 0..1, for a fixed length and for a time budget."""
 
 import math
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import Self
 class Plan:
     """From ``progress`` at ``seen_pictures``, the rest of the run takes ``remaining`` more pictures.
 
-    A run of fixed length keeps one plan from start to end. A run with a time budget is planned anew, from the rate
-    measured last, so that it ends annealed and on time even when the machine's speed drifts.
+    A run of fixed length has one plan from start to end. A run with a time budget is replanned from the rate measured
+    last, so that it ends annealed and on time even when the machine's speed drifts.
     """
 
     seen_pictures: int
@@ -30,7 +30,7 @@ class Plan:
         return 1.0 if progress > 1 - 1e-9 else progress
 
     def replanned(self, seen_pictures: int, rate: float, seconds_left: float, batch: int) -> "Plan":
-        """The plan that ends in ``seconds_left`` at ``rate`` pictures a second, from here; at least one batch."""
+        """A plan from here that ends in ``seconds_left`` at ``rate`` pictures a second; at least one batch."""
         remaining = max(batch, batch * math.floor(rate * seconds_left / batch))
         return Plan(seen_pictures, self.at(seen_pictures), remaining)
 
@@ -39,11 +39,11 @@ class Plan:
         return [self.seen_pictures, self.progress, self.remaining]
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> Self:
-        """The plan that :meth:`numbers` gave."""
+    def from_numbers(cls, numbers: Sequence[float]) -> Self:
+        """The plan from what :meth:`numbers` returned."""
         return cls(round(numbers[0]), numbers[1], numbers[2])
 
 
 def fixed_plan(pictures: int) -> Plan:
-    """A run of ``pictures`` pictures."""
+    """The plan of a run of ``pictures`` pictures."""
     return Plan(0, 0.0, pictures)

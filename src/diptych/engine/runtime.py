@@ -1,4 +1,4 @@
-"""onnxruntime on a processor; apart from torch, which its users may do without."""
+"""onnxruntime on the CPU; kept apart from torch, so that its users need not import torch."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def session(graph: bytes) -> "InferenceSession":
-    """A graph ready to be asked; each call takes one thread, and several may call it side by side.
+    """An inference session of a serialised graph; each call uses one thread, and several threads may call it at once.
 
     Raises
     ------
@@ -24,5 +24,5 @@ def session(graph: bytes) -> "InferenceSession":
         raise UsageError("onnxruntime is not installed. Install it with: pip install 'diptych[export]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised
+    options.log_severity_level = 4  # errors are raised, not logged
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,6 +1,6 @@
 """Learning-rate schedules: functions of progress (0..1, the share of the run that is done) to a factor (0..1).
 
-Progress is counted in pictures seen, so that the batch size changes nothing.
+Progress is counted in pictures seen, so that it does not depend on the batch size.
 """
 
 import math

@@ -1,40 +1,40 @@
-"""SIGTERM and SIGINT as a wish that the loop reads between two steps."""
+"""SIGTERM and SIGINT recorded, for the loop to check between two steps."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_WATCHED = (signal.SIGTERM, signal.SIGINT)
+_HANDLED = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """Within the block, the first SIGTERM or SIGINT is only noted; a second SIGINT interrupts at once.
+    """Within the block, the first SIGTERM or SIGINT is only recorded; a second SIGINT raises KeyboardInterrupt.
 
-    Python delivers signals to the main thread alone; elsewhere nothing is watched.
+    Python delivers signals to the main thread alone; in other threads this does nothing.
 
     Attributes
     ----------
     received
-        The number of the signal that came, or 0.
+        The number of the signal received, or 0.
     """
 
     def __init__(self) -> None:
         self.received = 0
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _WATCHED}
+            self._previous = {number: signal.signal(number, self._record) for number in _HANDLED}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number

@@ -1,4 +1,4 @@
-"""What the loop trains (``Task``), how (``Recipe``), and what it shows on the way (``Tick``)."""
+"""What the loop trains (``Task``), how (``Recipe``), and what it yields on the way (``Tick``)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from diptych.data.transforms import Augment
 from diptych.engine.optim import Optimizer
 from diptych.engine.schedule import Schedule, cosine
+from diptych.errors import UsageError
 
 
 class Task(Protocol):
-    """A model in training. It keeps no state between steps outside ``modules`` and ``optimizers``."""
+    """A model in training. It has no state between steps outside ``modules`` and ``optimizers``."""
 
     def modules(self) -> Mapping[str, nn.Module]:
-        """The modules by name: what is saved, averaged and restored."""
+        """The modules by name: these are saved, averaged and restored."""
 
     def players(self) -> Mapping[str, list[nn.Parameter]]:
         """The trainable parameters of each player."""
@@ -33,7 +34,7 @@ class Task(Protocol):
         """Modules that ``torch.compile`` may take (none where a loss needs second derivatives)."""
 
     def before_step(self, progress: float) -> None:
-        """Set whatever follows the run's progress (0..1): KL weight, penalty strength, what is frozen."""
+        """Set whatever depends on the run's progress (0..1): KL weight, penalty strength, frozen parts."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,17 @@ class Recipe:
     Attributes
     ----------
     batch
-        Pictures a step, all processes together.
+        Pictures per step, all processes together.
     schedule
-        Progress to learning-rate factor.
+        From progress to the learning-rate factor.
     half_life
-        Of the weights' average, in pictures; ``None`` averages nothing.
+        Half-life of the weights' moving average, in pictures; ``None``: no average.
     clip
-        Largest norm of a player's gradient; ``None`` clips nothing.
+        Largest norm of a player's gradient; ``None``: no clipping.
     accumulate
-        Microbatches a step, for batches that do not fit on the device.
+        Microbatches per step, for batches that do not fit on the device.
     reserve_seconds
-        Kept from the time budget for what comes after training (half the budget at most).
+        Reserved from the time budget for what follows training (half the budget at most).
     """
 
     batch: int
@@ -70,10 +71,27 @@ class Recipe:
     seed: int = 0
     reserve_seconds: float = 0.0
 
+    def check(self, world_size: int) -> None:
+        """Refuse a recipe that cannot be run by so many processes.
+
+        Raises
+        ------
+        UsageError
+            Both or neither of ``pictures`` and ``minutes`` are set, or the batch cannot be divided evenly.
+        """
+        if (self.pictures is None) == (self.minutes is None):
+            raise UsageError("Set either the length of the run (epochs) or its time budget (minutes).")
+        parts = world_size * self.accumulate
+        if self.batch % parts:
+            raise UsageError(
+                f"A batch of {self.batch} cannot be divided into {parts} equal parts ({world_size} processes, "
+                f"{self.accumulate} microbatches). Set the batch to a multiple of {parts}."
+            )
+
 
 @dataclass
 class Tick:
-    """A moment at which a run may be looked at; what the body puts into ``scores`` goes into the history."""
+    """A pause of the run for evaluation; what the loop's body puts into ``scores`` is written to the history."""
 
     seen_pictures: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The step that the machine's trial times: real losses and gradients, and nothing that lasts."""
+"""The step that the machine's trial times: real losses and gradients, without lasting changes."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,26 +9,26 @@ from diptych.engine.loader import Loader
 from diptych.engine.machine import Machine
 from diptych.engine.task import Recipe, Task
 
-ENOUGH_ON_CPU = 128  # pictures
+MAX_CPU_TRIAL_PICTURES = 128  # in a step: enough to measure a rate
 
 
 def run_microbatches(
-    task: Task, recipe: Recipe, on: Machine, images: Tensor, labels: Tensor
+    task: Task, recipe: Recipe, machine: Machine, images: Tensor, labels: Tensor
 ) -> Iterator[tuple[str, Tensor]]:
-    """Drive the task's losses over the microbatches in lockstep.
+    """Run the task's loss generators over the microbatches in lockstep.
 
-    Yields (player, loss) when the gradients of all microbatches are there; the caller steps the player and clears
-    them.
+    Yields (player, loss) once the gradients of all microbatches are accumulated; the caller steps the player and
+    clears them.
     """
     parts = recipe.accumulate
     players = task.players()
-    micro = zip(on.place(images).chunk(parts), labels.chunk(parts), strict=True)
-    turns = [task.losses(*part) for part in micro]
+    microbatches = zip(machine.to_memory_format(images).chunk(parts), labels.chunk(parts), strict=True)
+    generators = [task.losses(*microbatch) for microbatch in microbatches]
     while True:
         player, total = "", torch.zeros((), device=images.device)
-        for turn in turns:
-            with on.autocast():
-                player, loss = next(turn, ("", None))
+        for losses in generators:
+            with machine.autocast():
+                player, loss = next(losses, ("", None))
             if loss is None:
                 return
             # Only this player's parameters: the critic's loss must not fill the generator's gradients.
@@ -43,48 +43,48 @@ class Trial:
     Attributes
     ----------
     pictures
-        In each step: the batch, but on a CPU no more than tell the rate.
+        The number in each step: the batch, but on a CPU no more than a rate needs.
     """
 
-    def __init__(self, task: Task, modules: Mapping[str, nn.Module], recipe: Recipe, feed: Loader) -> None:
-        self.task, self.modules, self.recipe, self.feed = task, modules, recipe, feed
-        share, parts = recipe.batch // feed.group.world, recipe.accumulate
-        enough = ENOUGH_ON_CPU if feed.group.device.type == "cpu" else share
-        self.pictures = min(share, parts * -(-enough // parts))
+    def __init__(self, task: Task, modules: Mapping[str, nn.Module], recipe: Recipe, loader: Loader) -> None:
+        self.task, self.modules, self.recipe, self.loader = task, modules, recipe, loader
+        share, parts = recipe.batch // loader.group.world_size, recipe.accumulate
+        wanted = MAX_CPU_TRIAL_PICTURES if loader.group.device.type == "cpu" else share
+        self.pictures = min(share, parts * -(-wanted // parts))
         self._batch: tuple[Tensor, ...] | None = None
 
-    def __call__(self, on: Machine) -> None:
-        """One step as at the run's start, without the optimiser's part."""
-        self._step(on, 0.0)
+    def __call__(self, machine: Machine) -> None:
+        """One step as at the run's start, without the optimiser."""
+        self._step(machine, 0.0)
 
-    def compile(self, on: Machine) -> None:
-        """Compile all that the run needs: what is trained at its end may not be what is trained at its start."""
+    def compile(self, machine: Machine) -> None:
+        """Compile all that the run needs: at its end other modules may be trained than at its start."""
         for progress in (0.0, 1.0):
-            self._step(on, progress)
+            self._step(machine, progress)
 
-    def _step(self, on: Machine, progress: float) -> None:
+    def _step(self, machine: Machine, progress: float) -> None:
         if self._batch is None:
-            self._batch = tuple(part[: self.pictures] for part in next(self.feed.batches(0)))
+            self._batch = tuple(part[: self.pictures] for part in next(self.loader.batches(0)))
         pixels, labels, turns = self._batch
-        held = {name: _cloned(module) for name, module in self.modules.items()}
-        on.prepare(self.modules.values(), self.task.compilable())
+        states = {name: _cloned_state(module) for name, module in self.modules.items()}
+        machine.prepare(self.modules.values(), self.task.compilable())
         for module in self.modules.values():
             module.train()
         self.task.before_step(progress)
-        players = self.task.players()
-        for player, _ in run_microbatches(self.task, self.recipe, on, self.recipe.augment(pixels, turns), labels):
+        players, images = self.task.players(), self.recipe.augment(pixels, turns)
+        for player, _ in run_microbatches(self.task, self.recipe, machine, images, labels):
             for p in players[player]:
                 p.grad = None
         for name, module in self.modules.items():
-            module.load_state_dict(held[name])
+            module.load_state_dict(states[name])
 
     def key(self) -> str:
-        """All of the model and its batch that a rate depends on."""
+        """All that a rate depends on of the model and its batch."""
         shapes = {name: [tuple(p.shape) for p in m.parameters()] for name, m in self.modules.items()}
         kinds = {name: type(m).__name__ for name, m in self.modules.items()}
-        batch = (self.pictures, self.recipe.accumulate, self.feed.group.world, self.feed.size)
+        batch = (self.pictures, self.recipe.accumulate, self.loader.group.world_size, self.loader.size)
         return repr((type(self.task).__name__, kinds, shapes, batch, self.recipe.augment))
 
 
-def _cloned(module: nn.Module) -> dict[str, Tensor]:
+def _cloned_state(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Recognizers as ONNX files: preparation in the graph, and the same answers as the model's, proved on pictures."""
+"""Recognizers as ONNX files: preprocessing in the graph, and predictions proved equal to the model's on pictures."""
 
 from diptych.exporting.portable import Portable
 

@@ -1,4 +1,4 @@
-"""How a network's answers are read, as a module that a graph can hold: the same formulas, constants worked out."""
+"""The decision rule as a torch module that converts to ONNX: the same formulas, with the constants precomputed."""
 
 import math
 from typing import Any
@@ -12,74 +12,74 @@ from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import detail_slopes
 
-ROUNDING = 1e-4  # the threshold is one picture's own familiarity, in float64
-FAR = -4.0  # deviations, from where on the error function in float32 is no longer precise
+ROUNDING_MARGIN = 1e-4  # the threshold is the familiarity of one picture, computed in float64
+MIN_ERF_DEVIATIONS = -4.0  # below it the error function in float32 is no longer precise
 
 
 class DecisionOutputs(nn.Module):
-    """All that a recognizer tells, from pictures (N, 3, S, S) in [-1, 1], logits (N, K) and features (N, D)."""
+    """All that a recognizer predicts, from pictures (N, 3, S, S) in [-1, 1], logits (N, K) and features (N, D)."""
 
-    def __init__(self, reading: DecisionRule, memory: EmbeddingIndex | None) -> None:
+    def __init__(self, rule: DecisionRule, index: EmbeddingIndex | None) -> None:
         super().__init__()
-        self.reading = reading
-        familiar = memory is not None and reading.scale is not None
-        self.familiarity = Familiarity(reading.scale, memory, multi_label=reading.multi_label) if familiar else None
+        self.rule = rule
+        has_familiarity = index is not None and rule.scale is not None
+        self.familiarity = Familiarity(rule.scale, index, multi_label=rule.multi_label) if has_familiarity else None
 
     def forward(self, pictures: Tensor, logits: Tensor, features: Tensor) -> tuple[Tensor, ...]:
-        """Probabilities (N, K); labels, (N,) or (N, K) bool; unknown (N,) bool; and, if they are known, sets (N, K)."""
-        chances = self.reading.probabilities(logits)
-        labels = self.reading.predicted_labels(chances)
-        several, scale = self.reading.multi_label, self.reading.scale
+        """Probabilities (N, K); labels, (N,) or (N, K) bool; unknown (N,) bool; sets (N, K) if the rule has them."""
+        probabilities = self.rule.probabilities(logits)
+        labels = self.rule.predicted_labels(probabilities)
+        multi_label, scale = self.rule.multi_label, self.rule.scale
         if self.familiarity is None or scale is None:
-            strange = ~(ood.energy(logits, multi_label=several) >= self.reading.energy_threshold)
+            unknown = ~(ood.energy(logits, multi_label=multi_label) >= self.rule.energy_threshold)
         else:
-            strange = ~(self.familiarity(pictures, logits, features) >= scale.threshold - ROUNDING)
-        if self.reading.cutoff is None:
-            return chances, labels, strange
-        told = labels if several else F.one_hot(labels, logits.shape[1]).bool()
-        return chances, labels, strange, (chances >= self.reading.cutoff) | told
+            unknown = ~(self.familiarity(pictures, logits, features) >= scale.threshold - ROUNDING_MARGIN)
+        if self.rule.cutoff is None:
+            return probabilities, labels, unknown
+        predicted = labels if multi_label else F.one_hot(labels, logits.shape[1]).bool()
+        return probabilities, labels, unknown, (probabilities >= self.rule.cutoff) | predicted
 
 
 class Familiarity(nn.Module):
-    """How familiar pictures are; see :mod:`diptych.recognition.confidence.ood`, which tells the sources."""
+    """The familiarity of pictures by three OOD scores; sources: :mod:`diptych.recognition.confidence.ood`."""
 
-    remembered: Tensor
+    embeddings: Tensor
     detail: Tensor
     precision: Tensor
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, scale: Any, memory: Any, *, multi_label: bool) -> None:
+    def __init__(self, scale: Any, index: Any, *, multi_label: bool) -> None:
         super().__init__()
-        self.several, self.neighbours = multi_label, min(ood.NEIGHBOURS, len(memory))
-        centre, covariance = ood.detail_statistics(memory)
-        held = {
-            "remembered": memory.embeddings,  # half precision: half the file
+        self.multi_label, self.neighbours = multi_label, min(ood.NEIGHBOURS, len(index))
+        centre, covariance = ood.detail_statistics(index)
+        constants = {
+            "embeddings": index.embeddings,  # stay in half precision: half the file
             "detail": centre,
             "precision": torch.linalg.inv(covariance),
             "centre": torch.tensor(scale.mean),
             "spread": torch.tensor(scale.std),
         }
-        for name, tensor in held.items():
-            self.register_buffer(name, tensor if name == "remembered" else tensor.float())
+        for name, tensor in constants.items():
+            self.register_buffer(name, tensor if name == "embeddings" else tensor.float())
 
     def forward(self, pictures: Tensor, logits: Tensor, features: Tensor) -> Tensor:
         """(N,) float32, 0 at most."""
         length = features.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        alike = (features / length) @ self.remembered.float().T
-        nearness = alike.topk(self.neighbours, dim=1).values.clamp(-1, 1).mean(1) * length[:, 0]
-        off = detail_slopes(pictures) - self.detail
-        detail = -((off @ self.precision) * off).sum(1).clamp(min=0).pow(1 / 3)
-        signs = torch.stack((ood.energy(logits, multi_label=self.several), nearness, detail), 1)
-        return _log_normal((signs - self.centre) / self.spread).sum(1)
+        similarities = (features / length) @ self.embeddings.float().T
+        nearness = similarities.topk(self.neighbours, dim=1).values.clamp(-1, 1).mean(1) * length[:, 0]
+        offsets = detail_slopes(pictures) - self.detail
+        detail = -((offsets @ self.precision) * offsets).sum(1).clamp(min=0).pow(1 / 3)
+        scores = torch.stack((ood.energy(logits, multi_label=self.multi_label), nearness, detail), 1)
+        return _log_normal_cdf((scores - self.centre) / self.spread).sum(1)
 
 
-def _log_normal(deviations: Tensor) -> Tensor:
-    """The logarithm of Φ, which graphs have no word for: by the error function, far out by its asymptotic series."""
-    near = deviations.clamp(min=FAR)
-    far = deviations.clamp(max=FAR)
+def _log_normal_cdf(deviations: Tensor) -> Tensor:
+    """The logarithm of Φ, which ONNX lacks: by the error function, and in the far tail by its asymptotic series."""
+    near = deviations.clamp(min=MIN_ERF_DEVIATIONS)
+    far = deviations.clamp(max=MIN_ERF_DEVIATIONS)
     inner = (0.5 * (1 + torch.erf(near / math.sqrt(2)))).log()
     square = far.square()
     series = 1 - 1 / square + 3 / square**2 - 15 / square**3
     outer = -square / 2 - (-far).log() - 0.5 * math.log(2 * math.pi) + series.log()
-    return torch.where(deviations > FAR, inner, outer)
+    return torch.where(deviations > MIN_ERF_DEVIATIONS, inner, outer)

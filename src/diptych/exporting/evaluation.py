@@ -1,4 +1,4 @@
-"""Evaluating an exported recognizer on labelled pictures, as its model is evaluated."""
+"""Evaluation of an exported recognizer on labelled pictures, by the same report as its model's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,25 +23,25 @@ def evaluate_logits(
     multi_label: bool,
     calibration: Mapping[str, Any],
 ) -> Report:
-    """The report of :meth:`diptych.Recognizer.evaluate`, without explanations: those need the network itself.
+    """The report of :meth:`diptych.Recognizer.evaluate` without explanations, which need the network itself.
 
     Parameters
     ----------
     logits
-        Readable pictures to (N, K) float32 logits.
+        From readable pictures to (N, K) float32 logits.
     classes, size, multi_label, calibration
-        The model's, as the exported file holds them.
+        Those of the model, as the exported file stores them.
 
     Raises
     ------
     DataError
         The pictures have no labels, or a class that this recognizer does not know.
     """
-    known = datasets.evaluation_images(images, classes, size)
-    reading = DecisionRule.from_json(classes, multi_label, calibration)
-    evaluated = evaluation_report(
-        f"Evaluation on {len(known)} pictures", known, torch.from_numpy(logits(known)), reading
+    labelled = datasets.evaluation_images(images, classes, size)
+    rule = DecisionRule.from_json(classes, multi_label, calibration)
+    report = evaluation_report(
+        f"Evaluation on {len(labelled)} pictures", labelled, torch.from_numpy(logits(labelled)), rule
     )
-    if len(known) < len(images):
-        evaluated.facts["pictures given"] = len(images)
-    return evaluated
+    if len(labelled) < len(images):
+        report.facts["pictures given"] = len(images)
+    return report

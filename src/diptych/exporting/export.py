@@ -1,4 +1,4 @@
-"""``export``: write a recognizer as one ONNX file, after proof that it answers as the model does."""
+"""``export``: write a recognizer as one ONNX file, once its predictions are proved equal to the model's."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
-from diptych.exporting.parity import ENOUGH, Parity, parity
+from diptych.exporting.parity import GOOD_SHARE, Parity, parity
 from diptych.exporting.portable import FORMAT, Portable
 from diptych.exporting.reference_images import ReferenceImages, reference_images
 from diptych.loading import load
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 log = logging.getLogger("diptych")
-LARGEST_BYTES = 2_000_000_000  # what one file of this format can hold
-VERSIONED = ("diptych", "torch", "timm", "numpy", "pillow", "onnx", "onnxruntime")
-JUDGED_APART = 4  # times as many pictures as scales are measured on, and those are judged on others
+MAX_BYTES = 2_000_000_000  # of one file in this format
+VERSIONED_PACKAGES = ("diptych", "torch", "timm", "numpy", "pillow", "onnx", "onnxruntime")
+SEPARATE_PARITY_RATIO = 4  # with so many times the calibration pictures, parity is measured on the others
 
 
 def export(
@@ -31,7 +31,7 @@ def export(
 ) -> Portable:
     """Write a recognizer as an ONNX file, with its preparation of pictures and its calibration in the graph.
 
-    The graph takes decoded pictures, uint8 RGB (n, height, width, 3) of any size, and tells ``probabilities``,
+    The graph takes decoded pictures, uint8 RGB (n, height, width, 3) of any size, and returns ``probabilities``,
     ``labels``, ``unknown``, ``sets`` and ``logits``; its metadata name the classes, the calibration and the versions.
     It is compared with the model on pictures first: in float32 every label has to be the same, in int8 99 %.
 
@@ -42,19 +42,19 @@ def export(
     path
         Where to write; ends in .onnx.
     int8
-        Whether the network is turned to 8-bit integers, which needs real pictures to measure their scales on.
+        Whether the network is quantised to 8-bit integers, which needs real pictures to measure its scales on.
     check
-        Pictures to compare on (up to 2,000 of them); ``None``: those that the model was validated and fitted on, where
-        they are still in place.
+        Pictures for the comparison (up to 2,000 are used); ``None``: those that the model was validated and fitted on,
+        as far as their files still exist.
 
     Returns
     -------
-    The file, opened; ``facts["parity"]`` tells of the comparison.
+    The file, opened; ``facts["parity"]`` is the result of the comparison.
 
     Raises
     ------
     ExportError
-        The graph's answers are not the model's; nothing is written.
+        The graph's predictions differ from the model's; nothing is written.
     UsageError
         onnx is not installed, the network cannot be converted, or there are no real pictures for int8.
     """
@@ -65,55 +65,65 @@ def export(
         raise UsageError("Exporting needs onnx and onnxruntime. Install them with: pip install 'diptych[export]'")
     recognizer = model if isinstance(model, Recognizer) else load(model)
     if not isinstance(recognizer, Recognizer):
-        raise UsageError(f"{model} is a synthesizer; recognizers are exported. Name the folder of one.")
-    shown = reference_images(recognizer, check)
-    if int8 and not shown.real:
-        raise UsageError("int8 needs real pictures, and the model's are no longer in place. Name some with --check.")
+        raise UsageError(f"{model} is a synthesizer; only recognizers can be exported. Name a recognizer's folder.")
+    reference = reference_images(recognizer, check)
+    if int8 and not reference.real:
+        raise UsageError("int8 needs real pictures, and the model's no longer exist. Name others with --check.")
     network = graph.network_graph(recognizer)
-    ways, judged = _int8(recognizer, network, shown) if int8 else (iter([("fp32", network)]), shown)
-    return _proved(recognizer, ways, judged, target)
+    if not int8:
+        return _write_best(recognizer, iter([("fp32", network)]), reference, target)
+    calibration, rest = _split_calibration(recognizer, reference)
+    return _write_best(recognizer, _int8_candidates(recognizer, network, calibration), rest, target)
 
 
-def _proved(
-    recognizer: Recognizer, ways: Iterator[tuple[str, "ModelProto"]], shown: ReferenceImages, target: Path
+def _write_best(
+    recognizer: Recognizer,
+    candidates: Iterator[tuple[str, "ModelProto"]],
+    reference: ReferenceImages,
+    target: Path,
 ) -> Portable:
-    """Write the first of these networks that answers as the model does with some room, else the one that does best."""
-    prepare, reading = graph.preprocessing_graph(recognizer.size_), graph.decision_graph(recognizer)
-    failed: ExportError | None = None
+    """Write the first candidate whose parity is good, else the best of those that pass the check."""
+    preprocessing, decision = graph.preprocessing_graph(recognizer.size_), graph.decision_graph(recognizer)
+    first_error: ExportError | None = None
     best: tuple[ModelProto, dict[str, Any], Parity] | None = None
-    for way, network in ways:
-        whole, facts = graph.join_graphs(prepare, network, reading), _facts(recognizer, way)
-        graph.describe(whole, facts)
-        found = parity(Portable(_bytes(whole), target.name), recognizer, shown)
-        log.debug("%s: %s", way, found)
+    for precision, network in candidates:
+        joined, facts = graph.join_graphs(preprocessing, network, decision), _facts(recognizer, precision)
+        graph.describe(joined, facts)
+        result = parity(Portable(_serialize(joined), target.name), recognizer, reference)
+        log.debug("%s: %s", precision, result)
         try:
-            found.check(way.split(" ")[0])
+            result.check(precision.split(" ")[0])
         except ExportError as error:
-            failed = failed or error
+            first_error = first_error or error
             continue
-        if best is None or found.fresh > best[2].fresh:
-            best = whole, facts, found
-        if found.fresh >= ENOUGH:
+        if best is None or result.expected_share > best[2].expected_share:
+            best = joined, facts, result
+        if result.expected_share >= GOOD_SHARE:
             break
     if best is None:
-        assert failed is not None  # there is always a way
-        raise failed
-    whole, facts, found = best
-    return _written(whole, target, {**facts, "parity": found.json()}, found)
+        assert first_error is not None  # there is at least one candidate
+        raise first_error
+    joined, facts, result = best
+    return _write(joined, target, {**facts, "parity": result.json()}, result)
 
 
-def _int8(
-    recognizer: Recognizer, network: "ModelProto", shown: ReferenceImages
-) -> tuple[Iterator[tuple[str, "ModelProto"]], ReferenceImages]:
-    """The ways to int8, and the pictures to judge them on: others than the scales are measured on, if they are many."""
-    count = len(shown.images)
-    rows = range(0, count, max(1, count // int8.CALIBRATED_ON))[: int8.CALIBRATED_ON]
-    measured = shown.images[list(rows)].readable(recognizer.size_)
-    rest = shown if count < JUDGED_APART * len(rows) else shown[sorted(set(range(count)) - set(rows))]
-    return int8.int8_candidates(network, to_float(measured.pixels(recognizer.size_)).numpy()), rest
+def _split_calibration(recognizer: Recognizer, reference: ReferenceImages) -> tuple[Images, ReferenceImages]:
+    """Readable pictures to measure int8 scales on, and those for parity: the others, if there are many."""
+    count = len(reference.images)
+    rows = range(0, count, max(1, count // int8.CALIBRATION_PICTURES))[: int8.CALIBRATION_PICTURES]
+    calibration = reference.images[list(rows)].readable(recognizer.size_)
+    if count < SEPARATE_PARITY_RATIO * len(rows):
+        return calibration, reference
+    return calibration, reference[sorted(set(range(count)) - set(rows))]
 
 
-def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
+def _int8_candidates(
+    recognizer: Recognizer, network: "ModelProto", calibration: Images
+) -> Iterator[tuple[str, "ModelProto"]]:
+    return int8.int8_candidates(network, to_float(calibration.pixels(recognizer.size_)).numpy())
+
+
+def _facts(recognizer: Recognizer, precision: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "kind": "recognizer",
@@ -124,20 +134,20 @@ def _facts(recognizer: Recognizer, way: str) -> dict[str, Any]:
         "resize": "the whole picture, bicubic, antialiased, across and then down, rounded to uint8 after each",
         "temperature": recognizer.temperature_,
         "calibration": recognizer.decision_rule_.to_json(),
-        "precision": way,
-        "versions": artefact.versions(VERSIONED),
+        "precision": precision,
+        "versions": artefact.versions(VERSIONED_PACKAGES),
     }
 
 
-def _bytes(whole: "ModelProto") -> bytes:
-    if whole.ByteSize() > LARGEST_BYTES:
+def _serialize(model: "ModelProto") -> bytes:
+    if model.ByteSize() > MAX_BYTES:
         raise UsageError("This network is too large for one ONNX file (2 GB). Choose a smaller one, or try --int8.")
-    return bytes(whole.SerializeToString())
+    return bytes(model.SerializeToString())
 
 
-def _written(whole: "ModelProto", target: Path, facts: dict[str, Any], found: Parity) -> Portable:
-    graph.describe(whole, facts)
-    packed = _bytes(whole)
-    files.write_bytes(target, packed)
-    log.info("%s: %.1f MB, %s", target, len(packed) / 1e6, found)
-    return Portable(packed, str(target))
+def _write(model: "ModelProto", target: Path, facts: dict[str, Any], result: Parity) -> Portable:
+    graph.describe(model, facts)
+    content = _serialize(model)
+    files.write_bytes(target, content)
+    log.info("%s: %.1f MB, %s", target, len(content) / 1e6, result)
+    return Portable(content, str(target))

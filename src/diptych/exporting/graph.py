@@ -1,4 +1,4 @@
-"""A recognizer as one ONNX graph: pictures of any size in, all that it tells of them out.
+"""A recognizer as one ONNX graph: from pictures of any size to its complete predictions.
 
 ::
 
@@ -7,7 +7,7 @@
       -> the network: logits, features
       -> probabilities, labels, unknown, sets
 
-The three parts are made one by one, so that the network alone can be turned to int8.
+The three parts are built separately, so that the network alone can be quantised to int8.
 """
 
 import json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from diptych.recognition.recognizer import Recognizer
 
-#: As Pillow's bicubic: the kernel's parameter, widened where the picture shrinks, cut off at the border.
+#: As Pillow's bicubic: its kernel parameter, the kernel widened for shrinking and cut off at the border.
 RESIZE = {
     "mode": "cubic",
     "cubic_coeff_a": -0.5,
@@ -35,12 +35,17 @@ RESIZE = {
 }
 
 
+#: Names of the links between the parts.
+PREPROCESSED = "preprocessed"
+DECISION_INPUTS = ("decision_pictures", "decision_logits", "decision_features")
+
+
 def preprocessing_graph(size: int) -> "ModelProto":
     """uint8 pictures of any size -> (N, 3, size, size) in [-1, 1]."""
     from onnx import TensorProto, helper
 
     def node(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> Any:
-        return helper.make_node(kind, inputs, [output], name=f"prepare_{output}", **attributes)
+        return helper.make_node(kind, inputs, [output], name=f"preprocess_{output}", **attributes)
 
     nodes = [
         node("Transpose", ["pictures"], "planes", perm=[0, 3, 1, 2]),
@@ -53,46 +58,49 @@ def preprocessing_graph(size: int) -> "ModelProto":
         node("Resize", ["across", "", "", "size_down"], "squares", **RESIZE),
         node("Cast", ["squares"], "levels", to=TensorProto.FLOAT),
         node("Div", ["levels", "half"], "scaled"),
-        node("Sub", ["scaled", "one"], "prepared"),
+        node("Sub", ["scaled", "one"], PREPROCESSED),
     ]
-    given = [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["n", "height", "width", 3])]
-    made = [helper.make_tensor_value_info("prepared", TensorProto.FLOAT, ["n", 3, size, size])]
+    inputs = [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["n", "height", "width", 3])]
+    outputs = [helper.make_tensor_value_info(PREPROCESSED, TensorProto.FLOAT, ["n", 3, size, size])]
     constants = [
         helper.make_tensor("side", TensorProto.INT64, [1], [size]),
         helper.make_tensor("half", TensorProto.FLOAT, [], [127.5]),
         helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
     ]
-    graph = helper.make_graph(nodes, "prepare", given, made, constants)
+    graph = helper.make_graph(nodes, "preprocessing", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
 
 def network_graph(recognizer: "Recognizer") -> "ModelProto":
-    """(n, 3, S, S) in [-1, 1] -> logits, features."""
+    """Pictures (n, 3, S, S) in [-1, 1] -> logits, features."""
     return onnx_backend.network_graph(recognizer.network_, recognizer.size_, recognizer.network_.tta)
 
 
 def decision_graph(recognizer: "Recognizer") -> "ModelProto":
-    """Pictures, logits and features -> what is told of them."""
-    told = DecisionOutputs(recognizer.decision_rule_, recognizer.embedding_index_).eval()
+    """Pictures (n, 3, S, S) in [-1, 1], logits and features -> probabilities, labels, unknown and, if known, sets."""
+    decision = DecisionOutputs(recognizer.decision_rule_, recognizer.embedding_index_).eval()
     pictures = torch.rand(2, 3, recognizer.size_, recognizer.size_) * 2 - 1
     with torch.no_grad():
         logits, features = recognizer.network_.cpu().eval().logits_and_features(pictures)
-    names = ["probabilities", "labels", "unknown", "sets"][: 3 + (recognizer.decision_rule_.cutoff is not None)]
-    return onnx_backend.to_onnx(told, {"shown": pictures, "answers": logits, "sight": features}, names)
+    outputs = ["probabilities", "labels", "unknown", "sets"][: 3 + (recognizer.decision_rule_.cutoff is not None)]
+    return onnx_backend.to_onnx(
+        decision, dict(zip(DECISION_INPUTS, (pictures, logits, features), strict=True)), outputs
+    )
 
 
-def join_graphs(prepare: "ModelProto", network: "ModelProto", reading: "ModelProto") -> "ModelProto":
-    """The three parts as one graph that also tells the logits."""
+def join_graphs(preprocessing: "ModelProto", network: "ModelProto", decision: "ModelProto") -> "ModelProto":
+    """The three parts as one graph, with the logits among its outputs."""
     from onnx.compose import add_prefix, merge_models
 
-    renamed = [add_prefix(part, name, rename_inputs=False, rename_outputs=False) for part, name in
-               ((prepare, "prepare/"), (network, "network/"), (reading, "reading/"))]  # fmt: skip
-    seen = merge_models(
-        renamed[0], renamed[1], [("prepared", "inputs")], outputs=["prepared", "logits", "features"],
-    )  # fmt: skip
-    told = [output.name for output in reading.graph.output]
-    links = [("prepared", "shown"), ("logits", "answers"), ("features", "sight")]
-    return merge_models(seen, renamed[2], links, outputs=[*told, "logits"])
+    preprocessing, network, decision = (
+        add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
+        for part, prefix in ((preprocessing, "preprocessing/"), (network, "network/"), (decision, "decision/"))
+    )
+    links = [(PREPROCESSED, network.graph.input[0].name)]
+    backbone = merge_models(preprocessing, network, links, outputs=[PREPROCESSED, "logits", "features"])
+    links = list(zip((PREPROCESSED, "logits", "features"), DECISION_INPUTS, strict=True))
+    outputs = [output.name for output in decision.graph.output]
+    return merge_models(backbone, decision, links, outputs=[*outputs, "logits"])
 
 
 def describe(model: "ModelProto", facts: dict[str, Any]) -> None:

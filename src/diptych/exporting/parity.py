@@ -1,4 +1,4 @@
-"""Proof on pictures that an exported file answers as its model does."""
+"""Parity: the comparison, on pictures, of an exported file's predictions with its model's."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,178 +12,178 @@ from diptych.data.decode import Pixels, square
 from diptych.data.images import Images
 from diptych.data.resources import workers
 from diptych.errors import ExportError, PictureError
-from diptych.exporting.portable import Answers, Portable
+from diptych.exporting.portable import GraphOutputs, Portable
 from diptych.exporting.reference_images import ReferenceImages
 from diptych.recognition.predictions import Predictions
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
-    _Part = tuple[Pixels, list[Answers], NDArray[np.bool_]]
+    _Chunk = tuple[Pixels, list[GraphOutputs], NDArray[np.bool_]]
 
-AT_A_TIME = 256
-TIE = 1e-5  # a label decided by less in its probability is no decision
-LEAST_SHARE = {"fp32": 1.0, "int8": 0.99}  # of the labels that have to be the same
-ENOUGH = 0.995  # of them that is looked for, expected of fresh pictures: some room
-FAINTEST = 1e-30  # probability
-MOST_APART = 0.02  # that a probability may be in fp32: what one level in 255 here and there moves at most
+CHUNK_PICTURES = 256
+TIE_PROBABILITY = 1e-5  # a lead in probability below this is a tie
+MIN_SHARE = {"fp32": 1.0, "int8": 0.99}  # of the labels that have to be the same
+GOOD_SHARE = 0.995  # of the labels expected to be the same on fresh pictures: the minimum and some room
+MIN_PROBABILITY = 1e-30  # smaller ones are raised to it before the logarithm
+MAX_DIFFERENCE = 0.02  # of a probability in fp32: the most that single levels of 255 in the resized picture cause
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How a file's answers compare with its model's.
+    """How a file's predictions compare with its model's.
 
     Attributes
     ----------
     pictures
-        How many were shown to both, at their own sizes.
-    shown
-        What they were, in words.
+        How many were given to both, at their own sizes.
+    source
+        What they are, in words.
     same_labels, ties
-        How many got the same label (all of its labels, where there may be several); and of the others, how many the
-        model itself decides by less than 0.00001.
+        How many got the same label (with several labels a picture: all the same); and of the others, for how many the
+        model's own lead in probability is below 0.00001.
     same_unknown
-        How many are told unknown, or not, by both.
-    apart
+        For how many both agree whether the picture is unknown.
+    max_difference
         The largest difference of a probability.
-    fresh
-        The share of the same labels that is expected of pictures that the model was not fitted on, which it decides
-        less clearly than others: see :func:`share_kept`.
+    expected_share
+        The share of same labels that is expected on pictures that the model was not fitted on, where its margins are
+        smaller: see :func:`expected_same_share`.
     """
 
     pictures: int
-    shown: str
+    source: str
     same_labels: int
     ties: int
     same_unknown: int
-    apart: float
-    fresh: float = 1.0
+    max_difference: float
+    expected_share: float = 1.0
 
     @property
     def share(self) -> float:
-        """Of the pictures that the model decides, those that got the same label."""
+        """The share of pictures, ties left out, that got the same label."""
         decided = self.pictures - self.ties
         return self.same_labels / decided if decided else 1.0
 
     def check(self, precision: str) -> None:
-        """Raise ExportError unless it is enough for "fp32" or "int8"."""
+        """Raise ExportError if the parity is too low for ``precision``, "fp32" or "int8"."""
         decided = self.pictures - self.ties
-        if self.share < LEAST_SHARE[precision]:
+        if self.share < MIN_SHARE[precision]:
             raise ExportError(
-                f"The {precision} graph gives another label than the model to {decided - self.same_labels} of "
-                f"{self.pictures} pictures ({self.shown}), so no file was written. "
+                f"The {precision} graph predicts another label than the model for {decided - self.same_labels} of "
+                f"{self.pictures} pictures ({self.source}), so no file was written. "
                 + ("Export without --int8." if precision == "int8" else "Please report this with the network's name.")
             )
-        if precision == "fp32" and self.apart > MOST_APART:
+        if precision == "fp32" and self.max_difference > MAX_DIFFERENCE:
             raise ExportError(
-                f"A probability of the graph is {self.apart:.3f} off the model's on {self.pictures} pictures "
-                f"({self.shown}), so no file was written. Please report this with the network's name."
+                f"A probability of the graph differs from the model's by {self.max_difference:.3f} on {self.pictures} "
+                f"pictures ({self.source}), so no file was written. Please report this with the network's name."
             )
 
     def json(self) -> dict[str, Any]:
-        """For the file's metadata."""
+        """As the file's metadata store it."""
         return asdict(self)
 
     def __str__(self) -> str:
         ties = f" ({self.ties} ties)" if self.ties else ""
-        share = f"{self.same_labels} of {self.pictures}"
         return (
-            f"the same labels on {share} {self.shown}{ties}, {self.fresh:.2%} expected of fresh ones; probabilities at "
-            f"most {self.apart:.1e} apart"
+            f"the same labels on {self.same_labels} of {self.pictures} {self.source}{ties}, {self.expected_share:.2%} "
+            f"expected on fresh pictures; probabilities differ by at most {self.max_difference:.1e}"
         )
 
 
-def parity(portable: Portable, recognizer: "Recognizer", shown: ReferenceImages) -> Parity:
-    """Show pictures to both: to the file as they are, to the recognizer as it resizes them itself.
+def parity(portable: Portable, recognizer: "Recognizer", reference: ReferenceImages) -> Parity:
+    """Compare both on pictures: the file gets them at their own size, the recognizer resizes them itself.
 
     Raises
     ------
     ExportError
         None of the pictures can be read.
     """
-    parts = [_compared(some, portable, recognizer) for some in _in_parts(portable, shown)]
-    if not parts:
-        raise ExportError("None of the pictures to compare on can be read. Name others with --check.")
-    same, decided, same_unknown, fresh, apart, margins, moved = (
-        np.concatenate(part) for part in zip(*parts, strict=True)
+    chunks = [_compare(chunk, recognizer) for chunk in _chunks(portable, reference)]
+    if not chunks:
+        raise ExportError("None of the pictures for the comparison can be read. Name others with --check.")
+    same, decided, same_unknown, fresh, differences, margins, shrinkages = (
+        np.concatenate(part) for part in zip(*chunks, strict=True)
     )
     return Parity(
         len(same),
-        shown.words,
+        reference.description,
         int(same.sum()),
         int((~same & ~decided).sum()),
         int(same_unknown.sum()),
-        float(apart.max()),
+        float(differences.max()),
         float(same.mean())
         if recognizer.multi_label_
-        else share_kept(margins[fresh] if fresh.any() else margins, moved),
+        else expected_same_share(margins[fresh] if fresh.any() else margins, shrinkages),
     )
 
 
-def share_kept(margins: NDArray[np.float32], moved: NDArray[np.float32]) -> float:
-    """The share of labels that stay if each margin, (n,), may shrink by as much as any picture's did, (m,) ``moved``.
+def expected_same_share(margins: NDArray[np.float32], shrinkages: NDArray[np.float32]) -> float:
+    """The expected share of unchanged labels if any margin, (n,), may shrink by the amount of any picture, (m,).
 
-    Few pictures are decided so narrowly that rounding turns them: too few to count. So how many there are is reckoned
-    from how narrow all are and how far all move.
+    Margins small enough for rounding to change a label are too rare to count, so their share is computed from the
+    distributions of all margins and all shrinkages.
     """
-    turned = len(moved) - np.searchsorted(np.sort(moved), margins, side="right")
-    return 1 - float(turned.mean()) / len(moved)
+    changed = len(shrinkages) - np.searchsorted(np.sort(shrinkages), margins, side="right")
+    return 1 - float(changed.mean()) / len(shrinkages)
 
 
-def _compared(some: "_Part", portable: Portable, recognizer: "Recognizer") -> tuple[NDArray[Any], ...]:
-    """Of each picture: the same label, decided, the same unknown, fresh, how far apart, its margin, its shrinking."""
-    squares, answers, fresh = some
-    told = recognizer.predict(Images.from_arrays(squares))
-    got = {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
-    apart = np.abs(got["probabilities"] - told.probabilities).max(1)
-    of = told.probabilities.argmax(1)
-    margins, left = _margins(told.probabilities, of), _margins(got["probabilities"], of)
-    same, decided = _same(got["labels"], told.labels), _decided(told, recognizer)
-    return same, decided, got["unknown"] == told.unknown, fresh, apart, margins, margins - left
+def _compare(chunk: "_Chunk", recognizer: "Recognizer") -> tuple[NDArray[Any], ...]:
+    """Per picture: same label, no tie, same unknown, fresh, probability difference, margin, shrinkage of the margin."""
+    squares, outputs, fresh = chunk
+    expected = recognizer.predict(Images.from_arrays(squares))
+    exported = {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
+    differences = np.abs(exported["probabilities"] - expected.probabilities).max(1)
+    best = expected.probabilities.argmax(1)
+    margins, exported_margins = _margins(expected.probabilities, best), _margins(exported["probabilities"], best)
+    same, decided = _same_labels(exported["labels"], expected.labels), _is_decided(expected, recognizer)
+    same_unknown = exported["unknown"] == expected.unknown
+    return same, decided, same_unknown, fresh, differences, margins, margins - exported_margins
 
 
-def _margins(probabilities: NDArray[Any], of: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N,) how far ahead class ``of`` is of the best other one, in logarithms of (N, K) probabilities."""
-    logs = np.log(np.maximum(probabilities, FAINTEST))
+def _margins(probabilities: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) the lead of each row's class, (N,), over the best other one, in logarithms of (N, K) probabilities."""
+    logs = np.log(np.maximum(probabilities, MIN_PROBABILITY))
     rows = np.arange(len(logs))
-    ahead = logs[rows, of]
-    logs[rows, of] = -np.inf
-    return np.asarray(ahead - logs.max(1), np.float32)
+    of_class = logs[rows, classes]
+    logs[rows, classes] = -np.inf
+    return np.asarray(of_class - logs.max(1), np.float32)
 
 
-def _in_parts(portable: Portable, shown: ReferenceImages) -> Iterator["_Part"]:
-    """Squares (n, S, S, 3), the file's answers to the whole pictures, and (n,) bool: fresh."""
+def _chunks(portable: Portable, reference: ReferenceImages) -> Iterator["_Chunk"]:
+    """Resized squares (n, S, S, 3), the graph's outputs for the original pictures, and (n,) bool: fresh."""
 
-    def work(numbered: tuple[Pixels, bool]) -> tuple[Pixels, Answers, bool]:
-        whole, fresh = numbered
-        return square(whole, portable.size_), portable.ask(whole[None]), fresh
+    def work(item: tuple[Pixels, bool]) -> tuple[Pixels, GraphOutputs, bool]:
+        pixels, fresh = item
+        return square(pixels, portable.size_), portable.run_graph(pixels[None]), fresh
 
-    for start in range(0, len(shown.images), AT_A_TIME):
+    for start in range(0, len(reference.images), CHUNK_PICTURES):
         with thread_pool() as executor:
-            done = list(ordered_map(executor, work, _readable(shown, start), ahead=2 * workers()))
-        if done:
-            squares, answers, fresh = zip(*done, strict=True)
-            yield np.stack(squares), list(answers), np.array(fresh)
+            results = list(ordered_map(executor, work, _readable(reference, start), ahead=2 * workers()))
+        if results:
+            squares, outputs, fresh = zip(*results, strict=True)
+            yield np.stack(squares), list(outputs), np.array(fresh)
 
 
-def _readable(shown: ReferenceImages, start: int) -> Iterator[tuple[Pixels, bool]]:
-    """Some pictures, and whether each is fresh."""
-    for i in range(start, min(start + AT_A_TIME, len(shown.images))):
+def _readable(reference: ReferenceImages, start: int) -> Iterator[tuple[Pixels, bool]]:
+    """The readable pictures of one chunk, and whether each is fresh."""
+    for i in range(start, min(start + CHUNK_PICTURES, len(reference.images))):
         try:
-            yield shown.images.picture(i), bool(shown.fresh[i])
+            yield reference.images.picture(i), bool(reference.fresh[i])
         except PictureError:
             continue
 
 
-def _same(got: NDArray[Any], told: NDArray[Any]) -> NDArray[np.bool_]:
-    """(N,) bool."""
-    return np.asarray((got == told).all(1) if told.ndim == 2 else got == told)
+def _same_labels(exported: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) bool, from (N,) class numbers or (N, K) bool each."""
+    return np.asarray((exported == expected).all(1) if expected.ndim == 2 else exported == expected)
 
 
-def _decided(told: Predictions, recognizer: "Recognizer") -> NDArray[np.bool_]:
-    """(N,) bool: the labels are no matter of the last digits."""
+def _is_decided(predictions: Predictions, recognizer: "Recognizer") -> NDArray[np.bool_]:
+    """(N,) bool: the labels do not hang on the last digits of the probabilities."""
     if recognizer.multi_label_:
         thresholds = np.array(recognizer.decision_rule_.label_thresholds or 0.5)
-        return np.asarray((np.abs(told.probabilities - thresholds) >= TIE).all(1))
-    best = np.sort(told.probabilities, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2] >= TIE)
+        return np.asarray((np.abs(predictions.probabilities - thresholds) >= TIE_PROBABILITY).all(1))
+    ascending = np.sort(predictions.probabilities, axis=1)
+    return np.asarray(ascending[:, -1] - ascending[:, -2] >= TIE_PROBABILITY)

@@ -1,4 +1,4 @@
-"""``Portable``: a recognizer in an ONNX file, answered by onnxruntime alone. Nothing here imports torch."""
+"""``Portable``: a recognizer in an ONNX file, run by onnxruntime alone. Nothing here imports torch."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from diptych.report import Report
 
 FORMAT = 1
-BATCH = 8  # pictures asked about at a time, by each thread
-CHUNK = 1024  # pictures told of at a time
-Answers = dict[str, NDArray[Any]]
+BATCH_PICTURES = 8  # in one call of the graph, by each thread
+CHUNK_PICTURES = 1024  # in one part of `predict_batches`
+GraphOutputs = dict[str, NDArray[Any]]
+_BatchOutputs = tuple[GraphOutputs, NDArray[np.bool_]]  # and (B,) bool: which pictures could be read
 
 
 class Portable:
-    """A recognizer that ``diptych.export`` wrote.
+    """A recognizer in an ONNX file that ``diptych.export`` wrote.
 
     Attributes
     ----------
     classes_, size_, multi_label_
-        As :class:`diptych.Recognizer` has them.
+        As in :class:`diptych.Recognizer`.
     facts
-        All that the file tells of itself: the calibration, the parity proved, versions.
+        The file's metadata: the calibration, the parity with the model, versions.
     """
 
     classes_: tuple[str, ...]
@@ -43,16 +44,16 @@ class Portable:
     multi_label_: bool
 
     def __init__(self, graph: bytes, name: str) -> None:
-        """Not for people: use :meth:`open`."""
+        """Internal: use :meth:`open`."""
         try:
             self._session = runtime.session(graph)
         except UsageError:
             raise
-        except Exception as error:  # onnxruntime's own, of several kinds
-            raise ArtefactError(f"{name} is damaged or no ONNX file. Export the model again.") from error
-        told = self._session.get_modelmeta().custom_metadata_map
+        except Exception as error:  # onnxruntime's own errors, of several kinds
+            raise ArtefactError(f"{name} is damaged or not an ONNX file. Export the model again.") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
         try:
-            self.facts: dict[str, Any] = {name: json.loads(value) for name, value in told.items()}
+            self.facts: dict[str, Any] = {key: json.loads(value) for key, value in metadata.items()}
             version, self.size_ = int(self.facts["format"]), int(self.facts["size"])
             self.classes_, self.multi_label_ = tuple(self.facts["classes"]), bool(self.facts["multi_label"])
         except (KeyError, ValueError, TypeError) as error:
@@ -68,7 +69,7 @@ class Portable:
         Raises
         ------
         ArtefactError
-            The file is not there, is damaged, or is another program's.
+            The file does not exist, is damaged, or was written by another program.
         UsageError
             onnxruntime is not installed.
         """
@@ -78,25 +79,25 @@ class Portable:
             raise ArtefactError(f"{path} cannot be read: {error.strerror or error}.") from error
 
     def predict(self, images: Images) -> Predictions:
-        """As :meth:`diptych.Recognizer.predict`, and with the same answers."""
-        parts = list(self._asked(images))
-        return self._told(parts, images.known_errors())
+        """As :meth:`diptych.Recognizer.predict`, with the same results."""
+        batches = list(self._run_batches(images))
+        return self._predictions(batches, images.known_errors())
 
     def predict_batches(self, images: Images) -> Iterator[Predictions]:
-        """The same about a thousand pictures at a time, in order: constant memory for any number of them."""
-        parts: list[tuple[Answers, NDArray[np.bool_]]] = []
-        start = held = 0
-        for part in self._asked(images):
-            parts.append(part)
-            held += len(part[1])
-            if held >= CHUNK:
-                yield self._told(parts, images[start : start + held].known_errors())
-                start, held, parts = start + held, 0, []
-        if parts or len(images) == 0:
-            yield self._told(parts, images[start:].known_errors())
+        """The same in parts of about a thousand pictures, in order: constant memory for any number of pictures."""
+        batches: list[_BatchOutputs] = []
+        start = count = 0
+        for batch in self._run_batches(images):
+            batches.append(batch)
+            count += len(batch[1])
+            if count >= CHUNK_PICTURES:
+                yield self._predictions(batches, images[start : start + count].known_errors())
+                start, count, batches = start + count, 0, []
+        if batches or len(images) == 0:
+            yield self._predictions(batches, images[start:].known_errors())
 
     def evaluate(self, images: Images, *, unknown: Images | None = None) -> "Report":
-        """As :meth:`diptych.Recognizer.evaluate`, but without reasons, and of ``unknown`` nothing; this needs torch.
+        """As :meth:`diptych.Recognizer.evaluate`, without explanations and without ``unknown``; this needs torch.
 
         Raises
         ------
@@ -108,7 +109,8 @@ class Portable:
         from diptych.exporting.evaluation import evaluate_logits
 
         if unknown is not None:
-            raise UsageError("How well the unknown is noticed is judged on the model itself. Name its folder.")
+            raise UsageError("Unknown pictures are evaluated with the model itself, not with its ONNX file. "
+                             "Name the model's folder.")  # fmt: skip
         return evaluate_logits(
             self.logits,
             images,
@@ -119,48 +121,46 @@ class Portable:
         )
 
     def logits(self, images: Images) -> NDArray[np.float32]:
-        """(N, K) of readable pictures."""
-        parts = [answers["logits"] for answers, _ in self._asked(images)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes_)), np.float32)
+        """(N, K) logits of readable pictures."""
+        batches = [outputs["logits"] for outputs, _ in self._run_batches(images)]
+        return np.concatenate(batches) if batches else np.zeros((0, len(self.classes_)), np.float32)
 
-    def ask(self, pixels: Pixels) -> Answers:
-        """All that the graph tells of pictures, (N, H, W, 3) uint8 of any one size, by the names of its outputs."""
+    def run_graph(self, pixels: Pixels) -> GraphOutputs:
+        """All outputs of the graph by name, for pictures (N, H, W, 3) uint8 of any one size."""
         return dict(zip(self._outputs, self._session.run(self._outputs, {"pictures": pixels}), strict=True))
 
-    def _asked(self, images: Images) -> Iterator[tuple[Answers, NDArray[np.bool_]]]:
-        """Answers and which pictures could be read, some at a time; pictures are decoded beside and ahead."""
+    def _run_batches(self, images: Images) -> Iterator[_BatchOutputs]:
+        """The graph's outputs batch by batch, with pictures decoded ahead in other threads."""
 
-        def work(batch: Batch) -> tuple[Answers, NDArray[np.bool_]]:
-            pixels, good = batch
-            return self.ask(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), good
+        def work(batch: Batch) -> _BatchOutputs:
+            pixels, readable = batch
+            return self.run_graph(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), readable
 
         with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
-            batches = images.decoded_batches(self.size_, batch=BATCH)
-            for answers, good in ordered_map(executor, work, batches, ahead=2 * workers()):
-                bar.advance(len(good))
-                yield answers, good
+            batches = images.decoded_batches(self.size_, batch=BATCH_PICTURES)
+            for outputs, readable in ordered_map(executor, work, batches, ahead=2 * workers()):
+                bar.advance(len(readable))
+                yield outputs, readable
 
-    def _told(self, parts: list[tuple[Answers, NDArray[np.bool_]]], errors: Mapping[int, PictureError]) -> Predictions:
-        good = np.concatenate([np.zeros(0, bool), *(mask for _, mask in parts)])
-        held = {
-            name: np.concatenate([answers[name] for answers, _ in parts])
-            for name in self._outputs
-            if parts
-        }  # fmt: skip
-        k = len(self.classes_)
-        chances = held.get("probabilities", np.zeros((0, k), np.float32))
-        chances[~good] = np.nan
-        labels = held.get("labels", np.zeros((0, k), bool) if self.multi_label_ else np.zeros(0, np.int64))
-        if self.multi_label_:
-            labels[~good] = False
-            names = [", ".join(self.classes_[i] for i in row.nonzero()[0]) for row in labels]
-            sure = np.where(labels, chances, 1 - chances).min(1, initial=1.0)
-        else:
-            labels[~good] = -1
-            names = [self.classes_[i] if i >= 0 else "" for i in labels.tolist()]
-            sure = chances.max(1, initial=-np.inf)
-        sets = held.get("sets")
-        strange = held.get("unknown", np.zeros(0, bool)) | ~good
-        return Predictions(
-            self.classes_, labels, names, sure, chances, strange, None if sets is None else sets & good[:, None], errors
+    def _predictions(self, batches: list[_BatchOutputs], errors: Mapping[int, PictureError]) -> Predictions:
+        readable = np.concatenate([np.zeros(0, bool), *(mask for _, mask in batches)])
+        outputs = (
+            {name: np.concatenate([output[name] for output, _ in batches]) for name in self._outputs} if batches else {}
         )
+        k = len(self.classes_)
+        probabilities = outputs.get("probabilities", np.zeros((0, k), np.float32))
+        probabilities[~readable] = np.nan
+        labels = outputs.get("labels", np.zeros((0, k), bool) if self.multi_label_ else np.zeros(0, np.int64))
+        if self.multi_label_:
+            labels[~readable] = False
+            names = [", ".join(self.classes_[i] for i in row.nonzero()[0]) for row in labels]
+            confidence = np.where(labels, probabilities, 1 - probabilities).min(1, initial=1.0)
+        else:
+            labels[~readable] = -1
+            names = [self.classes_[i] if i >= 0 else "" for i in labels.tolist()]
+            confidence = probabilities.max(1, initial=-np.inf)
+        sets = outputs.get("sets")
+        if sets is not None:
+            sets = sets & readable[:, None]
+        unknown = outputs.get("unknown", np.zeros(0, bool)) | ~readable
+        return Predictions(self.classes_, labels, names, confidence, probabilities, unknown, sets, errors)

@@ -1,4 +1,4 @@
-"""The pictures that an export is proved on."""
+"""The pictures on which an exported file is compared with its model."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,41 +15,41 @@ from diptych.errors import DataError
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
-MOST = 2000
-ENOUGH = 20  # real ones; with fewer, made ones are shown, too
-MADE = 256
+MAX_PICTURES = 2000
+MIN_REAL_PICTURES = 20  # with fewer, generated pictures are used instead
+GENERATED_PICTURES = 256
 
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """Pictures to compare on.
+    """Pictures for the comparison.
 
     Attributes
     ----------
-    words
-        What they are: "of the pictures given".
+    description
+        What they are, in words: "of the pictures given with --check".
     real
-        Whether they are not made ones.
+        Whether they are real pictures rather than generated ones.
     fresh
         (N,) bool: those that the model was not fitted on, as far as is known.
     """
 
     images: Images
-    words: str
+    description: str
     real: bool
     fresh: NDArray[np.bool_]
 
     def __getitem__(self, rows: Iterable[int]) -> "ReferenceImages":
-        """Some of them."""
-        some = list(rows)
-        return ReferenceImages(self.images[some], self.words, self.real, self.fresh[some])
+        """A subset, by row."""
+        subset = list(rows)
+        return ReferenceImages(self.images[subset], self.description, self.real, self.fresh[subset])
 
 
 def reference_images(recognizer: "Recognizer", check: Images | str | Path | None) -> ReferenceImages:
-    """Up to 2,000 pictures.
+    """Up to 2,000 pictures for the comparison.
 
-    Those given; else the validation pictures and then the training pictures that the model names, as far as their
-    files are still in place; else made ones.
+    Those of ``check``; if it is ``None``, the validation pictures and then the training pictures that the model names,
+    as far as their files still exist; if too few do, generated ones.
 
     Raises
     ------
@@ -58,57 +58,60 @@ def reference_images(recognizer: "Recognizer", check: Images | str | Path | None
     """
     if check is not None:
         images = check if isinstance(check, Images) else Images.open(check)
-        some = _some(images)
-        return ReferenceImages(some, "of the pictures given", True, np.ones(len(some), bool))
-    validated_on = recognizer.validated_on()
-    found = _found(validated_on + list(recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()))
-    if found is not None and len(found) >= ENOUGH:
-        words = "of the pictures that the model was fitted and validated on"
-        return ReferenceImages(found, words, True, np.isin(found.paths, validated_on))
+        subset = _spread_subset(images)
+        return ReferenceImages(subset, "of the pictures given with --check", True, np.ones(len(subset), bool))
+    validation = recognizer.validated_on()
+    training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()
+    existing = _open_existing([*validation, *training])
+    if existing is not None and len(existing) >= MIN_REAL_PICTURES:
+        description = "of the pictures that the model was fitted and validated on"
+        return ReferenceImages(existing, description, True, np.isin(existing.paths, validation))
     images = generated_images(recognizer.size_)
-    return ReferenceImages(images, "made pictures, since no real ones were at hand", False, np.ones(len(images), bool))
+    description = "generated pictures, since no real ones were available"
+    return ReferenceImages(images, description, False, np.ones(len(images), bool))
 
 
 def generated_images(size: int) -> Images:
-    """Pictures of several sizes with edges and colours at every scale, the same each time."""
-    draw = np.random.default_rng(0)
+    """Random pictures of several sizes with edges and colours at every scale, the same ones each time."""
+    rng = np.random.default_rng(0)
     pixels = []
-    for _ in range(MADE):
-        height, width = (int(side) for side in draw.integers(max(8, size // 2), 3 * size, 2))
+    for _ in range(GENERATED_PICTURES):
+        height, width = (int(side) for side in rng.integers(max(8, size // 2), 3 * size, 2))
         levels = np.zeros((height, width, 3))
         for scale in (2, 5, 13, 34):
-            grid = draw.normal(size=(scale, scale, 3))
+            grid = rng.normal(size=(scale, scale, 3))
             rows, columns = (np.arange(side) * scale // side for side in (height, width))
             levels += grid[rows][:, columns]
         pixels.append(np.clip(128 + 40 * levels, 0, 255).astype(np.uint8))
     return Images.from_arrays(pixels)
 
 
-def _some(images: Images) -> Images:
-    return images[np.unique(np.linspace(0, len(images) - 1, MOST).astype(np.int64))]
+def _spread_subset(images: Images) -> Images:
+    """At most ``MAX_PICTURES`` of the pictures, evenly spread."""
+    return images[np.unique(np.linspace(0, len(images) - 1, MAX_PICTURES).astype(np.int64))]
 
 
-def _found(names: Sequence[str]) -> Images | None:
-    """Up to 2,000 of the pictures of these names (paths, "pets.parquet#17", "digits#3") that are still there."""
-    names = list(dict.fromkeys(names))[:MOST]
+def _open_existing(names: Sequence[str]) -> Images | None:
+    """Up to 2,000 of the pictures with these names (paths, "pets.parquet#17", "digits#3") that still exist."""
+    names = list(dict.fromkeys(names))[:MAX_PICTURES]
     files = [name for name in names if Path(name).is_file()]
-    found = [Images.of_files(files)] if files else []
-    sets: dict[str, list[str]] = {}
+    parts = [Images.of_files(files)] if files else []
+    sources: dict[str, list[str]] = {}
     for name in set(names) - set(files):
-        sets.setdefault(name.rpartition("#")[0], []).append(name)
-    for place, inside in sorted(sets.items()):
-        if place == "digits" or (place and place not in BUILT_IN and Path(place).exists()):
-            found += _inside(place, inside)
-    together = None
-    for images in found:
-        together = images if together is None else together + images
-    return together
+        sources.setdefault(name.rpartition("#")[0], []).append(name)
+    for source, members in sorted(sources.items()):
+        if source == "digits" or (source and source not in BUILT_IN and Path(source).exists()):
+            parts += _open_members(source, members)
+    combined = None
+    for images in parts:
+        combined = images if combined is None else combined + images
+    return combined
 
 
-def _inside(place: str, names: Sequence[str]) -> list[Images]:
-    """The pictures of these names in a set, if it can still be opened."""
+def _open_members(source: str, names: Sequence[str]) -> list[Images]:
+    """The pictures of these names in a source of many, if it can still be opened."""
     try:
-        images = Images.open(place)
+        images = Images.open(source)
     except DataError:
         return []
     return [images[np.flatnonzero(np.isin(images.paths, list(names)))]]

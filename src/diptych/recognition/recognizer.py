@@ -263,11 +263,11 @@ class Recognizer:
         weights = network.state_dict()
         if self.report_ is None:
             model_files = carry_model_files(self._folder, self._facts)
-            return artefact.write(target, self._facts, weights, beside=model_files)
+            return artefact.write(target, self._facts, weights, extra_files=model_files)
         card, index = model_card(self._facts, self.report_), self.embedding_index_
-        beside = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
+        extra_files = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
         return artefact.write(
-            target, self._facts, weights, data=self._data, card=card, report=self.report_, beside=beside
+            target, self._facts, weights, data=self._data, card=card, report=self.report_, extra_files=extra_files
         )
 
     @classmethod

@@ -66,7 +66,7 @@ class PreparedData:
         return PreparedData(self.training.relabel(classes), held_out, self.size, tuple(classes))
 
     def identity(self) -> dict[str, str]:
-        """Fingerprints of both sets, which tell one run from another; JSON-able."""
+        """Fingerprints of both sets, for the identity of a run; JSON-able."""
         validation = self.held_out.fingerprint() if self.held_out is not None else ""
         return {"data": self.training.fingerprint(), "validation": validation}
 

@@ -90,7 +90,7 @@ def test_a_model_without_an_index_loads(fitted, tmp_path):
 
     folder = load(fitted[1]).save(tmp_path / "old")
     facts = json.loads((folder / "model.json").read_text())
-    del facts["beside_sha256"]
+    del facts["extra_sha256"]
     (folder / "model.json").write_text(json.dumps(facts))
     (folder / "embeddings.safetensors").unlink()
     assert load(folder).embedding_index_ is None

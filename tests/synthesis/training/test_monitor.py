@@ -15,10 +15,10 @@ from diptych.data.images import Images
 from diptych.engine.loop import Run
 from diptych.engine.optim import adamw
 from diptych.errors import Interrupted
-from diptych.synthesis.datasets import prepare
+from diptych.synthesis.datasets import GEOMETRY, prepare
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import monitor
-from diptych.synthesis.training.config import TrainingConfig
+from diptych.synthesis.training.config import TrainingConfig, make_recipe
 from diptych.synthesis.training.job import TrainingJob
 from diptych.synthesis.training.monitor import Monitor
 
@@ -114,9 +114,12 @@ class TableTask:
 def begin(training: Images, held_out: Images, pictures: int) -> tuple[Run, Monitor]:
     parrot = Parrot()
     prepared = prepare(training, held_out, 8, 0)
-    job = TrainingJob(prepared, parrot._configure(prepared, gpu=False), {"pictures": pictures}, {}, 0, None, 0.0)
+    config, length = parrot._configure(prepared, gpu=False), {"pictures": pictures}
+    job = TrainingJob(prepared, config, length, {}, 0, None, 0.0)
     parrot._describe(job)
-    run = job.start(parrot._task(parrot._initial_networks(job), job.config))
+    task = parrot._task(parrot._initial_networks(job), config)
+    recipe = make_recipe(config, length, False, 0)  # not mirrored, so that it can memorise the pictures
+    run = Run(task, prepared.training, size=8, geometry=GEOMETRY, recipe=recipe)
     return run, Monitor(parrot, prepared, run, None)
 
 

@@ -81,7 +81,7 @@ class EmbeddingIndex:
         ArtefactError
             It is damaged.
         """
-        tensors = artefact.beside(model, FILE)
+        tensors = artefact.extra_tensors(model, FILE)
         if tensors is None:
             return None
         paths = artefact.data(model.folder).get("indexed", [])

@@ -103,8 +103,8 @@ def _step_seconds(network: nn.Module, sample: Tensor) -> float:
         machines.append(replace(machines[0], im2col=True))
     for candidate in machines:
         candidate.prepare([network], [])
-        pictures = candidate.place(to_float(sample.to(device)))
-        with candidate.at_work():
+        pictures = candidate.to_memory_format(to_float(sample.to(device)))
+        with candidate.active():
             for _ in range(3):
                 start = time.monotonic()
                 with candidate.autocast():

@@ -38,7 +38,7 @@ def train(job: Job) -> TrainingResult:
         f"({name} {number(score)} on validation)."
     )
     log.info("%s", note)
-    if not group.agree([_has_time_to_finetune(job)])[0]:
+    if not group.broadcast([_has_time_to_finetune(job)])[0]:
         return _probe_result(job, probe, group, [note, "No time was left for fine-tuning: the probe is the result."])
     probed = {name: tensor.clone() for name, tensor in job.network.state_dict().items()}
     run = start_run(job)

@@ -64,7 +64,7 @@ def fit_linear_probe(
     """
     group = ProcessGroup(machine.device())
     stored = _read(folder, len(validation)) if folder else None
-    if group.agree([stored is not None])[0] and stored is not None:
+    if group.broadcast([stored is not None])[0] and stored is not None:
         return stored
     outputs = compute_outputs(network, validation, size, title="Linear probe")
     features, rows = _training_features(network, training, size, seconds_per_picture, until, group)
@@ -79,7 +79,7 @@ def fit_linear_probe(
     probe = LinearProbe(head, replace(outputs, logits=head.logits(outputs.features)), len(rows))
     if folder and group.leader:
         _write(folder, probe)
-    group.wait()
+    group.barrier()
     return probe
 
 
@@ -100,16 +100,16 @@ def _training_features(
     """(n, D) features, and the rows they are of: as many as the time allows, at least one batch."""
     rows = round_robin_rows(images.labels)
     affordable = min(len(rows), (until - time.monotonic()) / seconds_per_picture)
-    worth_a_trial = group.agree([affordable > MIN_FOR_TRIAL])[0]
+    worth_a_trial = group.broadcast([affordable > MIN_FOR_TRIAL])[0]
     on = _fastest_machine(network, images, size, group) if worth_a_trial else Machine(group.device)
     on.prepare([network], [])
     network.eval()
     parts: list[Tensor] = []
-    with on.at_work(), Bar("Linear probe", len(rows)) as bar:
+    with on.active(), Bar("Linear probe", len(rows)) as bar:
         for pixels in _batches(images, size, rows):
             parts.append(_features(network, on, pixels))
             bar.advance(len(pixels))
-            if group.agree([time.monotonic() > until])[0]:
+            if group.broadcast([time.monotonic() > until])[0]:
                 break
     Machine(on.device).prepare([network], [network])
     features = torch.cat(parts)
@@ -118,7 +118,7 @@ def _training_features(
 
 def _features(network: Network, on: Machine, pixels: Tensor) -> Tensor:
     with torch.no_grad(), on.autocast():
-        return network.features(on.place(to_float(pixels.to(on.device)))).float().cpu()
+        return network.features(on.to_memory_format(to_float(pixels.to(on.device)))).float().cpu()
 
 
 def _fastest_machine(network: Network, images: Images, size: int, group: ProcessGroup) -> Machine:
@@ -133,8 +133,8 @@ def _fastest_machine(network: Network, images: Images, size: int, group: Process
     shapes = [tuple(p.shape) for p in network.parameters()]
     network.eval()
     key = repr(("probe", shapes, size))
-    chosen, rate = machine.choose(step, len(pixels), key, device, lambda rate: 0.0, compilable=False, learning=False)
-    return Machine.of(device, group.agree([*chosen.numbers(), rate])[:-1])
+    chosen, rate = machine.choose(step, len(pixels), key, device, lambda rate: 0.0, compilable=False, training=False)
+    return Machine.from_numbers(device, group.broadcast([*chosen.numbers(), rate])[:-1])
 
 
 def _batches(images: Images, size: int, rows: NDArray[np.int64]) -> Iterator[Tensor]:

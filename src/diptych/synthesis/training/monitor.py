@@ -91,7 +91,7 @@ class Monitor:
             return
         start = time.monotonic()
         measured = self._measure(tick.seen_pictures) if self.run.leader else None
-        value, low, high, copies, significant = self.run.group.agree(measured or [math.nan] * 5)
+        value, low, high, copies, significant = self.run.group.broadcast(measured or [math.nan] * 5)
         self.spent_seconds += time.monotonic() - start
         state["count"] = max(state["count"] + 1, math.floor(tick.progress * state["planned"] + 1e-9))
         if math.isnan(value):
@@ -115,7 +115,7 @@ class Monitor:
     def result(self, last: Tick) -> RunResult:
         """The moment ``last``, unless an earlier one was clearly better or copying has begun since."""
         scores, best = {**last.losses, **last.scores}, self._best
-        state = self.run.kept.get("evaluations")
+        state = self.run.extra_state.get("evaluations")
         copying = state is not None and state["copying"] >= COPYING_EVALUATIONS
         if best is None or not (copying or _clearly_better(best["scores"], scores)):
             weights = {name: dict(module.state_dict()) for name, module in self.run.modules.items()}
@@ -146,29 +146,29 @@ class Monitor:
     @property
     def _best(self) -> dict[str, Any] | None:
         """Weights, scores and pictures seen of the best moment without copying, if there was an evaluation."""
-        best: dict[str, Any] | None = self.run.kept.get("best")
+        best: dict[str, Any] | None = self.run.extra_state.get("best")
         return best
 
     def _keep_if_best(self, tick: Tick) -> None:
         best, scores = self._best, {**tick.losses, **tick.scores}
         if best is None or scores["kernel_distance"] < best["scores"]["kernel_distance"]:
             weights = {name: _copied(module.state_dict()) for name, module in self.run.modules.items()}
-            self.run.kept["best"] = {"weights": weights, "scores": scores, "seen_pictures": tick.seen_pictures}
+            self.run.extra_state["best"] = {"weights": weights, "scores": scores, "seen_pictures": tick.seen_pictures}
 
     def _state(self) -> EvaluationState:
         """The state of the run's evaluations, which are planned on the first call."""
-        if "evaluations" not in self.run.kept:
-            samples, planned, seconds = self.run.group.agree(self._plan() if self.run.leader else [0, 0, 0])
-            self.run.kept["evaluations"] = EvaluationState(
+        if "evaluations" not in self.run.extra_state:
+            samples, planned, seconds = self.run.group.broadcast(self._plan() if self.run.leader else [0, 0, 0])
+            self.run.extra_state["evaluations"] = EvaluationState(
                 samples=round(samples), planned=round(planned), seconds=seconds, count=0, copying=0
             )
-        state: EvaluationState = self.run.kept["evaluations"]
+        state: EvaluationState = self.run.extra_state["evaluations"]
         return state
 
     def _plan(self) -> list[float]:
         """Samples to measure at each evaluation, evaluations that the run has time for, and seconds of each."""
         minutes = self.run.recipe.minutes
-        seconds = self.run.clock.expected(self.run.rate) if minutes is None else 60 * minutes
+        seconds = self.run.clock.expected_seconds(self.run.rate) if minutes is None else 60 * minutes
         if seconds < MIN_RUN_SECONDS:
             return [0, 0, 0]
         cost = self._costs()
@@ -215,7 +215,7 @@ class Monitor:
         if self.run.recipe.minutes is None or tick.done or not count:
             return True
         expected = self.spent_seconds * (1 + 1 / count)
-        return bool(self.run.group.agree([expected <= MAX_TIME_SHARE * tick.seconds])[0])
+        return bool(self.run.group.broadcast([expected <= MAX_TIME_SHARE * tick.seconds])[0])
 
     def _measure(self, seen_pictures: int) -> list[float]:
         """Sample, keep the grid, and measure: distance, its interval, copy rate, and whether that is significant."""

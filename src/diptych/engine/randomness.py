@@ -1,0 +1,26 @@
+"""The randomness of a step: a function of (seed, pictures seen, process) alone, so that no generator state is kept."""
+
+import hashlib
+
+import torch
+
+
+def step_seed(seed: int, seen_pictures: int, rank: int) -> int:
+    """A hash of the three: consecutive seeds would give related random streams."""
+    digest = hashlib.blake2b(f"{seed} {seen_pictures} {rank}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "big")
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed torch's generators of the CPU and of ``device``."""
+    # torch.manual_seed checks every kind of device, which takes over a millisecond a step.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+def rng_devices(device: torch.device) -> list[int]:
+    """The CUDA devices whose generators ``torch.random.fork_rng`` has to save, besides the CPU's."""
+    return [device.index] if device.type == "cuda" else []
