@@ -45,7 +45,7 @@ def recognizer(
     output: Output = None,
     network: Annotated[
         str,
-        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (weights there)."),
+        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (local weights)."),
     ] = "auto",
     size: Size = None,
     minutes: Minutes = None,
