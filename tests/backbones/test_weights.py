@@ -54,7 +54,11 @@ def test_a_folder_tells_its_backbone_its_size_and_its_colours(tmp_path, state):
     assert pretrained.default_size(found.network) == 96
     network = pretrained.build(found.network, classes=2, size=32)
     assert network.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
-    assert (network.backbone_facts["interpolation"], network.backbone_facts["crop_pct"], network.backbone_facts["size"]) == ("bilinear", 0.9, 96)
+    assert (
+        network.backbone_facts["interpolation"],
+        network.backbone_facts["crop_pct"],
+        network.backbone_facts["size"],
+    ) == ("bilinear", 0.9, 96)
 
 
 def test_a_file_named_after_its_backbone_is_found_and_others_are_not(tmp_path, state):
