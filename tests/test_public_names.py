@@ -5,7 +5,10 @@ import diptych
 
 
 def test_the_public_names_are_these() -> None:
-    assert diptych.__all__ == ["GAN", "VAE", "Flow", "Images", "Recognizer", "Report", "export", "interplay", "load"]
+    assert diptych.__all__ == [
+        "GAN", "VAE", "Flow", "Images", "Predictions", "Recognizer", "Report",
+        "errors", "export", "find_label_errors", "interplay", "load", "manifest",
+    ]  # fmt: skip
     for name in diptych.__all__:
         assert getattr(diptych, name) is not None
     assert set(diptych.__all__) <= set(dir(diptych))

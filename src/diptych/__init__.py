@@ -8,10 +8,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import interplay
+    from diptych import errors, interplay
     from diptych.data.images import Images
+    from diptych.data.inspection import manifest
     from diptych.exporting.export import export
     from diptych.loading import load
+    from diptych.recognition.label_errors import find_label_errors
+    from diptych.recognition.predictions import Predictions
     from diptych.recognition.recognizer import Recognizer
     from diptych.report import Report
     from diptych.synthesis.flow import Flow
@@ -19,11 +22,32 @@ if TYPE_CHECKING:
     from diptych.synthesis.vae import VAE
 
 __version__ = "0.1.0"
-__all__ = ["GAN", "VAE", "Flow", "Images", "Recognizer", "Report", "export", "interplay", "load"]
+__all__ = [
+    "GAN",
+    "VAE",
+    "Flow",
+    "Images",
+    "Predictions",
+    "Recognizer",
+    "Report",
+    "errors",
+    "export",
+    "find_label_errors",
+    "interplay",
+    "load",
+    "manifest",
+]
 
+_MODULES = {
+    "errors": "diptych.errors",
+    "interplay": "diptych.interplay",
+    "manifest": "diptych.data.inspection.manifest",
+}
 _HOMES = {
     "Images": "diptych.data.images",
     "Recognizer": "diptych.recognition.recognizer",
+    "Predictions": "diptych.recognition.predictions",
+    "find_label_errors": "diptych.recognition.label_errors",
     "GAN": "diptych.synthesis.gan",
     "VAE": "diptych.synthesis.vae",
     "Flow": "diptych.synthesis.flow",
@@ -34,8 +58,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "interplay":
-        return importlib.import_module("diptych.interplay")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'diptych' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -163,6 +163,7 @@ def test_the_folder_records_the_run(fitted, folder):
     facts = json.loads((folder / "model.json").read_text())
     assert facts["calibration"]["temperature"] == fitted.temperature_
     assert facts["calibration"]["familiarity"]["threshold"] == fitted.threshold_
+    assert facts["scores"] == fitted.scores_ == load(folder).scores_
     assert facts["scores"]["accuracy"]["n"] == 12
     card = (folder / "README.md").read_text()
     assert "12 pictures that were not trained on" in card

@@ -45,7 +45,7 @@ def explain(
     Example: diptych explain models/pets odd.jpg -o explained.png
 
     Each sheet shows the picture, the same picture in grey with the evidence in colour, and below them the training
-    pictures that are most similar to the recognizer, if their files are still there.
+    pictures that the recognizer finds most similar, if their files are still there.
     """
     from diptych.cli.paths import UnreadablePath, image_sets
     from diptych.cli.predict import exit_if_unreadable

@@ -11,7 +11,7 @@ Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the model.  [default: models/<data>-<kind>]"),
 ]
-Size = Annotated[int | None, typer.Option(min=4, help="Side length of the pictures in px.  [default: from the data]")]
+Size = Annotated[int | None, typer.Option(min=8, help="Side length of the pictures in px.  [default: from the data]")]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="Time budget; training is scheduled to end within it.")]
 Epochs = Annotated[float | None, typer.Option(min=0.01, help="Passes over the pictures (instead of --minutes).")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size.  [default: the network's]")]
@@ -45,7 +45,7 @@ def recognizer(
     output: Output = None,
     network: Annotated[
         str,
-        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (weights there)."),
+        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (local weights)."),
     ] = "auto",
     size: Size = None,
     minutes: Minutes = None,

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import checkpoint, machine
-from diptych.engine.clock import Clock
+from diptych.engine.clock import Clock, Plan
 from diptych.engine.distributed import ProcessGroup
 from diptych.engine.ema import EMA
 from diptych.engine.history import History
 from diptych.engine.loader import Loader
 from diptych.engine.losses import LossMeter, check_finite
-from diptych.engine.plan import Plan
 from diptych.engine.randomness import rng_devices, seed_generators, step_seed
 from diptych.engine.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick

@@ -78,6 +78,8 @@ class Recognizer:
         The calibration: what logits are divided by; the familiarity under which a picture is "unknown".
     embedding_index_
         Embeddings of up to 10,000 training pictures, for "unknown" and for the nearest pictures.
+    scores_
+        Scores on the validation pictures, each ``{"value", "low", "high", "n"}``; ``None`` for an end that is unknown.
     report_
         The report on the validation pictures; ``None`` in a loaded recognizer (its folder holds the page).
     """
@@ -277,6 +279,12 @@ class Recognizer:
         if network is not None:
             parameters["network"] = network
         return cls(**parameters)._restore(saved)
+
+    @property
+    def scores_(self) -> dict[str, Any]:
+        """Scores on the validation pictures, by name."""
+        self._fitted()
+        return dict(self._facts["scores"])
 
     @property
     def temperature_(self) -> float:

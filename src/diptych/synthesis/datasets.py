@@ -160,7 +160,7 @@ def training_split(images: Images, model: SampledModel) -> tuple[Images, Images 
 
     They are recognized by the fingerprint that the model keeps of its training pictures.
     """
-    fingerprint = model.fingerprint
+    fingerprint = model.training_fingerprint
     images = train_part(images)
     if fingerprint is None or len(images) < MIN_PICTURES:
         return None

@@ -80,7 +80,7 @@ class SynthesisModel(ABC):
         return 1
 
     @property
-    def fingerprint(self) -> str | None:
+    def training_fingerprint(self) -> str | None:
         """Of its training pictures (``Images.fingerprint``); ``None`` where it was not saved."""
         self._check_fitted()
         return self._model_files.data.get("fingerprint")

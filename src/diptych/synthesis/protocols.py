@@ -42,7 +42,7 @@ class SampledModel(Protocol):
         """What its networks are built from."""
 
     @property
-    def fingerprint(self) -> str | None:
+    def training_fingerprint(self) -> str | None:
         """Of its training pictures; ``None`` where it was not saved."""
 
     def parameters(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from diptych.engine.plan import Plan, fixed_plan
+from diptych.engine.clock import Plan, fixed_plan
 from diptych.engine.schedule import cosine, hold_then_fall, triangle
 
 
