@@ -80,9 +80,9 @@ def names(paths: Iterable[Path]) -> list[str]:
 
 def accuracy_cells(row: Row) -> list[str]:
     """Test accuracy, its 95 % interval, and n."""
-    from diptych.metrics.intervals import wilson  # it imports torch, so not before every run is measured
+    from diptych.metrics.intervals import wilson_interval  # it imports torch, so not before every run is measured
 
-    low, high = wilson(row["hits"], row["n"])
+    low, high = wilson_interval(row["hits"], row["n"])
     return [f"{row['hits'] / row['n']:.2%}", f"{low:.2%} to {high:.2%}", str(row["n"])]
 
 

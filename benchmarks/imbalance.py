@@ -45,7 +45,7 @@ def measure_arm(train: Any, test: Any, seed: int, arm: str, options: dict[str, A
     subset = test[np.isin(test.labels, [test.classes.index(name) for name in PAIR])].relabel(PAIR)
     predicted = recognizer.predict(subset).labels
     recalls = [float(np.mean(predicted[subset.labels == k] == k)) for k in range(2)]
-    methods = recognizer.report_.tables.get("Against uneven classes") if recognizer.report_ else None
+    methods = recognizer.report_.tables.get("Imbalance methods") if recognizer.report_ else None
     chosen = next((row[0] for row in methods.rows if row[-1] == "chosen"), "") if methods else ""
     return {
         "seed": seed,

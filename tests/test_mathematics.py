@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from diptych.recognition.networks import convnet
 from diptych.recognition.networks.convnet import ConvNet
-from diptych.recognition.training.task import Classification
+from diptych.recognition.training.task import ClassificationTask
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_max_pooling_takes_the_window_at_i_s_plus_u() -> None:
 
 
 def test_cross_entropy_with_smoothed_labels() -> None:
-    task = Classification(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
+    task = ClassificationTask(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
     pictures, labels = torch.randn(6, 3, 8, 8), torch.tensor([0, 1, 2, 3, 9, 9])
     ((_, loss),) = task.losses(pictures, labels)
     total, smoothing = 0.0, convnet.RECIPE.label_smoothing
@@ -85,7 +85,7 @@ def test_cross_entropy_with_smoothed_labels() -> None:
 
 
 def test_equal_logits_cost_log_k_and_the_gradient_is_p_minus_q() -> None:
-    task = Classification(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
+    task = ClassificationTask(ConvNet(10, 8), convnet.RECIPE, lr=1e-3, multi_label=False)
     for parameter in task.network.head.parameters():
         nn.init.zeros_(parameter)
     ((_, loss),) = task.losses(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 3]))
@@ -97,7 +97,7 @@ def test_equal_logits_cost_log_k_and_the_gradient_is_p_minus_q() -> None:
 
 
 def test_several_labels_are_independent_bernoulli_variables() -> None:
-    task = Classification(ConvNet(5, 8), convnet.RECIPE, lr=1e-3, multi_label=True)
+    task = ClassificationTask(ConvNet(5, 8), convnet.RECIPE, lr=1e-3, multi_label=True)
     pictures, labels = torch.randn(3, 3, 8, 8), torch.randint(0, 2, (3, 5)).float()
     ((_, loss),) = task.losses(pictures, labels)
     logits = task.network(pictures).detach().double()

@@ -11,12 +11,12 @@ from scipy import stats
 from torch import Tensor
 
 from diptych.metrics.classification import balanced_accuracy, expected_calibration_error
-from diptych.metrics.selective import area_under_risk_coverage, risk_coverage
+from diptych.metrics.selective_prediction import area_under_risk_coverage, risk_coverage
 from diptych.recognition.confidence import conformal
 from diptych.recognition.confidence.ood import FamiliarityScale, familiarity_threshold, ood_scores
 from diptych.recognition.confidence.temperature import fit_label_thresholds, fit_temperature
 from diptych.recognition.inference.embeddings import EmbeddingIndex, rows_to_index
-from diptych.recognition.inference.outputs import Outputs, detail_slopes
+from diptych.recognition.inference.outputs import Outputs, spectral_slopes
 from diptych.recognition.training import imbalance, logistic_regression
 
 
@@ -72,19 +72,19 @@ def test_of_n_plus_one_pictures_exactly_k_are_covered_by_the_others(n: int) -> N
     covered = 0
     for i in range(n + 1):
         others = np.delete(probabilities, i)
-        cutoff = conformal.set_cutoff(np.stack([others, 1 - others], 1), np.zeros(n, np.int64))
+        cutoff = conformal.prediction_set_cutoff(np.stack([others, 1 - others], 1), np.zeros(n, np.int64))
         assert cutoff == sorted(others)[n + 1 - k - 1]  # the (n + 1 - k)-th, counted from 1
         covered += probabilities[i] >= cutoff
     assert covered == k
     eight = np.full((8, 2), 0.5)
-    assert conformal.set_cutoff(eight, np.zeros(8, np.int64)) == 0  # under 9 pictures every set is full
+    assert conformal.prediction_set_cutoff(eight, np.zeros(8, np.int64)) == 0  # under 9 pictures every set is full
 
 
 def test_coverage_over_draws_follows_the_beta_distribution() -> None:
     n, draws = 60, 4000
     scores, first = np.random.default_rng(0).random((draws, n)), np.zeros(n, np.int64)
     # With uniform probabilities of the true label a cutoff covers exactly 1 - cutoff of further pictures.
-    coverage = np.array([1 - conformal.set_cutoff(row[:, None], first) for row in scores])
+    coverage = np.array([1 - conformal.prediction_set_cutoff(row[:, None], first) for row in scores])
     k = math.ceil(0.9 * (n + 1))
     assert stats.kstest(coverage, stats.beta(k, n + 1 - k).cdf).pvalue > 0.01
     low, high = conformal.coverage_range(n)
@@ -200,7 +200,7 @@ def test_slopes_of_detail_pixel_by_pixel() -> None:
         down = fmean((grey[i + 1][j] - grey[i][j]) ** 2 for i in range(side - 1) for j in range(side))
         logs.append(math.log(across + down + 1e-4))
     expected = [b - a for a, b in itertools.pairwise(logs)]
-    assert detail_slopes(picture)[0].tolist() == pytest.approx(expected, abs=1e-4)
+    assert spectral_slopes(picture)[0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("n", [30, 400])

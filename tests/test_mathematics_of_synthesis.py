@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from diptych.engine.machine import Machine
+from diptych.engine.machine_trial import run_microbatches
 from diptych.engine.task import Recipe
-from diptych.engine.trial import run_microbatches
 from diptych.metrics.disentanglement import mutual_information_gap
 from diptych.synthesis import gan, likelihood
 from diptych.synthesis.networks.dcgan import Critic, Generator

@@ -68,10 +68,10 @@ def test_no_bar_is_drawn_on_a_quiet_or_dumb_terminal(monkeypatch: pytest.MonkeyP
     terminal = on_a_terminal(monkeypatch)
     if how == "dumb":
         monkeypatch.setenv("TERM", "dumb")
-    progress.quiet(how == "quiet")
+    progress.hide_bars(how == "quiet")
     try:
         with Bar("Decoding", 3) as bar:
             bar.advance(3)
     finally:
-        progress.quiet(False)
+        progress.hide_bars(False)
     assert terminal.getvalue() == ""

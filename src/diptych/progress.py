@@ -58,7 +58,7 @@ class Bar:
                 self._progress.update(self._task, note=note)
 
 
-def quiet(silent: bool = True) -> None:
+def hide_bars(silent: bool = True) -> None:
     """Draw no bars from now on, even on a terminal; ``False`` draws them again."""
     _display.silent = silent
 

@@ -49,7 +49,7 @@ def fill_cache(hub, state, repository="models--someone--something"):
 
 def test_a_folder_names_its_backbone_size_and_normalisation(tmp_path, state):
     folder = hub_folder(tmp_path / "any", state, mean=[0.1, 0.2, 0.3], interpolation="bilinear", crop_pct=0.9)
-    (backbone,) = weights.weights_inside(folder)
+    (backbone,) = weights.weights_in_folder(folder)
     assert backbone.network == f"timm:{NAME}.mine@{folder / 'model.safetensors'}"
     assert pretrained.default_size(backbone.network) == 96
     network = pretrained.build(backbone.network, classes=2, size=32)
@@ -65,8 +65,8 @@ def test_a_file_named_after_its_backbone_is_found_and_others_are_not(tmp_path, s
     save_file(state, tmp_path / f"{NAME}.r160_in1k.safetensors")
     save_file(state, tmp_path / "holiday.safetensors")
     hub_folder(tmp_path / "below", state)
-    assert [w.name for w in weights.weights_inside(tmp_path)] == [f"{NAME}.r160_in1k", f"{NAME}.mine"]
-    assert weights.weights_inside(tmp_path / "nothing") == []
+    assert [w.name for w in weights.weights_in_folder(tmp_path)] == [f"{NAME}.r160_in1k", f"{NAME}.mine"]
+    assert weights.weights_in_folder(tmp_path / "nothing") == []
 
 
 def test_weights_in_the_variable_come_before_the_cache(tmp_path, state, hub, monkeypatch):

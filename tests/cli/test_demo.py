@@ -13,7 +13,7 @@ def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(demo_run, "SAMPLES_PER_DIGIT", 2)
     short = {kind: (synthesizer_class, 1) for kind, (synthesizer_class, _) in demo_run.SYNTHESIZERS.items()}
     monkeypatch.setattr(demo_run, "SYNTHESIZERS", short)
-    result = demo_run.run(tmp_path)
+    result = demo_run.run_demo(tmp_path)
     printed = json.loads(json.dumps(result.json(), allow_nan=False))
     assert printed["accuracy"]["value"] > 0.9
     assert printed["accuracy"]["n"] > 300
@@ -26,6 +26,6 @@ def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pyt
         assert words.lower() in page.lower()
     assert f"{tmp_path}/report.html" in result.text()
     weights = [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in printed["models"]]
-    again = demo_run.run(tmp_path)
+    again = demo_run.run_demo(tmp_path)
     assert again == result
     assert weights == [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in printed["models"]]

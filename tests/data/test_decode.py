@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.data.decode import decode, decode_square, dimensions, has_picture_signature, silence_pillow, square
+from diptych.data.decode import decode, decode_square, dimensions, has_picture_signature, silence_pillow, to_square
 from diptych.errors import PictureError
 
 
@@ -54,7 +54,7 @@ def test_exif_orientation_is_applied(orientation, kind):
     assert np.abs(decode(data).astype(int) - upright).mean() < 8
     pixels, size = decode_square(data, 16)
     assert size == (64, 40) == dimensions(data)
-    assert np.abs(pixels.astype(int) - square(upright, 16)).mean() < 8
+    assert np.abs(pixels.astype(int) - to_square(upright, 16)).mean() < 8
 
 
 def test_alpha_is_laid_on_white():
@@ -195,14 +195,14 @@ def test_odd_shapes(size, geometry, kind):
 def test_crop_keeps_the_centre_and_squash_the_whole():
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 255
-    assert (square(wide, 10, "crop") == 255).all()
-    assert 0.3 < square(wide, 10, "squash").mean() / 255 < 0.37
+    assert (to_square(wide, 10, "crop") == 255).all()
+    assert 0.3 < to_square(wide, 10, "squash").mean() / 255 < 0.37
 
 
 def test_shrinking_does_not_alias():
     lines = np.zeros((256, 256, 3), np.uint8)
     lines[:, ::2] = 255
-    assert np.abs(square(lines, 16).astype(int) - 127).max() <= 3
+    assert np.abs(to_square(lines, 16).astype(int) - 127).max() <= 3
 
 
 def test_a_large_jpeg_decoded_at_reduced_size_is_close_to_a_full_decode(scene):
@@ -210,7 +210,7 @@ def test_a_large_jpeg_decoded_at_reduced_size_is_close_to_a_full_decode(scene):
     for geometry in ("squash", "crop"):
         fast, own = decode_square(data, 32, geometry)
         assert own == (900, 700)
-        assert np.abs(fast.astype(int) - square(decode(data), 32, geometry)).mean() < 2
+        assert np.abs(fast.astype(int) - to_square(decode(data), 32, geometry)).mean() < 2
 
 
 def test_signatures(scene):
@@ -223,7 +223,7 @@ def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:
     tall = np.random.default_rng(0).integers(0, 2, (300, 40, 3)).astype(np.uint8) * 255
     picture = Image.fromarray(tall)
     expected = picture.resize((32, 300), Image.Resampling.BICUBIC).resize((32, 32), Image.Resampling.BICUBIC)
-    assert np.array_equal(square(picture, 32), np.asarray(expected))
+    assert np.array_equal(to_square(picture, 32), np.asarray(expected))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

@@ -1,6 +1,6 @@
-from diptych.data.resources import free_bytes, workers
+from diptych.data.resources import free_memory_bytes, worker_count
 
 
 def test_this_machine_has_free_memory_and_workers():
-    assert free_bytes() > 1 << 20
-    assert 1 <= workers() <= 16
+    assert free_memory_bytes() > 1 << 20
+    assert 1 <= worker_count() <= 16

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from diptych.engine.clock import Plan, fixed_plan
-from diptych.engine.schedule import cosine, hold_then_fall, triangle
+from diptych.engine.schedule import constant_then_decay, cosine, triangle
 
 
 def test_a_fixed_plan_runs_from_0_to_exactly_1():
@@ -31,7 +31,7 @@ def test_a_plan_is_restored_from_its_numbers():
     assert Plan.from_numbers(plan.numbers()) == plan
 
 
-@pytest.mark.parametrize("schedule", [cosine(0.1), triangle(0.25), hold_then_fall(0.5, warmup=0.1)])
+@pytest.mark.parametrize("schedule", [cosine(0.1), triangle(0.25), constant_then_decay(0.5, warmup=0.1)])
 def test_schedules_rise_to_1_and_fall_to_0(schedule):
     factors = [schedule(i / 1000) for i in range(1001)]
     assert factors[0] == 0

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from diptych import Images, Recognizer, export, load
 from diptych.errors import ArtefactError, ExportError, UsageError
 from diptych.exporting import Portable
-from diptych.exporting.parity import Parity, expected_same_share, parity
+from diptych.exporting.parity import Parity, expected_same_share, measure_parity
 from diptych.exporting.reference_images import ReferenceImages, reference_images
 
 
@@ -97,7 +97,7 @@ def test_the_file_of_another_model_is_detected(file, model, pictures):
     other = load(model)
     with torch.no_grad():
         other.network_.head.weight.neg_()
-    result = parity(
+    result = measure_parity(
         Portable.open(file), other, ReferenceImages(Images.open(pictures)[:20], "pictures", True, np.ones(20, bool))
     )
     assert result.same_labels < 20

@@ -9,12 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 from diptych import Images, Recognizer
-from diptych.engine.runtime import session
+from diptych.engine.runtime import inference_session
 from diptych.exporting import graph, int8
 
 
 def run(network, pictures, name="logits"):
-    return session(network.SerializeToString()).run([name], {network.graph.input[0].name: pictures})[0]
+    return inference_session(network.SerializeToString()).run([name], {network.graph.input[0].name: pictures})[0]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import diptych
 from diptych.errors import ArtefactError, UsageError
 from diptych.interplay import agreement
-from diptych.metrics.intervals import wilson
+from diptych.metrics.intervals import wilson_interval
 
 
 def _pictures(n: int, names: tuple[str, ...]) -> diptych.Images:
@@ -34,7 +34,7 @@ def test_classes_are_matched_by_name_and_counted(models: tuple[diptych.Recognize
     assert result.per_class.keys() == {"dark", "bright"}
     hits = sum(score.value * score.n for score in result.per_class.values())
     assert result.total.value == pytest.approx(hits / 40)
-    assert (result.total.low, result.total.high) == wilson(round(hits), 40)
+    assert (result.total.low, result.total.high) == wilson_interval(round(hits), 40)
     assert len(result.images) == 40
     predicted = np.asarray(recognizer.predict(result.images).names)
     targets = np.asarray(result.images.classes)[result.images.labels]

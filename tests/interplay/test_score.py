@@ -7,7 +7,7 @@ from diptych import interplay
 from diptych.errors import DataError, UsageError
 from diptych.interplay.score import BASELINE_TABLE, CAS_TABLE
 from diptych.metrics.distribution import kernel_distance
-from diptych.metrics.intervals import wilson
+from diptych.metrics.intervals import wilson_interval
 from diptych.recognition.inference import batched
 
 
@@ -46,7 +46,7 @@ def test_a_synthesizer_scored_against_held_out_pictures(
     rows = {row[0]: row[1:] for row in report.tables[CAS_TABLE].rows}
     assert set(rows) == {"(all)", *map(str, range(10))}
     assert rows["(all)"][1].value > 0.85  # after training on as many real pictures
-    expected = wilson(scores["cas"].value * len(test), len(test))
+    expected = wilson_interval(scores["cas"].value * len(test), len(test))
     assert (scores["cas"].low, scores["cas"].high) == pytest.approx(expected)
     assert report.facts["memorisation"]["verdict"] == "clean"
     assert report.facts["network calls per picture"] == 1

@@ -46,7 +46,7 @@ def test_confusion_matrix(predictions):
 
 def test_per_class(predictions):
     targets, predicted = predictions
-    scores = ours.per_class(ours.confusion_matrix(targets, predicted, 7))
+    scores = ours.per_class_scores(ours.confusion_matrix(targets, predicted, 7))
     expected = sk.precision_recall_fscore_support(targets, predicted, labels=list(range(7)), zero_division=0)
     for values, reference in zip((scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True):
         assert values.double().tolist() == pytest.approx(reference.tolist())

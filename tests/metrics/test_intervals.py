@@ -1,17 +1,17 @@
 import pytest
 import torch
 
-from diptych.metrics.intervals import bootstrap, difference, wilson
+from diptych.metrics.intervals import bootstrap_interval, difference_interval, wilson_interval
 
 
 def test_wilson_of_a_known_case():
     # 81 of 263: the worked example of Newcombe (1998), table I.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (0, 0), (1, 1)])
 def test_wilson_stays_within_0_and_1_and_covers_the_share(hits, n):
-    low, high = wilson(hits, n)
+    low, high = wilson_interval(hits, n)
     assert 0 <= low <= (hits / n if n else 0.5) <= high <= 1
     assert high > low
 
@@ -22,9 +22,9 @@ def test_bootstrap_is_seeded_and_covers_the_mean():
     def mean(rows):
         return float(values[rows].mean())
 
-    low, high = bootstrap(mean, 100, seed=1)
-    assert (low, high) == bootstrap(mean, 100, seed=1)
-    assert (low, high) != bootstrap(mean, 100, seed=2)
+    low, high = bootstrap_interval(mean, 100, seed=1)
+    assert (low, high) == bootstrap_interval(mean, 100, seed=1)
+    assert (low, high) != bootstrap_interval(mean, 100, seed=2)
     # The standard error of the mean is 0.0289: the interval's width should be about 4 of them.
     assert low < 0.495 < high
     assert 0.09 < high - low < 0.14
@@ -36,12 +36,12 @@ def test_a_score_that_noise_inflates_lies_within_its_interval():
     def size(rows):  # of a mean whose true value is 0: resampling doubles its variance
         return float(values[rows].mean().abs())
 
-    low, high = bootstrap(size, 60, seed=0)
+    low, high = bootstrap_interval(size, 60, seed=0)
     assert low < size(torch.arange(60)) < high
 
 
 def test_the_difference_of_known_shares():
     # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
-    assert difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert difference(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
-    assert difference(10, 10, 0, 20) == pytest.approx((0.6791, 1.0), abs=5e-5)
+    assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert difference_interval(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    assert difference_interval(10, 10, 0, 20) == pytest.approx((0.6791, 1.0), abs=5e-5)

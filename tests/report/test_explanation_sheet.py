@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from diptych.report.explanation_sheet import MIN_SIDE_PIXELS, SimilarPicture, explanation_sheet
-from diptych.report.fonts import font, short
+from diptych.report.fonts import load_font, shorten
 
 NAMES = ["cat 98%", "猫 98%", "caf\udce9 \x07 <b>", "x" * 400]
 
@@ -36,7 +36,7 @@ def test_a_small_picture_is_enlarged() -> None:
 
 
 def test_long_names_are_shortened_to_their_end() -> None:
-    shortened = short("a/long/path/to/a/picture.png", 12, 120)
+    shortened = shorten("a/long/path/to/a/picture.png", 12, 120)
     assert shortened.startswith("…")
     assert shortened.endswith("picture.png")
-    assert font(shortened, 12).getlength(shortened) <= 120
+    assert load_font(shortened, 12).getlength(shortened) <= 120

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diptych.report import Card, Report, Score, Table, figures
-from diptych.report.report import number, plain
+from diptych.report.report import format_number, to_jsonable
 
 HOSTILE = '<script>alert("x")</script> & \x07'
 
@@ -137,9 +137,9 @@ def test_json_is_strict_and_complete(report: Report) -> None:
      (float("nan"), "–"), (float("inf"), "inf")],
 )  # fmt: skip
 def test_numbers_are_rounded_to_what_matters(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_plain_returns_json_values_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, "x"]}
-    assert plain(value) == value
+    assert to_jsonable(value) == value

@@ -88,9 +88,9 @@ def test_too_few_pictures_are_refused_with_the_cure():
 
 def test_mirroring_is_for_pictures_that_look_alike_when_mirrored():
     pixels = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), np.uint8)
-    assert datasets.mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
+    assert datasets.is_mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
     pixels[:, :, 5] //= 2
-    assert not datasets.mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
+    assert not datasets.is_mirror_symmetric(datasets.prepare(Images.from_arrays(pixels), None, 8, 0), 0)
 
 
 def test_labels_are_matched_by_name():

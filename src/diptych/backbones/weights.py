@@ -82,7 +82,7 @@ def locate_weights(name: str, path: Path) -> Weights:
         The path holds no weights of this backbone.
     """
     if path.is_dir():
-        candidates = [w for w in weights_inside(path) if architecture(w.name) == architecture(name)]
+        candidates = [w for w in weights_in_folder(path) if architecture(w.name) == architecture(name)]
         files = sorted(path.glob(f"*{SUFFIX}"))
         if len(candidates) > 1 and any(w.name == name for w in candidates):
             candidates = [w for w in candidates if w.name == name]
@@ -103,7 +103,7 @@ def locate_weights(name: str, path: Path) -> Weights:
     return Weights(name, path, config if config.get("architecture") == architecture(name) else {})
 
 
-def weights_inside(path: Path) -> list[Weights]:
+def weights_in_folder(path: Path) -> list[Weights]:
     """All weights in a file or folder, and in the folders of a folder, that name a backbone of timm."""
     if path.is_file():
         in_folder = [w for w in _weights_of_folder(path.parent) if w.file == path]
@@ -125,7 +125,7 @@ def local_weights() -> list[Weights]:
     path = os.environ.get(VARIABLE)
     if not path:
         return _cached_weights()
-    weights = weights_inside(Path(path))
+    weights = weights_in_folder(Path(path))
     if not weights:
         raise UsageError(
             f"{VARIABLE} names {path}, which holds no weights of a backbone that timm knows. It should be a folder "

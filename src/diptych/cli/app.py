@@ -24,7 +24,7 @@ Every option can also be set in the environment (--epochs as DIPTYCH_EPOCHS) or 
 options override the environment, and the environment overrides the file."""
 
 
-class Verbs(typer.core.TyperGroup):
+class CommandGroup(typer.core.TyperGroup):
     """The verbs in the order in which a person needs them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -32,7 +32,7 @@ class Verbs(typer.core.TyperGroup):
         return ["demo", "inspect", "fit", "tune", "predict", "evaluate", "explain", "export", "sample", "edit", "score"]
 
 
-app = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _print_version(requested: bool) -> None:

@@ -24,7 +24,7 @@ class _StderrHandler(logging.Handler):
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
             _warnings.append(message)
-            message = f"{paint('Warning:', '33')} {message}"
+            message = f"{colour_text('Warning:', '33')} {message}"
         print(message, file=sys.stderr)
 
 
@@ -42,7 +42,7 @@ def prepare(debug: bool) -> None:
         warnings.simplefilter("ignore")
 
 
-def warnings_only() -> None:
+def hide_info_messages() -> None:
     """Show no log records below warnings."""
     log.setLevel(logging.WARNING)
 
@@ -59,7 +59,7 @@ def print_json(value: Any) -> None:
 
 def print_error(sentence: str) -> None:
     """Print on stderr why the command failed."""
-    print(f"{paint('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"{colour_text('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
 
 
 def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
@@ -83,7 +83,7 @@ def counted_pictures(count: int) -> str:
     return f"{count:,} {'picture' if count == 1 else 'pictures'}"
 
 
-def paint(text: str, code: str) -> str:
+def colour_text(text: str, code: str) -> str:
     """Colour text for stderr by an ANSI code, where that is a terminal and ``NO_COLOR`` is not set."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
     return text if plain else f"\x1b[{code}m{text}\x1b[0m"

@@ -25,9 +25,9 @@ def demo(
     FOLDER/report.html shows the results; the models and the grids of samples are beside it. The same command again
     resumes.
     """
-    from diptych.cli.demo_run import run
+    from diptych.cli.demo_run import run_demo
 
-    result = run(output)
+    result = run_demo(output)
     if json:
         console.print_json(result.json())
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from diptych.cli import console
-from diptych.cli.sample import stacked_pixels
+from diptych.cli.sample import pixel_array
 from diptych.data.images import Images
 from diptych.engine import history
 from diptych.files import write_bytes
@@ -91,7 +91,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def run(folder: Path) -> DemoResult:
+def run_demo(folder: Path) -> DemoResult:
     """Train and evaluate everything in ``folder``; resumes what an earlier run has left."""
     digits = Images.open("digits")
     console.log.info("Inspecting %d pictures of handwritten digits", len(digits))
@@ -118,7 +118,7 @@ def run(folder: Path) -> DemoResult:
 def _sample_grid(measured: Agreement) -> bytes:
     """The samples as a PNG, a column for each class."""
     classes = len(measured.per_class)
-    pixels = stacked_pixels(measured.images)
+    pixels = pixel_array(measured.images)
     by_class = pixels.reshape(classes, -1, *pixels.shape[1:])[:, :GRID_ROWS]
     return figures.grid(by_class.swapaxes(0, 1).reshape(-1, *pixels.shape[1:]), columns=classes)
 
@@ -126,7 +126,7 @@ def _sample_grid(measured: Agreement) -> bytes:
 def _real_grid(digits: Images) -> bytes:
     """Real digits as a PNG, a column for each class."""
     rows = [np.flatnonzero(digits.labels == label)[:GRID_ROWS] for label in range(len(digits.classes))]
-    return figures.grid(stacked_pixels(digits[np.stack(rows, axis=1).ravel()]), columns=len(rows))
+    return figures.grid(pixel_array(digits[np.stack(rows, axis=1).ravel()]), columns=len(rows))
 
 
 def _report(

@@ -147,7 +147,7 @@ def inpaint(
     masks = job.masks(mask)
     edited = job.synthesizer.inpaint(job.images, masks, label=label, seed=seed)
     holes = hole_masks(masks, job.images, job.size).permute(0, 2, 3, 1).numpy()
-    job.finish(edited, json, job.input_pixels, grey_where(holes, job.input_pixels), job.pixels(edited), seed=seed)
+    job.finish(edited, json, job.input_pixels, grey_out(holes, job.input_pixels), job.pixels(edited), seed=seed)
 
 
 @group.command(context_settings=SETTINGS)
@@ -261,7 +261,7 @@ class EditJob:
             raise typer.Exit(4)
 
 
-def grey_where(holes: "NDArray[np.bool_]", pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+def grey_out(holes: "NDArray[np.bool_]", pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
     """(N, S, S, 3) pictures, grey where ``holes`` (N, S, S, 1) is true."""
     import numpy as np
 

@@ -60,11 +60,11 @@ def _list_unreadable(images: "Images") -> int:
 
 def _scores_json(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object, each class by its name."""
-    from diptych.report.report import plain
+    from diptych.report.report import to_jsonable
 
     table = report.tables["Classes"]
     names = table.columns[1:]
-    rows = plain(table.rows)
+    rows = to_jsonable(table.rows)
     return {
         **{name: score.json() for name, score in report.scores.items()},
         "per_class": {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows},

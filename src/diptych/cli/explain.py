@@ -81,9 +81,9 @@ class SheetPaths:
         UsageError
             It is a file, but there are several pictures, or it is not a .png.
         """
-        from diptych.cli.paths import is_set
+        from diptych.cli.paths import is_image_set
 
-        single = len(paths) == 1 and Path(paths[0]).is_file() and not is_set(paths[0])
+        single = len(paths) == 1 and Path(paths[0]).is_file() and not is_image_set(paths[0])
         if output is None:
             return cls(Path(f"{Path(paths[0]).stem}-explained.png") if single else None, Path("explained"))
         if output.is_dir() or not output.suffix:

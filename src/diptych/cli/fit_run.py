@@ -11,8 +11,8 @@ from diptych.cli import console
 from diptych.cli.paths import open_images
 from diptych.loading import MODEL_CLASSES
 from diptych.report import Score
-from diptych.report.report import number
-from diptych.report.text import words
+from diptych.report.report import format_number
+from diptych.report.text import display_name
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -98,7 +98,7 @@ def _result_text(result: dict[str, Any], data: str) -> str:
     folder, kind = result["folder"], result["kind"]
     classes = _classes_text(result["classes"])
     lines = [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
-    lines += [f"  {words(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
+    lines += [f"  {display_name(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
     lines.append(f"Report: {folder}/report.html")
     commands = {
         "recognizer": [f"diptych predict {folder} PICTURES", f"diptych evaluate {folder} TEST-PICTURES"],
@@ -123,4 +123,4 @@ def _score_text(score: Any) -> str:
     """A score, with its interval if it has one."""
     if isinstance(score, dict):
         return f"{Score(**score)}, on {score['n']} held-out pictures"
-    return number(score) if isinstance(score, int | float) else "–"
+    return format_number(score) if isinstance(score, int | float) else "–"

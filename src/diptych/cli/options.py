@@ -40,8 +40,8 @@ def _read_settings(path: Path, options: set[str]) -> dict[str, Any]:
 
 def _apply_quiet(quiet: bool) -> bool:
     if quiet:
-        progress.quiet()
-        console.warnings_only()
+        progress.hide_bars()
+        console.hide_info_messages()
     return quiet
 
 

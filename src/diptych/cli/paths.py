@@ -55,7 +55,7 @@ def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | Unrea
         yield Images.of_files(files)
 
 
-def is_set(path: str) -> bool:
+def is_image_set(path: str) -> bool:
     """Whether a file of this name holds many pictures."""
     return path.lower().endswith(_SET_SUFFIXES)
 
@@ -74,7 +74,7 @@ def _single_pictures(path: str) -> list[str]:
             console.log.warning("Left out: %s", error)
         names, _ = pictures_in(files, walk)
         return [str(local / name) for name in names]
-    if is_set(path) or is_url(path):
+    if is_image_set(path) or is_url(path):
         return []
     return [path] if local.exists() or not (glob.has_magic(path) or path in BUILT_IN) else []
 

@@ -69,7 +69,7 @@ def _with_steps(synthesizer: Any, steps: int) -> Any:
     return synthesizer.with_steps(steps)
 
 
-def stacked_pixels(images: "Images") -> "NDArray[np.uint8]":
+def pixel_array(images: "Images") -> "NDArray[np.uint8]":
     """(N, H, W, 3) uint8 of pictures that all have one size."""
     size = int(images.dimensions()[0, 0])
     return images.pixels(size).permute(0, 2, 3, 1).numpy()

@@ -77,13 +77,13 @@ def score(
 def scores_json(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object; a score that does not apply is null."""
     from diptych.interplay.score import ALL_CLASSES, BASELINE_TABLE, CAS_TABLE
-    from diptych.report.report import plain
+    from diptych.report.report import to_jsonable
 
-    references = [row[2] for row in plain(report.tables[BASELINE_TABLE].rows)]
+    references = [row[2] for row in to_jsonable(report.tables[BASELINE_TABLE].rows)]
     names = [name for name in DISTRIBUTION_SCORES if name in report.scores]
     cas_rows = report.tables[CAS_TABLE].rows if CAS_TABLE in report.tables else []
     copies = report.tables.get("Copies")
-    scores: dict[str, Any] = plain({
+    scores: dict[str, Any] = to_jsonable({
         **{name: report.scores.get(name) for name in DISTRIBUTION_SCORES},
         "real": {**dict.fromkeys(DISTRIBUTION_SCORES), **dict(zip(names, references, strict=True))},
         "cas": report.scores.get("cas"),

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych.data.decode import Geometry, decode, decode_square, silence_pillow, square
+from diptych.data.decode import Geometry, decode, decode_square, silence_pillow, to_square
 from diptych.data.decode import dimensions as header_dimensions
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.errors import PictureError
 
 Rows = NDArray[np.int64]
@@ -37,7 +37,7 @@ _UNTRIED, _READABLE, _UNREADABLE = 0, 1, 2
 @contextmanager
 def thread_pool(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """A pool of decoding threads that cancels queued work when its user leaves early (Ctrl-C, an error)."""
-    executor = ThreadPoolExecutor(threads or workers(), thread_name_prefix="diptych-decode")
+    executor = ThreadPoolExecutor(threads or worker_count(), thread_name_prefix="diptych-decode")
     try:
         yield executor
     finally:
@@ -167,7 +167,7 @@ class DecodedCache:
         try:
             content = self._read(row)
             if isinstance(content, np.ndarray):
-                pixels, dimensions = square(content, size, geometry), (content.shape[1], content.shape[0])
+                pixels, dimensions = to_square(content, size, geometry), (content.shape[1], content.shape[0])
                 if observe is not None:
                     observe(Image.fromarray(content))
             else:
@@ -227,7 +227,7 @@ class DecodedCache:
 
         starts = iter(range(0, len(rows), CHUNK_PICTURES))
         with silence_pillow(), thread_pool(1 if self._mostly_tiny(rows) else None) as executor:
-            for count in ordered_map(executor, work, starts, ahead=4 * workers()):
+            for count in ordered_map(executor, work, starts, ahead=4 * worker_count()):
                 advance(count)
 
     def _mostly_tiny(self, rows: Rows) -> bool:

@@ -123,7 +123,7 @@ def decode_square(
     path: str = "",
     observe: Callable[[Image.Image], None] | None = None,
 ) -> tuple[Pixels, tuple[int, int]]:
-    """Decode one picture as a square of ``size`` pixels a side; see :func:`square` for the geometry.
+    """Decode one picture as a square of ``size`` pixels a side; see :func:`to_square` for the geometry.
 
     ``observe`` is called with the whole picture in RGB before it is resized, at its own size or reduced, though not
     under twice ``size``.
@@ -154,7 +154,7 @@ def dimensions(data: bytes | memoryview, path: str = "") -> tuple[int, int]:
         return _upright_size(_open_header(data, path))
 
 
-def square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squash") -> Pixels:
+def to_square(picture: Image.Image | Pixels, size: int, geometry: Geometry = "squash") -> Pixels:
     """Resize to (size, size, 3): the whole picture ("squash") or its largest centred square ("crop")."""
     if isinstance(picture, np.ndarray):
         if picture.shape == (size, size, 3):

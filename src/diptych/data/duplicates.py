@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.perceptual_hash import THUMBNAIL_PIXELS, SmallThumbnails, halve, perceptual_hashes
+from diptych.data.perceptual_hash import THUMBNAIL_PIXELS, SmallThumbnails, downsample_by_two, perceptual_hashes
 from diptych.data.picture_set import PictureSet
 
 #: Hashes of 64 bits that differ in at most so many bits are compared by thumbnail.
@@ -78,7 +78,9 @@ def mirrored_pairs(images: PictureSet, pairs: Pairs) -> NDArray[np.bool_]:
     if not len(pairs):
         return np.zeros(0, bool)
     rows, position = np.unique(pairs, return_inverse=True)
-    small = halve(images[rows].pixels(THUMBNAIL_PIXELS).numpy()).astype(np.float32)[position.reshape(pairs.shape)]
+    small = downsample_by_two(images[rows].pixels(THUMBNAIL_PIXELS).numpy()).astype(np.float32)[
+        position.reshape(pairs.shape)
+    ]
     plain, mirrored = (np.square(small[:, 0] - other).sum((1, 2, 3)) for other in (small[:, 1], small[:, 1, ..., ::-1]))
     return np.asarray(mirrored < plain)
 

@@ -135,8 +135,8 @@ class Images(PictureSet):
     def save(self, path: str | Path) -> Path:
         """Write the pictures: a folder of class folders of PNG, or an .npz or .parquet file.
 
-        See :func:`diptych.data.writers.save`.
+        See :func:`diptych.data.writers.save_images`.
         """
-        from diptych.data.writers import save
+        from diptych.data.writers import save_images
 
-        return save(self, Path(path))
+        return save_images(self, Path(path))

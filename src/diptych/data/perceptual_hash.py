@@ -79,7 +79,7 @@ def thumbnail_batches(images: PictureSet) -> Iterator[tuple[NDArray[np.int64], N
         yield from zip(batches, store.stream(THUMBNAIL_PIXELS, "squash", batches), strict=True)
 
 
-def halve(thumbnails: NDArray[np.uint8]) -> SmallThumbnails:
+def downsample_by_two(thumbnails: NDArray[np.uint8]) -> SmallThumbnails:
     """Average (N, 3, 32, 32) over squares of two by two pixels."""
     return np.asarray((_sums(thumbnails) + 2) >> 2, np.uint8)
 

@@ -248,7 +248,7 @@ class PictureSet:
 
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""
-        return len(self) * 3 * size * size <= resources.free_bytes() // 4
+        return len(self) * 3 * size * size <= resources.free_memory_bytes() // 4
 
     def dimensions(self) -> NDArray[np.int64]:
         """(N, 2) width and height of each picture when upright, from its header; (0, 0) if unreadable."""

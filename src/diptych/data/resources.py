@@ -7,13 +7,13 @@ _DEFAULT_FREE_BYTES = 4 << 30  # where the system does not say
 _MAX_WORKERS = 16
 
 
-def workers() -> int:
+def worker_count() -> int:
     """Number of decoding threads: Pillow releases the interpreter lock while it decodes."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(_MAX_WORKERS, available))
 
 
-def free_bytes() -> int:
+def free_memory_bytes() -> int:
     """Memory in bytes that this process may still take: of the machine, or of its container where that is less."""
     free = _DEFAULT_FREE_BYTES
     lines = _text("/proc/meminfo").splitlines()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Geometry, ignore_pillow_warnings, silence_pillow
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
 from diptych.progress import Bar
@@ -95,7 +95,7 @@ class PixelStore:
                 return
 
         with thread_pool() as executor:
-            for _ in ordered_map(executor, work, self._locations(), ahead=64 * workers()):
+            for _ in ordered_map(executor, work, self._locations(), ahead=64 * worker_count()):
                 pass
 
     @contextmanager
@@ -138,7 +138,7 @@ class PixelStore:
 
     def stream(self, size: int, geometry: Geometry, batches: Iterable[Rows]) -> Iterator[Pixels]:
         """Decode batch after batch; see :meth:`diptych.Images.batches`. At most four batches are in memory."""
-        share = 1 + _SHARED_PICTURES // workers()
+        share = 1 + _SHARED_PICTURES // worker_count()
 
         def tasks() -> Iterator[tuple[Pixels, Rows, int, bool]]:
             for batch in batches:
@@ -156,7 +156,7 @@ class PixelStore:
 
         ignore_pillow_warnings()
         with thread_pool() as executor:
-            for block in ordered_map(executor, work, tasks(), ahead=4 * workers()):
+            for block in ordered_map(executor, work, tasks(), ahead=4 * worker_count()):
                 if block is not None:
                     yield block
 
@@ -171,7 +171,7 @@ class PixelStore:
 
         ignore_pillow_warnings()
         with thread_pool() as executor:
-            yield from ordered_map(executor, work, iter(range(0, len(self), batch)), ahead=2 * workers())
+            yield from ordered_map(executor, work, iter(range(0, len(self), batch)), ahead=2 * worker_count())
 
     def dimensions(self) -> NDArray[np.int64]:
         """(N, 2) upright width and height; (0, 0) where unreadable."""

@@ -15,14 +15,14 @@ from PIL import Image
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.labels import label_names
 from diptych.data.picture_set import PictureSet
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.errors import DataError, UsageError
 
 _ROW_GROUP_PICTURES = 1000
 _FORBIDDEN_CHARACTERS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 
 
-def save(images: PictureSet, path: Path) -> Path:
+def save_images(images: PictureSet, path: Path) -> Path:
     """Write every picture at its own size, without loss, with labels, groups and origins.
 
     Parameters
@@ -151,7 +151,7 @@ def _encoded(images: PictureSet) -> Iterator[bytes]:
         return out.getvalue()
 
     with thread_pool() as executor:
-        yield from ordered_map(executor, encode, iter(range(len(images))), ahead=8 * workers())
+        yield from ordered_map(executor, encode, iter(range(len(images))), ahead=8 * worker_count())
 
 
 class _replacing:  # noqa: N801 - a context manager, named as a verb

@@ -24,11 +24,11 @@ from diptych.engine.distributed import ProcessGroup
 from diptych.engine.ema import EMA
 from diptych.engine.history import History
 from diptych.engine.loader import Loader
-from diptych.engine.losses import LossMeter, check_finite
+from diptych.engine.loss_meter import LossMeter, check_finite
+from diptych.engine.machine_trial import Trial, run_microbatches
 from diptych.engine.randomness import rng_devices, seed_generators, step_seed
 from diptych.engine.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
-from diptych.engine.trial import Trial, run_microbatches
 from diptych.errors import Interrupted
 from diptych.progress import Bar
 

@@ -106,7 +106,7 @@ class Machine:
         return cls(device, bool(bf16), bool(channels_last), bool(compiled), round(threads), bool(im2col))
 
     def __str__(self) -> str:
-        parts = [describe(self.device), "bf16" if self.bf16 else "fp32"]
+        parts = [describe_device(self.device), "bf16" if self.bf16 else "fp32"]
         parts += ["channels last"] if self.channels_last else []
         parts += ["im2col"] if self.im2col else []
         parts += ["compiled"] if self.compile else []
@@ -134,7 +134,7 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def describe(device: torch.device) -> str:
+def describe_device(device: torch.device) -> str:
     """The device in words, as reports name it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -212,7 +212,7 @@ class _RateCache:
     """Rates by machine, in one small file in the cache folder."""
 
     def __init__(self, key: str, device: torch.device) -> None:
-        facts = f"{key}|{describe(device)}|{platform.processor()}|{os.cpu_count()}|{torch.__version__}"
+        facts = f"{key}|{describe_device(device)}|{platform.processor()}|{os.cpu_count()}|{torch.__version__}"
         name = hashlib.sha256(facts.encode()).hexdigest()[:24]
         self._path = cache_folder() / "rates" / f"{name}.json"
         self._rates: dict[str, float] = {}

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
-def session(graph: bytes) -> "InferenceSession":
+def inference_session(graph: bytes) -> "InferenceSession":
     """An inference session of a serialised graph; each call uses one thread, and several threads may call it at once.
 
     Raises

@@ -32,7 +32,7 @@ def triangle(peak: float = 0.25, floor: float = 0.0) -> Schedule:
     return factor
 
 
-def hold_then_fall(hold: float = 0.5, warmup: float = 0.0, floor: float = 0.0) -> Schedule:
+def constant_then_decay(hold: float = 0.5, warmup: float = 0.0, floor: float = 0.0) -> Schedule:
     """Stay at 1 until ``hold`` of the run is done, then fall linearly to ``floor``."""
 
     def factor(progress: float) -> float:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from diptych.recognition.confidence import ood
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.inference.embeddings import EmbeddingIndex
-from diptych.recognition.inference.outputs import detail_slopes
+from diptych.recognition.inference.outputs import spectral_slopes
 
 ROUNDING_MARGIN = 1e-4  # the threshold is the familiarity of one picture, computed in float64
 MIN_ERF_DEVIATIONS = -4.0  # below it the error function in float32 is no longer precise
@@ -68,7 +68,7 @@ class Familiarity(nn.Module):
         length = features.norm(dim=1, keepdim=True).clamp(min=1e-12)
         similarities = (features / length) @ self.embeddings.float().T
         nearness = similarities.topk(self.neighbours, dim=1).values.clamp(-1, 1).mean(1) * length[:, 0]
-        offsets = detail_slopes(pictures) - self.detail
+        offsets = spectral_slopes(pictures) - self.detail
         detail = -((offsets @ self.precision) * offsets).sum(1).clamp(min=0).pow(1 / 3)
         scores = torch.stack((ood.energy(logits, multi_label=self.multi_label), nearness, detail), 1)
         return _log_normal_cdf((scores - self.centre) / self.spread).sum(1)

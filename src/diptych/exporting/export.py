@@ -10,7 +10,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
-from diptych.exporting.parity import GOOD_SHARE, Parity, parity
+from diptych.exporting.parity import GOOD_SHARE, Parity, measure_parity
 from diptych.exporting.portable import FORMAT, Portable
 from diptych.exporting.reference_images import ReferenceImages, reference_images
 from diptych.loading import load
@@ -61,7 +61,7 @@ def export(
     target = Path(path)
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target} does not end in .onnx. Name a file such as {target.with_suffix('.onnx')}.")
-    if not onnx_backend.available():
+    if not onnx_backend.is_available():
         raise UsageError("Exporting needs onnx and onnxruntime. Install them with: pip install 'diptych[export]'")
     recognizer = model if isinstance(model, Recognizer) else load(model)
     if not isinstance(recognizer, Recognizer):
@@ -88,8 +88,8 @@ def _write_best(
     best: tuple[ModelProto, dict[str, Any], Parity] | None = None
     for precision, network in candidates:
         joined, facts = graph.join_graphs(preprocessing, network, decision), _facts(recognizer, precision)
-        graph.describe(joined, facts)
-        result = parity(Portable(_serialize(joined), target.name), recognizer, reference)
+        graph.add_metadata(joined, facts)
+        result = measure_parity(Portable(_serialize(joined), target.name), recognizer, reference)
         log.debug("%s: %s", precision, result)
         try:
             result.check(precision.split(" ")[0])
@@ -146,7 +146,7 @@ def _serialize(model: "ModelProto") -> bytes:
 
 
 def _write(model: "ModelProto", target: Path, facts: dict[str, Any], result: Parity) -> Portable:
-    graph.describe(model, facts)
+    graph.add_metadata(model, facts)
     content = _serialize(model)
     files.write_bytes(target, content)
     log.info("%s: %.1f MB, %s", target, len(content) / 1e6, result)

@@ -103,7 +103,7 @@ def join_graphs(preprocessing: "ModelProto", network: "ModelProto", decision: "M
     return merge_models(backbone, decision, links, outputs=[*outputs, "logits"])
 
 
-def describe(model: "ModelProto", facts: dict[str, Any]) -> None:
+def add_metadata(model: "ModelProto", facts: dict[str, Any]) -> None:
     """Write facts into the model's metadata, each as JSON under its own name."""
     from onnx import helper
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.engine.runtime import session
+from diptych.engine.runtime import inference_session
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -78,7 +78,7 @@ def _most_sensitive_first(model: "ModelProto", pictures: NDArray[np.float32], la
 
     def logits(graph: "ModelProto") -> NDArray[np.float32]:
         inputs = {graph.graph.input[0].name: pictures}
-        outputs: NDArray[np.float32] = session(graph.SerializeToString()).run(["logits"], inputs)[0]
+        outputs: NDArray[np.float32] = inference_session(graph.SerializeToString()).run(["logits"], inputs)[0]
         return outputs
 
     exact = logits(model)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.cache import ordered_map, thread_pool
-from diptych.data.decode import Pixels, square
+from diptych.data.decode import Pixels, to_square
 from diptych.data.images import Images
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.errors import ExportError, PictureError
 from diptych.exporting.portable import GraphOutputs, Portable
 from diptych.exporting.reference_images import ReferenceImages
@@ -92,7 +92,7 @@ class Parity:
         )
 
 
-def parity(portable: Portable, recognizer: "Recognizer", reference: ReferenceImages) -> Parity:
+def measure_parity(portable: Portable, recognizer: "Recognizer", reference: ReferenceImages) -> Parity:
     """Compare both on pictures: the file gets them at their own size, the recognizer resizes them itself.
 
     Raises
@@ -156,11 +156,11 @@ def _chunks(portable: Portable, reference: ReferenceImages) -> Iterator["_Chunk"
 
     def work(item: tuple[Pixels, bool]) -> tuple[Pixels, GraphOutputs, bool]:
         pixels, fresh = item
-        return square(pixels, portable.size_), portable.run_graph(pixels[None]), fresh
+        return to_square(pixels, portable.size_), portable.run_graph(pixels[None]), fresh
 
     for start in range(0, len(reference.images), CHUNK_PICTURES):
         with thread_pool() as executor:
-            results = list(ordered_map(executor, work, _readable(reference, start), ahead=2 * workers()))
+            results = list(ordered_map(executor, work, _readable(reference, start), ahead=2 * worker_count()))
         if results:
             squares, outputs, fresh = zip(*results, strict=True)
             yield np.stack(squares), list(outputs), np.array(fresh)

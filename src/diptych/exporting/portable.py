@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels
 from diptych.data.images import Images
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.data.store import Batch
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, PictureError, UsageError
@@ -46,7 +46,7 @@ class Portable:
     def __init__(self, graph: bytes, name: str) -> None:
         """Internal: use :meth:`open`."""
         try:
-            self._session = runtime.session(graph)
+            self._session = runtime.inference_session(graph)
         except UsageError:
             raise
         except Exception as error:  # onnxruntime's own errors, of several kinds
@@ -138,7 +138,7 @@ class Portable:
 
         with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
             batches = images.decoded_batches(self.size_, batch=BATCH_PICTURES)
-            for outputs, readable in ordered_map(executor, work, batches, ahead=2 * workers()):
+            for outputs, readable in ordered_map(executor, work, batches, ahead=2 * worker_count()):
                 bar.advance(len(readable))
                 yield outputs, readable
 

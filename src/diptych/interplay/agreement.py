@@ -7,7 +7,7 @@ import numpy as np
 
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Score
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diptych.data.images import Images
 from diptych.errors import DataError
 from diptych.interplay.extractors import train_small_recognizer
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Score
 from diptych.synthesis.datasets import random_subset
 

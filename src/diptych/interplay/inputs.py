@@ -14,7 +14,7 @@ from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.errors import DataError
 from diptych.recognition.datasets import evaluation_part
-from diptych.synthesis.datasets import random_subset, train_part, training_split
+from diptych.synthesis.datasets import match_training_split, random_subset, training_part
 
 if TYPE_CHECKING:
     from diptych.synthesis.flow import Flow
@@ -108,7 +108,7 @@ def real_input(
     """
     real = _from_fitting_data(against, model) if trained_on is None else None
     if real is None:
-        real = RealInput(evaluation_part(against), None if trained_on is None else train_part(trained_on))
+        real = RealInput(evaluation_part(against), None if trained_on is None else training_part(trained_on))
         if real.training is not None:
             _leave_out_training(real, real.training)
     _choose_auxiliary(real, size, seed)
@@ -160,7 +160,7 @@ def _from_fitting_data(against: Images, model: "GAN | VAE | Flow | None") -> Rea
 
     ``None`` where the pictures are others.
     """
-    parts = None if model is None else training_split(against, model)
+    parts = None if model is None else match_training_split(against, model)
     if parts is None:
         return None
     training, held_out = parts

@@ -11,7 +11,7 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.interplay.inputs import RealInput
-from diptych.metrics.intervals import difference
+from diptych.metrics.intervals import difference_interval
 from diptych.metrics.memorisation import (
     MAX_SIDE,
     CopyThreshold,
@@ -22,8 +22,8 @@ from diptych.metrics.memorisation import (
     more_copies_than_chance,
     nearest_training,
 )
-from diptych.metrics.selective import auroc, auroc_interval
-from diptych.recognition.evaluation.shares import share_score
+from diptych.metrics.selective_prediction import auroc, auroc_interval
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Report, Score, Table, figures
 
 MAX_PAIRS_SHOWN = 12
@@ -90,7 +90,7 @@ def audit_copies(generated: Images, real: RealInput) -> CopyAudit | None:
     many, held_out_share, nearer = share.value > MANY, None, None
     if held_out is not None:
         real_n, real_hits = len(held_out.distance), int(is_copy(held_out, threshold).sum())
-        many = difference(hits, n, real_hits, real_n)[0] > 0
+        many = difference_interval(hits, n, real_hits, real_n)[0] > 0
         held_out_share = share_score(real_hits, real_n)
         distances = (held_out.distance, matches.distance)
         nearer = Score(auroc(*distances), *auroc_interval(*distances), n)

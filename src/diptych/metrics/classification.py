@@ -31,7 +31,7 @@ def accuracy(targets: Tensor, predicted: Tensor) -> float:
 
 def balanced_accuracy(targets: Tensor, predicted: Tensor, classes: int) -> float:
     """Mean recall over the classes that occur in ``targets``: the accuracy if they were equally frequent."""
-    scores = per_class(confusion_matrix(targets, predicted, classes))
+    scores = per_class_scores(confusion_matrix(targets, predicted, classes))
     return float(scores.recall[scores.support > 0].mean())
 
 
@@ -40,12 +40,12 @@ def confusion_matrix(targets: Tensor, predicted: Tensor, classes: int) -> Tensor
     return torch.bincount(targets * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def per_class(confusion: Tensor) -> ClassScores:
+def per_class_scores(confusion: Tensor) -> ClassScores:
     """Precision TP/(TP+FP), recall TP/(TP+FN) and F1 = 2PR/(P+R) of each class; 0 where undefined."""
     return _class_scores(confusion.diagonal(), confusion.sum(0), confusion.sum(1))
 
 
-def per_label(targets: Tensor, predicted: Tensor) -> ClassScores:
+def per_label_scores(targets: Tensor, predicted: Tensor) -> ClassScores:
     """Precision, recall and F1 of each label where a picture may have several: (N, K) bool in."""
     return _class_scores((targets & predicted).sum(0), predicted.sum(0), targets.sum(0))
 
@@ -57,11 +57,11 @@ def macro_f1(targets: Tensor, predicted: Tensor, classes: int = 0) -> float:
     Several labels (N, K) bool: over all K.
     """
     if targets.ndim == 2:
-        return float(per_label(targets, predicted).f1.mean())
+        return float(per_label_scores(targets, predicted).f1.mean())
     largest = int(torch.stack((targets.max(), predicted.max())).max())
     confusion = confusion_matrix(targets, predicted, classes or largest + 1)
     occurs = (confusion.sum(0) + confusion.sum(1)) > 0
-    return float(per_class(confusion).f1[occurs].mean())
+    return float(per_class_scores(confusion).f1[occurs].mean())
 
 
 def expected_calibration_error(confidence: Tensor, correct: Tensor, bins: int = CALIBRATION_BINS) -> float:

@@ -25,7 +25,7 @@ def mutual_information(latents: Tensor, factors: Tensor, bins: int = BINS) -> Te
     return torch.stack([torch.stack([_discrete_mutual_information(a, b) for b in values]) for a in binned])
 
 
-def entropy(values: Tensor) -> Tensor:
+def discrete_entropy(values: Tensor) -> Tensor:
     """The entropy of (N,) integers, in nats."""
     share = torch.unique(values, return_counts=True)[1].double() / len(values)
     expected: Tensor = (share * share.log()).sum()
@@ -52,7 +52,7 @@ def mutual_information_gap(latents: Tensor, factors: Tensor, bins: int = BINS) -
         (K,) float64.
     """
     first, second = mutual_information(latents, factors, bins).topk(2, dim=0).values
-    gaps: Tensor = (first - second) / torch.stack([entropy(column) for column in factors.T])
+    gaps: Tensor = (first - second) / torch.stack([discrete_entropy(column) for column in factors.T])
     return gaps
 
 

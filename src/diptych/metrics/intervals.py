@@ -9,7 +9,7 @@ from torch import Tensor
 NORMAL_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
-def wilson(hits: float, n: float, z: float = NORMAL_95) -> tuple[float, float]:
+def wilson_interval(hits: float, n: float, z: float = NORMAL_95) -> tuple[float, float]:
     """Wilson's interval (low, high) of a share ``hits / n``, valid at small n and near 0 and 1 (Wilson 1927).
 
     (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n); (0, 1) for n = 0.
@@ -25,19 +25,19 @@ def wilson(hits: float, n: float, z: float = NORMAL_95) -> tuple[float, float]:
     return low, high
 
 
-def difference(hits: int, n: int, other_hits: int, other_n: int, z: float = NORMAL_95) -> tuple[float, float]:
+def difference_interval(hits: int, n: int, other_hits: int, other_n: int, z: float = NORMAL_95) -> tuple[float, float]:
     """Interval (low, high) of the difference of two shares, ``hits / n - other_hits / other_n``.
 
     From the shares' own Wilson intervals (l, u) and (l', u'): d - √((p - l)² + (u' - p')²) to
     d + √((u - p)² + (p' - l')²) (Newcombe 1998, method 10).
     """
     share, other = hits / n, other_hits / other_n
-    (low, high), (other_low, other_high) = wilson(hits, n, z), wilson(other_hits, other_n, z)
+    (low, high), (other_low, other_high) = wilson_interval(hits, n, z), wilson_interval(other_hits, other_n, z)
     gap = share - other
     return gap - math.hypot(share - low, other_high - other), gap + math.hypot(high - share, other - other_low)
 
 
-def bootstrap(
+def bootstrap_interval(
     score: Callable[[Tensor], float], n: int, *, rounds: int = 200, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile interval (low, high) of ``score(rows)`` over ``rounds`` resamples of n rows (Efron 1979).

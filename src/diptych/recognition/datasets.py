@@ -58,7 +58,7 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
     parts = _parts(images, notes)
     validate = validate if validate is not None else parts.get("validation")
     training = _usable(parts["train"], size, notes)
-    check_amount(training)
+    check_enough_pictures(training)
     training = training.relabel([name for name, count in training.counts().items() if count])
     if validate is None:
         training, validation = _hold_out(training, seed)
@@ -92,7 +92,7 @@ def check_readable(images: Images, size: int) -> None:
         raise DataError(f"Pictures that cannot be read have no answer here: {reasons}. Use images.readable(size).")
 
 
-def check_amount(images: Images) -> None:
+def check_enough_pictures(images: Images) -> None:
     """Raise DataError unless there are enough classes, pictures, and pictures of each class to train on."""
     counts = {name: count for name, count in images.counts().items() if count}
     if len(counts) < MIN_CLASSES:

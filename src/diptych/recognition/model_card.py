@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from diptych.recognition.confidence.calibrate import coverage_sentence, false_alarm_rate
+from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.report import Report
-from diptych.report.text import words
+from diptych.report.text import display_name
 
 MAX_NAMES = 60  # classes listed by name
 CONFIDENCE_HEADING = "## What its confidence means"
@@ -21,7 +21,7 @@ def model_card(facts: Mapping[str, Any], report: Report) -> str:
     )
     labels = "A picture may have several labels." if facts["multi_label"] else "A picture has one label."
     scores = "\n".join(
-        f"| {words(name)} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
+        f"| {display_name(name)} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
         for name, score in report.scores.items()
     )
     findings = "\n".join(f"- {finding}" for finding in report.findings) or "- Nothing to note."
@@ -76,10 +76,10 @@ All three were calibrated on {rule.pictures} pictures that were not trained on.
 - `confidence` is the probability that the prediction is correct: of predictions with 0.8, about 80 % are (the
   calibration error is the mean gap). The logits are divided by a temperature of {rule.temperature:.3g}.
 - `set` lists the labels with a probability of {rule.cutoff or 0.0:.3f} or more, and the predicted one.
-  {coverage_sentence(rule)}
+  {describe_coverage(rule)}
 - `unknown` flags pictures that are less familiar than known ones, by the energy of the logits, the nearness to
-  training pictures and the fineness of detail. Of known pictures it flags {false_alarm_rate(rule)}; how many unknown
-  ones it flags, `diptych evaluate --unknown` measures.
+  training pictures and the fineness of detail. Of known pictures it flags {describe_false_alarms(rule)}; how many
+  unknown ones it flags, `diptych evaluate --unknown` measures.
 {_thresholds(rule)}"""
 
 

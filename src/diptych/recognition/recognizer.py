@@ -30,7 +30,7 @@ from diptych.recognition.inference.outputs import Outputs, compute_outputs, stre
 from diptych.recognition.model_card import model_card
 from diptych.recognition.networks import Network
 from diptych.recognition.predictions import Predictions
-from diptych.recognition.restore import RestoredModel, carry_model_files
+from diptych.recognition.restore import RestoredModel, copy_model_files
 from diptych.recognition.training import config
 from diptych.recognition.training.fit import FitResult, fit
 from diptych.report import Report
@@ -264,7 +264,7 @@ class Recognizer:
         target = Path(folder)
         weights = network.state_dict()
         if self.report_ is None:
-            model_files = carry_model_files(self._folder, self._facts)
+            model_files = copy_model_files(self._folder, self._facts)
             return artefact.write(target, self._facts, weights, extra_files=model_files)
         card, index = model_card(self._facts, self.report_), self.embedding_index_
         extra_files = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}

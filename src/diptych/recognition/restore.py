@@ -80,7 +80,7 @@ class RestoredModel:
         return cls(restored.eval(), size, rule, index)
 
 
-def carry_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
+def copy_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
     """The files beside the weights in ``folder``, by name; the card is updated to ``facts``."""
     paths = {name: folder / name for name in CARRIED}
     files = {name: path.read_bytes() for name, path in paths.items() if path.exists()}

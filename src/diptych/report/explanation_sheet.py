@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from diptych.report.figures import enlarged, png
-from diptych.report.fonts import font, short
+from diptych.report.fonts import load_font, shorten
 from diptych.report.heatmap import overlay
 
 PAPER, INK, SOFT, LINE = (255, 255, 255), (28, 32, 36), (100, 107, 115), (223, 226, 230)
@@ -113,4 +113,4 @@ def _write(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, ink: tuple[int, int, int], room: int
 ) -> None:
     printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    draw.text(corner, short(printable, size, room), ink, font(printable + "…", size))
+    draw.text(corner, shorten(printable, size, room), ink, load_font(printable + "…", size))

@@ -7,15 +7,15 @@ from pathlib import Path
 from PIL import ImageFont
 
 
-def font(text: str, size: int) -> ImageFont.FreeTypeFont:
+def load_font(text: str, size: int) -> ImageFont.FreeTypeFont:
     """A font that has all characters of ``text``, ``size`` px high; if there is none, the one that matplotlib ships."""
     characters = frozenset(c for c in text if c.isprintable() and not c.isspace())
     return ImageFont.truetype(_file_with(characters), size)
 
 
-def short(text: str, size: int, room: float) -> str:
+def shorten(text: str, size: int, room: float) -> str:
     """As much of the text's end as fits into ``room`` px, since file names differ at their ends."""
-    sized = font(text, size)
+    sized = load_font(text, size)
     if sized.getlength(text) <= room:
         return text
     while text and sized.getlength("…" + text) > room:

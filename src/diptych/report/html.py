@@ -5,12 +5,12 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from diptych.report.report import Card, Report, Score, Table, number
+from diptych.report.report import Card, Report, Score, Table, format_number
 from diptych.report.style import STYLE
-from diptych.report.text import cell, fact, numeric, words
+from diptych.report.text import display_name, format_cell, format_fact, is_numeric
 
 
-def page(report: Report) -> str:
+def render_page(report: Report) -> str:
     """The whole page."""
     return f"""<!doctype html>
 <html lang="en">
@@ -67,7 +67,7 @@ def _body(report: Report) -> str:
 
 def _scores(scores: dict[str, Score]) -> str:
     cards = [
-        f'<div class="score"><dt>{_safe(words(name))}</dt><dd><b>{number(score.value)}</b>'
+        f'<div class="score"><dt>{_safe(display_name(name))}</dt><dd><b>{format_number(score.value)}</b>'
         f"<span>{_safe(score.interval)}</span><span>n = {score.n:,}</span></dd></div>"
         for name, score in scores.items()
     ]
@@ -115,7 +115,7 @@ def _card(card: Card) -> str:
         for label, data in card.pictures.items()
     )
     facts = "".join(
-        f"<dt>{_safe(words(name))}</dt><dd>{_safe(cell(value))}</dd>"
+        f"<dt>{_safe(display_name(name))}</dt><dd>{_safe(format_cell(value))}</dd>"
         for name, value in card.facts.items()
         if value is not None
     )
@@ -132,7 +132,7 @@ def _kind(data: bytes) -> str:
 
 
 def _table(caption: str, table: Table) -> str:
-    align_right = [any(numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
+    align_right = [any(is_numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
     tags = ['<th class="n">' if right else "<th>" for right in align_right]
     head = "".join(f"{tag}{_safe(name)}</th>" for tag, name in zip(tags, table.columns, strict=True))
     rows = "".join(
@@ -148,8 +148,8 @@ def _table(caption: str, table: Table) -> str:
 def _cell(value: Any, right: bool) -> str:
     tag = '<td class="n">' if right else "<td>"
     if isinstance(value, Score):
-        return f"{tag}{number(value.value)} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
-    return f"{tag}{_safe(cell(value))}</td>"
+        return f"{tag}{format_number(value.value)} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
+    return f"{tag}{_safe(format_cell(value))}</td>"
 
 
 def _bar(score: Score) -> str:
@@ -161,7 +161,7 @@ def _bar(score: Score) -> str:
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    items = "".join(f"<dt>{_safe(words(k))}</dt><dd>{_safe(fact(v))}</dd>" for k, v in facts.items())
+    items = "".join(f"<dt>{_safe(display_name(k))}</dt><dd>{_safe(format_fact(v))}</dd>" for k, v in facts.items())
     return f'<details open><summary>Details</summary><dl class="facts">{items}</dl></details>' if items else ""
 
 

@@ -22,18 +22,23 @@ class Score:
     n: int
 
     def __str__(self) -> str:
-        return f"{number(self.value)}{self.interval and f' ({self.interval})'}"
+        return f"{format_number(self.value)}{self.interval and f' ({self.interval})'}"
 
     @property
     def interval(self) -> str:
         """The interval as text, "0.941 to 0.983"; empty where none is known."""
         if self.low is None or self.high is None:
             return ""
-        return f"{number(self.low)} to {number(self.high)}"
+        return f"{format_number(self.low)} to {format_number(self.high)}"
 
     def json(self) -> dict[str, float | int | None]:
         """``{"value", "low", "high", "n"}``."""
-        return {"value": plain(self.value), "low": plain(self.low), "high": plain(self.high), "n": self.n}
+        return {
+            "value": to_jsonable(self.value),
+            "low": to_jsonable(self.low),
+            "high": to_jsonable(self.high),
+            "n": self.n,
+        }
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Table:
 
     def json(self) -> dict[str, Any]:
         """``{"columns", "rows"}``."""
-        return {"columns": self.columns, "rows": plain(self.rows)}
+        return {"columns": self.columns, "rows": to_jsonable(self.rows)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Card:
 
     def json(self) -> dict[str, Any]:
         """``{"title", ...facts}``."""
-        return {"title": self.title, **plain(self.facts)}
+        return {"title": self.title, **to_jsonable(self.facts)}
 
 
 @dataclass
@@ -106,9 +111,9 @@ class Report:
     parts: "list[Report]" = field(default_factory=list)
 
     def __str__(self) -> str:
-        from diptych.report.text import text
+        from diptych.report.text import render_text
 
-        return text(self)
+        return render_text(self)
 
     def json(self) -> dict[str, Any]:
         """Everything except the pictures; NaN and infinity become ``None``."""
@@ -117,7 +122,7 @@ class Report:
             "scores": {name: score.json() for name, score in self.scores.items()},
             "findings": list(self.findings),
             "tables": {name: table.json() for name, table in self.tables.items()},
-            "facts": plain(self.facts),
+            "facts": to_jsonable(self.facts),
         }
         if self.cards:
             record["cards"] = {caption: [card.json() for card in cards] for caption, cards in self.cards.items()}
@@ -127,9 +132,9 @@ class Report:
 
     def html(self) -> str:
         """One page without external resources; the same report gives the same bytes."""
-        from diptych.report.html import page
+        from diptych.report.html import render_page
 
-        return page(self)
+        return render_page(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the page to ``path``; returns the path."""
@@ -138,7 +143,7 @@ class Report:
         return target
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number as text: three decimals below 100, one below 1,000, thousands separated; "–" for NaN."""
     if value != value:
         return "–"
@@ -149,16 +154,16 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """``value`` as strict JSON can hold it: arrays as lists, paths as text, NaN and infinity as ``None``."""
     if isinstance(value, Score | Table | Card):
         return value.json()
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set):
-        return [plain(v) for v in value]
+        return [to_jsonable(v) for v in value]
     if hasattr(value, "tolist"):  # numpy and torch
-        return plain(value.tolist())
+        return to_jsonable(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, bool | int | str | None) else str(value)

@@ -5,25 +5,25 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import east_asian_width
 
-from diptych.report.report import Card, Report, Score, Table, number
+from diptych.report.report import Card, Report, Score, Table, format_number
 
 WIDTH = 96
 ABBREVIATIONS = ("aurc", "auroc", "cas", "f1", "fpr", "tpr")
 
 
-def text(report: Report) -> str:
+def render_text(report: Report) -> str:
     """The whole report without its pictures."""
     return "\n".join(_lines(report, "=")) + "\n"
 
 
-def cell(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """The value of a table's cell on one line."""
     if isinstance(value, float):
-        return number(value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else fact(value)
+        return format_number(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else format_fact(value)
 
 
-def fact(value: Any) -> str:
+def format_fact(value: Any) -> str:
     """A setting or a count on one line, numbers in their shortest form."""
     if value is None:
         return ""
@@ -32,13 +32,13 @@ def fact(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):
-        return ", ".join(fact(v) for v in value)
+        return ", ".join(format_fact(v) for v in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {fact(v)}" for k, v in value.items())
+        return ", ".join(f"{k} {format_fact(v)}" for k, v in value.items())
     return " ".join(str(value).split())
 
 
-def numeric(value: Any) -> bool:
+def is_numeric(value: Any) -> bool:
     """Whether a cell is a number, which is aligned right."""
     return isinstance(value, int | float | Score) and not isinstance(value, bool)
 
@@ -46,7 +46,7 @@ def numeric(value: Any) -> bool:
 def _lines(report: Report, rule: str) -> list[str]:
     lines = [report.title, rule * len(report.title)]
     if report.scores:
-        rows = [[words(k), number(s.value), s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
+        rows = [[display_name(k), format_number(s.value), s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
         lines += ["", *_columns(rows)]
     if report.findings:
         lines.append("")
@@ -55,13 +55,13 @@ def _lines(report: Report, rule: str) -> list[str]:
     for caption, table in (report.tables | _card_tables(report.cards)).items():
         lines += ["", caption, *_table(table)]
     if report.facts:
-        lines += ["", *_columns([[words(k), fact(v)] for k, v in report.facts.items()])]
+        lines += ["", *_columns([[display_name(k), format_fact(v)] for k, v in report.facts.items()])]
     for part in report.parts:
         lines += ["", "", *_lines(part, "-")]
     return lines
 
 
-def words(name: str) -> str:
+def display_name(name: str) -> str:
     """A key as words, abbreviations in capitals: "macro_f1" -> "macro F1"."""
     return " ".join(word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
 
@@ -70,7 +70,8 @@ def _card_tables(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
     """The facts of the cards of each caption as a table, a row for each card."""
     return {
         caption: Table(
-            ["", *(words(name) for name in group[0].facts)], [[card.title, *card.facts.values()] for card in group]
+            ["", *(display_name(name) for name in group[0].facts)],
+            [[card.title, *card.facts.values()] for card in group],
         )
         for caption, group in cards.items()
         if group
@@ -79,10 +80,10 @@ def _card_tables(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
 
 def _table(table: Table) -> list[str]:
     align_right = [
-        bool(table.rows) and all(numeric(row[i]) or row[i] is None for row in table.rows)
+        bool(table.rows) and all(is_numeric(row[i]) or row[i] is None for row in table.rows)
         for i in range(len(table.columns))
     ]
-    return _columns([table.columns, *[[cell(v) for v in row] for row in table.rows]], align_right)
+    return _columns([table.columns, *[[format_cell(v) for v in row] for row in table.rows]], align_right)
 
 
 def _columns(rows: list[list[str]], align_right: list[bool] | None = None) -> list[str]:

@@ -14,7 +14,7 @@ from diptych import artefact
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.engine.optim import Optimizer
-from diptych.engine.settings import check_run_settings
+from diptych.engine.run_settings import check_run_settings
 from diptych.errors import UsageError
 from diptych.synthesis import datasets
 from diptych.synthesis.consistency import MAX_CALLS, consistency_function, consistency_loss
@@ -24,7 +24,7 @@ from diptych.synthesis.networks.unet import UNet
 from diptych.synthesis.protocols import Label
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
-from diptych.synthesis.training.config import TrainingConfig, run_length
+from diptych.synthesis.training.config import TrainingConfig, training_length
 from diptych.synthesis.training.job import TrainingJob
 
 # Of the distance between the two points, by the end of the run. On digits, 25 s after a fit of 25 s, 4 beat 7 (labels
@@ -155,7 +155,7 @@ class ConsistencyTunable(Synthesizer):
         started: float,
     ) -> TrainingJob:
         config = self._configure_tuning()
-        length = run_length(minutes, epochs, len(prepared.training), prepared.size)
+        length = training_length(minutes, epochs, len(prepared.training), prepared.size)
         # Flows with the same settings may have different weights, on a GPU.
         weights = hashlib.sha256(artefact.pack(self.modules_["network"].state_dict())).hexdigest()[:16]
         identity = {"minutes": minutes, "epochs": epochs, "weights": weights, **prepared.identity()}

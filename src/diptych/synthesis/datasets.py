@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych.data import symmetry
+from diptych.data import mirror_symmetry
 from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
@@ -81,7 +81,7 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
     UsageError
         No network takes pictures of this size.
     """
-    selected = train_part(images)
+    selected = training_part(images)
     if len(selected) < len(images):
         log.info('Fitting on the %d pictures whose "split" is "train"', len(selected))
     _check_number(selected)
@@ -119,12 +119,12 @@ def default_size(images: Images) -> int:
     return size
 
 
-def mirror_symmetric(prepared: PreparedData, seed: int) -> bool:
-    """Whether mirroring makes more training pictures (:func:`diptych.data.symmetry.mirror_symmetric`), by a sample."""
+def is_mirror_symmetric(prepared: PreparedData, seed: int) -> bool:
+    """Whether mirroring makes more training pictures, by a sample; see :mod:`diptych.data.mirror_symmetry`."""
     sample = random_subset(prepared.training, MAX_SYMMETRY_SAMPLE, seed)
     labels = np.asarray(sample.labels)
     groups = (np.flatnonzero(labels == label)[:MAX_OF_A_CLASS] for label in np.unique(labels))
-    return symmetry.mirror_symmetric(sample.pixels(prepared.size, GEOMETRY), map(torch.from_numpy, groups))
+    return mirror_symmetry.is_mirror_symmetric(sample.pixels(prepared.size, GEOMETRY), map(torch.from_numpy, groups))
 
 
 def random_subset(images: Images, most: int, seed: int) -> Images:
@@ -134,7 +134,7 @@ def random_subset(images: Images, most: int, seed: int) -> Images:
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:most])]
 
 
-def train_part(images: Images) -> Images:
+def training_part(images: Images) -> Images:
     """The pictures whose group "split" is "train", where there are any; else all."""
     split = images.groups.get("split")
     rows = np.flatnonzero(np.asarray([] if split is None else split).astype(str) == "train")
@@ -155,13 +155,13 @@ def match_labels(images: Images, classes: Sequence[str]) -> NDArray[np.int64]:
     return table[np.asarray(images.labels, np.int64)]
 
 
-def training_split(images: Images, model: SampledModel) -> tuple[Images, Images | None] | None:
+def match_training_split(images: Images, model: SampledModel) -> tuple[Images, Images | None] | None:
     """The training pictures and the held-out ones of a model, if ``images`` are what it was fitted on; else ``None``.
 
     They are recognized by the fingerprint that the model keeps of its training pictures.
     """
     fingerprint = model.training_fingerprint
-    images = train_part(images)
+    images = training_part(images)
     if fingerprint is None or len(images) < MIN_PICTURES:
         return None
     images = images.readable(model.size_, GEOMETRY)

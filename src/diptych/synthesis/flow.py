@@ -30,7 +30,7 @@ from diptych.synthesis.flow_matching import (
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 from diptych.synthesis.sampling.ode import even_times, heun
 from diptych.synthesis.training import optimizers
-from diptych.synthesis.training.augmentation import crop_half, is_few
+from diptych.synthesis.training.augmentation import crop_half, is_small_set
 from diptych.synthesis.training.config import DEFAULT_MINUTES, TrainingConfig, compilable_modules
 
 LABEL_DROPOUT = 0.1  # of the pictures, each independently: these train the model without a label
@@ -141,8 +141,8 @@ class Flow(ConsistencyTunable):
             "size": size,
             "classes": len(prepared.classes),
             "patch": 1 if size < 32 else (1 if gpu else 2) if size < 48 else 2 if gpu else 4,
-            "windows": is_few(len(prepared.training), size),
-            "dropout": DROPOUT if is_few(len(prepared.training), size) else 0.0,
+            "windows": is_small_set(len(prepared.training), size),
+            "dropout": DROPOUT if is_small_set(len(prepared.training), size) else 0.0,
             **network,
         }
         batch = self.batch or (256 if gpu else 64 if size <= 16 else 32)

@@ -15,12 +15,12 @@ from torch.nn import functional as F
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
-from diptych.engine.schedule import hold_then_fall
+from diptych.engine.schedule import constant_then_decay
 from diptych.errors import UsageError
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.editing.latents import invert
 from diptych.synthesis.likelihood import gaussian_kl, gaussian_nll, negative_elbo, optimal_log_sigma
-from diptych.synthesis.networks.convvae import Encoder, patch_for
+from diptych.synthesis.networks.convvae import Encoder, choose_patch_side
 from diptych.synthesis.networks.dcgan import STDDEV_GROUP, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
 from diptych.synthesis.synthesizer import Synthesizer
@@ -246,7 +246,7 @@ class GAN(Synthesizer):
             # Small batches on a processor: there a step's cost is that of its pictures, and many steps are needed.
             batch=self.batch or (256 if gpu else 64 if small else 16),
             lr=self.lr or (2e-3 if small else 5e-4),
-            schedule=hold_then_fall(0.5),
+            schedule=constant_then_decay(0.5),
             method_settings={
                 "loss": self.loss or "relativistic",
                 "augment": list(augmentations_for(len(prepared.training), prepared.size)),
@@ -272,7 +272,7 @@ class GAN(Synthesizer):
         }
         batch = self.batch or (128 if gpu else 64)
         return TrainingConfig(
-            layout, batch=batch, lr=self.lr or 2e-4, schedule=hold_then_fall(0.5), method_settings=settings
+            layout, batch=batch, lr=self.lr or 2e-4, schedule=constant_then_decay(0.5), method_settings=settings
         )
 
     def _build(self, layout: Mapping[str, Any]) -> dict[str, nn.Module]:
@@ -282,7 +282,7 @@ class GAN(Synthesizer):
         networks: dict[str, nn.Module] = {"generator": Generator(**layout), "critic": Critic(**critic)}
         size = layout["size"]
         if size > LAYOUT_SIZE:
-            networks["encoder"] = Encoder(**critic, latent=layout["latent"], patch=patch_for(size))
+            networks["encoder"] = Encoder(**critic, latent=layout["latent"], patch=choose_patch_side(size))
         return networks
 
     def _task(self, modules: Mapping[str, nn.Module], config: TrainingConfig) -> _GANTask:

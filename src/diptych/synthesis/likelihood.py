@@ -10,7 +10,7 @@ MIN_LOG_SIGMA = -5.0
 HALF_LEVEL = 1 / 255  # of the range -1..1: a level extends so far to both sides
 
 
-class Statistics(nn.Module):
+class GaussianStatistics(nn.Module):
     """Statistics of a VAE's training pictures, fitted after training.
 
     The buffers hold ``log_sigma``, the log of the decoder's σ, a scalar, and ``information`` (latent,), the KL of each

@@ -15,7 +15,7 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.loader import check_seed
-from diptych.engine.settings import check_run_settings
+from diptych.engine.run_settings import check_run_settings
 from diptych.errors import UsageError
 from diptych.progress import Bar
 from diptych.synthesis import datasets
@@ -24,7 +24,7 @@ from diptych.synthesis.editing.editor import Editor
 from diptych.synthesis.model import Modules, device_of
 from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling import seeding, writer
-from diptych.synthesis.training.config import TrainingConfig, run_length
+from diptych.synthesis.training.config import TrainingConfig, training_length
 from diptych.synthesis.training.job import EndedRun, TrainingJob
 from diptych.synthesis.training.model_files import make_model_files, make_report
 from diptych.synthesis.training.monitor import Monitor
@@ -149,7 +149,7 @@ class Synthesizer(Editor):
     def _make_job(self, prepared: PreparedData, folder: Path | None, started: float) -> TrainingJob:
         """Choose what the parameters leave open."""
         config = self._configure(prepared, machine.device().type == "cuda")
-        length = run_length(self.minutes, self.epochs, len(prepared.training), prepared.size)
+        length = training_length(self.minutes, self.epochs, len(prepared.training), prepared.size)
         settings = self._run_settings(prepared, config)
         return TrainingJob(prepared, config, length, settings, self.seed, folder, started)
 

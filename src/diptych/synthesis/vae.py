@@ -17,19 +17,19 @@ from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.latents import invert
 from diptych.synthesis.likelihood import (
-    Statistics,
+    GaussianStatistics,
     discretised_nll,
     gaussian_kl,
     gaussian_nll,
     negative_elbo,
     optimal_log_sigma,
 )
-from diptych.synthesis.networks.convvae import Decoder, Encoder, patch_for
+from diptych.synthesis.networks.convvae import Decoder, Encoder, choose_patch_side
 from diptych.synthesis.priors import GaussianMixture, stratified_rows
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
-from diptych.synthesis.training.augmentation import crop_for
+from diptych.synthesis.training.augmentation import smallest_crop
 from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 
 PRIORS = ("mixture", "normal")
@@ -156,10 +156,10 @@ class VAE(Synthesizer):
             nats.append(nll + gaussian_kl(mean, log_variance).sum(dim=1))
         return torch.cat(nats) / (pixels[0].numel() * math.log(2))
 
-    def _statistics(self) -> Statistics:
+    def _statistics(self) -> GaussianStatistics:
         self._check_fitted()
         statistics = self.modules_["statistics"]
-        assert isinstance(statistics, Statistics)
+        assert isinstance(statistics, GaussianStatistics)
         if statistics.log_sigma.isnan():
             raise UsageError("This VAE was saved by a version that did not save its σ. Fit it again.")
         return statistics
@@ -181,12 +181,12 @@ class VAE(Synthesizer):
             "classes": classes,
             "latent": latent,
             "width": 64 if gpu else 32,
-            "patch": patch_for(prepared.size),
+            "patch": choose_patch_side(prepared.size),
             "components": max(1, min(len(prepared.training), MAX_ENCODED_PICTURES) // (max(classes, 1) * group)),
             "group": group,
         }
         batch = self.batch or (256 if gpu else 64 if small else 32)
-        crop = crop_for(len(prepared.training), prepared.size)
+        crop = smallest_crop(len(prepared.training), prepared.size)
         lr = self.lr or (2e-3 if small else 1e-3)
         return TrainingConfig(layout, batch=batch, lr=lr, clip=500.0, crop=crop, method_settings=optimizers.FACTS)
 
@@ -194,7 +194,7 @@ class VAE(Synthesizer):
         network = {name: layout[name] for name in ("size", "classes", "latent", "width", "patch")}
         mixture = {name: layout[name] for name in ("classes", "latent", "components", "group")}
         built = {"encoder": Encoder(**network), "decoder": Decoder(**network), "prior": GaussianMixture(**mixture)}
-        return {**built, "statistics": Statistics(latent=layout["latent"])}
+        return {**built, "statistics": GaussianStatistics(latent=layout["latent"])}
 
     def _task(self, modules: Mapping[str, nn.Module], config: TrainingConfig) -> _VAETask:
         return _VAETask(modules, config, self.beta)
@@ -256,7 +256,7 @@ class VAE(Synthesizer):
         means, log_variances = encoded.chunk(2, dim=1)
         prior, statistics = self.modules_["prior"], self.modules_["statistics"]
         assert isinstance(prior, GaussianMixture)
-        assert isinstance(statistics, Statistics)
+        assert isinstance(statistics, GaussianStatistics)
         prior.fit(means, log_variances.exp(), labels, self.seed)
         log_sigma = self._fitted_log_sigma(pictures, labels, means, log_variances)
         statistics.store(log_sigma, gaussian_kl(means, log_variances).mean(dim=0))

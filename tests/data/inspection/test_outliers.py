@@ -22,7 +22,7 @@ def page(seed):
 
 def test_pages_of_text_among_photographs_are_outliers():
     images = Images.from_arrays(np.concatenate([photographs(200), np.stack([page(i) for i in range(4)])]))
-    issues = outliers.outliers(*outliers.statistics(images))
+    issues = outliers.find_outliers(*outliers.picture_statistics(images))
     assert {200, 201, 202, 203} <= {issue.row for issue in issues}
     assert len(issues) <= 8
     assert "times as far" in issues[0].reason
@@ -33,13 +33,13 @@ def test_an_outlier_of_an_embedding():
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (300, 8)).astype(np.float32)
     features[17] = 12
-    assert outliers.outliers(np.arange(300) + 1000, features)[0].row == 1017
+    assert outliers.find_outliers(np.arange(300) + 1000, features)[0].row == 1017
 
 
 def test_too_few_pictures_have_no_outliers():
-    assert outliers.outliers(*outliers.statistics(Images.from_arrays(photographs(20)))) == []
+    assert outliers.find_outliers(*outliers.picture_statistics(Images.from_arrays(photographs(20)))) == []
 
 
 def test_identical_pictures_have_no_outliers():
     pixels = np.full((100, 20, 20, 3), 40, np.uint8)
-    assert outliers.outliers(*outliers.statistics(Images.from_arrays(pixels))) == []
+    assert outliers.find_outliers(*outliers.picture_statistics(Images.from_arrays(pixels))) == []

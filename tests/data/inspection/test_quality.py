@@ -75,13 +75,13 @@ def test_pictures_decoded_before_are_judged_alike(odd):
 
 def test_sets_that_stream_are_judged_alike(odd, monkeypatch):
     first = examine(odd).records()
-    monkeypatch.setattr("diptych.data.resources.free_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.data.resources.free_memory_bytes", lambda: 0)
     assert examine(Images.open(odd.paths[0].rsplit("/", 1)[0])).records() == first
 
 
 def test_without_cleanvision_the_rest_is_done_and_a_note_says_so(odd, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not quality.available()
+    assert not quality.is_available()
     inspection = examine(odd)
     assert inspection.notes == (CLEANVISION_MISSING,)
     assert CLEANVISION_MISSING in inspection_report(inspection).findings

@@ -24,8 +24,8 @@ def test_the_label_sets_are_those_of_mapie(classifier, n):
     (calibration, targets), (new, _) = overlapping_classes(n, seed=1), overlapping_classes(500, seed=2)
     mapie = SplitConformalClassifier(classifier, confidence_level=0.9, conformity_score="lac", prefit=True)
     _, expected = mapie.conformalize(calibration, targets).predict_set(new)
-    cutoff = conformal.set_cutoff(classifier.predict_proba(calibration), targets)
-    assert (conformal.label_sets(classifier.predict_proba(new), cutoff) == expected[:, :, 0]).all()
+    cutoff = conformal.prediction_set_cutoff(classifier.predict_proba(calibration), targets)
+    assert (conformal.prediction_sets(classifier.predict_proba(new), cutoff) == expected[:, :, 0]).all()
 
 
 def test_coverage_is_in_the_stated_range(classifier):
@@ -35,7 +35,7 @@ def test_coverage_is_in_the_stated_range(classifier):
     calibration, further = classifier.predict_proba(pictures), classifier.predict_proba(new)
     coverages = []
     for rows in np.arange(len(labels)).reshape(100, 100):
-        sets = conformal.label_sets(further, conformal.set_cutoff(calibration[rows], labels[rows]))
+        sets = conformal.prediction_sets(further, conformal.prediction_set_cutoff(calibration[rows], labels[rows]))
         coverages.append(sets[np.arange(len(targets)), targets].mean())
     low, high = conformal.coverage_range(100)
     assert np.mean(coverages) == pytest.approx(91 / 101, abs=0.01)
@@ -49,9 +49,9 @@ def test_the_coverage_range_follows_from_the_count():
 
 
 def test_with_too_few_pictures_every_label_is_in_the_set():
-    cutoff = conformal.set_cutoff(np.array([[0.9, 0.1]] * 8), np.zeros(8, np.int64))
+    cutoff = conformal.prediction_set_cutoff(np.array([[0.9, 0.1]] * 8), np.zeros(8, np.int64))
     assert cutoff == 0.0
-    assert conformal.label_sets(np.array([[1.0, 0.0]]), cutoff).all()
+    assert conformal.prediction_sets(np.array([[1.0, 0.0]]), cutoff).all()
 
 
 def test_the_share_of_several_labels_that_is_missed_is_controlled():
@@ -61,7 +61,7 @@ def test_the_share_of_several_labels_that_is_missed_is_controlled():
     missed = []
     for rows in np.arange(4000).reshape(20, 200):
         cutoff = conformal.multi_label_cutoff(probabilities[rows], targets[rows])
-        sets = conformal.label_sets(probabilities[4000:], cutoff)
+        sets = conformal.prediction_sets(probabilities[4000:], cutoff)
         labels = targets[4000:].sum(1)
         missed.append(((targets[4000:] & ~sets).sum(1)[labels > 0] / labels[labels > 0]).mean())
     assert 0.08 < np.mean(missed) <= 0.101

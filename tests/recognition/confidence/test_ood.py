@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from diptych.data.transforms import to_float
 from diptych.recognition.confidence import ood
 from diptych.recognition.inference.embeddings import EmbeddingIndex
-from diptych.recognition.inference.outputs import Outputs, detail_slopes
+from diptych.recognition.inference.outputs import Outputs, spectral_slopes
 
 TRAINED = torch.tensor([[5.0, 0.0], [0.0, 5.0]]).repeat(50, 1)
 
@@ -108,7 +108,7 @@ def test_a_scale_is_stored_and_restored(scale):
 def test_slopes_distinguish_fine_from_coarse_and_not_bright_from_dark():
     fine = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     coarse = F.interpolate(fine[:, :, :8, :8].float(), size=32, mode="bilinear").byte()
-    assert (detail_slopes(to_float(coarse))[:, :2] > detail_slopes(to_float(fine))[:, :2] + 2).all()
-    assert torch.allclose(detail_slopes(to_float(coarse) * 0.7 - 0.2), detail_slopes(to_float(coarse)), atol=0.1)
-    assert detail_slopes(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
-    assert torch.equal(detail_slopes(torch.zeros(2, 3, 33, 33)), torch.zeros(2, 3))
+    assert (spectral_slopes(to_float(coarse))[:, :2] > spectral_slopes(to_float(fine))[:, :2] + 2).all()
+    assert torch.allclose(spectral_slopes(to_float(coarse) * 0.7 - 0.2), spectral_slopes(to_float(coarse)), atol=0.1)
+    assert spectral_slopes(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
+    assert torch.equal(spectral_slopes(torch.zeros(2, 3, 33, 33)), torch.zeros(2, 3))

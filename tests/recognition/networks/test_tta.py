@@ -71,6 +71,6 @@ def test_an_onnx_graph_augments_uncertain_pictures():
     changed = (plain != expected).any(1)
     assert changed.any()
     assert not changed.all()
-    graph = runtime.session(onnx_backend.network_graph(network, 8, tta).SerializeToString())
+    graph = runtime.inference_session(onnx_backend.network_graph(network, 8, tta).SerializeToString())
     logits = graph.run(["logits"], {"inputs": pictures.numpy()})[0]
     torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-5)

@@ -68,7 +68,7 @@ def test_explicit_settings_are_kept_and_the_rest_follows_the_pictures(digits):
 
 
 def test_digits_are_not_mirrored(digits):
-    assert not config.mirror_symmetric(digits.pixels(8), digits)
+    assert not config.is_mirror_symmetric(digits.pixels(8), digits)
     assert config.make_config(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"
 
 
@@ -76,7 +76,7 @@ def test_mirror_symmetric_pictures_are_mirrored():
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
     images = Images.from_arrays(pixels, np.arange(200) % 2, classes=("a", "b"))
-    assert config.mirror_symmetric(images.pixels(8), images)
+    assert config.is_mirror_symmetric(images.pixels(8), images)
     assert config.make_config(parameters(), "speednet", 8, images, images.pixels(8)).augment.flip == "alternating"
 
 

@@ -33,7 +33,7 @@ def optimal_logits(n, shares, seed):
     ("counts", "uneven"), [((30, 30), False), ((30, 11), False), ((30, 10), True), ((9, 90, 9), True)]
 )
 def test_three_times_as_many_pictures_count_as_uneven(counts, uneven):
-    assert imbalance.is_uneven(images(counts)) is uneven
+    assert imbalance.is_imbalanced(images(counts)) is uneven
 
 
 def test_multi_label_sets_are_never_uneven():
@@ -41,7 +41,7 @@ def test_multi_label_sets_are_never_uneven():
     labels[:, 0] = True
     labels[0, 1] = True
     pixels = np.zeros((20, 8, 8, 3), np.uint8)
-    assert not imbalance.is_uneven(Images.from_arrays(pixels, labels, classes=("a", "b")))
+    assert not imbalance.is_imbalanced(Images.from_arrays(pixels, labels, classes=("a", "b")))
 
 
 def test_with_enough_pictures_the_adjustment_undoes_the_shares():

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from diptych.recognition import networks
-from diptych.recognition.training.task import Classification, SelectionViaProxy, optimizers
+from diptych.recognition.training.task import ClassificationTask, SelectionViaProxy, optimizers
 
 
 @pytest.mark.parametrize("name", networks.FAMILIES)
@@ -28,7 +28,7 @@ def test_a_head_of_its_own_rate():
 def test_the_loss_is_the_cross_entropy_with_smoothed_labels():
     network = networks.build("convnet", classes=3, size=8)
     recipe = networks.recipe_of("convnet")
-    task = Classification(network, recipe, 0.1, multi_label=False)
+    task = ClassificationTask(network, recipe, 0.1, multi_label=False)
     images, labels = torch.rand(5, 3, 8, 8), torch.tensor([0, 1, 2, 1, 0])
     ((player, loss),) = task.losses(images, labels)
     share = recipe.label_smoothing
@@ -39,7 +39,7 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_labels():
 
 def test_each_of_several_labels_has_a_loss_of_its_own():
     network = networks.build("convnet", classes=3, size=8)
-    task = Classification(network, networks.recipe_of("convnet"), 0.1, multi_label=True)
+    task = ClassificationTask(network, networks.recipe_of("convnet"), 0.1, multi_label=True)
     images, labels = torch.rand(5, 3, 8, 8), (torch.rand(5, 3) < 0.5).float()
     ((_, loss),) = task.losses(images, labels)
     probability = network(images).sigmoid()
@@ -50,7 +50,7 @@ def test_each_of_several_labels_has_a_loss_of_its_own():
 
 def test_a_frozen_part_is_no_longer_trained():
     network = networks.build("speednet", classes=3, size=8)
-    task = Classification(network, networks.recipe_of("speednet"), 0.1, multi_label=False)
+    task = ClassificationTask(network, networks.recipe_of("speednet"), 0.1, multi_label=False)
     early = len(task.players()["network"])
     task.before_step(0.9)
     assert len(task.players()["network"]) == early - 1

@@ -5,12 +5,12 @@ from diptych.synthesis.training.augmentation import (
     CHANGES,
     MILD,
     augmentations_for,
-    crop_for,
     crop_half,
     cutout,
     diff_augment,
-    is_few,
+    is_small_set,
     saturation,
+    smallest_crop,
     translation,
 )
 
@@ -37,7 +37,7 @@ def test_the_fewer_pictures_the_more_changes():
     assert augmentations_for(1800, 64) == MILD
     assert augmentations_for(200, 64) == tuple(CHANGES)
     assert augmentations_for(200, 16) == ()
-    assert [crop_for(1800, 64), crop_for(50_000, 64), crop_for(1800, 16)] == [0.6, 1.0, 1.0]
+    assert [smallest_crop(1800, 64), smallest_crop(50_000, 64), smallest_crop(1800, 16)] == [0.6, 1.0, 1.0]
 
 
 def test_saturation_keeps_grey_and_each_pixel_s_mean():
@@ -74,6 +74,6 @@ def test_a_batch_of_one_is_shown_whole():
 
 
 def test_pictures_are_few_where_a_network_would_memorise_them():
-    assert is_few(1800, 64)
-    assert not is_few(45_000, 32)
-    assert not is_few(1800, 8)
+    assert is_small_set(1800, 64)
+    assert not is_small_set(45_000, 32)
+    assert not is_small_set(1800, 8)

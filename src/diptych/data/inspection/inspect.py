@@ -64,7 +64,7 @@ class Inspection(Generic[PictureSetT]):
     def with_outliers(self, rows: NDArray[np.int64], embedding: outliers.Features) -> "Inspection[PictureSetT]":
         """The same with the outliers of a recognizer's (M, D) embedding in place of those of plain statistics."""
         others = [issue for issue in self.issues if issue.kind != "outlier"]
-        return replace(self, issues=_sorted([*others, *outliers.outliers(rows, embedding)]))
+        return replace(self, issues=_sorted([*others, *outliers.find_outliers(rows, embedding)]))
 
     def records(self) -> list[dict[str, Any]]:
         """Every issue as JSON can hold it."""
@@ -87,7 +87,7 @@ def examine(images: PictureSetT) -> Inspection[PictureSetT]:
     """Decode every picture once; search for unreadable files, copies, pictures of low quality, and outliers."""
     notes = []
     measures = None
-    if quality.available():
+    if quality.is_available():
         measures = quality.empty_measures(images)
         with quality.measuring(images, measures):
             duplicates.duplicate_clusters(images)
@@ -100,7 +100,7 @@ def examine(images: PictureSetT) -> Inspection[PictureSetT]:
         *(Issue(row, "unreadable", error.reason) for row, error in images.unreadable(THUMBNAIL_PIXELS).items()),
         *_copy_issues(images),
         *quality.quality_issues(images, measures),
-        *outliers.outliers(*outliers.statistics(images)),
+        *outliers.find_outliers(*outliers.picture_statistics(images)),
     ]
     return Inspection(images, _sorted(issues), leaks, tuple(notes))
 

@@ -30,7 +30,7 @@ _BATCH_PICTURES = 2048
 Features = NDArray[np.float32]  # (N, D)
 
 
-def statistics(images: PictureSet) -> tuple[NDArray[np.int64], Features]:
+def picture_statistics(images: PictureSet) -> tuple[NDArray[np.int64], Features]:
     """Rows of the readable pictures, and (M, 17) statistics of each, every column centred and of like spread.
 
     Detail at three scales, colour, contrast and the spread of tones: what distinguishes a photograph from a page of
@@ -45,13 +45,13 @@ def statistics(images: PictureSet) -> tuple[NDArray[np.int64], Features]:
     return np.concatenate([rows for rows, _ in parts]), np.clip((features - median) / spread, -20, 20)
 
 
-def outliers(rows: NDArray[np.int64], features: Features, seed: int = 0) -> list[Issue]:
+def find_outliers(rows: NDArray[np.int64], features: Features, seed: int = 0) -> list[Issue]:
     """Which pictures are far from all others, the farthest first.
 
     Parameters
     ----------
     rows, features
-        (M,) the pictures and (M, D) their features: of :func:`statistics`, or a recognizer's embedding.
+        (M,) the pictures and (M, D) their features: of :func:`picture_statistics`, or a recognizer's embedding.
     seed
         Of the sample that neighbours are searched in.
     """
@@ -84,7 +84,7 @@ def _neighbour_distances(features: Features, seed: int) -> NDArray[np.float32]:
 
 
 def _thumbnail_statistics(thumbnails: NDArray[np.uint8]) -> Features:
-    """(N, 17) of (N, 3, 32, 32): see :func:`statistics`."""
+    """(N, 17) of (N, 3, 32, 32): see :func:`picture_statistics`."""
     pixels = thumbnails.astype(np.float32) / 255
     grey = pixels.mean(1)
     saturation = pixels.max(1) - pixels.min(1)

@@ -42,7 +42,7 @@ Measures = NDArray[np.float64]  # (N, len(COLUMNS)), NaN where not measured
 COLUMNS = ("brightness_perc_99", "brightness_perc_5", "entropy", "blurriness", "blurriness_grayscale_std")
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether cleanvision is installed, which rates brightness, blur and information."""
     return importlib.util.find_spec("cleanvision") is not None
 

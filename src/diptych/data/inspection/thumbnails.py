@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych.data.decode import RESAMPLING, square
+from diptych.data.decode import RESAMPLING, to_square
 from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.labels import label_names
@@ -60,7 +60,7 @@ def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str,
     figures = {}
     for name, rows in classes[:_MAX_GRID_CLASSES]:
         if len(rows):
-            tiles = [square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in rows[:_GRID_COLUMNS]]
+            tiles = [to_square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in rows[:_GRID_COLUMNS]]
             figures[name] = grid(np.stack(tiles), columns=_GRID_COLUMNS)
     return figures
 

@@ -43,7 +43,7 @@ def from_arrays(
     paths: Sequence[str] | None = None,
 ) -> Source:
     """See :meth:`diptych.Images.from_arrays`."""
-    pictures = rgb(pixels)
+    pictures = to_rgb(pixels)
     n = len(pictures)
     numbers, names = labels_from_values(labels, n, tuple(str(name) for name in classes))
     columns = {str(name): np.array(values) for name, values in (groups or {}).items()}
@@ -58,13 +58,13 @@ def from_arrays(
     return ArraySource(pictures, metadata)
 
 
-def rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+def to_rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     """Make (N, H, W, 3) uint8 of grey, RGB or RGBA pixels, HWC or CHW; a list when sizes differ.
 
     uint8 is used as it is, booleans as 0 and 255, floats must lie in 0..1.
     """
     if isinstance(pixels, (list, tuple)) and len({np.shape(picture) for picture in pixels}) > 1:
-        return [rgb(np.asarray(picture)[None])[0] for picture in pixels]
+        return [to_rgb(np.asarray(picture)[None])[0] for picture in pixels]
     array = np.asarray(pixels)
     if array.ndim == 4 and array.shape[-1] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
         array = array.transpose(0, 2, 3, 1)
@@ -104,7 +104,7 @@ def open_npz(files: Files, name: str) -> Source:
     return from_arrays(pixels, labels, classes=classes, groups=groups, origins=origins, paths=paths)
 
 
-def digits() -> Source:
+def load_digits() -> Source:
     """Read scikit-learn's 1,797 handwritten digits, 8 px, their 17 grey levels scaled to 0..255."""
     from sklearn.datasets import load_digits
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from diptych.data.sources.arrays import digits, from_arrays
+from diptych.data.sources.arrays import from_arrays, load_digits
 from diptych.data.sources.base import Source
 from diptych.errors import DataError
 
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 
 BUILT_IN: dict[str, Callable[[], Source]] = {
-    "digits": digits,
+    "digits": load_digits,
     "cifar10": cifar10,
     "cifar10-test": lambda: cifar10("test"),
 }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.messages import printable
-from diptych.data.resources import free_bytes
+from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files, stays_inside
 from diptych.data.sources.folder import SPLIT_NAMES
@@ -63,7 +63,7 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
     """Open one or more Parquet files as one source."""
     import pyarrow as pa
 
-    schemas = [_read(files, name, lambda file: pq().ParquetFile(file).schema_arrow) for name in names]
+    schemas = [_read(files, name, lambda file: import_parquet().ParquetFile(file).schema_arrow) for name in names]
     image = _image_column(schemas[0], files.path(names[0]))
     label = next((name for name in _LABEL_NAMES if name in schemas[0].names and name != image), None)
     columns = [name for name in (label, *_plain_columns(schemas[0], {image, label})) if name is not None]
@@ -72,7 +72,9 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
             for name in columns:
                 schema.field(name)
         images = _pictures(files, names, image, schemas)
-        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=columns)) for name in names]
+        tables = [
+            _read(files, name, lambda file: import_parquet().ParquetFile(file).read(columns=columns)) for name in names
+        ]
         labels, classes = _labels(tables, label)
         groups = {name: _column(tables, name) for name in columns if name != label}
     except (KeyError, pa.ArrowException) as error:
@@ -99,7 +101,7 @@ def class_names(schema: Any, column: str) -> list[str]:
     return [str(name) for name in feature["names"]] if isinstance(feature, dict) else []
 
 
-def pq() -> Any:
+def import_parquet() -> Any:
     """Pyarrow's Parquet module, loaded when a Parquet file is opened and not before."""
     import pyarrow.parquet
 
@@ -124,8 +126,10 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
     kind = schemas[0].field(column).type
     if any(schema.field(column).type != kind for schema in schemas):
         raise KeyError(column)
-    if sum(files.size(name) for name in names) <= free_bytes() // 4:
-        tables = [_read(files, name, lambda file: pq().ParquetFile(file).read(columns=[column])) for name in names]
+    if sum(files.size(name) for name in names) <= free_memory_bytes() // 4:
+        tables = [
+            _read(files, name, lambda file: import_parquet().ParquetFile(file).read(columns=[column])) for name in names
+        ]
         return pa.chunked_array([chunk for table in tables for chunk in table[column].chunks], kind)
     schema = pa.schema([pa.field(column, kind)])
     with tempfile.TemporaryDirectory() as folder:  # the mapping outlives the file's name
@@ -139,7 +143,7 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
 def _copy(file: Any, column: str, writer: Any, schema: Any) -> None:
     import pyarrow as pa
 
-    for batch in pq().ParquetFile(file).iter_batches(_BATCH_PICTURES, columns=[column]):
+    for batch in import_parquet().ParquetFile(file).iter_batches(_BATCH_PICTURES, columns=[column]):
         writer.write_batch(pa.record_batch([batch.column(0)], schema=schema))
 
 

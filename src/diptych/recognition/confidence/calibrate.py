@@ -26,7 +26,7 @@ def fit_decision_rule(outputs: Outputs, images: Images, index: EmbeddingIndex | 
     targets = datasets.targets(images)
     uncalibrated = DecisionRule(images.classes, multi_label, temperature.fit_temperature(logits, targets))
     probabilities = uncalibrated.probabilities(logits)
-    cutoff = conformal.multi_label_cutoff if multi_label else conformal.set_cutoff
+    cutoff = conformal.multi_label_cutoff if multi_label else conformal.prediction_set_cutoff
     thresholds = temperature.fit_label_thresholds(probabilities, targets).tolist() if multi_label else ()
     scale = None
     if index is not None:
@@ -43,7 +43,7 @@ def fit_decision_rule(outputs: Outputs, images: Images, index: EmbeddingIndex | 
     )
 
 
-def coverage_sentence(rule: DecisionRule) -> str:
+def describe_coverage(rule: DecisionRule) -> str:
     """How often the true label is in the sets, in a sentence."""
     n, target = rule.pictures, f"{conformal.TARGET:.0%}"
     if rule.multi_label:
@@ -55,7 +55,7 @@ def coverage_sentence(rule: DecisionRule) -> str:
     )
 
 
-def false_alarm_rate(rule: DecisionRule) -> str:
+def describe_false_alarms(rule: DecisionRule) -> str:
     """The share of known pictures that is flagged unknown, with its 95 % interval over draws of the pictures.
 
     As many as fall under the k-th lowest of n: Beta(k, n + 1 − k).

@@ -14,7 +14,7 @@ Floats = NDArray[np.floating]
 TARGET = 0.9  # share of true labels that the sets hold
 
 
-def set_cutoff(probabilities: Floats, targets: NDArray[np.int64], target: float = TARGET) -> float:
+def prediction_set_cutoff(probabilities: Floats, targets: NDArray[np.int64], target: float = TARGET) -> float:
     """The probability from which on a label is in a picture's set; 0 if there are too few pictures.
 
     Parameters
@@ -29,7 +29,7 @@ def set_cutoff(probabilities: Floats, targets: NDArray[np.int64], target: float 
     """
     n = len(targets)
     ascending = np.sort(probabilities[np.arange(n), targets])
-    index = n - quantile_rank(n, target)  # LAC sorts 1 − p in ascending order
+    index = n - conformal_rank(n, target)  # LAC sorts 1 − p in ascending order
     return float(ascending[index]) if index >= 0 else 0.0
 
 
@@ -51,12 +51,12 @@ def multi_label_cutoff(probabilities: Floats, targets: NDArray[np.bool_], target
     return float(ascending[index]) if index < len(ascending) else 1.0
 
 
-def label_sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
+def prediction_sets(probabilities: Floats, cutoff: float) -> NDArray[np.bool_]:
     """(N, K) bool: the labels from the cutoff on. May be empty."""
     return np.asarray(probabilities >= cutoff)
 
 
-def quantile_rank(n: int, target: float = TARGET) -> int:
+def conformal_rank(n: int, target: float = TARGET) -> int:
     """The rank, from the lowest of n scores, of the quantile: ⌈(n + 1) · target⌉; n + 1 if n is too small."""
     return math.ceil((n + 1) * target - 1e-9)
 
@@ -69,7 +69,7 @@ def coverage_range(n: int, target: float = TARGET, level: float = 0.95) -> tuple
     """
     from scipy.special import betaincinv  # scipy.stats has it, too, and takes a second longer to import
 
-    k = quantile_rank(n, target)
+    k = conformal_rank(n, target)
     if k > n:
         return 1.0, 1.0
     low, high = betaincinv(k, n + 1 - k, [(1 - level) / 2, (1 + level) / 2])

@@ -91,7 +91,7 @@ class DecisionRule:
         """(N, K) bool: the conformal label sets, with the predicted labels; ``None`` without a cutoff."""
         if self.cutoff is None:
             return None
-        conformal_sets = torch.from_numpy(conformal.label_sets(probabilities.numpy(), self.cutoff))
+        conformal_sets = torch.from_numpy(conformal.prediction_sets(probabilities.numpy(), self.cutoff))
         predicted = self.predicted_labels(probabilities)
         if not self.multi_label:
             predicted = torch.nn.functional.one_hot(predicted, len(self.classes)).bool()

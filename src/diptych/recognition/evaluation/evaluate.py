@@ -12,7 +12,7 @@ from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation import ood_evaluation, reliability
 from diptych.recognition.evaluation.reliability import bootstrap_score
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.evaluation.slices import find_failing_slices
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_errors
 from diptych.recognition.inference.outputs import compute_outputs

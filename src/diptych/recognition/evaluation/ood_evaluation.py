@@ -2,14 +2,14 @@
 
 from torch import Tensor
 
-from diptych.metrics.selective import auroc, auroc_interval
+from diptych.metrics.selective_prediction import auroc, auroc_interval
 from diptych.recognition.confidence import ood
 from diptych.recognition.confidence.decision import DecisionRule
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import Outputs
 from diptych.report import Report, Score, Table, confidence_figures
-from diptych.report.report import number
+from diptych.report.report import format_number
 
 MIN_AUROC = 0.7  # under which the report says that the flag is not reliable
 
@@ -62,5 +62,5 @@ def _finding(report: Report) -> str:
     warning = "" if area.value >= MIN_AUROC else " On pictures like these the flag is not reliable."
     return (
         f"Of the unknown pictures {detected.value:.0%} are flagged unknown, of the known ones {false_alarms.value:.1%} "
-        f"(AUROC {number(area.value)}, {area.interval}).{warning}"
+        f"(AUROC {format_number(area.value)}, {area.interval}).{warning}"
     )

@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from diptych.data.images import Images
-from diptych.metrics.intervals import bootstrap
-from diptych.metrics.selective import area_under_risk_coverage, aurc_interval, risk_coverage
+from diptych.metrics.intervals import bootstrap_interval
+from diptych.metrics.selective_prediction import area_under_risk_coverage, aurc_interval, risk_coverage
 from diptych.recognition import datasets
 from diptych.recognition.confidence import conformal
-from diptych.recognition.confidence.calibrate import coverage_sentence, false_alarm_rate
+from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.report import Report, Score, Table
 from diptych.report import confidence_figures as figures
-from diptych.report.report import number
+from diptych.report.report import format_number
 
 
 def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: DecisionRule) -> None:
@@ -41,8 +41,8 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     )
     if rule.cutoff is not None:
         report.findings += [
-            coverage_sentence(rule),
-            f"False alarms: {false_alarm_rate(rule)} of known pictures are flagged unknown.",
+            describe_coverage(rule),
+            f"False alarms: {describe_false_alarms(rule)} of known pictures are flagged unknown.",
         ]
         report.facts |= {"temperature": rule.temperature, "labels are in the set from": rule.cutoff}
     if rule.label_thresholds:
@@ -83,14 +83,14 @@ def add_training_overlap(report: Report, images: Images, index: EmbeddingIndex |
 
 def bootstrap_score(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:
     """A score over n rows with its bootstrap interval, within 0..most."""
-    low, high = bootstrap(score, n)
+    low, high = bootstrap_interval(score, n)
     return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n)
 
 
 def _warn_of_low_coverage(report: Report, coverage: Score) -> None:
     if coverage.high is not None and coverage.high < conformal.TARGET:
         report.findings.append(
-            f"The label sets hold the true label less often than promised, {number(coverage.value)} instead of "
+            f"The label sets hold the true label less often than promised, {format_number(coverage.value)} instead of "
             f"{conformal.TARGET}: these pictures are unlike those of the calibration. Call calibrate(images) with "
             "some of them."
         )

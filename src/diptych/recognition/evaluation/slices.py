@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.images import Images
-from diptych.metrics.intervals import difference
+from diptych.metrics.intervals import difference_interval
 from diptych.recognition.evaluation.image_properties import image_properties
-from diptych.recognition.evaluation.shares import share_score
+from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Report, Score, Table
 
 MIN_PICTURES = 50  # in a slice and outside it, under which nothing is concluded
@@ -116,7 +116,7 @@ def _findings(slices: list[Slice], correct: Mask) -> list[str]:
     findings = []
     for part in compared:
         inside, outside = correct[part.rows], correct[part.others]
-        low, high = difference(int(inside.sum()), len(inside), int(outside.sum()), len(outside), z)
+        low, high = difference_interval(int(inside.sum()), len(inside), int(outside.sum()), len(outside), z)
         if high < 0:
             sentence = (
                 f"Accuracy is lower {part.words}: {inside.mean():.1%} of {len(inside)}, against {outside.mean():.1%} "

@@ -60,7 +60,7 @@ def worst_errors(
         Card(
             f"predicted {label_name(predicted[i].numpy(), classes)} ({float(confidence[i]):.0%}), "
             f"labelled {label_name(targets[i].numpy(), classes)}",
-            {"picture": figures.picture(shown_pixels(images, i))},
+            {"picture": figures.picture(display_pixels(images, i))},
             {"picture": str(images.paths[i])},
         )
         for i in rows.tolist()
@@ -72,7 +72,7 @@ def worst_errors(
     return cards
 
 
-def shown_pixels(images: Images, i: int) -> NDArray[np.uint8]:
+def display_pixels(images: Images, i: int) -> NDArray[np.uint8]:
     """Picture ``i`` as a square for display; a small one is enlarged pixel by pixel."""
     side = min(SIDE, int(images[i].dimensions().max()))
     return figures.enlarged(images.picture(i, side), SIDE // 2)
@@ -92,7 +92,7 @@ def _add_heatmaps(
     except UsageError:  # the network needs captum, which is not installed; the report does without heatmaps
         return
     for i, card in enumerate(cards):
-        heatmap = overlay(shown_pixels(errors, i), maps[i].numpy())
+        heatmap = overlay(display_pixels(errors, i), maps[i].numpy())
         card.pictures[f"attribution for {classes[int(labels[i])]}"] = figures.picture(heatmap)
 
 

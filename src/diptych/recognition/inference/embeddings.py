@@ -27,7 +27,7 @@ class EmbeddingIndex:
     embeddings
         (M, D) float16, each of unit length: :meth:`Recognizer.embed` of the pictures.
     slopes
-        (M, 3) float32: :func:`diptych.recognition.inference.outputs.detail_slopes` of the pictures.
+        (M, 3) float32: :func:`diptych.recognition.inference.outputs.spectral_slopes` of the pictures.
     labels
         (M,) int64 class numbers, or (M, K) bool where a picture may have several labels.
     paths

@@ -59,7 +59,7 @@ def fastest_backend(network: Network, images: Images, size: int, *, multi_label:
 
 def onnx_forward(graph: bytes) -> LogitsAndFeatures:
     """A graph of :func:`diptych.recognition.inference.onnx_backend.network_graph` as a function; thread-safe."""
-    session = runtime.session(graph)
+    session = runtime.inference_session(graph)
 
     def forward(pictures: Tensor) -> tuple[Tensor, Tensor]:
         logits, features = session.run(["logits", "features"], {"inputs": pictures.contiguous().numpy()})
@@ -72,7 +72,7 @@ def _onnx_if_faster(
     network: Network, pictures: Tensor, expected: tuple[Tensor, Tensor], seconds: float
 ) -> LogitsAndFeatures | None:
     """onnxruntime, if its outputs are the expected ones and it takes less than ``seconds``; else ``None``."""
-    if not onnx_backend.available():
+    if not onnx_backend.is_available():
         return None
     try:
         forward = onnx_forward(onnx_backend.network_graph(network, pictures.shape[-1]).SerializeToString())

@@ -37,7 +37,7 @@ class GraphModule(nn.Module):
         return (once if self.tta is None else self.tta.wrap_without_branch(once))(pictures)
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether the packages that conversion needs are installed."""
     return all(importlib.util.find_spec(name) for name in PACKAGES)
 

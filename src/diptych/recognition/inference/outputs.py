@@ -25,7 +25,7 @@ class Outputs:
     logits, features
         (N, K) and (N, D): see :class:`diptych.recognition.networks.Network`.
     slopes
-        (N, 3): see :func:`detail_slopes`; fewer columns for pictures under 16 px.
+        (N, 3): see :func:`spectral_slopes`; fewer columns for pictures under 16 px.
     """
 
     logits: Tensor
@@ -58,7 +58,7 @@ def stream_outputs(
     widths: list[int] = []
 
     def concatenated(pictures: Tensor) -> Tensor:
-        parts = [part.float() for part in (*augmented(pictures), detail_slopes(pictures))]
+        parts = [part.float() for part in (*augmented(pictures), spectral_slopes(pictures))]
         widths[:] = [part.shape[1] for part in parts]
         return torch.cat(parts, 1)
 
@@ -66,7 +66,7 @@ def stream_outputs(
         yield Outputs(*torch.split(chunk, widths, 1))
 
 
-def detail_slopes(images: Tensor) -> Tensor:
+def spectral_slopes(images: Tensor) -> Tensor:
     """How contrast grows from each octave of detail to the next, (B, octaves − 1), of (B, 3, S, S) in [-1, 1].
 
     Natural logarithm of the ratio of the mean squared differences between neighbours, in grey, at scales of 1, 2, 4

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diptych.backbones import weights
-from diptych.data import symmetry
+from diptych.data import mirror_symmetry
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.engine import machine
 from diptych.engine.loader import check_seed
-from diptych.engine.settings import check_run_settings
+from diptych.engine.run_settings import check_run_settings
 from diptych.errors import UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import pretrained, speednet
@@ -146,7 +146,7 @@ def make_config(
     else:
         training_pictures = _pictures_within(network, 60 * minutes * TRAINING_SHARE, training, sample)
     augment = recipe.augmentation(size, training_pictures / n)
-    if augment.flip != "none" and not mirror_symmetric(sample, training):
+    if augment.flip != "none" and not is_mirror_symmetric(sample, training):
         augment = dataclasses.replace(augment, flip="none")
         log.info("The pictures are not mirrored in training: left and right seem to matter (as in writing).")
     batch = parameters["batch"] or recipe.default_batch(n, gpu=machine.device().type == "cuda")
@@ -197,10 +197,10 @@ def sample_rows(n: int, size: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
 
 
-def mirror_symmetric(sample: Tensor, images: Images) -> bool:
+def is_mirror_symmetric(sample: Tensor, images: Images) -> bool:
     """Whether the sample's pictures, all and of each class, look as likely when mirrored."""
     labels = datasets.targets(images[sample_rows(len(images), sample.shape[-1])])
     groups = [torch.ones(len(sample), dtype=torch.bool)]
     if not images.multi_label:
         groups += [labels == label for label in range(len(images.classes))]
-    return symmetry.mirror_symmetric(sample, groups)
+    return mirror_symmetry.is_mirror_symmetric(sample, groups)

@@ -16,7 +16,7 @@ from diptych.recognition import datasets
 from diptych.recognition.training.linear_probe import LinearProbe, fit_linear_probe
 from diptych.recognition.training.run import Job, TrainingResult, run_to_end, start_run, training_result
 from diptych.report import Table
-from diptych.report.report import number
+from diptych.report.report import format_number
 
 log = logging.getLogger("diptych")
 PROBE_SECONDS = 50.0  # from the start of fit, for reading pictures; fitting the head is within the minute
@@ -35,7 +35,7 @@ def train(job: Job) -> TrainingResult:
     name, score = job.score(probe.outputs.logits, job.validation)
     note = (
         f"Linear probe: frozen backbone, linear head fitted to {probe.pictures} pictures "
-        f"({name} {number(score)} on validation)."
+        f"({name} {format_number(score)} on validation)."
     )
     log.info("%s", note)
     if not group.broadcast([_has_time_to_finetune(job)])[0]:
@@ -46,9 +46,9 @@ def train(job: Job) -> TrainingResult:
     finetuned_score = job.score(finetuned.outputs.logits, job.validation)[1]
     better = (finetuned_score, -_loss(job, finetuned.outputs.logits)) >= (score, -_loss(job, probe.outputs.logits))
     if better:
-        verdict = f"Fine-tuning did better and is the result ({name} {number(finetuned_score)})."
+        verdict = f"Fine-tuning did better and is the result ({name} {format_number(finetuned_score)})."
     else:
-        verdict = f"Fine-tuning did no better ({name} {number(finetuned_score)}): the probe is the result."
+        verdict = f"Fine-tuning did no better ({name} {format_number(finetuned_score)}): the probe is the result."
         Machine(run.machine.device).prepare([job.network], [job.network])
         job.network.load_state_dict(probed)
         finetuned = replace(finetuned, outputs=probe.outputs)

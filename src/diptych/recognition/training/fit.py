@@ -157,7 +157,7 @@ def _make_job(
     folder: Path | None,
     settings: Mapping[str, Any],
 ) -> Job:
-    rebalanced = parameters["imbalance"] == "auto" and imbalance.is_uneven(data.training)
+    rebalanced = parameters["imbalance"] == "auto" and imbalance.is_imbalanced(data.training)
     views = _affordable_views(budget, network, data.validation)
     passes = len(data.validation) + len(indexed) + FORWARD_PASSES + views
     return Job(

@@ -25,7 +25,7 @@ from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
 from diptych.recognition.training.logistic_regression import LabelledFeatures, fit_logistic_regression
 from diptych.report import Table
-from diptych.report.report import number
+from diptych.report.report import format_number
 
 UNEVEN_RATIO = 3.0  # of the largest class to the smallest, from which on classes count as uneven
 STRENGTHS = torch.arange(0, 2.01, 0.05, dtype=torch.float64)  # τ: 1 undoes the shares if the network learned them fully
@@ -42,7 +42,7 @@ class ImbalanceMethod:
 
     def note(self, shares: Tensor) -> str:
         """A sentence on it for the report."""
-        scores = "; ".join(f"{name} {number(balanced)}" for name, (balanced, _) in self.compared.items())
+        scores = "; ".join(f"{name} {format_number(balanced)}" for name, (balanced, _) in self.compared.items())
         ratio = float(shares.max() / shares.min())
         comparison = f"The classes are uneven (1 to {ratio:.0f}). Balanced accuracy on validation: {scores}."
         if self.name == AS_TRAINED:
@@ -64,7 +64,7 @@ def class_shares(images: Images) -> Tensor:
     return counts / counts.sum()
 
 
-def is_uneven(images: Images) -> bool:
+def is_imbalanced(images: Images) -> bool:
     """Whether a class has three times as many pictures as another; never where a picture may have several labels."""
     counts = images.counts().values()
     return not images.multi_label and max(counts) >= UNEVEN_RATIO * min(counts)

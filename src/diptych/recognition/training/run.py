@@ -24,7 +24,7 @@ from diptych.recognition.networks import Network
 from diptych.recognition.training import imbalance
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
-from diptych.recognition.training.task import Classification, SelectionViaProxy
+from diptych.recognition.training.task import ClassificationTask, SelectionViaProxy
 from diptych.report import Table
 
 MAX_SCORED, MIN_SCORED = 1000, 50  # validation pictures scored on the way
@@ -117,10 +117,10 @@ def start_run(job: Job) -> Run:
     )
 
 
-def _task(job: Job) -> Classification:
+def _task(job: Job) -> ClassificationTask:
     recipe, lr, multi_label = job.config.recipe, job.config.lr, job.training.multi_label
     if job.proxy is None:
-        return Classification(job.network, recipe, lr, multi_label=multi_label)
+        return ClassificationTask(job.network, recipe, lr, multi_label=multi_label)
     return SelectionViaProxy(job.network, recipe, lr, multi_label=multi_label, proxy=job.proxy)
 
 

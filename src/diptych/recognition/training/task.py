@@ -13,7 +13,7 @@ MIN_BATCH = 2  # pictures that batch norm needs
 OptimizerFactory = Callable[[list[nn.Parameter], float, float], Optimizer]  # (parameters, rate, decay)
 
 
-class Classification:
+class ClassificationTask:
     """A network that learns labels: the engine's task with the one player "network"."""
 
     def __init__(self, network: Network, recipe: TrainingRecipe, lr: float, *, multi_label: bool) -> None:
@@ -53,7 +53,7 @@ class Classification:
         self.network.before_step(progress)
 
 
-class SelectionViaProxy(Classification):
+class SelectionViaProxy(ClassificationTask):
     """A network trained on the harder half of each batch alone: that of the larger loss under a proxy.
 
     The proxy, a network so small that it costs little, is trained along on a quarter of each batch, and selects with

@@ -18,7 +18,7 @@ def _widths(levels: int, width: int) -> list[int]:
     return [width * min(2**level, 4) for level in range(levels)]
 
 
-def patch_for(size: int) -> int:
+def choose_patch_side(size: int) -> int:
     """The patch side, in pixels, for pictures of ``size`` pixels a side."""
     return 1 if size <= 16 else 2 if size <= 32 else 4
 

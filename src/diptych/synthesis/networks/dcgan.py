@@ -45,7 +45,7 @@ class Generator(nn.Module):
         self.base = nn.Linear(CODE_LENGTH, widths[0] * self.sides[0] ** 2)
         last = len(widths) - 1
         pairs = itertools.pairwise([widths[0], *widths])
-        self.stages = nn.ModuleList(Stage(a, b, finest=level == last) for level, (a, b) in enumerate(pairs))
+        self.stages = nn.ModuleList(UpsampleBlock(a, b, finest=level == last) for level, (a, b) in enumerate(pairs))
         self.pictures = nn.ModuleList(_to_colours(b, finest=level == last) for level, b in enumerate(widths))
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Generator(nn.Module):
         return picture
 
 
-class Stage(nn.Module):
+class UpsampleBlock(nn.Module):
     """Upsample, convolve, normalise, scale and shift by the code; the finest stage narrows before it upsamples."""
 
     def __init__(self, channels_in: int, channels: int, *, finest: bool) -> None:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from diptych import artefact
 from diptych.data.images import Images
-from diptych.data.resources import workers
+from diptych.data.resources import worker_count
 from diptych.errors import UsageError
 from diptych.files import is_occupied, write_bytes, write_text
 from diptych.progress import Bar
@@ -125,7 +125,7 @@ def _write_folder(request: SampleRequest) -> Images:
     """Write the pictures that the folder does not hold yet."""
     request = _claim_folder(request)
     present = 0
-    with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(workers()) as pool:
+    with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(worker_count()) as pool:
         for rows in request.blocks():
             paths = request.paths(rows)
             missing = [i for i, whole in enumerate(pool.map(_is_whole, paths)) if not whole]

@@ -28,16 +28,16 @@ def augmentations_for(pictures: int, size: int) -> tuple[str, ...]:
     return MILD if pictures >= VERY_FEW_PICTURES else tuple(CHANGES)
 
 
-def crop_for(pictures: int, size: int) -> float:
+def smallest_crop(pictures: int, size: int) -> float:
     """The smallest share of a picture's area that an autoencoder is shown, of so many pictures of ``size`` px a side.
 
     Of few pictures it soon decodes those that it has seen better and all others worse; of crops there is no end.
     Its samples are not cropped for that: the latents that they are decoded from are those of whole pictures.
     """
-    return 0.6 if is_few(pictures, size) else 1.0
+    return 0.6 if is_small_set(pictures, size) else 1.0
 
 
-def is_few(pictures: int, size: int) -> bool:
+def is_small_set(pictures: int, size: int) -> bool:
     """Whether a network of some million parameters would soon memorise so many pictures of ``size`` px a side."""
     return size > SMALL_SIZE and pictures < MANY_PICTURES
 

@@ -56,7 +56,7 @@ def compilable_modules(modules: Sequence[nn.Module]) -> list[nn.Module]:
     return [module for module in modules if next(module.parameters()).device.type == "cuda"]
 
 
-def run_length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:
+def training_length(minutes: float | None, epochs: float | None, pictures: int, size: int) -> dict[str, Any]:
     """The run's length as a recipe takes it: ``{"minutes": …}`` or ``{"pictures": …}``."""
     if minutes is not None:
         return {"minutes": float(minutes)}

@@ -55,7 +55,7 @@ class TrainingJob:
     @cached_property
     def mirrored(self) -> bool:
         """Whether half of the pictures are mirrored in training."""
-        return datasets.mirror_symmetric(self.prepared, self.seed)
+        return datasets.is_mirror_symmetric(self.prepared, self.seed)
 
     def start(self, task: Task) -> Run:
         """The engine's run, at its beginning or where it was interrupted."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.metrics.intervals import difference
+from diptych.metrics.intervals import difference_interval
 from diptych.metrics.memorisation import (
     MAX_SIDE,
     MIN_REAL,
@@ -48,7 +48,7 @@ class CopyDetector:
     def __call__(self, samples: Tensor) -> CopyRate:
         """Of samples (N, 3, S, S) uint8."""
         copies = int(is_copy(nearest_training(_shrunken(samples), self._training), self._bounds).sum())
-        return CopyRate(copies / len(samples), difference(copies, len(samples), *self._by_chance, Z)[0] > 0)
+        return CopyRate(copies / len(samples), difference_interval(copies, len(samples), *self._by_chance, Z)[0] > 0)
 
 
 def _shrunken(pictures: Tensor) -> Tensor:

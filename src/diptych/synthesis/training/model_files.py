@@ -8,7 +8,7 @@ from typing import Any
 
 from diptych.artefact import Page
 from diptych.report import Report, Score, Table, figures
-from diptych.report.text import words
+from diptych.report.text import display_name
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.training.run_result import RunResult
 
@@ -147,8 +147,8 @@ def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
     size, classes, result = data["size"], data["classes"], summary.result
     conditional = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
     synthetic = f", {data['synthetic']} of them generated or in part generated" if data["synthetic"] else ""
-    scores = "\n".join(f"| {words(name)} | {_score(value, 0)} |" for name, value in result.scores.items())
-    facts = "\n".join(f"- {words(name)}: {value}" for name, value in summary.facts.items())
+    scores = "\n".join(f"| {display_name(name)} | {_score(value, 0)} |" for name, value in result.scores.items())
+    facts = "\n".join(f"- {display_name(name)}: {value}" for name, value in summary.facts.items())
     return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
 
 Fitted with Diptych on {data["pictures"]} pictures{synthetic}; {data["held_out"]} more were held out for scores. \

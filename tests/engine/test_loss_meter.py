@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from diptych.engine.distributed import ProcessGroup
-from diptych.engine.losses import LossMeter, check_finite
+from diptych.engine.loss_meter import LossMeter, check_finite
 from diptych.errors import TrainingError
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from diptych.metrics.intervals import bootstrap, wilson
+from diptych.metrics.intervals import bootstrap_interval, wilson_interval
 
 
 def risk_coverage(confidence: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,13 +33,13 @@ def area_under_risk_coverage(confidence: Tensor, correct: Tensor) -> float:
 
 
 def aurc_interval(confidence: Tensor, correct: Tensor) -> tuple[float, float]:
-    """The 95 % interval of :func:`area_under_risk_coverage`, by :func:`bootstrap`.
+    """The 95 % interval of :func:`area_under_risk_coverage`, by :func:`bootstrap_interval`.
 
     The predictions are sorted once: a resample of sorted rows is sorted by its row numbers.
     """
     wrong = (~correct.bool()).double()[(-confidence.double()).argsort(stable=True)]
     covered = torch.arange(1, len(wrong) + 1, dtype=torch.float64)
-    return bootstrap(lambda rows: float((wrong[rows.sort().values].cumsum(0) / covered).mean()), len(wrong))
+    return bootstrap_interval(lambda rows: float((wrong[rows.sort().values].cumsum(0) / covered).mean()), len(wrong))
 
 
 def auroc(positives: Tensor, negatives: Tensor) -> float:
@@ -61,7 +61,7 @@ def auroc_interval(positives: Tensor, negatives: Tensor) -> tuple[float, float]:
     variance = sum(float(p.var(correction=1)) / len(p) if len(p) > 1 else 0.0 for p in (of_positives, of_negatives))
     smaller, total = min(len(positives), len(negatives)), len(positives) + len(negatives)
     n = min(max(area * (1 - area) / variance, 1.0), total) if variance > 0 else smaller
-    return wilson(area * n, n)
+    return wilson_interval(area * n, n)
 
 
 def _placements(scores: Tensor, others: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 import pytest
 
-from diptych.engine.settings import check_run_settings
+from diptych.engine.run_settings import check_run_settings
 from diptych.errors import UsageError
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from diptych.data.symmetry import mirror_symmetric
+from diptych.data.mirror_symmetry import is_mirror_symmetric
 
 
 def _noise() -> torch.Tensor:
@@ -9,17 +9,17 @@ def _noise() -> torch.Tensor:
 
 def test_noise_is_symmetric_and_pictures_with_a_darker_column_on_one_side_are_not():
     pixels, every = _noise(), torch.arange(200)
-    assert mirror_symmetric(pixels, [every])
+    assert is_mirror_symmetric(pixels, [every])
     pixels[:, :, :, 5] //= 2
-    assert not mirror_symmetric(pixels, [every])
+    assert not is_mirror_symmetric(pixels, [every])
 
 
 def test_one_asymmetric_group_is_enough():
     pixels, rows = _noise(), torch.arange(200) < 50
     pixels[:50, :, :, 5] //= 4
-    assert not mirror_symmetric(pixels, [~rows, rows])
-    assert mirror_symmetric(pixels, [~rows])
+    assert not is_mirror_symmetric(pixels, [~rows, rows])
+    assert is_mirror_symmetric(pixels, [~rows])
 
 
 def test_an_empty_group_is_symmetric():
-    assert mirror_symmetric(_noise(), [torch.zeros(200, dtype=torch.bool)])
+    assert is_mirror_symmetric(_noise(), [torch.zeros(200, dtype=torch.bool)])

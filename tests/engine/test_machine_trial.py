@@ -5,8 +5,8 @@ import torch
 from diptych.engine.distributed import ProcessGroup
 from diptych.engine.loader import Loader
 from diptych.engine.machine import Machine
+from diptych.engine.machine_trial import MAX_CPU_TRIAL_PICTURES, Trial
 from diptych.engine.task import Recipe
-from diptych.engine.trial import MAX_CPU_TRIAL_PICTURES, Trial
 from tests.engine import tiny
 
 

@@ -10,7 +10,7 @@ from diptych.data.transforms import to_float
 MAX_ASYMMETRY = 4.0
 
 
-def mirror_symmetric(pixels: Tensor, groups: Iterable[Tensor]) -> bool:
+def is_mirror_symmetric(pixels: Tensor, groups: Iterable[Tensor]) -> bool:
     """Whether the pictures of each group look as likely when mirrored left to right.
 
     If they do, the difference d of a picture and its mirror image is as likely as its negative, so that the differences
