@@ -1,1 +1,1 @@
-"""The panel that makes pictures."""
+"""The panel that generates pictures."""
