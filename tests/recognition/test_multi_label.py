@@ -77,6 +77,6 @@ def test_the_command_line_prints_lists_of_labels(place, capsys):
 
 def test_the_card_and_the_page_show_the_thresholds(place):
     card = (place / "model" / "README.md").read_text()
-    assert "A picture may have several of them." in card
-    assert "Each label is told from a probability of its own on: 0 0." in card
+    assert "A picture may have several labels." in card
+    assert "Each label is predicted from its own threshold on: 0 0." in card
     assert "A label is predicted from this probability on" in (place / "model" / "report.html").read_text()

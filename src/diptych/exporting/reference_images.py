@@ -27,7 +27,7 @@ class ReferenceImages:
     Attributes
     ----------
     description
-        What they are, in words: "of the pictures given with --check".
+        What they are, in words: "of the pictures given to check on".
     real
         Whether they are real pictures rather than generated ones.
     fresh
@@ -59,7 +59,7 @@ def reference_images(recognizer: "Recognizer", check: Images | str | Path | None
     if check is not None:
         images = check if isinstance(check, Images) else Images.open(check)
         subset = _spread_subset(images)
-        return ReferenceImages(subset, "of the pictures given with --check", True, np.ones(len(subset), bool))
+        return ReferenceImages(subset, "of the pictures given to check on", True, np.ones(len(subset), bool))
     validation = recognizer.validated_on()
     training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()
     existing = _open_existing([*validation, *training])
