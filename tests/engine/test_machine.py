@@ -8,6 +8,12 @@ from torch import nn
 from diptych.engine import machine
 
 
+@pytest.fixture(autouse=True)
+def bf16_is_a_candidate(monkeypatch):
+    """The steps of these tests only sleep, so bfloat16 can be tried on any processor."""
+    monkeypatch.setattr(machine, "computes_bf16", lambda device: True)
+
+
 def test_the_fastest_candidate_is_chosen_and_its_rate_is_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls: list[machine.Machine] = []
@@ -160,3 +166,16 @@ def test_a_candidate_first_timed_in_a_busy_moment_is_timed_again(tmp_path, monke
 
     chosen, _ = machine.choose(step, 8, "net", torch.device("cpu"), lambda rate: 1.0, compilable=False)
     assert (chosen.bf16, chosen.channels_last) == (True, True)
+
+
+def test_a_processor_without_bf16_instructions_is_not_tried_with_it(monkeypatch):
+    monkeypatch.undo()
+    machine.computes_bf16.cache_clear()
+    names = {"avx2": True, "avx512_bf16": False, "amx_bf16": False, "cpu_name": "bf16"}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: names, raising=False)
+    (only,) = machine.candidate_machines(torch.device("cpu"))
+    assert not only.bf16
+    machine.computes_bf16.cache_clear()
+    names["amx_bf16"] = True
+    assert [candidate.bf16 for candidate in machine.candidate_machines(torch.device("cpu"))] == [True, False]
+    machine.computes_bf16.cache_clear()

@@ -76,16 +76,16 @@ def test_the_same_tuning_again_returns_at_once_and_a_killed_one_continues(flow, 
     assert diptych.load(base).tune(_images(24), epochs=4, into=folder).calls == 2
     assert (folder / "model.json").stat().st_mtime_ns == before
 
-    look_up, steps = Run._look_up, []
+    check, steps = Run._check_clock_and_signals, []
 
     def stopped(run, signals):
         steps.append(run.seen_pictures)
-        look_up(run, signals)
+        check(run, signals)
         if len(steps) == 5:
-            run._save()
+            run._save_checkpoint()
             raise Interrupted("Stopped.", 2)
 
-    monkeypatch.setattr(Run, "_look_up", stopped)
+    monkeypatch.setattr(Run, "_check_clock_and_signals", stopped)
     with pytest.raises(Interrupted):
         diptych.load(base).tune(_images(24), epochs=4, into=tmp_path / "tuned")
     monkeypatch.undo()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Self
@@ -134,6 +135,14 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+@cache
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16; a processor without them emulates it, many times slower."""
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.12 does not say
+        return True
+    return any(supported is True for name, supported in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+
+
 def describe_device(device: torch.device) -> str:
     """The device in words, as reports name it."""
     if device.type == "cuda":
@@ -145,7 +154,7 @@ def candidate_machines(device: torch.device) -> list[Machine]:
     """The first candidates of the trial: the likely fastest first, so that the next is soon known to be slower."""
     if device.type == "mps":
         return [Machine(device)]
-    return [Machine(device, bf16, channels_last=True) for bf16 in (True, False)]
+    return [Machine(device, bf16, channels_last=True) for bf16 in (True, False) if computes_bf16(device) or not bf16]
 
 
 Step = Callable[[Machine], None]

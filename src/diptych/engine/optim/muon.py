@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from diptych.engine.machine import computes_bf16
 from diptych.engine.optim.base import FusedOptimizer, ParameterGroup
 
 # Quintic Newton–Schulz coefficients (Jordan 2024, "Muon"): a steep slope at 0 brings small singular values up
@@ -65,7 +66,7 @@ def newton_schulz(matrices: Tensor, steps: int = 3) -> Tensor:
     Parameters
     ----------
     matrices
-        (N, rows, columns), any floating type; computed in bfloat16.
+        (N, rows, columns), any floating type; computed in bfloat16 where the device has instructions for it.
     steps
         Newton–Schulz iterations.
 
@@ -74,7 +75,7 @@ def newton_schulz(matrices: Tensor, steps: int = 3) -> Tensor:
     Tensor
         (N, rows, columns) in the type of the input: about U·Vᵀ of each matrix's singular value decomposition.
     """
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if computes_bf16(matrices.device) else matrices.float()
     tall = x.size(1) > x.size(2)
     if tall:
         x = x.mT
