@@ -90,7 +90,7 @@ def test_evaluate_scores_the_test_part_of_a_manifest(
     assert everything.json["n"] == 25
     assert everything.json["accuracy"]["value"] < 1
     assert without_test_part.json["n"] == 25
-    assert "none for tests" in without_test_part.err  # inspect proposes none
+    assert "no test part" in without_test_part.err  # inspect proposes none
 
 
 def test_a_model_finds_label_errors(

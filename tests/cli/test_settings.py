@@ -50,7 +50,7 @@ def test_wrong_settings_get_a_sentence_and_code_2(diptych: Terminal, colours: Pa
         "Missing argument": ["predict"],
         "not both": [*fit, "--minutes", 1, "--epochs", 1],
         "64 or 68": [*fit, "--size", 65],
-        "x>=8": [*fit, "--size", 3],
+        "greater than or equal to 8": [*fit, "--size", 3],
         "minimax": [*fit, "--loss", "hinge"],
         "imbalance is one of": ["fit", "recognizer", colours, "-o", tmp_path / "m", "--imbalance", "smote"],
         "Did you mean 'fit'? See: diptych --help": ["fitt"],
