@@ -127,7 +127,7 @@ def test_pictures_that_exceed_memory_are_read_from_a_mapped_file(table, tmp_path
     for name in ("a", "b"):
         pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=2)
     in_memory = Images.open(tmp_path)
-    monkeypatch.setattr("diptych.data.sources.parquet.free_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.data.sources.parquet.free_memory_bytes", lambda: 0)
     mapped = Images.open(tmp_path)
     assert np.array_equal(mapped.picture(9), np.asarray(scene(4)))
     assert mapped.fingerprint() == in_memory.fingerprint()
