@@ -17,7 +17,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-KILLS = 10
+KILLS = 5
 COMMANDS = {
     "recognizer": ["--network", "convnet", "--epochs", "15"],
     "recognizer, pretrained": ["--network", "timm:test_vit@{weights}", "--size", "16", "--epochs", "1"],
@@ -96,7 +96,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_killed_ten_times_the_final_weights_are_those_of_the_uninterrupted_run(kind, nursery, tmp_path):
+def test_killed_five_times_the_final_weights_are_those_of_the_uninterrupted_run(kind, nursery, tmp_path):
     fit = Fit(kind, nursery, tmp_path / "weights.safetensors")
     fit.run(tmp_path / "first")  # the machine's trial is run and remembered
     seconds = fit.run(tmp_path / "whole")

@@ -10,8 +10,8 @@ from tests.test_killed import COMMANDS, Fit, Nursery, assert_history_is_whole, f
 
 pytestmark = pytest.mark.soak
 
-KILLS = 4  # of each kind of model, twenty in all
-TRIES = 40  # at most, so that a run that no kill meets any more does not hang the test
+KILLS = 10  # of each kind of model, fifty in all
+TRIES = 100  # at most, so that a run that no kill meets any more does not hang the test
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_killed_often_in_one_folder_the_final_weights_are_those_of_the_uninterru
     seconds = fit.run(tmp_path / "whole")
     moments = random.Random(seed)
     folder = tmp_path / "killed"
-    # Short enough that four kills meet one and the same run: at its start, between two checkpoints, within one.
+    # Short enough that several kills meet one and the same run: at its start, between two checkpoints, within one.
     kills = 0
     for _ in range(TRIES):
         kills += fit.kill_after(moments.uniform(0, 0.4 * seconds), folder)

@@ -45,7 +45,7 @@ class Tokens(nn.Module):
 
 NETWORKS = {
     "convnet": (Recognizer("convnet", epochs=8, batch=32), 16, 4),
-    "speednet": (Recognizer("speednet", epochs=8, batch=32), 32, 8),
+    "speednet": (Recognizer("speednet-s", epochs=8, batch=32), 32, 8),
     "transformer": (Recognizer(Tokens, size=16, epochs=20, batch=32), 16, 4),
     "flattening": (Recognizer(Flat, size=16, epochs=20, batch=32), 16, 4),
 }
