@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import timm
 import torch
@@ -24,15 +23,18 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "diptych" / "backbones"
 
 
-@pytest.mark.parametrize(("name", "picture", "label"), [("lite0", "flower.jpg", DAISY), ("lite2", "china.jpg", PALACE)])
-def test_the_converted_network_classifies_photographs(name, picture, label):
+@pytest.mark.parametrize(
+    ("name", "size", "picture", "label"),
+    [("lite0", 224, "flower.jpg", DAISY), ("lite2", 260, "china.jpg", PALACE)],
+)
+def test_the_converted_network_classifies_photographs(name, size, picture, label):
     weights = builtin.builtin_weights(name)
     classifier = timm.create_model(weights.name, num_classes=1000).eval()
     classifier.load_state_dict(load_file(weights.file))
-    pixels = to_square(load_sample_image(picture), 224, "squash")
+    pixels = to_square(load_sample_image(picture), size, "crop")
     with torch.inference_mode():
-        logits = classifier(to_float(torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]))
-    assert logits.argmax() == label
+        logits = classifier(to_float(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]))
+    assert label in logits.topk(5).indices[0]  # one in two hundred by chance
 
 
 def test_the_weights_are_converted_once_and_a_damaged_copy_again(cache):
