@@ -1,8 +1,13 @@
-"""Atomic file writes: a file is written under a temporary name, synced, then renamed."""
+"""Atomic file writes (a file is written under a temporary name, synced, then renamed), and the cache folder."""
 
 import os
 import secrets
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """The folder of files that can be made again: ``$XDG_CACHE_HOME/diptych``, or ``~/.cache/diptych``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"
 
 
 def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:

@@ -1,50 +1,16 @@
 """Weights on this machine: in files, folders and the hub's cache; the network is used only on request."""
 
-import json
 import socket
 import threading
 import time
 
 import pytest
-import timm
-import torch
 from safetensors.torch import save_file
 
 from diptych.backbones import weights
 from diptych.errors import UsageError
 from diptych.recognition.networks import pretrained
-
-NAME = "test_efficientnet"
-
-
-@pytest.fixture(scope="module")
-def state():
-    torch.manual_seed(5)
-    return timm.create_model(NAME, pretrained=False).state_dict()
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """An empty cache of the hub, and an unreachable hub."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.delenv(weights.VARIABLE, raising=False)
-    return tmp_path / "hub"
-
-
-def hub_folder(folder, state, **preprocessing):
-    """A folder in the layout of the hub."""
-    folder.mkdir(parents=True)
-    save_file(state, folder / "model.safetensors")
-    config = {"architecture": NAME, "pretrained_cfg": {"tag": "mine", "input_size": [3, 96, 96], **preprocessing}}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-def fill_cache(hub, state, repository="models--someone--something"):
-    hub_folder(hub / repository / "snapshots" / "abc", state)
-    (hub / repository / "refs").mkdir()
-    (hub / repository / "refs" / "main").write_text("abc")
+from tests.backbones.conftest import NAME, fill_cache, hub_folder
 
 
 def test_a_folder_names_its_backbone_size_and_normalisation(tmp_path, state):
@@ -67,36 +33,6 @@ def test_a_file_named_after_its_backbone_is_found_and_others_are_not(tmp_path, s
     hub_folder(tmp_path / "below", state)
     assert [w.name for w in weights.weights_in_folder(tmp_path)] == [f"{NAME}.r160_in1k", f"{NAME}.mine"]
     assert weights.weights_in_folder(tmp_path / "nothing") == []
-
-
-def test_weights_in_the_variable_come_before_the_cache(tmp_path, state, hub, monkeypatch):
-    fill_cache(hub, state)
-    assert [w.file.parent.name for w in weights.local_weights()] == ["abc"]
-    save_file(state, tmp_path / f"{NAME}.safetensors")
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path / f"{NAME}.safetensors"))
-    assert [w.name for w in weights.local_weights()] == [NAME]
-
-
-def test_a_variable_that_names_no_weights_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    with pytest.raises(UsageError, match=r"DIPTYCH_WEIGHTS names .* holds no weights"):
-        weights.local_weights()
-
-
-def test_an_empty_cache_has_no_weights(hub):
-    assert weights.local_weights() == []
-
-
-def test_the_largest_that_can_be_trained_is_the_best(tmp_path):
-    def weights_of(name, megabytes):
-        with (tmp_path / name).open("wb") as file:
-            file.truncate(megabytes * 1_000_000)
-        return weights.Weights(name, tmp_path / name)
-
-    small, middle, large = weights_of("small", 5), weights_of("middle", 90), weights_of("large", 350)
-    assert weights.best_weights([small, large, middle], "cpu") is middle
-    assert weights.best_weights([small, large, middle], "cuda") is large
-    assert weights.best_weights([large], "cpu") is large
 
 
 def test_a_backbone_without_a_path_comes_from_the_cache_without_a_network(state, hub):

@@ -6,7 +6,6 @@ holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or ho
 """
 
 import json
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -21,8 +20,6 @@ VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" tak
 PREFIX = "timm:"
 SUFFIX = ".safetensors"
 CONFIG, FILE = "config.json", "model.safetensors"  # in a folder of the hub's layout
-# Megabytes of weights up to which the largest backbone is the best choice: beyond, it is too slow to train.
-MAX_MEGABYTES = {"cpu": 120, "mps": 120, "cuda": 400}
 # Until a hub that does not answer counts as unreachable; its own client tries for half a minute.
 HUB_TIMEOUT_SECONDS = 5.0
 
@@ -39,16 +36,27 @@ class Weights:
         Safetensors.
     config
         timm's ``config.json`` beside the file; empty where there is none.
+    source
+        Whose weights these are, in words for model cards; empty: the file's name says it.
+    alias
+        The name that selects built-in weights ("lite0"); empty for others.
     """
 
     name: str
     file: Path
     config: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    alias: str = ""
+
+    @property
+    def provenance(self) -> str:
+        """Where the weights come from, in words, without a path of this machine."""
+        return self.source or f"weights of {self.name} from the file {self.file.name}"
 
     @property
     def network(self) -> str:
         """The value of ``network=`` that selects these weights."""
-        return f"{PREFIX}{self.name}@{self.file}"
+        return self.alias or f"{PREFIX}{self.name}@{self.file}"
 
 
 def architecture(name: str) -> str:
@@ -114,33 +122,6 @@ def weights_in_folder(path: Path) -> list[Weights]:
     return [weights for folder in (path, *folders) for weights in _weights_of_folder(folder)]
 
 
-def local_weights() -> list[Weights]:
-    """Weights that need no network: those that ``DIPTYCH_WEIGHTS`` names, else those in the hub's cache.
-
-    Raises
-    ------
-    UsageError
-        ``DIPTYCH_WEIGHTS`` names no usable weights.
-    """
-    path = os.environ.get(VARIABLE)
-    if not path:
-        return _cached_weights()
-    weights = weights_in_folder(Path(path))
-    if not weights:
-        raise UsageError(
-            f"{VARIABLE} names {path}, which holds no weights of a backbone that timm knows. It should be a folder "
-            f"with {CONFIG} and {FILE}, or files named after their backbone, such as resnet18.a1_in1k{SUFFIX}."
-        )
-    return weights
-
-
-def best_weights(weights: list[Weights], device: str) -> Weights:
-    """The largest that this kind of device ("cpu", "cuda", "mps") can train in minutes; else the smallest."""
-    by_size = sorted(weights, key=lambda w: w.file.stat().st_size)
-    fitting = [w for w in by_size if w.file.stat().st_size <= 1e6 * MAX_MEGABYTES[device]]
-    return fitting[-1] if fitting else by_size[0]
-
-
 def cached_weights(name: str) -> Weights | None:
     """The weights that timm names for a backbone, if the hub's cache holds them."""
     from huggingface_hub import try_to_load_from_cache
@@ -194,7 +175,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _cached_weights() -> list[Weights]:
+def hub_cache_weights() -> list[Weights]:
     """All weights with a configuration in the hub's cache."""
     from huggingface_hub import constants
 

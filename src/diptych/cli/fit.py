@@ -45,7 +45,10 @@ def recognizer(
     output: Output = None,
     network: Annotated[
         str,
-        typer.Option(help="auto, convnet, alexnet, speednet, timm:NAME (pretrained), timm:NAME@PATH (local weights)."),
+        typer.Option(
+            help="auto, convnet, alexnet, speednet, lite0 (pretrained, built in), timm:NAME (pretrained), "
+            "timm:NAME@PATH (local weights)."
+        ),
     ] = "auto",
     size: Size = None,
     minutes: Minutes = None,

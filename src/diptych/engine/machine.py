@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from statistics import median
 from typing import Self
 
@@ -223,7 +222,7 @@ class _RateCache:
     def __init__(self, key: str, device: torch.device) -> None:
         facts = f"{key}|{describe_device(device)}|{platform.processor()}|{os.cpu_count()}|{torch.__version__}"
         name = hashlib.sha256(facts.encode()).hexdigest()[:24]
-        self._path = cache_folder() / "rates" / f"{name}.json"
+        self._path = files.cache_folder() / "rates" / f"{name}.json"
         self._rates: dict[str, float] = {}
         self._errors: list[RuntimeError] = []  # of machines that do not work
         try:
@@ -325,8 +324,3 @@ def _step_seconds(machine: Machine, step: Step) -> float:
         if machine.device.type == "cuda":
             torch.cuda.synchronize(machine.device)
         return time.perf_counter() - start
-
-
-def cache_folder() -> Path:
-    """Diptych's cache folder, of files that can be recreated: ``$XDG_CACHE_HOME/diptych``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"

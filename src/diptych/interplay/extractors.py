@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych import artefact
-from diptych.backbones import weights
+from diptych.backbones import local
+from diptych.backbones.weights import Weights
 from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine import machine
@@ -74,8 +75,8 @@ def choose_extractor(recognizer: "Recognizer | None", auxiliary: Images | None, 
             f"a given recognizer of {len(recognizer.classes_)} classes",
             "Its features represent what matters for its classes: differences that it learned to ignore do not count.",
         )
-    if size >= PHOTOGRAPH and (local := weights.local_weights()):
-        return _from_backbone(weights.best_weights(local, machine.device().type))
+    if size >= PHOTOGRAPH and (candidates := local.local_weights()):
+        return _from_backbone(local.best_weights(candidates, machine.device().type))
     if auxiliary is not None:
         try:
             return _from_training(auxiliary, size)
@@ -115,7 +116,7 @@ def _from_recognizer(recognizer: "Recognizer", name: str, meaning: str) -> Featu
     return FeatureExtractor(name, _hash(recognizer.network_), meaning, features)
 
 
-def _from_backbone(pretrained_weights: weights.Weights) -> FeatureExtractor:
+def _from_backbone(pretrained_weights: Weights) -> FeatureExtractor:
     size = pretrained.default_size(pretrained_weights.network)
     network = networks.build(pretrained_weights.network, classes=1, size=size)
 

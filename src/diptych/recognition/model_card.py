@@ -28,7 +28,7 @@ def model_card(facts: Mapping[str, Any], report: Report) -> str:
     return f"""# Recognizer of {len(classes)} classes
 
 Network `{facts["network"]}` at {facts["size"]} px, trained with Diptych on {training["pictures"]} pictures. {labels}
-
+{_backbone(facts)}
 Classes: {names}.
 
 ## Scores on {training["validation_pictures"]} pictures that were not trained on
@@ -64,6 +64,12 @@ print(recognizer.predict(diptych.Images.open("new/")).names)
 Or on the command line: `diptych predict FOLDER new/*.jpg`. `report.html` shows the training curves, the confusion
 matrix and the worst errors; `data.json` lists the held-out pictures.
 """
+
+
+def _backbone(facts: Mapping[str, Any]) -> str:
+    """Whose weights the network started from; empty if it was trained from scratch."""
+    source = facts.get("backbone", {}).get("source")
+    return f"It started from pretrained weights: {source}.\n" if source else ""
 
 
 def confidence_section(facts: Mapping[str, Any]) -> str:

@@ -46,12 +46,12 @@ class Recognizer:
     Parameters
     ----------
     network
-        "auto": from scratch for small pictures; for photographs a pretrained backbone if its weights are on this
-        machine (in what the environment's ``DIPTYCH_WEIGHTS`` names, or in the hub's cache), else from scratch. From
+        "auto": from scratch for small pictures; for photographs a pretrained backbone, with the weights that the
+        environment's ``DIPTYCH_WEIGHTS`` names, else those in the hub's cache, else the built-in "lite0". From
         scratch is "speednet" or, with many pictures and a time budget, that of its variants which learns most in it:
-        "speednet-s", "speednet-m", "speednet-95", "speednet-96". Or one of these, "convnet", "alexnet", "timm:NAME"
-        (pretrained; fetched if need be), "timm:NAME@PATH" (with the weights in a safetensors file or a folder), or a
-        class of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
+        "speednet-s", "speednet-m", "speednet-95", "speednet-96". Or one of these, "convnet", "alexnet", "lite0" (with
+        an extra "lite1", "lite2"), "timm:NAME" (pretrained; fetched if need be), "timm:NAME@PATH" (with weights from
+        there), or a class of ``torch.nn.Module``, called as ``cls(classes, size)`` or ``cls(classes)``.
     size
         Pixels a side of the network's input; ``None`` follows the pictures, the network and the machine.
     minutes

