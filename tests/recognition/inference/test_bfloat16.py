@@ -30,7 +30,7 @@ def digits(rows):
 
 
 def test_labels_are_those_of_float32_and_so_are_the_logits_of_close_cases(network):
-    pictures = digits(range(200))
+    pictures = digits(range(400))
     with torch.inference_mode():
         logits, features = network.logits_and_features(pictures)
         bfloat16 = BFloat16Network(network, pictures[:16], logits[:16])
