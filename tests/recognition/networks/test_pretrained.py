@@ -117,3 +117,11 @@ def test_unreachable_weights_are_reported_with_the_cure(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=rf"timm:{NAME}@/path/to/model.safetensors"):
         networks.build(f"timm:{NAME}", classes=2, size=32)
+
+
+def test_weights_that_are_not_to_be_had_are_reported_before_the_pictures_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    nothing = Images.from_arrays(np.zeros((0, 8, 8, 3), np.uint8))  # would be refused for itself, too
+    with pytest.raises(UsageError, match="the hub cannot be reached"):
+        Recognizer(f"timm:{NAME}").fit(nothing)

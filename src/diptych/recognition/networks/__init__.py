@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "name_of",
     "recipe_of",
+    "require_weights",
 ]
 
 FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
@@ -97,6 +98,12 @@ def check(network: str | type[nn.Module]) -> None:
         suggestion = f" Did you mean {close[0]!r}?" if close else ""
         choices = ", ".join(names)
         raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {choices}, timm:NAME.")
+
+
+def require_weights(network: str | type[nn.Module]) -> None:
+    """Find or fetch the weights of a pretrained network; raises UsageError at once if they are not to be had."""
+    if isinstance(network, str) and pretrained.is_pretrained(network):
+        pretrained.find_weights(network)
 
 
 def recipe_of(network: str | type[nn.Module]) -> TrainingRecipe:

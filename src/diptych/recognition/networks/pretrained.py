@@ -170,14 +170,24 @@ def build(
     network: str, *, classes: int, size: int, download: bool = True, backbone_facts: Mapping[str, Any] | None = None
 ) -> Pretrained:
     """Build a pretrained network by its name, with its pretrained weights unless ``download`` is false."""
-    name, path = parse(network)
+    name, _ = parse(network)
     if not download:
         return Pretrained(name, classes, size, backbone_facts=backbone_facts)
+    return Pretrained(name, classes, size, weights=find_weights(network))
+
+
+def find_weights(network: str) -> Weights:
+    """The weights of a pretrained network: built in, from its path, from the hub's cache, or fetched from the hub.
+
+    Raises
+    ------
+    UsageError
+        They are not to be had; says why and what to do.
+    """
+    name, path = parse(network)
     if network in BUILTIN:
-        weights = builtin_weights(network)
-    else:
-        weights = backbone_weights.fetch_weights(name) if path is None else backbone_weights.locate_weights(name, path)
-    return Pretrained(name, classes, size, weights=weights)
+        return builtin_weights(network)
+    return backbone_weights.fetch_weights(name) if path is None else backbone_weights.locate_weights(name, path)
 
 
 def default_size(network: str) -> int:

@@ -101,6 +101,7 @@ def _prepare(
     parameters: Mapping[str, Any], images: Images, validate: Images | None, folder: Path | None
 ) -> tuple[PreparedData, Tensor, TrainingConfig]:
     """The data, a sample of training pictures (n, 3, S, S) uint8, and the configuration that suits them."""
+    networks.require_weights(parameters["network"])  # before the pictures are read, which takes longer
     datasets.check_labels(images)
     network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
     data = datasets.prepare(images, validate, size, parameters["seed"]).with_notes(*notes)
