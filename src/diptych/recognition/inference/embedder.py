@@ -43,7 +43,7 @@ class Embedder:
         UsageError
             There is no such backbone, or its weights are not to be had.
         """
-        networks.require_weights(name)
+        networks.check(name)
         size = pretrained.default_size(name)
         return cls(networks.build(name, classes=1, size=size).eval(), size, networks.name_of(name))
 
