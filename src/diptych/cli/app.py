@@ -13,7 +13,21 @@ import typer
 import typer.core
 
 from diptych import __version__
-from diptych.cli import console, demo, edit, evaluate, explain, export, fit, inspect, predict, sample, score, tune
+from diptych.cli import (
+    console,
+    demo,
+    edit,
+    embed,
+    evaluate,
+    explain,
+    export,
+    fit,
+    inspect,
+    predict,
+    sample,
+    score,
+    tune,
+)
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
 
@@ -29,7 +43,20 @@ class CommandGroup(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The verbs' names, in the order in which the help lists them."""
-        return ["demo", "inspect", "fit", "tune", "predict", "evaluate", "explain", "export", "sample", "edit", "score"]
+        return [
+            "demo",
+            "inspect",
+            "fit",
+            "tune",
+            "predict",
+            "evaluate",
+            "explain",
+            "embed",
+            "export",
+            "sample",
+            "edit",
+            "score",
+        ]
 
 
 app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -54,7 +81,7 @@ def diptych(
         typer.echo(context.get_help())
 
 
-for verb in (inspect, fit, tune, predict, evaluate, explain, export, sample, edit, score, demo):
+for verb in (inspect, fit, tune, predict, evaluate, explain, embed, export, sample, edit, score, demo):
     verb.add_to(app)
 
 
