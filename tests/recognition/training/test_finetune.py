@@ -127,3 +127,12 @@ def test_a_probe_is_stored_until_the_run_is_over(files, tmp_path):
     stored.write_bytes(stored.read_bytes()[:-9])
     refitted = fit_probe(files, pictures(), folder=tmp_path)
     assert torch.equal(refitted.head.weight, first.head.weight)
+
+
+def test_with_many_pictures_the_fastest_machine_gives_the_same_features(files, monkeypatch, tmp_path):
+    few = fit_probe(files, pictures())
+    monkeypatch.setattr(linear_probe, "MIN_FOR_TRIAL", 8)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    many = fit_probe(files, pictures())
+    assert (tmp_path / "diptych" / "rates").exists()
+    assert torch.allclose(many.outputs.logits, few.outputs.logits, atol=0.05 * float(few.outputs.logits.abs().max()))
