@@ -137,7 +137,7 @@ def device() -> torch.device:
 @cache
 def computes_bf16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16; a processor without them emulates it, many times slower."""
-    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.12 does not say
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch does not say
         return True
     return any(supported is True for name, supported in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
