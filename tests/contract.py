@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from diptych import GAN, VAE, Flow, Images, Recognizer, load
-from diptych.errors import Interrupted, NotFittedError, UsageError
+from diptych.data.training_digests import stored_digests, trained_on
+from diptych.engine import checkpoint
+from diptych.errors import ArtefactError, Interrupted, NotFittedError, UsageError
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,124 @@ def test_another_fit_into_the_same_folder_is_refused(model, digits, finished, tm
     shutil.copytree(finished(model)[1], tmp_path / "occupied")
     with pytest.raises(UsageError, match="seed"):
         model.make(seed=5).fit(digits, into=tmp_path / "occupied")
+
+
+def history(folder) -> list[int]:
+    return [json.loads(line)["seen_pictures"] for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_each_time_more_is_asked_for_the_finished_model_is_trained_further(model, digits, finished, tmp_path):
+    folder = shutil.copytree(finished(model)[1], tmp_path / "extended")
+    for number in (1, 2):
+        before, seen = weights(folder), history(folder)[-1]
+        extended = model.make().fit(digits, into=folder, more=0.02)
+        records = json.loads((folder / "model.json").read_text())["extensions"]
+        assert len(records) == number
+        better = records[-1]["result"] == "extended"
+        assert (weights(folder) != before) == better
+        assert (history(folder)[-1] > seen) == better
+        assert history(folder) == sorted(set(history(folder)))
+        assert torch.equal(model.answer(load(folder), digits), model.answer(extended, digits))
+    assert not (folder / "extension").exists()
+    assert (folder / "README.md").read_text().count("0.02 more minutes") == 2
+    assert (folder / "report.html").read_text().count("<caption>Extensions</caption>") == 1
+    again = model.make().fit(digits, into=folder)
+    assert torch.equal(model.answer(again, digits), model.answer(extended, digits))
+    assert len(json.loads((folder / "model.json").read_text())["extensions"]) == 2
+
+
+def test_what_an_extension_changes_is_better_on_the_pictures_held_out_from_the_start(model, digits, finished):
+    folder = finished(model)[1]
+    data = json.loads((folder / "data.json").read_text())
+    extended = load(folder).fit(digits, more=0.02)  # in memory: the folder stays as it is
+    (record,) = extended._facts["extensions"] if isinstance(extended, Recognizer) else extended._record["extensions"]
+    if record["result"] == "extended" and "measure" in record:
+        before, after = record["before"]["value"], record["after"]["value"]
+        higher_is_better = record["measure"] in ("accuracy", "balanced accuracy", "macro F1")
+        assert (after > before) == higher_is_better
+    held_out = extended._data if isinstance(extended, Recognizer) else extended._model_files.data
+    for name in ("fingerprint", "held_out", "validation", "digests"):
+        assert held_out.get(name) == data.get(name)
+    assert "extensions" not in json.loads((folder / "model.json").read_text())
+
+
+def test_more_of_what_is_no_finished_model_is_refused_with_what_to_do(model, digits, finished, tmp_path):
+    with pytest.raises(UsageError, match=r"no model in .* Fit it first"):
+        model.make().fit(digits, into=tmp_path / "nothing", more=1)
+    with pytest.raises(UsageError, match="no model to train further"):
+        model.make().fit(digits, more=1)
+    with pytest.raises(UsageError, match="above 0"):
+        model.make().fit(digits, into=finished(model)[1], more=0)
+    with pytest.raises(UsageError, match="seed: 0 there, 5 here"):
+        model.make(seed=5).fit(digits, into=finished(model)[1], more=1)
+    with pytest.raises(UsageError, match="data"):
+        model.make().fit(digits[:100], into=finished(model)[1], more=1)
+    checkpoint.claim(tmp_path / "begun", {"seed": 0})
+    with pytest.raises(UsageError, match="has not finished"):
+        model.make().fit(digits, into=tmp_path / "begun", more=1)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_more_minutes_or_epochs_than_a_finished_model_has_point_to_more(model, digits, finished):
+    with pytest.raises(UsageError, match="--more MINUTES"):
+        model.make(epochs=9).fit(digits, into=finished(model)[1])
+
+
+def test_a_kill_between_saving_an_extended_model_and_the_end_is_no_further_extension(model, digits, finished, tmp_path):
+    folder = shutil.copytree(finished(model)[1], tmp_path / "extended")
+    model.make().fit(digits, into=folder, more=0.02)
+    run = folder / "extension" / "checkpoint" / "run.json"
+    run.parent.mkdir(parents=True)
+    facts = json.loads((folder / "model.json").read_text())
+    settings = {**facts["settings"], "extension": 1, "more": 0.02, "weights": ""}
+    run.write_text(json.dumps({"format": facts["format"], "settings": settings}))
+    before = weights(folder)
+    model.make().fit(digits, into=folder, more=0.02)
+    assert weights(folder) == before
+    assert len(json.loads((folder / "model.json").read_text())["extensions"]) == 1
+    assert not (folder / "extension").exists()
+
+
+@pytest.fixture(scope="session")
+def other_digits() -> Images:
+    """Three digits, of which two are among those of ``digits``, some in the same pictures."""
+    every = Images.open("digits")
+    rows = np.concatenate([np.flatnonzero(every.labels == k)[20:60] for k in (3, 2, 1)])
+    return every[rows].relabel(["3", "2", "1", *(name for name in every.classes if name not in "321")])
+
+
+def test_a_model_starts_from_another_with_other_classes(model, other_digits, finished, tmp_path):
+    source, folder = finished(model)
+    begun = model.make(seed=3).fit(other_digits, into=tmp_path / "begun", start=folder)
+    assert set(begun.classes_) == {"1", "2", "3"}
+    facts = json.loads((tmp_path / "begun" / "model.json").read_text())
+    assert facts["started_from"]["classes"] == 3
+    before = (tmp_path / "begun" / "model.json").stat().st_mtime_ns
+    again = model.make(seed=3).fit(other_digits, into=tmp_path / "begun", start=source)  # the same weights, loaded
+    assert (tmp_path / "begun" / "model.json").stat().st_mtime_ns == before
+    assert torch.equal(model.answer(again, other_digits), model.answer(begun, other_digits))
+    with pytest.raises(UsageError, match="start"):
+        model.make(seed=3).fit(other_digits, into=tmp_path / "begun")
+
+
+def test_a_model_is_not_validated_on_pictures_that_the_one_it_starts_from_was_trained_on(model, digits, finished):
+    source, folder = finished(model)
+    data = json.loads((folder / "data.json").read_text())
+    begun = model.make(seed=3).fit(digits, start=source)
+    held_out = begun._data if isinstance(begun, Recognizer) else begun._model_files.data
+    assert trained_on(digits, stored_digests(held_out)).sum() >= trained_on(digits, stored_digests(data)).sum()
+    names = held_out.get("validation", {}).get("pictures", [])
+    validation = digits[np.isin(digits.paths, names)]
+    assert not trained_on(validation, stored_digests(data)).any()
+    count = len(names) if isinstance(begun, Recognizer) else held_out["held_out"]
+    assert 0 < count <= (~trained_on(digits, stored_digests(data))).sum()
+
+
+def test_a_start_that_is_no_such_model_is_refused(model, digits, tmp_path):
+    with pytest.raises(UsageError, match="start"):
+        model.make().fit(digits, start=3)
+    with pytest.raises(ArtefactError, match="no model at"):
+        model.make().fit(digits, start=tmp_path / "nowhere")
 
 
 def test_minutes_and_epochs_exclude_each_other(model, digits):

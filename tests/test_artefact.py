@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,11 +67,47 @@ def test_the_same_model_is_the_same_bytes(saved: Path, tmp_path: Path) -> None:
         assert (again / name).read_bytes() == (saved / name).read_bytes()
 
 
-def test_an_interrupted_write_leaves_no_model(saved: Path) -> None:
+def test_a_write_that_fails_leaves_the_model_that_was_there(saved: Path) -> None:
     with pytest.raises(AttributeError):
         artefact.write(saved, FACTS, {"w": torch.ones(1)}, report="no page")  # type: ignore[arg-type]
-    with pytest.raises(ArtefactError, match="holds no model"):
-        artefact.read(saved)
+    assert torch.equal(artefact.read(saved).weights["w"], torch.arange(12.0).reshape(3, 4))
+
+
+REPLACE = """
+import sys, torch
+from diptych import artefact
+for n in range(1, 10**6):
+    tensors = {"w": torch.full((200_000,), float(n))}
+    extra = {"more.safetensors": artefact.pack(tensors)}
+    artefact.write(sys.argv[1], {"kind": "vae", "n": n}, tensors, data={"n": n}, extra_files=extra)
+"""
+
+
+def test_at_every_moment_and_after_a_kill_a_whole_model_is_read(tmp_path: Path) -> None:
+    for delay in (0.13, 0.29):
+        process = subprocess.Popen([sys.executable, "-c", REPLACE, str(tmp_path / "model")])
+        while not artefact.exists(tmp_path / "model"):
+            time.sleep(0.01)
+        end = time.monotonic() + delay
+        while time.monotonic() < end:
+            assert_whole(tmp_path / "model")
+        process.kill()
+        process.wait()
+        assert_whole(tmp_path / "model")
+    artefact.write(tmp_path / "model", {"kind": "vae", "n": 0}, {"w": torch.zeros(3)})
+    assert not (tmp_path / "model" / "replacement").exists()
+    assert artefact.read(tmp_path / "model").facts["n"] == 0
+
+
+def assert_whole(folder: Path) -> None:
+    model = artefact.read(folder)
+    values = {
+        model.facts["n"],
+        model.data["n"],
+        model.weights["w"][0].item(),
+        *model.extra["more.safetensors"]["w"].tolist(),
+    }
+    assert len(values) == 1
 
 
 def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:

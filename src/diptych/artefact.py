@@ -11,29 +11,38 @@
       report.html           the training report
       history.jsonl         one record per tick (written by the engine)
       checkpoint/           only to resume a run (written by the engine)
+      extension/            of a model that is being trained further (written by the engine)
+      replacement/          while a model is replaced: the files of the new one that have not been moved up yet
 
 Loading executes no code: the files are JSON and safetensors. A folder without ``model.json`` is not a model yet.
+
+A model is replaced so that at every moment, also after a kill, one of the two can be loaded. All files of the new one
+are written to ``replacement/``, ``model.json`` last; from then on it is the model, wherever each of its files lies.
+They are moved up one by one, ``model.json`` last again.
 """
 
 import hashlib
 import json
 import math
 import platform
+import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diptych.errors import ArtefactError, UsageError
-from diptych.files import is_occupied, write_bytes, write_text
+from diptych.files import encoded, is_occupied, move, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FORMAT", "Artefact", "data", "extra_tensors", "facts", "pack", "read", "write", "write_bytes", "write_text"]
+__all__ = ["FORMAT", "Artefact", "complete", "data", "exists", "facts", "pack", "path_of", "read", "write"]
 
 FORMAT = 2
-_MODEL_FILES = ("model.json", "weights.safetensors", "checkpoint")  # one exists even after an interrupted write
+_FACTS, _WEIGHTS, _REPLACEMENT = "model.json", "weights.safetensors", "replacement"
+_MODEL_FILES = (_FACTS, _WEIGHTS, "checkpoint", _REPLACEMENT)  # one exists even after an interrupted write
 _VERSIONED = ("diptych", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
@@ -46,11 +55,25 @@ class Page(Protocol):
 
 @dataclass(frozen=True)
 class Artefact:
-    """The contents of a model folder: its path, its facts (``model.json``) and its weights by name, on the CPU."""
+    """The contents of a model folder, tensors on the CPU.
+
+    Attributes
+    ----------
+    folder
+        Its path.
+    facts, data
+        ``model.json`` and ``data.json``; the second is empty if there is no such file.
+    weights
+        By name.
+    extra
+        The tensors of the other safetensors files, by file and name.
+    """
 
     folder: Path
     facts: dict[str, Any]
+    data: dict[str, Any]
     weights: "dict[str, Tensor]"
+    extra: "dict[str, dict[str, Tensor]]"
 
 
 def write(
@@ -88,24 +111,61 @@ def write(
     target = Path(folder)
     if is_occupied(target) and not any((target / name).exists() for name in _MODEL_FILES):
         raise UsageError(f"{target} already contains files that are not a model. Name a new or an empty folder.")
-    packed, extra = pack(weights), dict(extra_files or {})
-    complete = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}
-    complete["weights_sha256"] = hashlib.sha256(packed).hexdigest()
-    tensors = {name: content for name, content in extra.items() if name.endswith(".safetensors")}
-    complete["extra_sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in tensors.items()}
-    # Without model.json the folder is not a model, so old facts are never paired with new weights.
-    (target / "model.json").unlink(missing_ok=True)
-    write_bytes(target / "weights.safetensors", packed)
-    for name, content in extra.items():
-        write_bytes(target / name, content)
+    contents = {_WEIGHTS: pack(weights), **(extra_files or {})}
+    checksums = {n: hashlib.sha256(c).hexdigest() for n, c in contents.items() if n.endswith(".safetensors")}
+    record = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}
+    record["weights_sha256"] = checksums.pop(_WEIGHTS)
+    record["extra_sha256"] = checksums
     if data is not None:
-        write_text(target / "data.json", _json(data))
+        contents["data.json"] = encoded(_json(data))
     if card:
-        write_text(target / "README.md", card)
+        contents["README.md"] = encoded(card)
     if report is not None:
-        write_text(target / "report.html", report.html())
-    write_text(target / "model.json", _json(complete))
+        contents["report.html"] = encoded(report.html())
+    _replace(target, {**contents, _FACTS: encoded(_json(record))})
     return target
+
+
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Make these files the model in ``folder``; the facts are the last of them."""
+    complete(folder)
+    replacement = folder / _REPLACEMENT
+    shutil.rmtree(replacement, ignore_errors=True)  # of a write that was killed before it was whole
+    for name, content in contents.items():
+        write_bytes(replacement / name, content)
+    complete(folder)
+
+
+def complete(folder: str | Path) -> None:
+    """Move up the files of a model that was written to replace another one, unless it is only in part written."""
+    replacement = Path(folder) / _REPLACEMENT
+    if not (replacement / _FACTS).exists():
+        return
+    names = sorted((path.name for path in replacement.iterdir()), key=lambda name: (name == _FACTS, name))
+    for name in names:
+        with suppress(FileNotFoundError):  # another process of the same run has just moved it
+            move(replacement / name, Path(folder) / name)
+    with suppress(OSError):
+        replacement.rmdir()
+
+
+def path_of(folder: str | Path, name: str) -> Path:
+    """Where a file of the model in ``folder`` is."""
+    replacement = Path(folder) / _REPLACEMENT
+    moving = (replacement / _FACTS).exists() and (replacement / name).exists()
+    return replacement / name if moving else Path(folder) / name
+
+
+def _read_bytes(folder: Path, name: str) -> bytes:
+    try:
+        return path_of(folder, name).read_bytes()
+    except FileNotFoundError:
+        return (folder / name).read_bytes()  # it has just been moved up
+
+
+def exists(folder: str | Path) -> bool:
+    """Whether ``folder`` holds a model."""
+    return path_of(folder, _FACTS).exists()
 
 
 def read(folder: str | Path, kind: str | None = None) -> Artefact:
@@ -116,21 +176,20 @@ def read(folder: str | Path, kind: str | None = None) -> Artefact:
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or is not of this ``kind``.
     """
-    model_facts = facts(folder, kind)
-    path = Path(folder) / "weights.safetensors"
-    return Artefact(Path(folder), model_facts, _tensors(path, model_facts.get("weights_sha256")))
-
-
-def extra_tensors(artefact: Artefact, name: str) -> "dict[str, Tensor] | None":
-    """The tensors of a further safetensors file of the model; ``None`` if it was saved without that file.
-
-    Raises
-    ------
-    ArtefactError
-        The file is damaged or missing.
-    """
-    checksum = artefact.facts.get("extra_sha256", {}).get(name)
-    return None if checksum is None else _tensors(artefact.folder / name, checksum)
+    path = Path(folder)
+    while True:  # unless it is replaced while it is read, once
+        model_facts = facts(path, kind)
+        checksums = model_facts.get("extra_sha256", {})
+        try:
+            weights = _tensors(path, _WEIGHTS, model_facts.get("weights_sha256"))
+            extra = {name: _tensors(path, name, checksum) for name, checksum in checksums.items()}
+            model = Artefact(path, model_facts, data(path), weights, extra)
+        except ArtefactError:
+            if facts(path, kind) == model_facts:
+                raise
+        else:
+            if facts(path, kind) == model_facts:
+                return model
 
 
 def data(folder: str | Path) -> dict[str, Any]:
@@ -142,17 +201,18 @@ def data(folder: str | Path) -> dict[str, Any]:
         The file is damaged.
     """
     path = Path(folder) / "data.json"
-    return _parse_object(path, _read_text(path)) if path.exists() else {}
+    return _parse_object(path, _read_text(path)) if path_of(folder, path.name).exists() else {}
 
 
-def _tensors(path: Path, checksum: str | None) -> "dict[str, Tensor]":
+def _tensors(folder: Path, name: str, checksum: str | None) -> "dict[str, Tensor]":
     """The tensors of a safetensors file by name, on the CPU."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    path = folder / name
     try:
-        packed = path.read_bytes()
+        packed = _read_bytes(folder, name)
     except FileNotFoundError:
         raise _damaged(path, "it is missing") from None
     except OSError as error:
@@ -174,7 +234,7 @@ def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
     ArtefactError
         As :func:`read`.
     """
-    path = Path(folder) / "model.json"
+    path = Path(folder) / _FACTS
     model_facts = _parse_object(path, _read_text(path))
     if type(model_facts.get("format")) is not int or not isinstance(model_facts.get("kind"), str):
         raise _damaged(path, "format and kind are missing")
@@ -195,7 +255,7 @@ def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return _read_bytes(path.parent, path.name).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise ArtefactError(_why_no_model(path.parent)) from None
     except UnicodeDecodeError as error:

@@ -36,12 +36,23 @@ def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write ``text`` as UTF-8, atomically.
+    """Write ``text`` as UTF-8 (see :func:`encoded`), atomically."""
+    write_bytes(path, encoded(text))
 
-    Lone surrogates (from a file name that is not UTF-8) are written as their escape, ``\udcff``: a JSON string reads
-    back as the same name, and on a page the escape is visible and harmless.
+
+def encoded(text: str) -> bytes:
+    r"""Text as UTF-8.
+
+    Lone surrogates (from a file name that is not UTF-8) become their escape, ``\udcff``: a JSON string reads back as
+    the same name, and on a page the escape is visible and harmless.
     """
-    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file within a disk, so that ``target`` is at every moment, and after a power cut, the old file or this."""
+    source.replace(target)
+    _sync_folder(target.parent)
 
 
 def is_occupied(path: Path) -> bool:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from diptych.data.images import Images
+from diptych.data.training_digests import pack_digests, stored_digests
 from diptych.errors import DataError
 from diptych.recognition.datasets import check_labels, evaluation_part, median_side, prepare
 
@@ -101,3 +102,26 @@ def test_the_size_is_the_median_of_the_shorter_sides():
     shapes = [(10, 40), (12, 90), (50, 14)]
     pictures = [np.zeros((height, width, 3), np.uint8) for height, width in shapes]
     assert median_side(Images.from_arrays(pictures)) == 12
+
+
+def test_pictures_that_the_initial_weights_were_trained_on_are_never_validated_on():
+    images = noise(np.arange(80) % 2, classes=("a", "b"))
+    trained = stored_digests({"digests": pack_digests(images[:68])})
+    prepared = prepare(images, None, 8, 0, trained)  # about as many others as are wanted: all of them
+    assert set(prepared.validation.paths) == set(images[68:].paths)
+    prepared = prepare(images, None, 8, 0, stored_digests({"digests": pack_digests(images[:20])}))
+    assert not set(prepared.validation.paths) & set(images[:20].paths)
+    assert len(prepared.validation) == pytest.approx(12, abs=1)
+    assert set(prepared.training.paths) | set(prepared.validation.paths) == set(images.paths)
+    with pytest.raises(DataError, match="trained on all of these pictures"):
+        prepare(images, None, 8, 0, stored_digests({"digests": pack_digests(images)}))
+
+
+def test_pictures_for_validation_that_the_initial_weights_were_trained_on_are_left_out_with_a_note():
+    images = noise(np.arange(80) % 2, classes=("a", "b"))
+    trained = stored_digests({"digests": pack_digests(images[:10])})
+    prepared = prepare(images[:60], images[:10] + images[60:], 8, 0, trained)
+    assert set(prepared.validation.paths) == set(images[60:].paths)
+    assert "10 of the pictures for validation were left out: the initial model was trained on them." in prepared.notes
+    with pytest.raises(DataError, match="trained on every picture for validation"):
+        prepare(images[10:], images[:10], 8, 0, trained)

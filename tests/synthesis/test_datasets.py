@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from diptych.data.images import Images
+from diptych.data.training_digests import pack_digests, stored_digests
 from diptych.errors import DataError, UsageError
 from diptych.synthesis import datasets
 
@@ -96,3 +97,15 @@ def test_mirroring_is_for_pictures_that_look_alike_when_mirrored():
 def test_labels_are_matched_by_name():
     images = _images(3, labels=["b", "c", "a"], classes=("a", "b", "c"))
     assert datasets.match_labels(images, ("b", "a")).tolist() == [0, -1, 1]
+
+
+def test_pictures_that_the_initial_weights_were_trained_on_are_never_held_out():
+    images = _images(200)
+    trained = stored_digests({"digests": pack_digests(images[:196])})
+    prepared = datasets.prepare(images, None, None, 0, trained)
+    assert set(prepared.held_out.paths) == set(images[196:].paths)
+    assert (
+        datasets.prepare(images, images[190:], None, 0, trained).held_out.paths.tolist() == images[196:].paths.tolist()
+    )
+    with pytest.raises(DataError, match="trained on every picture for validation"):
+        datasets.prepare(images, images[:5], None, 0, trained)

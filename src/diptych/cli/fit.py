@@ -21,6 +21,14 @@ Validate = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="Pictures to validate on.  [default: a part of DATA is held out]"),
 ]
+More = Annotated[
+    float | None,
+    typer.Option(min=0.01, metavar="MINUTES", help="Train the finished model in FOLDER further; keep what is better."),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="MODEL", help="Start from the weights of this model, of the same kind."),
+]
 Latent = Annotated[int | None, typer.Option(min=1, help="Dimension of the latent space.  [default: chosen]")]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -33,7 +41,7 @@ def fit(context: typer.Context) -> None:
     Example: diptych fit recognizer photos/ -o models/pets --minutes 10
 
     The folder given by -o becomes the model: weights, settings and an HTML report. The same command again resumes a
-    run that was stopped, and returns at once if it has finished.
+    run that was stopped, and returns at once if it has finished; with --more it trains the finished model further.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -64,6 +72,8 @@ def recognizer(
     ] = "auto",
     seed: Seed = 0,
     validate: Validate = None,
+    more: More = None,
+    start: Start = None,
     manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -77,7 +87,17 @@ def recognizer(
     again resumes.
     """
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("recognizer", {"network": network, "imbalance": imbalance, **options}, data, output, validate, manifest, json)
+    _fit(
+        "recognizer",
+        {"network": network, "imbalance": imbalance, **options},
+        data,
+        output,
+        validate,
+        more,
+        start,
+        manifest,
+        json,
+    )
 
 
 @group.command(context_settings=SETTINGS)
@@ -97,6 +117,8 @@ def gan(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    more: More = None,
+    start: Start = None,
     manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -110,7 +132,7 @@ def gan(
     """
     method_options = {"network": network, "loss": loss, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("gan", {**method_options, **options}, data, output, validate, manifest, json)
+    _fit("gan", {**method_options, **options}, data, output, validate, more, start, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -132,6 +154,8 @@ def vae(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    more: More = None,
+    start: Start = None,
     manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -147,7 +171,7 @@ def vae(
     """
     method_options = {"network": network, "beta": beta, "prior": prior, "latent": latent}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("vae", {**method_options, **options}, data, output, validate, manifest, json)
+    _fit("vae", {**method_options, **options}, data, output, validate, more, start, manifest, json)
 
 
 @group.command(context_settings=SETTINGS)
@@ -168,6 +192,8 @@ def flow(
     lr: Rate = None,
     seed: Seed = 0,
     validate: Validate = None,
+    more: More = None,
+    start: Start = None,
     manifest: Manifest = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -183,7 +209,7 @@ def flow(
     """
     method_options = {"network": network, "guidance": guidance, "steps": steps}
     options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("flow", {**method_options, **options}, data, output, validate, manifest, json)
+    _fit("flow", {**method_options, **options}, data, output, validate, more, start, manifest, json)
 
 
 def _fit(
@@ -192,6 +218,8 @@ def _fit(
     data: str,
     output: Path | None,
     validate: str | None,
+    more: float | None,
+    start: Path | None,
     manifest: Path | None,
     json: bool,
 ) -> None:
@@ -203,7 +231,7 @@ def _fit(
         for name, value in options.items()
         if value is not None
     }
-    raise typer.Exit(train(kind, parameters, data, output, validate, manifest, json))
+    raise typer.Exit(train(kind, parameters, data, output, validate, more, start, manifest, json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,7 +1,6 @@
 """What ``diptych fit`` does once its options are read."""
 
 import importlib
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,8 @@ def train(
     data: str,
     output: Path | None,
     validate: str | None,
+    more: float | None,
+    start: Path | None,
     manifest: Path | None,
     as_json: bool,
 ) -> int:
@@ -35,7 +36,7 @@ def train(
     model = getattr(importlib.import_module(home), name)(**options)
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)
-    model.fit(images, validate=held_out, into=folder)
+    model.fit(images, validate=held_out, into=folder, more=more, start=start)
     return print_result(folder, kind, images, data, as_json)
 
 
@@ -64,9 +65,8 @@ def default_folder(data: str, kind: str) -> Path:
 
 def _skipped(folder: Path) -> list[str]:
     """The files that the model left out, ``"path: reason"`` each, from its ``data.json``."""
-    path = folder / "data.json"
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in facts.get("skipped", ())]
+    skipped = artefact.data(folder).get("skipped", ())
+    return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in skipped]
 
 
 def _result_json(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
@@ -81,6 +81,7 @@ def _result_json(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
         "seconds": last.get("seconds"),
         "left_out": left_out,
         "scores": facts["scores"],
+        "extensions": facts.get("extensions", []),
     }
 
 
@@ -95,10 +96,13 @@ def _last_record(folder: Path) -> dict[str, Any]:
 
 def _result_text(result: dict[str, Any], data: str) -> str:
     """The result as text: folder, scores, and commands to try next."""
+    from diptych.engine.warm_start.extension import sentence
+
     folder, kind = result["folder"], result["kind"]
     classes = _classes_text(result["classes"])
     lines = [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
     lines += [f"  {display_name(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
+    lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
     lines.append(f"Report: {folder}/report.html")
     commands = {
         "recognizer": [f"diptych predict {folder} PICTURES", f"diptych evaluate {folder} TEST-PICTURES"],

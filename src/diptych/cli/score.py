@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diptych import artefact
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
@@ -53,7 +54,7 @@ def score(
     synthesizer was fitted on, the pictures held out from training are the reference, and copies of the others are
     searched for without --seen.
     """
-    subject: Any = load_model(Path(generated), *SYNTHESIZERS) if (Path(generated) / "model.json").exists() else None
+    subject: Any = load_model(Path(generated), *SYNTHESIZERS) if artefact.exists(generated) else None
     recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay
     from diptych.data.images import Images

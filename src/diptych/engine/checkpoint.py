@@ -122,13 +122,23 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
             folder / "checkpoint" / "run.json", json.dumps({"format": artefact.FORMAT, "settings": settings}, indent=1)
         )
         return
-    wanted = json.loads(json.dumps(settings))
-    differing = sorted(k for k in {*stored, *wanted} if stored.get(k) != wanted.get(k))
-    if differing:
-        differences = ", ".join(f"{k}: {_short(stored.get(k))} there, {_short(wanted.get(k))} here" for k in differing)
-        raise UsageError(
-            f"{folder} already holds another run ({differences}). Choose another folder, or delete that one."
+    differing = differences(stored, settings)
+    if not differing:
+        return
+    cure = "Choose another folder, or delete that one."
+    if artefact.exists(folder) and any(stored.get(name) != settings.get(name) for name in ("minutes", "epochs")):
+        cure = (
+            "To train that model further, give the command that fitted it with --more MINUTES (in Python: "
+            "more=MINUTES). For another model choose another folder."
         )
+    raise UsageError(f"{folder} already holds another run ({differing}). {cure}")
+
+
+def differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """What differs between the settings of a stored run and these, as a message names it; empty if nothing does."""
+    wanted = json.loads(json.dumps(settings))
+    names = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+    return ", ".join(f"{k}: {_short(stored.get(k))} there, {_short(wanted.get(k))} here" for k in names)
 
 
 def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
@@ -139,9 +149,10 @@ def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
     UsageError
         The folder holds a run, finished or not, with other settings.
     """
-    if folder is None or not (folder / "model.json").exists():
+    if folder is None or not artefact.exists(folder):
         return False
     claim(folder, settings)
+    artefact.complete(folder)
     return True
 
 
@@ -153,7 +164,7 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     ArtefactError, UsageError
         The model was saved, or the run begun, by a version whose files this one does not read.
     """
-    if (folder / "model.json").exists():
+    if artefact.exists(folder):
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
         return settings
     path = folder / "checkpoint" / "run.json"

@@ -7,6 +7,7 @@ from typing import Any
 from diptych import files
 
 Record = dict[str, Any]
+FILE = "history.jsonl"
 
 
 class History:
@@ -21,7 +22,7 @@ class History:
     """
 
     def __init__(self, folder: Path | None, seen_pictures: int = 0) -> None:
-        self._path = folder / "history.jsonl" if folder else None
+        self._path = folder / FILE if folder else None
         self.records: list[Record] = []
         if self._path and self._path.exists() and seen_pictures:
             self.records = [r for r in read(self._path) if r["seen_pictures"] <= seen_pictures]

@@ -187,11 +187,10 @@ class Run:
     def _train_step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One step of every player on one batch."""
         seed_generators(step_seed(self.recipe.seed, self.seen_pictures, self.group.rank), self.group.device)
-        progress = self.progress
-        factor = self.recipe.schedule(progress)
+        factor = self.recipe.lr_factor(self.progress)
         for group in self._parameter_groups():
             group["lr"] = group["peak_lr"] * factor
-        self.task.before_step(progress)
+        self.task.before_step(self.recipe.schedule_progress(self.progress))
         images = self.recipe.augment(pixels, turns)
         for player, loss in run_microbatches(self.task, self.recipe, self.machine, images, labels):
             self._optimizer_step(player)

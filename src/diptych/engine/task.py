@@ -11,6 +11,8 @@ from diptych.engine.optim import Optimizer
 from diptych.engine.schedule import Schedule, cosine
 from diptych.errors import UsageError
 
+RESTART_WARMUP = 0.03  # of a run that continues earlier ones, in which the learning rate rises
+
 
 class Task(Protocol):
     """A model in training. It has no state between steps outside ``modules`` and ``optimizers``."""
@@ -58,6 +60,9 @@ class Recipe:
         Microbatches per step, for batches that do not fit on the device.
     reserve_seconds
         Reserved from the time budget for what follows training (half the budget at most).
+    schedule_start
+        The share of a longer run, 0..1, that earlier runs have done: this one is the rest of it, and begins with a
+        short warm-up, since its optimisers begin without state. 0: a run of its own.
     """
 
     batch: int
@@ -70,6 +75,16 @@ class Recipe:
     accumulate: int = 1
     seed: int = 0
     reserve_seconds: float = 0.0
+    schedule_start: float = 0.0
+
+    def schedule_progress(self, progress: float) -> float:
+        """The progress of the longer run at this one's ``progress``; what the task and the schedule go by."""
+        return self.schedule_start + (1 - self.schedule_start) * progress
+
+    def lr_factor(self, progress: float) -> float:
+        """What the peak learning rates are multiplied by at this run's ``progress``."""
+        warmup = min(1.0, progress / RESTART_WARMUP) if self.schedule_start else 1.0
+        return warmup * self.schedule(self.schedule_progress(progress))
 
     def check(self, world_size: int) -> None:
         """Refuse a recipe that cannot be run by so many processes.

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.messages import join_names
+from diptych.data.splits import split
+from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
@@ -20,6 +22,9 @@ MIN_CLASSES = 2
 MIN_PER_CLASS = 2  # one to learn from and one to check on
 HELD_OUT_SHARE = 0.15
 MAX_HELD_OUT = 2500
+# Held out of the pictures that the initial weights were not trained on: half of them at most, or, where it is about as
+# many as are wanted (those that the other model held out of the same set), all.
+MAX_SHARE_OF_OTHERS, NEARLY_ALL = 0.5, 0.9
 MEASURED_PICTURES = 1000  # whose dimensions decide the size
 MAX_NAMES = 8  # classes or files that a message lists before it says "and so many more"
 
@@ -37,7 +42,7 @@ class PreparedData:
         return replace(self, notes=(*notes, *self.notes))
 
 
-def prepare(images: Images, validate: Images | None, size: int, seed: int) -> PreparedData:
+def prepare(images: Images, validate: Images | None, size: int, seed: int, trained: Digests = NONE) -> PreparedData:
     """Leave out what cannot be used, and hold pictures out for validation.
 
     Parameters
@@ -47,6 +52,8 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
         a share otherwise: 15 % or 2,500 pictures, whichever is fewer, each class in proportion.
     size
         Pixels a side at which the pictures will be decoded.
+    trained
+        Digests of pictures that the run's initial weights were trained on: none of them is validated on.
 
     Raises
     ------
@@ -61,13 +68,14 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int) -> Pr
     check_enough_pictures(training)
     training = training.relabel([name for name, count in training.counts().items() if count])
     if validate is None:
-        training, validation = _hold_out(training, seed)
+        training, validation = _hold_out(training, seed, trained)
         _note(notes, f"{len(validation)} of the pictures were held out for validation.")
     else:
         check_labels(validate)
         validation = _usable(validate.relabel(training.classes), size, notes)
         if len(validation) == 0:
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
+        validation = _without_trained(validation, trained, notes)
     notes = list(dict.fromkeys(notes))  # both parts may name the same files
     return PreparedData(training, validation, tuple(notes))
 
@@ -210,10 +218,29 @@ def _note(notes: list[str], note: str) -> None:
     notes.append(note)
 
 
-def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
-    """(training, validation), stratified, near-duplicates on one side."""
+def _without_trained(validation: Images, trained: Digests, notes: list[str]) -> Images:
+    """The pictures for validation without those that the initial weights were trained on."""
+    known = trained_on(validation, trained)
+    if known.all():
+        raise DataError(
+            "The model to start from was trained on every picture for validation. Name others, or let a share be held "
+            "out."
+        )
+    if known.any():
+        _note(
+            notes, f"{known.sum()} of the pictures for validation were left out: the initial model was trained on them."
+        )
+    return validation[~known] if known.any() else validation
+
+
+def _hold_out(images: Images, seed: int, trained: Digests) -> tuple[Images, Images]:
+    """(training, validation), stratified, near-duplicates and whatever was trained on before on one side."""
     share = min(HELD_OUT_SHARE, MAX_HELD_OUT / len(images))
-    training, validation = images.split(1 - share, share, seed=seed)
+    known = trained_on(images, trained, copies=True)
+    if known.any():
+        training, validation = _hold_out_others(images, known, share, seed)
+    else:
+        training, validation = images.split(1 - share, share, seed=seed)
     missing = [name for name, count in training.counts().items() if count == 0]
     if missing or len(validation) == 0:
         raise DataError(
@@ -221,3 +248,21 @@ def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
             "that none can be held out to check on. Add different pictures, or name a validation set of your own."
         )
     return training, validation
+
+
+def _hold_out_others(images: Images, known: Mask, share: float, seed: int) -> tuple[Images, Images]:
+    """The same where the ``known`` pictures are to be trained on: ``share`` of all is held out of the others."""
+    rows = np.flatnonzero(~known)
+    if not len(rows):
+        raise DataError(
+            "The model to start from was trained on all of these pictures, so that none is left to check on. Name "
+            "pictures for validation, or train that model further with --more."
+        )
+    share_of_others = share * len(images) / len(rows)
+    if share_of_others > NEARLY_ALL and all(images[known].counts().values()):
+        return images[known], images[~known]
+    share = min(share_of_others, MAX_SHARE_OF_OTHERS)
+    held_out = rows[split(images[rows], [1 - share, share], seed)[1]]
+    training = np.ones(len(images), bool)
+    training[held_out] = False
+    return images[training], images[~training]

@@ -1,12 +1,13 @@
 """The model card: what a recognizer is, how good it is, and its limits, as Markdown."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from diptych.engine.warm_start.extension import with_extensions
 from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.report import Report
+from diptych.report.markdown import replace_section
 from diptych.report.text import display_name
 
 MAX_NAMES = 60  # classes listed by name
@@ -25,7 +26,7 @@ def model_card(facts: Mapping[str, Any], report: Report) -> str:
         for name, score in report.scores.items()
     )
     findings = "\n".join(f"- {finding}" for finding in report.findings) or "- Nothing to note."
-    return f"""# Recognizer of {len(classes)} classes
+    card = f"""# Recognizer of {len(classes)} classes
 
 Network `{facts["network"]}` at {facts["size"]} px, trained with Diptych on {training["pictures"]} pictures. {labels}
 {_backbone(facts)}
@@ -64,12 +65,16 @@ print(recognizer.predict(diptych.Images.open("new/")).names)
 Or on the command line: `diptych predict FOLDER new/*.jpg`. `report.html` shows the training curves, the confusion
 matrix and the worst errors; `data.json` lists the held-out pictures.
 """
+    return with_extensions(card, facts.get("extensions", ()))
 
 
 def _backbone(facts: Mapping[str, Any]) -> str:
     """Whose weights the network started from; empty if it was trained from scratch."""
-    source = facts.get("backbone", {}).get("source")
-    return f"It started from pretrained weights: {source}.\n" if source else ""
+    source, origin = facts.get("backbone", {}).get("source"), facts.get("started_from")
+    pretrained = f"It started from pretrained weights: {source}.\n" if source else ""
+    if origin is None:
+        return pretrained
+    return f"{pretrained}It started from a recognizer of {origin['classes']} classes (weights {origin['weights']}).\n"
 
 
 def confidence_section(facts: Mapping[str, Any]) -> str:
@@ -90,9 +95,13 @@ All three were calibrated on {rule.pictures} pictures that were not trained on.
 
 
 def updated_card(text: str, facts: Mapping[str, Any]) -> str:
-    """The card of a recognizer that was calibrated again: only its section on confidence changes."""
-    section = confidence_section(facts)
-    return re.sub(rf"^{CONFIDENCE_HEADING}\n.*?(?=^## |\Z)", lambda _: section + "\n", text, flags=re.M | re.S)
+    """The card of a recognizer that was calibrated again, or trained further without becoming better.
+
+    Only its sections on confidence and on extensions change.
+    """
+    heading, _, section = confidence_section(facts).partition("\n")
+    card = replace_section(text, heading.removeprefix("## "), section)
+    return with_extensions(card, facts.get("extensions", ()))
 
 
 def _thresholds(rule: DecisionRule) -> str:

@@ -15,7 +15,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import NotFittedError, PictureError
-from diptych.recognition import datasets, networks
+from diptych.recognition import datasets
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.confidence.ood import ood_scores
@@ -33,14 +33,14 @@ from diptych.recognition.predictions import Predictions
 from diptych.recognition.restore import RestoredModel, copy_model_files
 from diptych.recognition.training import config
 from diptych.recognition.training.fit import FitResult, fit
+from diptych.recognition.warm_startable import KIND, WarmStartable
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
-KIND = "recognizer"
 PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "imbalance", "seed")
 
 
-class Recognizer:
+class Recognizer(WarmStartable):
     """A recognizer of the classes of its training pictures.
 
     Parameters
@@ -87,9 +87,7 @@ class Recognizer:
     classes_: tuple[str, ...]
     size_: int
     multi_label_: bool
-    network_: Network
     embedding_index_: EmbeddingIndex | None
-    report_: Report | None
 
     def __init__(
         self,
@@ -117,7 +115,15 @@ class Recognizer:
         arguments = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in values.items()]
         return f"Recognizer({', '.join(arguments)})"
 
-    def fit(self, images: Images, *, validate: Images | None = None, into: str | Path | None = None) -> Self:
+    def fit(
+        self,
+        images: Images,
+        *,
+        validate: Images | None = None,
+        into: str | Path | None = None,
+        more: float | None = None,
+        start: "str | Path | Recognizer | None" = None,
+    ) -> Self:
         """Train on labelled pictures.
 
         Parameters
@@ -131,6 +137,12 @@ class Recognizer:
         into
             The folder of the model. The same call again continues an interrupted run, and returns at once
             after a finished one. ``None`` writes nothing.
+        more
+            Minutes that the finished recognizer in ``into`` (``None``: this one) is trained further; all else as in its
+            fit. The result is the better one on the validation pictures, which stay the same.
+        start
+            A recognizer, or its folder, whose weights this one starts from, the head of the classes that both have
+            included; network and size follow it. None of the pictures that it was trained on is validated on.
 
         Raises
         ------
@@ -142,11 +154,16 @@ class Recognizer:
         started = time.monotonic()
         config.check_parameters(self._parameters())
         folder = None if into is None else Path(into)
-        settings = self._settings(images, validate)
+        source = None if start is None else self._start_from(start)
+        settings = config.run_settings(self._parameters(), images, validate, source)
+        if more is not None:
+            return self._extend(images, validate, folder, settings, source, more, started)
         if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
             return self._restore(artefact.read(str(folder), KIND))
-        result = fit(self._parameters(), images, validate, folder=folder, settings=settings, started=started)
+        result = fit(
+            self._parameters(), images, validate, folder=folder, settings=settings, started=started, start=source
+        )
         self._adopt_result(result, settings)
         if folder is not None and result.leader:
             self.save(folder)
@@ -260,17 +277,12 @@ class Recognizer:
         UsageError
             The folder holds something that is no model.
         """
-        network = self._fitted()
-        target = Path(folder)
-        weights = network.state_dict()
-        if self.report_ is None:
-            model_files = copy_model_files(self._folder, self._facts)
-            return artefact.write(target, self._facts, weights, extra_files=model_files)
-        card, index = model_card(self._facts, self.report_), self.embedding_index_
-        extra_files = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
-        return artefact.write(
-            target, self._facts, weights, data=self._data, card=card, report=self.report_, extra_files=extra_files
-        )
+        facts, weights, report = self._facts, self._fitted().state_dict(), self.report_
+        if report is None:
+            return artefact.write(folder, facts, weights, extra_files=copy_model_files(self._folder, facts))
+        card, index = model_card(facts, report), self.embedding_index_
+        extra = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
+        return artefact.write(folder, facts, weights, data=self._data, card=card, report=report, extra_files=extra)
 
     @classmethod
     def from_artefact(cls, saved: Artefact, network: type[nn.Module] | None = None) -> Self:
@@ -303,22 +315,8 @@ class Recognizer:
         self._fitted()
         return self._decision_rule
 
-    def validated_on(self) -> list[str]:
-        """The names of the validation pictures, as far as they are known."""
-        data = self._data if self.report_ is not None else artefact.data(self._folder)
-        return list(data.get("validation", {}).get("pictures", ()))
-
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PARAMETERS}
-
-    def _stored_parameters(self) -> dict[str, Any]:
-        network = self.network
-        return {**self._parameters(), "network": network if isinstance(network, str) else networks.name_of(network)}
-
-    def _settings(self, images: Images, validate: Images | None) -> dict[str, Any]:
-        """The run's identity."""
-        validation = None if validate is None else validate.fingerprint()
-        return {**self._stored_parameters(), "data": images.fingerprint(), "validation": validation}
 
     def _fitted(self) -> Network:
         if not hasattr(self, "network_"):
@@ -334,14 +332,14 @@ class Recognizer:
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
         self._adopt(result)
         self.report_, self._data = result.report, result.data
-        identity = {"kind": KIND, "parameters": self._stored_parameters(), "settings": settings}
+        identity = {"kind": KIND, "parameters": config.stored_parameters(self._parameters()), "settings": settings}
         self._facts = {**identity, **result.facts, "calibration": self._decision_rule.to_json()}
 
     def _restore(self, saved: Artefact) -> Self:
         """Become the recognizer of an artefact."""
         self._adopt(RestoredModel.read(saved, self.network))
         self.report_ = None
-        self._facts, self._folder = saved.facts, saved.folder
+        self._facts, self._data, self._folder = saved.facts, saved.data, saved.folder
         return self
 
     def _adopt(self, model: FitResult | RestoredModel) -> None:

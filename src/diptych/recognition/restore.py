@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from diptych import artefact
 from diptych.artefact import Artefact
+from diptych.engine.warm_start.extension import CAPTION, extensions_table
 from diptych.errors import ArtefactError, UsageError
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
@@ -16,9 +18,10 @@ from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.model_card import updated_card
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.tta import TTA
+from diptych.report.html import with_table
 
-CARD = "README.md"
-CARRIED = (CARD, "data.json", "report.html", "history.jsonl", EMBEDDINGS)
+CARD, PAGE = "README.md", "report.html"
+CARRIED = (CARD, "data.json", PAGE, "history.jsonl", EMBEDDINGS)
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,14 @@ class RestoredModel:
 
 
 def copy_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
-    """The files beside the weights in ``folder``, by name; the card is updated to ``facts``."""
-    paths = {name: folder / name for name in CARRIED}
+    """The files beside the weights in ``folder``, by name; the card and the page are updated to ``facts``."""
+    paths = {name: artefact.path_of(folder, name) for name in CARRIED}
     files = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
     if CARD in files:
         files[CARD] = updated_card(files[CARD].decode(), facts).encode()
+    if PAGE in files and facts.get("extensions"):
+        table = extensions_table(facts["extensions"])
+        files[PAGE] = with_table(files[PAGE].decode(), CAPTION, table).encode()
     return files
 
 

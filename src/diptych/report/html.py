@@ -33,6 +33,16 @@ def render_page(report: Report) -> str:
 """
 
 
+def with_table(page: str, caption: str, table: Table) -> str:
+    """A rendered page with a table added at its end; one of the same caption is replaced."""
+    rendered = _table(caption, table)
+    opening, end = rendered.partition("<thead>")[0], "</table></div>\n"
+    if opening in page:
+        before, _, rest = page.partition(opening)
+        return before + rendered + rest.partition(end)[2]
+    return page.replace("\n</main>", f"\n{rendered}</main>", 1)
+
+
 def _contents(report: Report) -> str:
     if len(report.parts) < 2:
         return ""

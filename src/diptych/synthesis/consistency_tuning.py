@@ -173,13 +173,9 @@ class ConsistencyTunable(Synthesizer):
         lr = LEARNING_RATE_SHARE * self.settings_["learning_rate"]
         return TrainingConfig(layout, batch=self.settings_["batch"], lr=lr, clip=1.0, method_settings=settings)
 
-    def _take_state(self, tuned: Self) -> Self:
-        """Become the tuned model."""
-        self.steps = tuned.steps
-        self.classes_, self.shares_, self.size_ = tuned.classes_, tuned.shares_, tuned.size_
-        self.layout_, self.modules_, self.settings_ = tuned.layout_, tuned.modules_, tuned.settings_
-        self.scores_, self.report_, self._model_files = tuned.scores_, tuned.report_, tuned._model_files
-        return self
+    def _take_state(self, other: Self) -> Self:
+        self.steps = other.steps
+        return super()._take_state(other)
 
     @property
     def _samples_in_few_calls(self) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from diptych.data import mirror_symmetry
 from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
+from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError, UsageError
 from diptych.synthesis.protocols import SampledModel
 
@@ -39,12 +40,15 @@ class PreparedData:
         Pixels a side.
     classes
         Names of the classes that have pictures, if the model is conditional; else empty.
+    trained
+        Digests of pictures that the run's initial weights were trained on.
     """
 
     training: Images
     held_out: Images | None
     size: int
     classes: tuple[str, ...]
+    trained: Digests = field(default_factory=lambda: NONE)
 
     @property
     def shares(self) -> list[float]:
@@ -61,9 +65,9 @@ class PreparedData:
             The pictures have classes that the model does not know.
         """
         if not classes:
-            return PreparedData(self.training, self.held_out, self.size, ())
+            return replace(self, classes=())
         held_out = None if self.held_out is None else self.held_out.relabel(classes)
-        return PreparedData(self.training.relabel(classes), held_out, self.size, tuple(classes))
+        return replace(self, training=self.training.relabel(classes), held_out=held_out, classes=tuple(classes))
 
     def identity(self) -> dict[str, str]:
         """Fingerprints of both sets, for the identity of a run; JSON-able."""
@@ -71,8 +75,12 @@ class PreparedData:
         return {"data": self.training.fingerprint(), "validation": validation}
 
 
-def prepare(images: Images, validate: Images | None, size: int | None, seed: int) -> PreparedData:
+def prepare(
+    images: Images, validate: Images | None, size: int | None, seed: int, trained: Digests = NONE
+) -> PreparedData:
     """Check the pictures, choose the size, leave out what cannot be read, hold some out.
+
+    None of the pictures with digests among ``trained`` is held out or validated on.
 
     Raises
     ------
@@ -91,8 +99,8 @@ def prepare(images: Images, validate: Images | None, size: int | None, seed: int
     classes = _condition_classes(readable)
     labelled = _number_labels(readable, classes)
     if validate is not None:
-        return PreparedData(labelled, _validation(validate, size, classes), size, classes)
-    return PreparedData(*_hold_out(labelled, seed), size, classes)
+        return PreparedData(labelled, _validation(validate, size, classes, trained), size, classes, trained)
+    return PreparedData(*_hold_out(labelled, seed, trained), size, classes, trained)
 
 
 def check_size(size: int) -> int:
@@ -166,7 +174,12 @@ def match_training_split(images: Images, model: SampledModel) -> tuple[Images, I
         return None
     images = images.readable(model.size_, GEOMETRY)
     images = _number_labels(images, _condition_classes(images))
-    splits: list[tuple[Images, Images | None]] = [(images, None), _hold_out(images, model.seed)]
+    known = trained_on(images, model.training_digests)
+    splits: list[tuple[Images, Images | None]] = [
+        (images, None),
+        _hold_out(images, model.seed),
+        (images[known], images[~known]),  # of a model that began with another one's weights
+    ]
     return next((split for split in splits if split[0].fingerprint() == fingerprint), None)
 
 
@@ -200,19 +213,26 @@ def _number_labels(images: Images, classes: tuple[str, ...]) -> Images:
     return with_labels(images, np.full(len(images), -1), ()) if images.multi_label else images
 
 
-def _validation(images: Images, size: int, classes: tuple[str, ...]) -> Images:
+def _validation(images: Images, size: int, classes: tuple[str, ...], trained: Digests) -> Images:
     """A person's own validation pictures, as the training pictures are."""
     images = images.readable(size, GEOMETRY)
     if not len(images):
         raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
+    known = trained_on(images, trained)
+    if known.all():
+        raise DataError("The model to start from was trained on every picture for validation. Name others.")
+    if known.any():
+        log.warning("%d pictures for validation are left out: the model to start from was trained on them", known.sum())
+        images = images[~known]
     return _number_labels(images, classes)
 
 
-def _hold_out(images: Images, seed: int) -> tuple[Images, Images | None]:
-    """The pictures to train on, and a twentieth of them held out; ``None`` where there are too few."""
+def _hold_out(images: Images, seed: int, trained: Digests = NONE) -> tuple[Images, Images | None]:
+    """The pictures to train on, and a twentieth of them held out; ``None`` where there are too few to."""
     if len(images) < MIN_PICTURES_TO_HOLD_OUT:
         return images, None
     order = np.random.default_rng(seed).permutation(len(images))
+    order = order[~trained_on(images, trained)[order]]
     held_out = np.zeros(len(images), bool)
     held_out[order[: min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(images))))]] = True
     held_out &= np.isin(images.labels, images.labels[~held_out])  # a class's last picture is trained on

@@ -101,6 +101,7 @@ class Flow(ConsistencyTunable):
 
     kind: ClassVar[str] = "flow"
     networks: ClassVar[tuple[str, ...]] = ("unet", "unet-small", "unet-large")
+    automatic_network: ClassVar[str | None] = "unet"
 
     def __init__(
         self,

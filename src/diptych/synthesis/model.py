@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from diptych.artefact import Artefact
 from diptych.data.images import Images
+from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.data.transforms import to_uint8
 from diptych.engine import machine
 from diptych.engine.task import Task
@@ -27,6 +28,7 @@ from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
 NOISE_BLOCK = 1024  # pictures whose noise is in memory at a time
 MAX_NAMED_CLASSES = 20  # in a message
+RECORD = ("seen_pictures", "seconds", "extensions", "started_from")
 Modules = Mapping[str, nn.Module]
 
 
@@ -58,6 +60,7 @@ class SynthesisModel(ABC):
     seed: int
     kind: ClassVar[str]
     networks: ClassVar[tuple[str, ...]]
+    automatic_network: ClassVar[str | None] = None  # the name that stands for any of the networks
     needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
     classes_: tuple[str, ...]
     shares_: list[float]
@@ -68,6 +71,7 @@ class SynthesisModel(ABC):
     scores_: dict[str, Any]
     report_: Report | None
     _model_files: ModelFiles
+    _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self)).parameters
@@ -84,6 +88,13 @@ class SynthesisModel(ABC):
         """Of its training pictures (``Images.fingerprint``); ``None`` where it was not saved."""
         self._check_fitted()
         return self._model_files.data.get("fingerprint")
+
+    @property
+    def training_digests(self) -> Digests:
+        """Of its training pictures, and of those of the model that it started from; empty where they were not saved."""
+        self._check_fitted()
+        data = self._model_files.data
+        return stored_digests(data) if "digests" in data else NONE
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that it was constructed with, by name."""
@@ -186,6 +197,7 @@ class SynthesisModel(ABC):
         self.classes_, self.shares_ = tuple(facts["classes"]), list(facts["shares"])
         self.size_, self.layout_ = facts["size"], facts["layout"]
         self.settings_, self.scores_ = facts["settings"], facts["scores"]
+        self._record = {name: facts[name] for name in RECORD if name in facts}
         weights: dict[str, dict[str, Tensor]] = {}
         for name, tensor in saved.weights.items():
             module, _, key = name.partition(".")
@@ -214,7 +226,16 @@ class SynthesisModel(ABC):
             "layout": self.layout_,
             "settings": self.settings_,
             "scores": self.scores_,
+            **self._record,
         }
+
+    def _take_state(self, other: Self) -> Self:
+        """Become another fitted model of the same parameters."""
+        self.classes_, self.shares_, self.size_ = other.classes_, other.shares_, other.size_
+        self.layout_, self.modules_, self.settings_ = other.layout_, other.modules_, other.settings_
+        self.scores_, self.report_, self._model_files = other.scores_, other.report_, other._model_files
+        self._record = other._record
+        return self
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_model_files"):

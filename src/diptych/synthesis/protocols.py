@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
+from diptych.data.training_digests import Digests
 from diptych.progress import Bar
 
 Label = str | int  # a class by name, or by its number
@@ -44,6 +45,10 @@ class SampledModel(Protocol):
     @property
     def training_fingerprint(self) -> str | None:
         """Of its training pictures; ``None`` where it was not saved."""
+
+    @property
+    def training_digests(self) -> Digests:
+        """Of its training pictures, and of those of the model that it started from; empty where they were not saved."""
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that it was constructed with, by name."""

@@ -4,6 +4,7 @@ import copy
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +13,14 @@ import torch
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
+from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
+from diptych.engine.distributed import is_leader
 from diptych.engine.loader import check_seed
 from diptych.engine.run_settings import check_run_settings
+from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
+from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import UsageError
 from diptych.progress import Bar
 from diptych.synthesis import datasets
@@ -24,10 +29,12 @@ from diptych.synthesis.editing.editor import Editor
 from diptych.synthesis.model import Modules, device_of
 from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling import seeding, writer
+from diptych.synthesis.training.comparison import Measure, compare, held_out_measure
 from diptych.synthesis.training.config import TrainingConfig, training_length
 from diptych.synthesis.training.job import EndedRun, TrainingJob
 from diptych.synthesis.training.model_files import make_model_files, make_report
 from diptych.synthesis.training.monitor import Monitor
+from diptych.synthesis.training.warm_start import WarmStart
 
 log = logging.getLogger("diptych")
 
@@ -54,7 +61,15 @@ class Synthesizer(Editor):
         self.lr = lr
         self.seed = seed
 
-    def fit(self, images: Images, *, validate: Images | None = None, into: str | Path | None = None) -> Self:
+    def fit(
+        self,
+        images: Images,
+        *,
+        validate: Images | None = None,
+        into: str | Path | None = None,
+        more: float | None = None,
+        start: "str | Path | Self | None" = None,
+    ) -> Self:
         """Learn to generate pictures like these.
 
         Parameters
@@ -67,6 +82,12 @@ class Synthesizer(Editor):
         into
             Folder for the artefact, checkpoints and sample grids. A run that was begun there is continued, and
             a finished one is loaded.
+        more
+            Minutes that the finished model in ``into`` (None: this one) is trained further; all else as in its fit. The
+            result is the better one on the held-out pictures, which stay the same.
+        start
+            A model of the same kind, or its folder, whose weights this one starts from, the embeddings of classes that
+            both have included; network and size follow it. None of its training pictures is held out.
 
         Raises
         ------
@@ -77,8 +98,13 @@ class Synthesizer(Editor):
         """
         started = time.monotonic()
         self._check()
-        prepared = datasets.prepare(images, validate, self.size, self.seed)
-        job = self._make_job(prepared, datasets.as_folder(into), started)
+        folder = datasets.as_folder(into)
+        if more is not None:
+            check_extendable(folder, more, fitted=hasattr(self, "modules_"))
+        source = None if start is None else self._start_model(start)
+        job = self._make_job(self._prepare(images, validate, source), folder, started, source)
+        if more is not None:
+            return self._extend(job, more)
         if job.is_finished():
             return self._load_finished(job)
         ended = self._train(job)
@@ -146,12 +172,83 @@ class Synthesizer(Editor):
         if self.size is not None:
             datasets.check_size(self.size)
 
-    def _make_job(self, prepared: PreparedData, folder: Path | None, started: float) -> TrainingJob:
+    def _prepare(self, images: Images, validate: Images | None, source: Self | None) -> PreparedData:
+        """The pictures of the run; from another model's start at its size, and with none of its pictures held out."""
+        if source is None:
+            return datasets.prepare(images, validate, self.size, self.seed)
+        trained = stored_digests(source._model_files.data)
+        prepared = datasets.prepare(images, validate, self.size or source.size_, self.seed, trained)
+        source._as_start().check_conditioning(prepared.classes)
+        return prepared
+
+    def _make_job(
+        self, prepared: PreparedData, folder: Path | None, started: float, source: Self | None
+    ) -> TrainingJob:
         """Choose what the parameters leave open."""
         config = self._configure(prepared, machine.device().type == "cuda")
+        warm_start, start = None, {}
+        if source is not None:
+            warm_start, start = source._as_start(), {"start": weights_digest(source.weights())}
+            config = replace(config, layout=warm_start.layout_for(config.layout, self.parameters().get("latent")))
         length = training_length(self.minutes, self.epochs, len(prepared.training), prepared.size)
-        settings = self._run_settings(prepared, config)
-        return TrainingJob(prepared, config, length, settings, self.seed, folder, started)
+        settings = {**self._run_settings(prepared, config), **start}
+        return TrainingJob(prepared, config, length, settings, self.seed, folder, started, warm_start)
+
+    def _as_start(self) -> WarmStart:
+        weights = {name: module.state_dict() for name, module in self.modules_.items()}
+        return WarmStart(weights, self.classes_, self.layout_)
+
+    def _start_model(self, start: "str | Path | Self") -> Self:
+        """The model to start from, whose network must be this one's."""
+        source = self.from_artefact(artefact.read(start, self.kind)) if isinstance(start, str | Path) else start
+        if not isinstance(source, type(self)):
+            raise UsageError(
+                f"A {self.kind} starts from the folder of another one, or from a loaded one, not {start!r}."
+            )
+        source._check_fitted()
+        if self.network not in (source.network, self.automatic_network):
+            raise UsageError(
+                f"The model to start from has the network {source.network}, not {self.network}. Set that network."
+            )
+        return source
+
+    def _extend(self, job: TrainingJob, minutes: float) -> Self:
+        """Train further, or continue to; see :mod:`diptych.engine.warm_start.extension`."""
+        folder, facts = job.folder, None if job.folder else self._facts()
+        extension = Extension.begin(folder, job.settings, facts, minutes)
+        if folder is not None:
+            self._restore(artefact.read(folder, self.kind))
+        if not extension.is_included():
+            self._train_further(job.extended(extension, self._as_start()), extension)
+            if folder is not None and is_leader():
+                self.save(folder)
+        if folder is not None and is_leader():
+            conclude(folder)
+        return self
+
+    def _train_further(self, job: TrainingJob, extension: Extension) -> None:
+        """Train a copy, and become it if it is better."""
+        began = time.monotonic()
+        before, extended = self._held_out_measure(job.prepared), copy.copy(self)
+        ended = extended._train(job, extra_seconds=time.monotonic() - began)
+        extended._finish(ended)
+        comparison = compare(before, extended._held_out_measure(job.prepared))
+        if comparison is not None:  # all processes of a run must agree
+            agreed = ended.monitor.run.group.broadcast([comparison.better])[0]
+            comparison = replace(comparison, better=bool(agreed))
+        record = extension.record(ended.result.seen_pictures, ended.last.seconds, comparison)
+        settings = self.settings_
+        if comparison is None or comparison.better:
+            self._take_state(extended)
+            self.settings_ = settings
+        records = [*extension.records, record]
+        self._record = {**self._record, "extensions": records}
+        self._model_files = self._model_files.with_extensions(records)
+        if self.report_ is not None:
+            self.report_.tables[CAPTION] = extensions_table(records)
+
+    def _held_out_measure(self, prepared: PreparedData) -> Measure | None:
+        return held_out_measure(self, prepared, self._held_out_scores(self.modules_, prepared))
 
     def _run_settings(self, prepared: PreparedData, config: TrainingConfig) -> dict[str, Any]:
         """The run's identity, which distinguishes it from others in the same folder; JSON-able."""
@@ -169,17 +266,23 @@ class Synthesizer(Editor):
         log.info("%s already holds this model, finished", job.folder)
         return self._restore(artefact.read(job.folder, self.kind))
 
-    def _train(self, job: TrainingJob) -> EndedRun:
-        """Train, or continue to train, with held-out scores and the monitor's evaluations on the way."""
+    def _train(self, job: TrainingJob, extra_seconds: float = 0.0) -> EndedRun:
+        """Train, or continue to train, with held-out scores and the monitor's evaluations on the way.
+
+        ``extra_seconds`` is what the caller will do once the model is finished.
+        """
         log.info("Chosen: %s", ", ".join(f"{name} {value}" for name, value in job.facts().items()))
         self._describe(job)
-        run = job.start(self._task(self._initial_networks(job), job.config))
-        monitor = Monitor(self, job.prepared, run, job.folder)
+        task = self._task(self._initial_networks(job), job.config)
+        if job.warm_start is not None:
+            job.warm_start.load_into(task.modules(), self.classes_, self.size_)
+        run = job.start(task)
+        monitor = Monitor(self, job.prepared, run, job.grids(run))
         for tick in run:
             tick.scores.update(self._held_out_scores(run.modules, job.prepared))
             ended = EndedRun(job, monitor, tick)
             if job.is_rehearsal_due(run, tick):
-                self._rehearse(ended)
+                self._rehearse(ended, extra_seconds)
             else:
                 monitor.evaluate_if_due(tick)
         return ended
@@ -205,9 +308,9 @@ class Synthesizer(Editor):
         with torch.no_grad():
             return self._scores(modules, pictures, labels)
 
-    def _rehearse(self, ended: EndedRun) -> None:
+    def _rehearse(self, ended: EndedRun, extra_seconds: float) -> None:
         """Time what follows training, on a copy of the model."""
-        with ended.monitor.run.rehearsal(ended.monitor.rehearse(ended.last)):
+        with ended.monitor.run.rehearsal(ended.monitor.rehearse(ended.last) + extra_seconds):
             copy.copy(self)._finish(ended)
 
     def _finish(self, ended: EndedRun) -> None:
@@ -217,6 +320,7 @@ class Synthesizer(Editor):
         self._load(result.weights)
         self._complete(ended.job.prepared.training)
         self.scores_ = result.scores
+        self._record = {**ended.totals(), **ended.job.origin()}
         summary = ended.summary(ended.monitor.grid(self, result.seen_pictures))
         self.report_ = make_report(self.kind, summary)
         self._model_files = make_model_files(self.kind, summary, self.report_)

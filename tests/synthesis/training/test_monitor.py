@@ -21,6 +21,7 @@ from diptych.synthesis.training import monitor
 from diptych.synthesis.training.config import TrainingConfig, make_recipe
 from diptych.synthesis.training.job import TrainingJob
 from diptych.synthesis.training.monitor import Monitor
+from diptych.synthesis.training.sample_grids import SampleGrids
 
 CLASSES = 30
 
@@ -120,7 +121,7 @@ def begin(training: Images, held_out: Images, pictures: int) -> tuple[Run, Monit
     task = parrot._task(parrot._initial_networks(job), config)
     recipe = make_recipe(config, length, False, 0)  # not mirrored, so that it can memorise the pictures
     run = Run(task, prepared.training, size=8, geometry=GEOMETRY, recipe=recipe)
-    return run, Monitor(parrot, prepared, run, None)
+    return run, Monitor(parrot, prepared, run, SampleGrids(None, run.seen_pictures))
 
 
 def test_a_run_that_begins_to_copy_ends_there_with_the_weights_from_before():

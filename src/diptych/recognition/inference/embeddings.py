@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.errors import ArtefactError
 
@@ -81,10 +80,10 @@ class EmbeddingIndex:
         ArtefactError
             It is damaged.
         """
-        tensors = artefact.extra_tensors(model, FILE)
+        tensors = model.extra.get(FILE)
         if tensors is None:
             return None
-        paths = artefact.data(model.folder).get("indexed", [])
+        paths = model.data.get("indexed", [])
         embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
         if not len(embeddings) == len(slopes) == len(labels) == len(paths):
             raise ArtefactError(

@@ -29,7 +29,7 @@ class CustomNetwork(Network):
 
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
-        last = self._last_linear
+        last = self.output_layer
         if last is None:
             logits = self.forward(images)
             return logits, logits
@@ -45,7 +45,8 @@ class CustomNetwork(Network):
         return self.shifted(self.module(images))
 
     @property
-    def _last_linear(self) -> nn.Linear | None:
+    def output_layer(self) -> nn.Linear | None:
+        """The last linear layer."""
         return next((m for m in reversed(list(self.module.modules())) if isinstance(m, nn.Linear)), None)
 
 

@@ -128,6 +128,11 @@ class Network(nn.Module, ABC):
         """What rebuilds a pretrained backbone besides its weights, as JSON can hold it; ``None``: nothing needed."""
         return None
 
+    @property
+    def output_layer(self) -> nn.Module | None:
+        """The layer with a row of weights for each class; ``None`` if there is none."""
+        return self.head
+
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """The outputs of the layer before the head, (B, D)."""

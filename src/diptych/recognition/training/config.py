@@ -22,6 +22,7 @@ from diptych.errors import UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import pretrained, speednet
 from diptych.recognition.training.budget import training_pace
+from diptych.recognition.training.warm_start import WarmStart
 
 log = logging.getLogger("diptych")
 SMALL_SIDE = 64  # px: up to here pictures are used at their own size
@@ -72,6 +73,20 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     size = parameters["size"]
     if size is not None and size < networks.MIN_SIZE:
         raise UsageError(f"size must be {networks.MIN_SIZE} px or more, not {size}. Leave it out to have it chosen.")
+
+
+def stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as JSON can hold them."""
+    network = parameters["network"]
+    return {**parameters, "network": network if isinstance(network, str) else networks.name_of(network)}
+
+
+def run_settings(
+    parameters: Mapping[str, Any], images: Images, validate: Images | None, start: WarmStart | None
+) -> dict[str, Any]:
+    """The run's identity."""
+    data = {"data": images.fingerprint(), "validation": None if validate is None else validate.fingerprint()}
+    return {**stored_parameters(parameters), **data, **({} if start is None else {"start": start.digest()})}
 
 
 def choose_network_and_size(
@@ -157,6 +172,21 @@ def make_config(
         lr = recipe.peak_lr(training_pictures / batch)
         log.info("Learning rate: %.3g, for about %.0f steps.", lr, training_pictures / batch)
     return TrainingConfig(network, size, batch, lr or recipe.lr, epochs, minutes, recipe, augment)
+
+
+def extension_config(facts: Mapping[str, Any], network: str | type[nn.Module], minutes: float) -> TrainingConfig:
+    """The configuration that a finished recognizer was fitted with, by its ``model.json``, for more minutes."""
+    training = facts["training"]
+    return TrainingConfig(
+        network=network,
+        size=facts["size"],
+        batch=training["batch"],
+        lr=training["lr"],
+        epochs=None,
+        minutes=minutes,
+        recipe=networks.recipe_of(network),
+        augment=Augment(**training["augment"]),
+    )
 
 
 def choose_variant(

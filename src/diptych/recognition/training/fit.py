@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.data.images import Images
+from diptych.data.training_digests import NONE
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
@@ -27,6 +28,7 @@ from diptych.recognition.training import config, finetune, fit_report, imbalance
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
 from diptych.recognition.training.run import Job, TrainingResult
+from diptych.recognition.training.warm_start import WarmStart
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
@@ -52,6 +54,17 @@ class FitResult:
     leader: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedModel:
+    """A trained and calibrated recognizer, before it is reported on."""
+
+    job: Job
+    data: PreparedData
+    result: TrainingResult
+    rule: DecisionRule
+    index: EmbeddingIndex
+
+
 def fit(
     parameters: Mapping[str, Any],
     images: Images,
@@ -60,6 +73,7 @@ def fit(
     folder: Path | None,
     settings: Mapping[str, Any],
     started: float,
+    start: WarmStart | None = None,
 ) -> FitResult:
     """Train, or continue, and evaluate on the validation pictures; see :meth:`Recognizer.fit`.
 
@@ -69,52 +83,106 @@ def fit(
         The run's identity, as far as it is known before the network is chosen.
     started
         ``time.monotonic()`` at which the time budget began.
+    start
+        The recognizer whose weights it starts from; ``None``: fresh or pretrained ones.
     """
-    data, sample, chosen = _prepare(parameters, images, validate, folder)
-    network, proxy = _build(chosen, data, sample, parameters["seed"])
+    job, data, indexed = prepare_job(
+        parameters, images, validate, folder=folder, settings=settings, started=started, start=start
+    )
+    return fit_result(train_model(job, data, indexed), parameters["seed"], start)
+
+
+def prepare_job(
+    parameters: Mapping[str, Any],
+    images: Images,
+    validate: Images | None,
+    *,
+    folder: Path | None,
+    settings: Mapping[str, Any],
+    started: float,
+    start: WarmStart | None,
+) -> tuple[Job, PreparedData, Images]:
+    """All that a run is made of: the job, its data, and the training pictures whose embeddings are kept."""
+    data, sample, chosen = _prepare(parameters, images, validate, folder, start)
+    network, proxy = _build(chosen, data, sample, parameters["seed"], start)
     length = math.inf if chosen.epochs is None else chosen.epochs * len(data.training)
     budget = Budget.measure(network, sample, minutes=chosen.minutes, started=started, training_pictures=length)
     data = _within_budget(data, budget)
     indexed = _pictures_to_index(data, budget)
     job = _make_job(parameters, data, chosen, network, proxy, budget, indexed, folder, settings)
-    result = (finetune if network.pretrained else run).train(job)
+    if start is not None and start.extension is not None:
+        extension = start.extension
+        job = replace(job, seed=job.seed + extension.seed, schedule_start=extension.schedule_start)
+    return job, data, indexed
+
+
+def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
+    """Train, or continue; then all that is fitted once the network is trained."""
+    network = job.network
+    # A pretrained network that is trained further has its head: there is nothing to probe.
+    result = (finetune if network.pretrained and not job.schedule_start else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
-    outputs = compute_outputs(network, indexed, chosen.size, title="Embedding")
+    outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
     index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
     result = _rebalance(job, result, indexed, outputs)
     result = _select_tta(job, result)
     rule = fit_decision_rule(result.outputs, job.validation, index)
-    report, facts = fit_report.make_report(job, data, result, rule, index)
+    return FittedModel(job=job, data=data, result=result, rule=rule, index=index)
+
+
+def fit_result(model: FittedModel, seed: int, start: WarmStart | None) -> FitResult:
+    """What a run hands over, with the report on the validation pictures."""
+    trained, origin = (NONE, None) if start is None else (start.trained, start.origin())
+    job, data, result, index = model.job, model.data, model.result, model.index
+    report, facts = fit_report.make_report(job, data, result, model.rule, index)
     return FitResult(
-        network=network,
-        size=chosen.size,
-        decision_rule=rule,
+        network=job.network,
+        size=job.config.size,
+        decision_rule=model.rule,
         embedding_index=index,
         report=report,
-        facts=facts,
-        data=fit_report.data_facts(data, index, job.seed),
+        facts=facts if origin is None else {**facts, "started_from": origin},
+        data=fit_report.data_facts(data, index, seed, trained),
         leader=result.leader,
     )
 
 
 def _prepare(
-    parameters: Mapping[str, Any], images: Images, validate: Images | None, folder: Path | None
+    parameters: Mapping[str, Any],
+    images: Images,
+    validate: Images | None,
+    folder: Path | None,
+    start: WarmStart | None,
 ) -> tuple[PreparedData, Tensor, TrainingConfig]:
     """The data, a sample of training pictures (n, 3, S, S) uint8, and the configuration that suits them."""
-    networks.require_weights(parameters["network"])  # before the pictures are read, which takes longer
-    datasets.check_labels(images)
-    network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
-    data = datasets.prepare(images, validate, size, parameters["seed"]).with_notes(*notes)
+    if start is None:
+        networks.require_weights(parameters["network"])  # before the pictures are read, which takes longer
+        datasets.check_labels(images)
+        network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
+        trained = NONE
+    else:
+        (network, size), notes, trained = start.network_and_size(parameters), (), start.trained
+    data = datasets.prepare(images, validate, size, parameters["seed"], trained).with_notes(*notes)
     sample = data.training[config.sample_rows(len(data.training), size)].pixels(size)
+    if start is not None and start.extension is not None:
+        start.check_same_split(data)
+        return data, sample, config.extension_config(start.facts, network, start.extension.minutes)
     stored_settings = None if folder is None else checkpoint.stored_settings(folder)
+    # A network that follows the initial weights is not to be replaced by one that suits the time.
+    parameters = parameters if start is None else {**parameters, "network": network}
     return data, sample, config.make_config(parameters, network, size, data.training, sample, stored_settings)
 
 
-def _build(chosen: TrainingConfig, data: PreparedData, sample: Tensor, seed: int) -> tuple[Network, Network | None]:
+def _build(
+    chosen: TrainingConfig, data: PreparedData, sample: Tensor, seed: int, start: WarmStart | None
+) -> tuple[Network, Network | None]:
     """The network, and the proxy that selects what it is trained on, if its recipe has one."""
-    classes, proxy = len(data.training.classes), chosen.recipe.proxy
-    network = _initialised(chosen.network, chosen.size, classes, sample, seed)
-    return network, None if proxy is None else _initialised(proxy, chosen.size, classes, sample, seed)
+    names, proxy = data.training.classes, chosen.recipe.proxy
+    if start is None:
+        network = _initialised(chosen.network, chosen.size, len(names), sample, seed)
+    else:
+        network = start.build(chosen.network, names, chosen.size, seed)
+    return network, None if proxy is None else _initialised(proxy, chosen.size, len(names), sample, seed)
 
 
 def _initialised(name: str | type[nn.Module], size: int, classes: int, sample: Tensor, seed: int) -> Network:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from diptych.data.training_digests import Digests, pack_digests
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
@@ -65,11 +66,12 @@ def _add_training(report: Report, data: PreparedData, result: TrainingResult, fa
     report.facts |= {"network": facts["network"], "size": facts["size"], **settings}
 
 
-def data_facts(data: PreparedData, index: EmbeddingIndex, seed: int) -> dict[str, Any]:
-    """What ``data.json`` holds."""
+def data_facts(data: PreparedData, index: EmbeddingIndex, seed: int, trained: Digests) -> dict[str, Any]:
+    """What ``data.json`` holds; ``trained`` are digests of pictures that the initial weights were trained on."""
     training, validation = data.training, data.validation
     return {
         "training": {"counts": training.counts(), "fingerprint": training.fingerprint()},
+        "digests": pack_digests(training, trained),
         "validation": {
             "counts": validation.counts(),
             "fingerprint": validation.fingerprint(),

@@ -46,6 +46,8 @@ class Job:
         The run's identity.
     reserve_seconds
         Of the budget, for what follows training.
+    schedule_start
+        As of a :class:`Recipe`: above 0 in the extension of a finished recognizer.
     """
 
     network: Network
@@ -59,6 +61,7 @@ class Job:
     budget: Budget
     reserve_seconds: float
     seed: int
+    schedule_start: float = 0.0
 
     def score(self, logits: Tensor, images: Images) -> tuple[str, float]:
         """The name and value of the score that training is to raise, of (N, K) logits."""
@@ -105,6 +108,7 @@ def start_run(job: Job) -> Run:
         half_life=round(config.recipe.half_life_epochs * pictures) or None,
         seed=job.seed,
         reserve_seconds=job.reserve_seconds,
+        schedule_start=job.schedule_start,
     )
     return Run(
         _task(job),

@@ -1,7 +1,7 @@
 """A training run of a synthesizer, before it begins and when it ends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,15 @@ from typing import Any
 from diptych.engine import checkpoint
 from diptych.engine.loop import Run
 from diptych.engine.task import Task, Tick
+from diptych.engine.warm_start.extension import Extension
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.training.config import TrainingConfig, make_recipe
 from diptych.synthesis.training.model_files import RunSummary
 from diptych.synthesis.training.monitor import Monitor
 from diptych.synthesis.training.run_result import RunResult
+from diptych.synthesis.training.sample_grids import SampleGrids
+from diptych.synthesis.training.warm_start import WarmStart
 
 # Of the run, for the rehearsal of what follows training: late enough for the weights' average, early enough to plan by.
 MIN_REHEARSAL_PROGRESS = 0.4
@@ -38,6 +41,10 @@ class TrainingJob:
         Of the artefact; ``None`` writes nothing.
     started
         ``time.monotonic()`` at which the time budget began.
+    warm_start
+        Whose weights it starts from; ``None``: fresh ones.
+    extension
+        Of the finished model that it trains further; ``None``: a model's first run.
     """
 
     prepared: PreparedData
@@ -47,6 +54,19 @@ class TrainingJob:
     seed: int
     folder: Path | None
     started: float
+    warm_start: WarmStart | None = None
+    extension: Extension | None = None
+
+    def extended(self, extension: Extension, warm_start: WarmStart) -> "TrainingJob":
+        """The job of an extension of the model that this one is of."""
+        return replace(
+            self,
+            length={"minutes": extension.minutes},
+            settings=extension.settings if extension.folder else self.settings,
+            folder=extension.folder,
+            warm_start=warm_start,
+            extension=extension,
+        )
 
     def is_finished(self) -> bool:
         """Whether the folder holds the finished model of this run; a :class:`UsageError` if it holds another run."""
@@ -59,20 +79,40 @@ class TrainingJob:
 
     def start(self, task: Task) -> Run:
         """The engine's run, at its beginning or where it was interrupted."""
+        extension, seed, schedule_start = self.extension, self.seed, 0.0
+        if extension is not None:
+            seed, schedule_start = seed + extension.seed, extension.schedule_start
+        recipe = make_recipe(self.config, self.length, self.mirrored, seed)
         return Run(
             task,
             self.prepared.training,
             size=self.prepared.size,
             geometry=GEOMETRY,
-            recipe=make_recipe(self.config, self.length, self.mirrored, self.seed),
+            recipe=replace(recipe, schedule_start=schedule_start),
             folder=self.folder,
             settings=self.settings,
             started=self.started,
         )
 
     def facts(self) -> dict[str, Any]:
-        """Configuration and length, for the report; JSON-able."""
-        return {**self.config.facts(), **self.length, "mirrored": self.mirrored}
+        """Configuration and length, for the report; JSON-able. Extensions have a table of their own for theirs."""
+        length = self.length if self.extension is None else {}
+        return {**self.config.facts(), **length, **self.origin(), "mirrored": self.mirrored}
+
+    def origin(self) -> dict[str, Any]:
+        """Where the model's first weights came from, for ``model.json``; empty if they were fresh."""
+        if self.extension is not None:
+            return {name: self.extension.facts[name] for name in ("started_from",) if name in self.extension.facts}
+        if self.warm_start is None:
+            return {}
+        return {"started_from": {"weights": self.settings["start"], "classes": len(self.warm_start.classes)}}
+
+    def grids(self, run: Run) -> SampleGrids:
+        """The grids of samples of the run, behind those of the model that it extends."""
+        folder, extension = self.folder if run.leader else None, self.extension
+        if extension is None:
+            return SampleGrids(folder, run.seen_pictures)
+        return SampleGrids(folder, run.seen_pictures, extension.model_folder, extension.facts["seen_pictures"])
 
     def is_rehearsal_due(self, run: Run, tick: Tick) -> bool:
         """Whether to rehearse what follows training: once, in a run with a time budget."""
@@ -93,9 +133,20 @@ class EndedRun:
         """The weights that it ends with, and their scores."""
         return self.monitor.result(self.last)
 
+    def totals(self) -> dict[str, Any]:
+        """Pictures seen and seconds, those before an extension included, for ``model.json``."""
+        extension = self.job.extension
+        before = {"seen_pictures": 0, "seconds": 0.0} if extension is None else extension.facts
+        return {
+            "seen_pictures": before["seen_pictures"] + self.result.seen_pictures,
+            "seconds": round(before["seconds"] + self.last.seconds, 1),
+        }
+
     def summary(self, grid: bytes) -> RunSummary:
         """What its report shows, with a ``grid`` of samples of the finished model, a PNG."""
-        run = self.monitor.run
+        run, extension = self.monitor.run, self.job.extension
         facts = {**self.job.facts(), "machine": str(run.machine), **self.monitor.facts()}
-        frames = self.monitor.grids.frames()
-        return RunSummary(self.job.prepared, facts, self.result, run.history.records, grid, frames)
+        records = run.history.records
+        history = records if extension is None else extension.history(records)
+        result = replace(self.result, seen_pictures=self.totals()["seen_pictures"])
+        return RunSummary(self.job.prepared, facts, result, history, grid, self.monitor.grids.frames())

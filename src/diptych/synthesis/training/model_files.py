@@ -1,13 +1,16 @@
 """The files of an artefact beside the weights: data facts, model card, report page."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from diptych import artefact
 from diptych.artefact import Page
+from diptych.data.training_digests import pack_digests
+from diptych.engine.warm_start.extension import CAPTION, extensions_table, with_extensions
 from diptych.report import Report, Score, Table, figures
+from diptych.report.html import with_table
 from diptych.report.text import display_name
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.training.run_result import RunResult
@@ -47,6 +50,13 @@ class ModelFiles:
     card: str = ""
     page: Page | None = None
 
+    def with_extensions(self, records: Sequence[Mapping[str, Any]]) -> "ModelFiles":
+        """The same files, with what is known of the model's extensions on the card and on a page that was read."""
+        page = self.page
+        if isinstance(page, SavedPage):
+            page = SavedPage(with_table(page.text, CAPTION, extensions_table(records)))
+        return replace(self, card=with_extensions(self.card, records), page=page)
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -80,11 +90,11 @@ def read_model_files(folder: Path) -> ModelFiles:
     """The files of a saved model, as far as there are any."""
 
     def text(name: str) -> str:
-        path = folder / name
+        path = artefact.path_of(folder, name)
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     page = text("report.html")
-    return ModelFiles(json.loads(text("data.json") or "{}"), text("README.md"), SavedPage(page) if page else None)
+    return ModelFiles(artefact.data(folder), text("README.md"), SavedPage(page) if page else None)
 
 
 def make_model_files(kind: str, summary: RunSummary, report: Report) -> ModelFiles:
@@ -139,6 +149,7 @@ def _data_facts(prepared: PreparedData) -> dict[str, Any]:
         "classes": training.counts() if prepared.classes else {},
         "synthetic": int((training.origins != "real").sum()),
         "fingerprint": training.fingerprint(),
+        "digests": pack_digests(training, prepared.trained),
         "skipped": [str(error) for error in training.skipped],
     }
 

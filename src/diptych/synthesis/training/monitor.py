@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
@@ -68,13 +67,12 @@ class Monitor:
         What it is trained on.
     run
         To be evaluated.
-    folder
-        Where the grids go; None: nowhere.
+    grids
+        Of its samples.
     """
 
-    def __init__(self, model: SampledModel, prepared: PreparedData, run: Run, folder: Path | None) -> None:
-        self.model, self.prepared, self.run = model, prepared, run
-        self.grids = SampleGrids(folder if run.leader else None, run.seen_pictures)
+    def __init__(self, model: SampledModel, prepared: PreparedData, run: Run, grids: SampleGrids) -> None:
+        self.model, self.prepared, self.run, self.grids = model, prepared, run, grids
         self.spent_seconds = 0.0  # on evaluations, since the run began or was continued
 
     def evaluate_if_due(self, tick: Tick) -> None:

@@ -14,6 +14,7 @@ from diptych.files import write_bytes
 from diptych.report import figures
 
 COLUMNS, MAX_CLASS_ROWS, ROWS_WITHOUT_CLASSES = 8, 10, 4
+FOLDER = "samples"  # of an artefact's
 MAX_FRAMES = 12  # of a report
 MAX_FRAME_SIDE = 640  # px, the longer side of a report's frame
 
@@ -72,21 +73,27 @@ class SampleGrids:
         The artefact's; None: they are kept in memory only.
     seen_pictures
         Where the run begins or continues: grids of later moments, from before a kill, are deleted.
+    model_folder, seen_before
+        Of the model that the run extends, and the pictures that it has seen before; its grids come first.
     """
 
-    def __init__(self, folder: Path | None, seen_pictures: int) -> None:
-        self._folder = None if folder is None else folder / "samples"
+    def __init__(
+        self, folder: Path | None, seen_pictures: int, model_folder: Path | None = None, seen_before: int = 0
+    ) -> None:
+        self._folder = None if folder is None else folder / FOLDER
+        self._seen_before = seen_before
         self.grids: dict[int, bytes] = {}
-        for path in sorted(self._folder.glob("[0-9]*.png")) if self._folder else []:
-            if not path.stem.isdigit():
-                continue
-            if int(path.stem) > seen_pictures:
+        if model_folder is not None:
+            self.grids = {n: path.read_bytes() for n, path in _saved(model_folder / FOLDER) if n <= seen_before}
+        for number, path in _saved(self._folder) if self._folder else []:
+            if number > seen_before + seen_pictures:
                 path.unlink()
             else:
-                self.grids[int(path.stem)] = path.read_bytes()
+                self.grids[number] = path.read_bytes()
 
     def add(self, grid: bytes, seen_pictures: int) -> None:
-        """Add the grid of one moment."""
+        """Add the grid of one moment of the run."""
+        seen_pictures += self._seen_before
         self.grids[seen_pictures] = grid
         if self._folder is not None:
             write_bytes(self._folder / f"{seen_pictures:09d}.png", grid)
@@ -97,6 +104,11 @@ class SampleGrids:
         places = np.linspace(0, len(moments) - 1, MAX_FRAMES if moments else 0)
         chosen = sorted({moments[round(place)] for place in places})
         return {f"{moment:,} pictures seen": _frame(self.grids[moment]) for moment in chosen}
+
+
+def _saved(folder: Path) -> list[tuple[int, Path]]:
+    """The grids in a folder, by pictures seen."""
+    return [(int(path.stem), path) for path in sorted(folder.glob("[0-9]*.png")) if path.stem.isdigit()]
 
 
 def sample_grid(pixels: Tensor) -> bytes:

@@ -1,0 +1,52 @@
+"""Which pictures a model was trained on: a digest of each one's content, so that they are known again elsewhere.
+
+A digest is of the file's bytes, or of the pixels of an array: it is the same wherever the picture lies and whatever it
+is called, and another if it is encoded again.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data.duplicates import content_digests, duplicate_clusters
+from diptych.data.picture_set import PictureSet
+from diptych.errors import UsageError
+
+Digests = NDArray[np.uint64]
+NONE: Digests = np.empty(0, np.uint64)
+
+
+def pack_digests(images: PictureSet, others: Digests = NONE) -> str:
+    """The digests of these pictures, and others, as text for ``data.json``: eleven characters a picture."""
+    digests = np.unique(np.concatenate([content_digests(images), others]))
+    return b64encode(digests[digests > 0].astype("<u8").tobytes()).decode()  # 0 is that of an unreadable picture
+
+
+def stored_digests(data: Mapping[str, Any]) -> Digests:
+    """The digests in a model's ``data.json``.
+
+    Raises
+    ------
+    UsageError
+        It has none, since an earlier version saved it.
+    """
+    if "digests" not in data:
+        raise UsageError(
+            "The model to start from does not say which pictures it was trained on, so that another one could be "
+            "validated on them. Fit it again with this version."
+        )
+    return np.frombuffer(b64decode(data["digests"]), "<u8").astype(np.uint64)
+
+
+def trained_on(images: PictureSet, digests: Digests, *, copies: bool = False) -> NDArray[np.bool_]:
+    """(N,) which of the pictures have one of these digests; with ``copies`` also their near-duplicates among them."""
+    if not len(digests):
+        return np.zeros(len(images), bool)
+    known = np.isin(content_digests(images), digests)
+    if not copies or not known.any():
+        return known
+    cluster = duplicate_clusters(images)
+    return np.isin(cluster, cluster[known])
