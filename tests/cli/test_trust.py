@@ -45,9 +45,10 @@ def test_confidence_prediction_sets_and_unknown_pictures_are_reported(
     assert scores["unknown_n"] == scores["unknown_tpr"]["n"] == 30
     assert scores["unknown_fpr"]["n"] == 40
     assert scores["unknown_tpr"]["value"] > scores["unknown_fpr"]["value"]
-    assert scores["unknown_auroc_by_score"].keys() == {"energy", "nearness", "detail"}
+    assert scores["unknown_auroc_by_score"].keys() == {"response", "nearness", "detail"}
     assert "Detection of unknown pictures, by score" in as_text.out
     assert "Familiarity of known and unknown pictures" in page.read_text()
 
-    assert "trained on" in on_training.json["findings"][0]
+    assert on_training.json["verdict"] == "not_held_out"
+    assert "are training pictures" in on_training.json["verdict_text"]
     assert not any(name.startswith("unknown") for name in on_training.json)

@@ -70,6 +70,7 @@ def test_convolutional_networks_and_transformers_predict_the_same_labels(name, s
     recognizer = Recognizer(network, size=size, epochs=1).fit(Images.open(pictures)[::3])
     result = export(recognizer, tmp_path / "file.onnx", check=pictures).facts["parity"]
     assert result["same_labels"] == result["pictures"] == 120
+    assert result["same_unknown"] >= 119  # calibrated on few pictures
 
 
 def test_several_labels_per_picture(tmp_path):
@@ -112,6 +113,12 @@ def test_too_low_a_parity_is_refused():
         Parity(1000, "pictures", 989, 0, 1000, 0.3).check("int8")
     with pytest.raises(ExportError, match="differs from the model's"):
         Parity(1000, "pictures", 1000, 0, 1000, 0.3).check("fp32")
+    Parity(1000, "pictures", 1000, 0, 990, 1e-6).check("fp32")
+    Parity(20, "pictures", 20, 0, 19, 1e-6).check("fp32")  # one may lie on the threshold
+    Parity(1000, "pictures", 1000, 0, 900, 0.3).check("int8")
+    for unlike, precision in ((989, "fp32"), (899, "int8")):
+        with pytest.raises(ExportError, match="whether they are unknown"):
+            Parity(1000, "pictures", 1000, 0, unlike, 1e-6).check(precision)
 
 
 def test_the_expected_share_of_same_labels_is_computed_from_margins_and_their_shrinkage():

@@ -107,7 +107,7 @@ def test_the_size_is_the_median_of_the_shorter_sides():
 def test_pictures_that_the_initial_weights_were_trained_on_are_never_validated_on():
     images = noise(np.arange(80) % 2, classes=("a", "b"))
     trained = stored_digests({"digests": pack_digests(images[:68])})
-    prepared = prepare(images, None, 8, 0, trained)  # about as many others as are wanted: all of them
+    prepared = prepare(images, None, 8, 0, trained=trained)  # about as many others as are wanted: all of them
     assert set(prepared.validation.paths) == set(images[68:].paths)
     prepared = prepare(images, None, 8, 0, stored_digests({"digests": pack_digests(images[:20])}))
     assert not set(prepared.validation.paths) & set(images[:20].paths)
@@ -120,8 +120,8 @@ def test_pictures_that_the_initial_weights_were_trained_on_are_never_validated_o
 def test_pictures_for_validation_that_the_initial_weights_were_trained_on_are_left_out_with_a_note():
     images = noise(np.arange(80) % 2, classes=("a", "b"))
     trained = stored_digests({"digests": pack_digests(images[:10])})
-    prepared = prepare(images[:60], images[:10] + images[60:], 8, 0, trained)
+    prepared = prepare(images[:60], images[:10] + images[60:], 8, 0, trained=trained)
     assert set(prepared.validation.paths) == set(images[60:].paths)
     assert "10 of the pictures for validation were left out: the initial model was trained on them." in prepared.notes
     with pytest.raises(DataError, match="trained on every picture for validation"):
-        prepare(images[10:], images[:10], 8, 0, trained)
+        prepare(images[10:], images[:10], 8, 0, trained=trained)

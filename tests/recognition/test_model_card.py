@@ -6,7 +6,7 @@ FACTS = {
     "size": 32,
     "classes": ["cat", "dog"],
     "multi_label": False,
-    "calibration": {"temperature": 1.5, "energy_threshold": 0.0, "pictures": 16, "set_cutoff": 0.25},
+    "calibration": {"temperature": 1.5, "response_threshold": 0.0, "pictures": 16, "set_cutoff": 0.25},
     "training": {"pictures": 90, "validation_pictures": 16},
 }
 
@@ -32,14 +32,14 @@ def test_the_card_explains_confidence_with_its_values():
     assert "temperature of 1.5" in card
     assert "a probability of 0.250 or more" in card
     assert "given their count of 16, of 79.4% to 99.8%" in card
-    assert "Of known pictures it flags 2%, as far as 16 pictures can tell" in card
+    assert "Of known pictures it flags 5%, as far as 16 pictures can tell" in card
 
 
 def test_the_card_of_several_labels_lists_their_thresholds():
     calibration = {**FACTS["calibration"], "label_thresholds": [0.41, 0.5], "pictures": 199}
     card = model_card({**FACTS, "multi_label": True, "calibration": calibration}, Report("r"))
     assert "cat 0.41, dog 0.50" in card
-    assert "it flags 2.0% (0.6% to 4.3%)" in card
+    assert "it flags 5.0% (2.4% to 8.4%)" in card
     assert "90% or more of a picture's labels" in card
 
 

@@ -138,15 +138,15 @@ def test_calibrate_redoes_the_sets_and_the_unknown_and_the_card_follows(folder, 
     assert np.array_equal(back.unknown, model.predict(digits).unknown)
 
 
-def test_a_calibration_of_an_earlier_version_loads_and_promises_no_sets(folder, digits, tmp_path):
+def test_a_model_calibrated_without_sets_and_familiarity_loads_and_promises_no_sets(folder, digits, tmp_path):
     old = load(folder).save(tmp_path / "old")
     facts = json.loads((old / "model.json").read_text())
-    facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "energy_threshold")}
+    facts["calibration"] = {name: facts["calibration"][name] for name in ("temperature", "response_threshold")}
     del facts["extra_sha256"]
     (old / "model.json").write_text(json.dumps(facts))
     predictions = load(old).predict(digits)
     assert predictions.sets is None
-    assert predictions.unknown.mean() < 0.2  # by the energy
+    assert predictions.unknown.mean() < 0.2  # by the largest logit
     assert "coverage" not in load(old).evaluate(digits).scores
 
 
@@ -154,6 +154,15 @@ def test_pictures_unlike_the_training_data_are_flagged_unknown(fitted, digits):
     noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3)).astype(np.uint8)
     flagged = fitted.predict(Images.from_arrays(noise)).unknown.mean()
     assert flagged >= fitted.predict(digits).unknown.mean()
+
+
+def test_digits_of_other_kinds_are_less_familiar(fitted, digits):
+    """A network from scratch; digits 0 to 3 are known, and those from 4 to 9 strangers."""
+    every = Images.open("digits")
+    report = fitted.evaluate(digits[1::2], unknown=every[every.labels >= 4][:200])
+    assert report.scores["unknown_auroc"].value > 0.85
+    assert report.scores["unknown_fpr"].value < 0.25
+    assert "are missed" in report.findings[-1]
 
 
 def test_the_folder_records_the_run(fitted, folder):

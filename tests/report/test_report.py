@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.report import Card, Report, Score, Table, figures
+from diptych.report import Card, Report, Score, Table, Verdict, figures
 from diptych.report.report import format_number, to_jsonable
 
 HOSTILE = '<script>alert("x")</script> & \x07'
@@ -143,3 +143,25 @@ def test_numbers_are_rounded_to_what_matters(value: float, text: str) -> None:
 def test_plain_returns_json_values_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, "x"]}
     assert to_jsonable(value) == value
+
+
+def test_the_verdict_comes_first_on_the_page_in_the_text_and_as_data() -> None:
+    verdict = Verdict("reliable", "Reliable.", "97 % are right & 3 % are not.", "diptych predict MODEL DATA")
+    report = Report("Pets", scores={"accuracy": Score(0.97, 0.9, 0.99, 100)}, verdict=verdict)
+    lines = str(report).splitlines()
+    assert lines[3:6] == ["Reliable.", "97 % are right & 3 % are not.", "Next: diptych predict MODEL DATA"]
+    page = report.html()
+    assert page.index("97 % are right &amp; 3 % are not.") < page.index("accuracy")
+    record = report.json()
+    assert list(record)[:3] == ["title", "verdict", "verdict_text"]
+    assert record["verdict"] == "reliable"
+    assert record["verdict_text"] == str(verdict)
+    assert "verdict" not in Report("Pets").json()
+
+
+def test_a_verdict_names_the_model_and_the_pictures_where_they_are_known() -> None:
+    verdict = Verdict("poor", "Poor.", "MODEL is right in 50 %.", "diptych fit recognizer DATA -o MODEL --more 5")
+    named = verdict.with_names(model="models/pets", data="photos")
+    assert named.next_step == "diptych fit recognizer photos -o models/pets --more 5"
+    assert named.reason == verdict.reason
+    assert verdict.with_names() == verdict

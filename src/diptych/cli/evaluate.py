@@ -42,6 +42,8 @@ def evaluate(
     images = open_images(data, manifest)
     ood_images = None if unknown is None else open_images(unknown)
     report = recognizer.evaluate(images, unknown=ood_images)
+    if report.verdict is not None:
+        report.verdict = report.verdict.with_names(model=str(model))
     left_out = sum(_list_unreadable(opened) for opened in (images, ood_images) if opened is not None)
     if json:
         console.print_json(_scores_json(report))
@@ -62,10 +64,11 @@ def _scores_json(report: "Report") -> dict[str, Any]:
     """The scores as one JSON object, each class by its name."""
     from diptych.report.report import to_jsonable
 
-    table = report.tables["Classes"]
+    table, verdict = report.tables["Classes"], report.verdict
     names = table.columns[1:]
     rows = to_jsonable(table.rows)
     return {
+        **({"verdict": verdict.word, "verdict_text": str(verdict)} if verdict else {}),
         **{name: score.json() for name, score in report.scores.items()},
         "per_class": {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows},
         **_ood_scores_json(report),

@@ -9,9 +9,9 @@ from diptych import artefact
 from diptych.cli import console
 from diptych.cli.paths import open_images
 from diptych.loading import MODEL_CLASSES
-from diptych.report import Score
+from diptych.report import Score, Verdict
 from diptych.report.report import format_number
-from diptych.report.text import display_name
+from diptych.report.text import display_name, verdict_lines
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -47,11 +47,12 @@ def print_result(folder: Path, kind: str, images: "Images", data: str, as_json: 
     if not is_leader():  # of the processes that torchrun started, only one prints
         return 0
     left_out = console.list_skipped(images, _skipped(folder))
-    result = _result_json(folder, kind, left_out)
+    verdict = _verdict(folder, data)
+    result = _result_json(folder, kind, left_out, verdict)
     if as_json:
         console.print_json(result)
     else:
-        console.print_text(_result_text(result, data))
+        console.print_text(_result_text(result, verdict, data))
     return 4 if left_out else 0
 
 
@@ -69,10 +70,17 @@ def _skipped(folder: Path) -> list[str]:
     return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in skipped]
 
 
-def _result_json(folder: Path, kind: str, left_out: int) -> dict[str, Any]:
+def _verdict(folder: Path, data: str) -> Verdict | None:
+    """The verdict that the model was given, with its folder and the pictures in the next step; ``None``: none."""
+    values = artefact.facts(folder).get("verdict")
+    return Verdict(**values).with_names(model=str(folder), data=data) if values else None
+
+
+def _result_json(folder: Path, kind: str, left_out: int, verdict: Verdict | None) -> dict[str, Any]:
     """The result as one JSON object."""
     facts, last = artefact.facts(folder), _last_record(folder)
     return {
+        **({"verdict": verdict.word, "verdict_text": str(verdict)} if verdict else {}),
         "folder": str(folder),
         "kind": kind,
         "classes": facts["classes"],
@@ -94,13 +102,14 @@ def _last_record(folder: Path) -> dict[str, Any]:
     return records[-1] if records else {}
 
 
-def _result_text(result: dict[str, Any], data: str) -> str:
-    """The result as text: folder, scores, and commands to try next."""
+def _result_text(result: dict[str, Any], verdict: Verdict | None, data: str) -> str:
+    """The result as text: the verdict, folder, scores, and commands to try next."""
     from diptych.engine.warm_start.extension import sentence
 
     folder, kind = result["folder"], result["kind"]
     classes = _classes_text(result["classes"])
-    lines = [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
+    lines = verdict_lines(verdict) if verdict else []
+    lines += [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
     lines += [f"  {display_name(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
     lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
     lines.append(f"Report: {folder}/report.html")

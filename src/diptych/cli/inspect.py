@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from diptych.data.inspection.inspect import Inspection
 
 LABELS_NOT_CHECKED = (
-    "Label errors were not searched for, since that takes training. Add --minutes 10, or --model MODEL with a "
-    "recognizer that was trained on other pictures."
+    "Label errors were not searched for, since that takes training where pictures are small, have several labels or no "
+    "pretrained weights are on this machine. Add --minutes 10, or --model MODEL with a recognizer that was trained on "
+    "other pictures."
 )
 
 
@@ -37,7 +38,8 @@ def inspect(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Time for training recognizers that find label errors.")
+        float | None,
+        typer.Option(min=0.1, help="Time for training recognizers that find label errors; photographs do not need it."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="A trained recognizer that finds label errors and outliers.")
@@ -51,8 +53,9 @@ def inspect(
 
     Example: diptych inspect photos/ -o photos.html --manifest photos.csv
 
-    The findings are printed; no picture is changed, moved or deleted. Label errors are searched for only with --minutes
-    or --model.
+    The findings are printed; no picture is changed, moved or deleted. Photographs are compared by the features of the
+    best pretrained backbone on this machine. For small pictures, label errors are searched for only with --minutes or
+    --model.
     """
     from diptych.data.images import Images
     from diptych.data.inspection.inspect import concatenate_sets, examine
@@ -64,7 +67,7 @@ def inspect(
     if manifest is not None and manifest.exists():
         raise UsageError(f"{manifest} already exists and may have been edited. Name another file with --manifest.")
     inspection = examine(concatenate_sets([Images.open(path) for path in data], data))
-    inspection = _with_label_errors(inspection, minutes, model, seed)
+    inspection = _with_features(inspection, minutes, model, seed)
     report = inspection_report(inspection)
     if json:
         console.print_json({**report.json(), "issues": inspection.records()})
@@ -80,30 +83,45 @@ def inspect(
         console.log.info("The manifest is in %s: edit it, then diptych fit ... --manifest %s", manifest, manifest)
 
 
-def _with_label_errors(
+def _with_features(
     inspection: "Inspection[Images]", minutes: float | None, model: Path | None, seed: int
 ) -> "Inspection[Images]":
-    """The inspection with suspected label errors and a model's outliers, or with a note on how to search for them."""
-    images = inspection.images
-    if minutes is None and model is None:
-        return inspection.with_notes(LABELS_NOT_CHECKED) if images.classes else inspection
-    from diptych.recognition.label_errors import find_label_errors
+    """The inspection with what a given model, a pretrained backbone or recognizers trained here find."""
+    from diptych.recognition import label_errors
+    from diptych.recognition.inspection import inspect_features
 
-    if model is None:
-        return inspection.with_label_issues(find_label_errors(images, minutes=minutes, seed=seed))
+    images = inspection.images
+    if model is not None:
+        return _with_model(inspection, model)
+    embedder = label_errors.backbone_for(images)
+    if embedder is not None:
+        inspection = inspect_features(inspection, embedder, seed, labels=minutes is None)
+    if minutes is not None:
+        search = label_errors.search_by_training(images, minutes, seed)
+        return inspection.with_label_issues(search.issues).with_notes(search.note)
+    searched = embedder is not None and not images.multi_label
+    return inspection if searched or not images.classes else inspection.with_notes(LABELS_NOT_CHECKED)
+
+
+def _with_model(inspection: "Inspection[Images]", model: Path) -> "Inspection[Images]":
+    """The inspection with the outliers and the label errors that a trained recognizer finds."""
     import numpy as np
 
     from diptych.errors import UsageError
     from diptych.loading import load
+    from diptych.recognition import label_errors
     from diptych.recognition.recognizer import Recognizer
 
-    recognizer = load(model)
+    images, recognizer = inspection.images, load(model)
     if not isinstance(recognizer, Recognizer):
         raise UsageError(f"{model} is not a recognizer, so it cannot check labels. Name the folder of a recognizer.")
     rows = np.flatnonzero(images.dimensions()[:, 0] > 0)
     rows = np.setdiff1d(rows, list(images.unreadable(recognizer.size_)))
     inspection = inspection.with_outliers(rows, recognizer.embed(images[rows]).numpy())
-    return inspection.with_label_issues(find_label_errors(images, model=recognizer)) if images.classes else inspection
+    if not images.classes:
+        return inspection
+    search = label_errors.search_by_model(images, recognizer)
+    return inspection.with_label_issues(search.issues).with_notes(search.note)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -189,6 +189,16 @@ class DecodedCache:
         with silence_pillow():
             return decode(content, self._paths[row])
 
+    def digest(self, row: int) -> int:
+        """The digest of one picture's content, read where it is not decoded; 0 if it cannot be read."""
+        known = int(self.digests[row])
+        if known:
+            return known
+        try:
+            return _digest(self._read(row))
+        except PictureError:
+            return 0
+
     def dimensions(self, row: int) -> tuple[int, int]:
         """Upright width and height of one picture, from its header where it is not decoded; (0, 0) if unreadable."""
         width, height = self.sizes[row].tolist()

@@ -38,7 +38,7 @@ Pairs = NDArray[np.int64]  # (M, 2), the smaller number first
 
 def duplicate_clusters(images: PictureSet) -> NDArray[np.int64]:
     """(N,) the number of each picture's cluster: its own, or that of the first picture that it repeats."""
-    return images.cached("duplicate_clusters", lambda: _components(len(images), _linked_pairs(images)))
+    return images.cached("duplicate_clusters", lambda: connected(len(images), _linked_pairs(images)))
 
 
 def duplicate_pairs(images: PictureSet) -> Pairs:
@@ -157,7 +157,7 @@ def _first_of_group(group: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(first[inverse], np.int64)
 
 
-def _components(n: int, pairs: Pairs) -> NDArray[np.int64]:
+def connected(n: int, pairs: Pairs) -> NDArray[np.int64]:
     """Connected components of pairs, each named by its first member."""
     first = np.arange(n)
     one, two = pairs.T

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.duplicates import content_digests, duplicate_clusters
+from diptych.data.duplicates import connected, content_digests, duplicate_clusters
 from diptych.data.messages import join_names
 from diptych.data.picture_set import PictureSet
 from diptych.errors import UsageError
@@ -20,8 +20,8 @@ Rows = NDArray[np.int64]
 _MIN_DIVISIBLE_PICTURES = 4
 
 
-def split(images: PictureSet, shares: Sequence[float], seed: int = 0) -> tuple[Rows, ...]:
-    """Split pictures into parts, each class in proportion; near-duplicates stay together.
+def split(images: PictureSet, shares: Sequence[float], seed: int = 0, series: Rows | None = None) -> tuple[Rows, ...]:
+    """Split pictures into parts, each class in proportion; near-duplicates, and series, stay together.
 
     Classes are assigned from the rarest to the most common, and each cluster of near-duplicates goes where its
     class is most needed, so that multi-label sets are balanced too (Sechidis et al., "On the stratification of
@@ -36,6 +36,8 @@ def split(images: PictureSet, shares: Sequence[float], seed: int = 0) -> tuple[R
         One for each part, above 0, together at most 1. What they leave is in no part.
     seed
         Which of the many fair splits.
+    series
+        (N,) the number of each picture's series, see :func:`diptych.data.series.series_of`; ``None``: none are known.
 
     Returns
     -------
@@ -53,10 +55,32 @@ def split(images: PictureSet, shares: Sequence[float], seed: int = 0) -> tuple[R
         return tuple(np.empty(0, np.int64) for _ in required)
     rest = 1 - sum(required)
     parts = np.array([*required, rest] if rest > 1e-6 else required)
-    cluster = _divide_large(images, duplicate_clusters(images), parts.max())
+    cluster = _divide_large(images, _clusters(images, series), parts.max())
     assigned = _assign(_tally(images, cluster), parts, len(required), np.random.default_rng(seed))
     _warn_of_single(images)
     return tuple(np.flatnonzero(assigned[cluster] == part) for part in range(len(required)))
+
+
+def folds_of(images: PictureSet, count: int, seed: int = 0, series: Rows | None = None) -> tuple[Rows, ...]:
+    """Rows of ``count`` parts for cross-validation: as :func:`split`, with clusters whole however large they are.
+
+    Of fewer clusters than that, there are fewer folds.
+    """
+    _, cluster = np.unique(_clusters(images, series), return_inverse=True)
+    shares = np.full(count, 1 / count)
+    assigned = _assign(_tally(images, cluster), shares, count, np.random.default_rng(seed))[cluster]
+    folds = [np.flatnonzero(assigned == fold) for fold in range(count)]
+    return tuple(fold for fold in folds if len(fold))
+
+
+def _clusters(images: PictureSet, series: Rows | None) -> Rows:
+    """(N,) the cluster of each picture: those that share a near-duplicate or a series are in one."""
+    duplicates = duplicate_clusters(images)
+    if series is None:
+        return duplicates
+    rows = np.arange(len(images))
+    _, first, number = np.unique(series, return_index=True, return_inverse=True)
+    return connected(len(images), np.concatenate([np.stack([duplicates, rows], 1), np.stack([first[number], rows], 1)]))
 
 
 def _divide_large(images: PictureSet, cluster: Rows, largest_share: float) -> Rows:

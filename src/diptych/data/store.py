@@ -186,6 +186,12 @@ class PixelStore:
             out[positions] = source.decoded.digests[rows]
         return out
 
+    def content_digests(self) -> NDArray[np.uint64]:
+        """(N,) the digests without decoding anything: what is not decoded is read; 0 where it cannot be."""
+        with thread_pool() as executor:
+            digests = list(executor.map(lambda location: location[0].decoded.digest(location[1]), self._locations()))
+        return np.array(digests, np.uint64)
+
     def identities(self) -> Iterator[bytes]:
         """What identifies each picture without decoding it; see :meth:`Source.identity`."""
         return (source.identity(row) for source, row in self._locations())

@@ -7,10 +7,13 @@ players stay correct. Process 0, the leader, decides (time, signals) and writes 
 import atexit
 import os
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class ProcessGroup:
@@ -64,6 +67,14 @@ class ProcessGroup:
         tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.broadcast(tensor, src=0)
         return [float(x) for x in tensor.tolist()]
+
+    def broadcast_object(self, value: T) -> T:
+        """The leader's value, on every process; tensors in it are to be on the CPU."""
+        if self.world_size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
 
     def barrier(self) -> None:
         """Return when every process has called this."""

@@ -1,7 +1,6 @@
 """The decision rule as a torch module that converts to ONNX: the same formulas, with the constants precomputed."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +21,7 @@ class DecisionOutputs(nn.Module):
     def __init__(self, rule: DecisionRule, index: EmbeddingIndex | None) -> None:
         super().__init__()
         self.rule = rule
-        has_familiarity = index is not None and rule.scale is not None
-        self.familiarity = Familiarity(rule.scale, index, multi_label=rule.multi_label) if has_familiarity else None
+        self.familiarity = None if index is None or rule.scale is None else Familiarity(rule.scale, index)
 
     def forward(self, pictures: Tensor, logits: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """Probabilities (N, K); labels, (N,) or (N, K) bool; unknown (N,) bool; sets (N, K) if the rule has them."""
@@ -31,7 +29,7 @@ class DecisionOutputs(nn.Module):
         labels = self.rule.predicted_labels(probabilities)
         multi_label, scale = self.rule.multi_label, self.rule.scale
         if self.familiarity is None or scale is None:
-            unknown = ~(ood.energy(logits, multi_label=multi_label) >= self.rule.energy_threshold)
+            unknown = ~(ood.response(logits) >= self.rule.response_threshold)
         else:
             unknown = ~(self.familiarity(pictures, logits, features) >= scale.threshold - ROUNDING_MARGIN)
         if self.rule.cutoff is None:
@@ -46,19 +44,15 @@ class Familiarity(nn.Module):
     embeddings: Tensor
     detail: Tensor
     precision: Tensor
-    centre: Tensor
-    spread: Tensor
 
-    def __init__(self, scale: Any, index: Any, *, multi_label: bool) -> None:
+    def __init__(self, scale: ood.FamiliarityScale, index: EmbeddingIndex) -> None:
         super().__init__()
-        self.multi_label, self.neighbours = multi_label, min(ood.NEIGHBOURS, len(index))
+        self.scale = scale
         centre, covariance = ood.detail_statistics(index)
         constants = {
             "embeddings": index.embeddings,  # stay in half precision: half the file
             "detail": centre,
             "precision": torch.linalg.inv(covariance),
-            "centre": torch.tensor(scale.mean),
-            "spread": torch.tensor(scale.std),
         }
         for name, tensor in constants.items():
             self.register_buffer(name, tensor if name == "embeddings" else tensor.float())
@@ -66,12 +60,11 @@ class Familiarity(nn.Module):
     def forward(self, pictures: Tensor, logits: Tensor, features: Tensor) -> Tensor:
         """(N,) float32, 0 at most."""
         length = features.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        similarities = (features / length) @ self.embeddings.float().T
-        nearness = similarities.topk(self.neighbours, dim=1).values.clamp(-1, 1).mean(1) * length[:, 0]
+        nearness = ((features / length) @ self.embeddings.float().T).amax(1).clamp(-1, 1)
         offsets = spectral_slopes(pictures) - self.detail
         detail = -((offsets @ self.precision) * offsets).sum(1).clamp(min=0).pow(1 / 3)
-        scores = torch.stack((ood.energy(logits, multi_label=self.multi_label), nearness, detail), 1)
-        return _log_normal_cdf((scores - self.centre) / self.spread).sum(1)
+        scores = torch.stack((ood.response(logits), nearness, detail), 1)
+        return _log_normal_cdf(self.scale.normal_deviates(scores)).sum(1)
 
 
 def _log_normal_cdf(deviations: Tensor) -> Tensor:

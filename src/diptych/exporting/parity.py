@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHUNK_PICTURES = 256
 TIE_PROBABILITY = 1e-5  # a lead in probability below this is a tie
 MIN_SHARE = {"fp32": 1.0, "int8": 0.99}  # of the labels that have to be the same
+MIN_UNKNOWN_SHARE = {"fp32": 0.99, "int8": 0.9}  # of the flags "unknown"; one picture may always lie on the threshold
 GOOD_SHARE = 0.995  # of the labels expected to be the same on fresh pictures: the minimum and some room
 MIN_PROBABILITY = 1e-30  # smaller ones are raised to it before the logarithm
 MAX_DIFFERENCE = 0.02  # of a probability in fp32: the most that single levels of 255 in the resized picture cause
@@ -66,12 +67,19 @@ class Parity:
         return self.same_labels / decided if decided else 1.0
 
     def check(self, precision: str) -> None:
-        """Raise ExportError if the parity is too low for ``precision``, "fp32" or "int8"."""
+        """Raise ExportError if labels or flags agree too rarely for ``precision``, "fp32" or "int8"."""
         decided = self.pictures - self.ties
         if self.share < MIN_SHARE[precision]:
             raise ExportError(
                 f"The {precision} graph predicts another label than the model for {decided - self.same_labels} of "
                 f"{self.pictures} pictures ({self.source}), so no file was written. "
+                + ("Export without --int8." if precision == "int8" else "Please report this with the network's name.")
+            )
+        differing = self.pictures - self.same_unknown
+        if differing > 1 and self.same_unknown < MIN_UNKNOWN_SHARE[precision] * self.pictures:
+            raise ExportError(
+                f"The {precision} graph and the model disagree on {differing} of {self.pictures} pictures "
+                f"({self.source}) as to whether they are unknown, so no file was written. "
                 + ("Export without --int8." if precision == "int8" else "Please report this with the network's name.")
             )
         if precision == "fp32" and self.max_difference > MAX_DIFFERENCE:

@@ -1,7 +1,7 @@
 """From a person's pictures to training and validation sets, with every obstacle named in a sentence."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,8 @@ from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
 Mask = NDArray[np.bool_]
+Series = NDArray[np.int64]  # (N,)
+FindSeries = Callable[[Images], Series | None]
 MIN_PICTURES = 10
 MIN_CLASSES = 2
 MIN_PER_CLASS = 2  # one to learn from and one to check on
@@ -31,18 +33,36 @@ MAX_NAMES = 8  # classes or files that a message lists before it says "and so ma
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Readable, labelled pictures, training and validation with the same classes; ``notes`` go into the report."""
+    """Readable, labelled pictures, training and validation with the same classes.
+
+    Attributes
+    ----------
+    notes
+        For the report.
+    series
+        (N,) of the training pictures, see :mod:`diptych.data.series`; ``None``: not known.
+    """
 
     training: Images
     validation: Images
     notes: tuple[str, ...]
+    series: Series | None
 
     def with_notes(self, *notes: str) -> "PreparedData":
         """The same data with these notes before its own."""
         return replace(self, notes=(*notes, *self.notes))
 
 
-def prepare(images: Images, validate: Images | None, size: int, seed: int, trained: Digests = NONE) -> PreparedData:
+def prepare(
+    images: Images,
+    validate: Images | None,
+    size: int,
+    seed: int,
+    *,
+    trained: Digests = NONE,
+    keep: Digests | None = None,
+    find_series: FindSeries | None = None,
+) -> PreparedData:
     """Leave out what cannot be used, and hold pictures out for validation.
 
     Parameters
@@ -54,6 +74,10 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int, train
         Pixels a side at which the pictures will be decoded.
     trained
         Digests of pictures that the run's initial weights were trained on: none of them is validated on.
+    keep
+        Digests of the pictures to train on, of a run whose split is to be an earlier one's: all others are held out.
+    find_series
+        The series of pictures, which are held out as a whole; ``None``: they are not searched for.
 
     Raises
     ------
@@ -67,9 +91,15 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int, train
     training = _usable(parts["train"], size, notes)
     check_enough_pictures(training)
     training = training.relabel([name for name, count in training.counts().items() if count])
+    series = find_series(training) if find_series else None
     if validate is None:
-        training, validation = _hold_out(training, seed, trained)
-        _note(notes, f"{len(validation)} of the pictures were held out for validation.")
+        if keep is None:
+            kept, held_out = _hold_out(training, seed, series, trained)
+        else:
+            kept, held_out = _rows_of(trained_on(training, keep))
+        validation = training[held_out]
+        _note(notes, _describe_hold_out(len(held_out), series))
+        training, series = training[kept], None if series is None else series[kept]
     else:
         check_labels(validate)
         validation = _usable(validate.relabel(training.classes), size, notes)
@@ -77,7 +107,7 @@ def prepare(images: Images, validate: Images | None, size: int, seed: int, train
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
         validation = _without_trained(validation, trained, notes)
     notes = list(dict.fromkeys(notes))  # both parts may name the same files
-    return PreparedData(training, validation, tuple(notes))
+    return PreparedData(training, validation, tuple(notes), series)
 
 
 def check_labels(images: Images) -> None:
@@ -218,6 +248,26 @@ def _note(notes: list[str], note: str) -> None:
     notes.append(note)
 
 
+def _rows_of(mask: Mask) -> tuple[Series, Series]:
+    """Rows where it is true, and where it is not."""
+    return np.flatnonzero(mask), np.flatnonzero(~mask)
+
+
+def _describe_hold_out(count: int, series: Series | None) -> str:
+    """How pictures were held out, in a sentence."""
+    sentence = f"{count} of the pictures were held out for validation."
+    if series is None:
+        return sentence
+    sizes = np.bincount(series)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return f"{sentence} No two of them look like shots of the same thing."
+    return (
+        f"{sentence} {several.sum()} of all look like shots of the same things, in {len(several)} series; each series "
+        "is held out as a whole or not at all, so that the figures are for things that were not trained on."
+    )
+
+
 def _without_trained(validation: Images, trained: Digests, notes: list[str]) -> Images:
     """The pictures for validation without those that the initial weights were trained on."""
     known = trained_on(validation, trained)
@@ -233,15 +283,18 @@ def _without_trained(validation: Images, trained: Digests, notes: list[str]) -> 
     return validation[~known] if known.any() else validation
 
 
-def _hold_out(images: Images, seed: int, trained: Digests) -> tuple[Images, Images]:
-    """(training, validation), stratified, near-duplicates and whatever was trained on before on one side."""
+def _hold_out(images: Images, seed: int, series: Series | None, trained: Digests) -> tuple[Series, Series]:
+    """Rows for (training, validation), stratified.
+
+    Near-duplicates, series, and whatever was trained on before are on one side.
+    """
     share = min(HELD_OUT_SHARE, MAX_HELD_OUT / len(images))
     known = trained_on(images, trained, copies=True)
     if known.any():
-        training, validation = _hold_out_others(images, known, share, seed)
+        training, validation = _hold_out_others(images, known, share, seed, series)
     else:
-        training, validation = images.split(1 - share, share, seed=seed)
-    missing = [name for name, count in training.counts().items() if count == 0]
+        training, validation = split(images, (1 - share, share), seed, series)
+    missing = [name for name, count in images[training].counts().items() if count == 0]
     if missing or len(validation) == 0:
         raise DataError(
             f"The pictures of {join_names(missing, MAX_NAMES) or 'this set'} are all near-duplicates of each other, so "
@@ -250,8 +303,12 @@ def _hold_out(images: Images, seed: int, trained: Digests) -> tuple[Images, Imag
     return training, validation
 
 
-def _hold_out_others(images: Images, known: Mask, share: float, seed: int) -> tuple[Images, Images]:
+def _hold_out_others(
+    images: Images, known: Mask, share: float, seed: int, series: Series | None
+) -> tuple[Series, Series]:
     """The same where the ``known`` pictures are to be trained on: ``share`` of all is held out of the others."""
+    if series is not None:  # another shot of what was trained on is as good as known
+        known = np.isin(series, series[known])
     rows = np.flatnonzero(~known)
     if not len(rows):
         raise DataError(
@@ -260,9 +317,7 @@ def _hold_out_others(images: Images, known: Mask, share: float, seed: int) -> tu
         )
     share_of_others = share * len(images) / len(rows)
     if share_of_others > NEARLY_ALL and all(images[known].counts().values()):
-        return images[known], images[~known]
+        return np.flatnonzero(known), rows
     share = min(share_of_others, MAX_SHARE_OF_OTHERS)
-    held_out = rows[split(images[rows], [1 - share, share], seed)[1]]
-    training = np.ones(len(images), bool)
-    training[held_out] = False
-    return images[training], images[~training]
+    held_out = rows[split(images[rows], (1 - share, share), seed, None if series is None else series[rows])[1]]
+    return np.setdiff1d(np.arange(len(images)), held_out), held_out

@@ -2,15 +2,11 @@
 
 References
 ----------
-Ranking by self-confidence and confident learning: C. Northcutt, L. Jiang, I. Chuang, "Confident learning: estimating
-uncertainty in dataset labels", JAIR 2021 (cleanlab).
 Labels that the nearest pictures do not share: Z. Zhu, Z. Dong, Y. Liu, "Detecting corrupted labels without training a
 model to predict", ICML 2022.
 """
 
-import importlib.util
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +14,18 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.backbones import local
 from diptych.data.combine import without_groups
 from diptych.data.images import Images
 from diptych.data.inspection.issues import LabelIssue
-from diptych.data.labels import label_names
+from diptych.engine import machine
 from diptych.errors import DataError, UsageError
 from diptych.recognition import datasets
+from diptych.recognition.evaluation.reliability import count_trained_on
+from diptych.recognition.inference.embedder import Embedder
+from diptych.recognition.label_ranking import LabelSearch, Probabilities, log_odds, rank_labels
 from diptych.recognition.recognizer import Recognizer
+from diptych.recognition.training.config import SMALL_SIDE
 
 log = logging.getLogger("diptych")
 FOLDS = 3
@@ -34,9 +35,10 @@ NEIGHBOURS = 40
 MAX_NEIGHBOUR_SHARE = 0.1  # of the held-out pictures
 RESERVE_SHARE = 0.03  # of the time is left for the predictions at the end
 MIN_PER_FOLD = 10  # pictures
-MULTI_LABEL_THRESHOLD = 0.5  # probability from which on a label of several is predicted
+FEATURE_FOLDS = 5  # of pretrained features, which are cheap to fit to
+SHRINKAGE = 0.5  # of the covariance, towards a multiple of the identity
 
-Probabilities = NDArray[np.float64]  # (N, K)
+Features = NDArray[np.float32]  # (N, D)
 
 
 def find_label_errors(
@@ -44,50 +46,106 @@ def find_label_errors(
 ) -> list[LabelIssue]:
     """Rank the labels that may be wrong, the most suspected first.
 
+    Listed are those for which another label is several times as probable (four times with two classes), by calibrated
+    probabilities, and at most a tenth of all.
+
     Parameters
     ----------
     images
         Labelled pictures; those without a label or that cannot be read are passed over.
     minutes
         Time for three recognizers, each trained on two thirds of the pictures and applied to the third (near-
-        duplicates stay together). Needed without a ``model``.
+        duplicates stay together).
     model
         A recognizer to use instead, preferably one that was not trained on these pictures.
+
+    With neither, photographs (a shorter side over 64 px) are compared by the features of the best pretrained backbone
+    on this machine, in five folds; other pictures need one of the two.
 
     Raises
     ------
     UsageError
-        cleanlab is not installed, or neither or both of ``minutes`` and ``model`` are given.
+        Both of ``minutes`` and ``model`` are given, or one is needed.
     DataError
         There are too few pictures, or classes that the model does not know.
     """
-    if (minutes is None) == (model is None):
+    if minutes is not None and model is not None:
         raise UsageError("The search for label errors needs either minutes, to train recognizers, or a trained model.")
-    if importlib.util.find_spec("cleanlab") is None:
-        raise UsageError(
-            "The search for label errors needs cleanlab, which is not installed: pip install 'diptych[doctor]'."
-        )
     datasets.check_labels(images)
     if model is not None:
-        rows, subset, probabilities = _predict(model, images)
-    else:
-        rows, subset = _searchable(images)
-        probabilities = _cross_validate(subset, float(minutes or 0), seed)
-    return _rank(rows, subset, probabilities)
+        return list(search_by_model(images, model).issues)
+    if minutes is not None:
+        return list(search_by_training(images, minutes, seed).issues)
+    embedder = backbone_for(images)
+    if embedder is None:
+        raise UsageError(
+            "Only photographs can be searched for label errors by pretrained features, where the weights are on this "
+            "machine. Give minutes, to train recognizers, or a trained model."
+        )
+    return list(search_by_features(images, np.concatenate(list(embedder.batches(images))), embedder.name, seed).issues)
 
 
-def count_trained_on(model: Recognizer, images: Images) -> int:
-    """How many of the pictures the model was trained on, by its embedding index (10,000 pictures at most)."""
-    if model.embedding_index_ is None:
-        return 0
-    trained_on = {os.path.abspath(path) for path in model.embedding_index_.paths}  # noqa: PTH100 - "a.parquet#3" is no Path
-    return sum(os.path.abspath(path) in trained_on for path in images.paths.tolist())  # noqa: PTH100
+def backbone_for(images: Images) -> Embedder | None:
+    """The best pretrained backbone on this machine, if the pictures are photographs; ``None``: there is none for them.
+
+    Raises
+    ------
+    UsageError
+        ``DIPTYCH_WEIGHTS`` names no usable weights.
+    """
+    if not (images.dimensions().min(1) > 0).any() or datasets.median_side(images) <= SMALL_SIDE:
+        return None
+    candidates = local.local_weights()
+    return Embedder.from_backbone(local.best_weights(candidates, machine.device().type).network) if candidates else None
+
+
+def search_by_model(images: Images, model: Recognizer) -> LabelSearch:
+    """By a recognizer that was trained before."""
+    rows, subset, probabilities = _predict(model, images)
+    return rank_labels(rows, subset, log_odds(probabilities, subset), "the given model")
+
+
+def search_by_training(images: Images, minutes: float, seed: int) -> LabelSearch:
+    """By three recognizers that are trained in this time, each on two thirds of the pictures."""
+    readable = np.ones(len(images), bool)
+    readable[list(images.unreadable(datasets.median_side(images)))] = False
+    rows, subset = _searchable(images, readable)
+    probabilities = _cross_validate(subset, minutes, seed)
+    return rank_labels(rows, subset, log_odds(probabilities, subset), f"{FOLDS} recognizers trained on these pictures")
+
+
+def search_by_features(images: Images, features: Features, name: str, seed: int) -> LabelSearch:
+    """By shrunk linear discriminant analysis of pretrained features, in five folds.
+
+    Parameters
+    ----------
+    features
+        (N, D) of the pictures, each of unit length; NaN where one cannot be read.
+    name
+        Of the backbone that gave them.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rows, subset = _searchable(images, np.array(np.isfinite(features).all(1)))
+    features = features[rows].astype(np.float64)
+    folds = _assign_folds(subset, seed, FEATURE_FOLDS)
+    logits = np.full((len(subset), len(subset.classes)), -np.inf)
+    for fold in range(FEATURE_FOLDS):
+        held_out = folds == fold
+        analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
+        decision = analysis.fit(features[~held_out], subset.labels[~held_out]).decision_function(features[held_out])
+        if decision.ndim == 1:
+            decision = np.stack([-decision / 2, decision / 2], 1)
+        logits[np.ix_(held_out, analysis.classes_)] = decision
+    known = np.isfinite(logits)  # a class whose pictures are all copies of each other may lack in a fold
+    logits[~known] = logits[known].min()
+    return rank_labels(rows, subset, logits, f"linear discriminant analysis of the features of {name}")
 
 
 def _predict(model: Recognizer, images: Images) -> tuple[NDArray[np.int64], Images, Probabilities]:
     """The rows of the pictures that have a label and a prediction, these pictures, and their probabilities."""
     images = images.relabel(model.classes_)
-    overlap = count_trained_on(model, images)
+    overlap = count_trained_on(images, model.embedding_index_)
     if overlap:
         log.warning(
             "The model was trained on at least %d of these %d pictures and takes their wrong labels for correct. "
@@ -98,10 +156,9 @@ def _predict(model: Recognizer, images: Images) -> tuple[NDArray[np.int64], Imag
     return rows, images[rows], predictions.probabilities[rows].astype(np.float64)
 
 
-def _searchable(images: Images) -> tuple[NDArray[np.int64], Images]:
+def _searchable(images: Images, readable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Images]:
     """The rows of the labelled, readable pictures of classes that every fold can have; and the pictures."""
-    usable = datasets.labelled_mask(images)
-    usable[list(images.unreadable(datasets.median_side(images)))] = False
+    usable = datasets.labelled_mask(images) & readable
     if not images.multi_label:
         counts = np.bincount(images.labels[usable], minlength=len(images.classes))
         rare = [name for name, count in zip(images.classes, counts.tolist(), strict=True) if 0 < count < FOLDS]
@@ -122,7 +179,7 @@ def _searchable(images: Images) -> tuple[NDArray[np.int64], Images]:
 def _cross_validate(images: Images, minutes: float, seed: int) -> Probabilities:
     """(N, K) out-of-fold: half from a recognizer trained on the other folds, half from the nearest pictures."""
     end = time.monotonic() + 60 * minutes * (1 - RESERVE_SHARE)
-    folds = _assign_folds(images, seed)
+    folds = _assign_folds(images, seed, FOLDS)
     probabilities = np.zeros((len(images), len(images.classes)))
     for fold in range(FOLDS):
         held_out = images[folds == fold]
@@ -148,46 +205,14 @@ def _neighbour_labels(embeddings: NDArray[np.float32], images: Images) -> Probab
     return np.asarray(indicators[rows].mean(1), np.float64)
 
 
-def _assign_folds(images: Images, seed: int) -> NDArray[np.int64]:
+def _assign_folds(images: Images, seed: int, count: int) -> NDArray[np.int64]:
     """(N,) the fold of each picture, each class in proportion."""
     from diptych.data.splits import split
 
     folds = np.zeros(len(images), np.int64)
-    for fold, rows in enumerate(split(images, [1 / FOLDS] * FOLDS, seed)):
+    for fold, rows in enumerate(split(images, [1 / count] * count, seed)):
         folds[rows] = fold
     return folds
-
-
-def _rank(rows: NDArray[np.int64], images: Images, probabilities: Probabilities) -> list[LabelIssue]:
-    """The labels that cleanlab suspects or that are not the likeliest, the least likely first."""
-    if images.multi_label:
-        predicted = probabilities >= MULTI_LABEL_THRESHOLD
-        suspected, quality = _label_quality(images, probabilities)
-        suspected |= (predicted != images.labels).any(1)
-    else:
-        probabilities = probabilities / probabilities.sum(1, keepdims=True)
-        predicted = probabilities.argmax(1)
-        suspected, quality = _label_quality(images, probabilities)
-        suspected |= predicted != images.labels
-    given, suggested = label_names(images.labels, images.classes), label_names(predicted, images.classes)
-    candidates = np.flatnonzero(suspected)
-    issues = [
-        LabelIssue(int(rows[i]), ", ".join(given[i]), ", ".join(suggested[i]), float(quality[i]))
-        for i in candidates[np.argsort(quality[candidates], kind="stable")].tolist()
-    ]
-    return [issue for issue in issues if issue.given != issue.suggested]
-
-
-def _label_quality(images: Images, probabilities: Probabilities) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """(N,) which labels confident learning suspects, and how likely each label is."""
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
-
-    if images.multi_label:
-        likelihood = np.where(images.labels, probabilities, 1 - probabilities)
-        return np.zeros(len(images), bool), likelihood.min(1)  # each label is a question of its own
-    suspected = find_label_issues(images.labels, probabilities, n_jobs=1)
-    return np.array(suspected, bool), np.asarray(get_label_quality_scores(images.labels, probabilities))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def model_card(facts: Mapping[str, Any], report: Report) -> str:
     card = f"""# Recognizer of {len(classes)} classes
 
 Network `{facts["network"]}` at {facts["size"]} px, trained with Diptych on {training["pictures"]} pictures. {labels}
-{_backbone(facts)}
+{_backbone(facts)}{_verdict(report)}
 Classes: {names}.
 
 ## Scores on {training["validation_pictures"]} pictures that were not trained on
@@ -68,6 +68,11 @@ matrix and the worst errors; `data.json` lists the held-out pictures.
     return with_extensions(card, facts.get("extensions", ()))
 
 
+def _verdict(report: Report) -> str:
+    """The verdict, in bold, with its reason; empty if the report has none."""
+    return f"\n**{report.verdict.sentence}** {report.verdict.reason}\n" if report.verdict else ""
+
+
 def _backbone(facts: Mapping[str, Any]) -> str:
     """Whose weights the network started from; empty if it was trained from scratch."""
     source, origin = facts.get("backbone", {}).get("source"), facts.get("started_from")
@@ -88,9 +93,9 @@ All three were calibrated on {rule.pictures} pictures that were not trained on.
   calibration error is the mean gap). The logits are divided by a temperature of {rule.temperature:.3g}.
 - `set` lists the labels with a probability of {rule.cutoff or 0.0:.3f} or more, and the predicted one.
   {describe_coverage(rule)}
-- `unknown` flags pictures that are less familiar than known ones, by the energy of the logits, the nearness to
-  training pictures and the fineness of detail. Of known pictures it flags {describe_false_alarms(rule)}; how many
-  unknown ones it flags, `diptych evaluate --unknown` measures.
+- `unknown` flags pictures that are less familiar than known ones, by the largest logit, the nearness to the
+  nearest training picture and the fineness of detail. Of known pictures it flags {describe_false_alarms(rule)};
+  how many unknown ones it misses depends on what they show: `diptych evaluate --unknown` measures it.
 {_thresholds(rule)}"""
 
 

@@ -28,7 +28,7 @@ class Predictions:
     probabilities
         (N, K) float32, calibrated; a row of NaN for a picture that cannot be read.
     unknown
-        (N,) bool: the picture is less familiar than 98 % of known pictures, or cannot be read. A hint: about 2 % of
+        (N,) bool: the picture is less familiar than 95 % of known pictures, or cannot be read. A hint: about 5 % of
         known pictures are flagged as well, and not every out-of-distribution one is.
     sets
         (N, K) bool: the conformal label set, which holds the true label of 90 % of pictures like those calibrated on

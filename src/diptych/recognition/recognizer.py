@@ -305,9 +305,9 @@ class Recognizer(WarmStartable):
 
     @property
     def threshold_(self) -> float:
-        """The familiarity (without an embedding index the negative energy) under which a picture is "unknown"."""
+        """The familiarity (without an embedding index the largest logit) under which a picture is "unknown"."""
         scale = self.decision_rule_.scale
-        return self.decision_rule_.energy_threshold if scale is None else scale.threshold
+        return self.decision_rule_.response_threshold if scale is None else scale.threshold
 
     @property
     def decision_rule_(self) -> DecisionRule:
@@ -325,8 +325,8 @@ class Recognizer(WarmStartable):
 
     def _predictions(self, outputs: Outputs, errors: Mapping[int, PictureError]) -> Predictions:
         scale, index, familiarity = self._decision_rule.scale, self.embedding_index_, None
-        if scale is not None and index is not None:  # else only the energy of the logits flags what is unknown
-            familiarity = scale.familiarity(ood_scores(outputs, index, multi_label=self.multi_label_))
+        if scale is not None and index is not None:  # else only the largest logit flags what is unknown
+            familiarity = scale.familiarity(ood_scores(outputs, index))
         return self._decision_rule.predictions(outputs.logits, errors, familiarity)
 
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:

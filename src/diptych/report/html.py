@@ -8,6 +8,7 @@ from typing import Any
 from diptych.report.report import Card, Report, Score, Table, format_number
 from diptych.report.style import STYLE
 from diptych.report.text import display_name, format_cell, format_fact, is_numeric
+from diptych.report.verdict import Verdict
 
 
 def render_page(report: Report) -> str:
@@ -63,6 +64,7 @@ def _body(report: Report) -> str:
     return "\n".join(
         block
         for block in (
+            _verdict(report.verdict),
             _scores(report.scores),
             _findings(report.findings),
             _figures(report.figures),
@@ -72,6 +74,15 @@ def _body(report: Report) -> str:
             _facts(report.facts),
         )
         if block
+    )
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    return (
+        f'<div class="verdict"><b>{_safe(verdict.sentence)}</b><p>{_safe(verdict.reason)}</p>'
+        f"<p>Next: {_safe(verdict.next_step)}</p></div>"
     )
 
 

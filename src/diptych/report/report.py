@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych.files import write_text
+from diptych.report.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Report:
         Settings and counts, JSON-able.
     parts
         Reports within this one, shown as sections.
+    verdict
+        What it all comes to, shown first; ``None``: there is none to give.
     """
 
     title: str
@@ -109,6 +112,7 @@ class Report:
     cards: dict[str, list[Card]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parts: "list[Report]" = field(default_factory=list)
+    verdict: Verdict | None = None
 
     def __str__(self) -> str:
         from diptych.report.text import render_text
@@ -116,9 +120,14 @@ class Report:
         return render_text(self)
 
     def json(self) -> dict[str, Any]:
-        """Everything except the pictures; NaN and infinity become ``None``."""
-        record = {
-            "title": self.title,
+        """Everything except the pictures; NaN and infinity become ``None``.
+
+        "verdict" is the verdict's word, "verdict_text" all of it in sentences.
+        """
+        record: dict[str, Any] = {"title": self.title}
+        if self.verdict is not None:
+            record |= {"verdict": self.verdict.word, "verdict_text": str(self.verdict)}
+        record |= {
             "scores": {name: score.json() for name, score in self.scores.items()},
             "findings": list(self.findings),
             "tables": {name: table.json() for name, table in self.tables.items()},

@@ -16,6 +16,10 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin-bottom: 1.4rem; 
 nav a { color: var(--accent); text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 .part { border-top: 1px solid var(--line); margin-top: 2.6rem; padding-top: 2rem; }
+.verdict { background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--accent);
+  border-radius: .6rem; padding: .9rem 1.2rem; margin: 0 0 1.4rem; }
+.verdict b { font-size: 1.2rem; line-height: 1.35; }
+.verdict p { margin: .35rem 0 0; max-width: 46rem; }
 .scores { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .8rem;
   margin: 0 0 1.6rem; }
 .score { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
@@ -80,6 +84,6 @@ footer { max-width: 64rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2rem) 
   .bar { width: 2.5rem; } }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --page: #fff; --card: #fff; --accent: #000; }
   body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } nav { display: none; }
-  figure, .score, tr, .findings li { break-inside: avoid; } h2 { break-after: avoid; }
+  figure, .score, .verdict, tr, .findings li { break-inside: avoid; } h2 { break-after: avoid; }
   figure img.svg { max-width: 100%; } .table { overflow: visible; } }
 """

@@ -6,6 +6,7 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from diptych.report.report import Card, Report, Score, Table, format_number
+from diptych.report.verdict import Verdict
 
 WIDTH = 96
 ABBREVIATIONS = ("aurc", "auroc", "cas", "f1", "fpr", "tpr")
@@ -45,6 +46,8 @@ def is_numeric(value: Any) -> bool:
 
 def _lines(report: Report, rule: str) -> list[str]:
     lines = [report.title, rule * len(report.title)]
+    if report.verdict is not None:
+        lines += ["", *verdict_lines(report.verdict)]
     if report.scores:
         rows = [[display_name(k), format_number(s.value), s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
         lines += ["", *_columns(rows)]
@@ -59,6 +62,13 @@ def _lines(report: Report, rule: str) -> list[str]:
     for part in report.parts:
         lines += ["", "", *_lines(part, "-")]
     return lines
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """The verdict in lines: the sentence, the reason, and what to do next."""
+    sections = (verdict.sentence, verdict.reason, f"Next: {verdict.next_step}")
+    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return [line for section in sections for line in wrapper.wrap(section)]  # paths stay whole, to be copied
 
 
 def display_name(name: str) -> str:

@@ -29,11 +29,16 @@ def test_pages_of_text_among_photographs_are_outliers():
     assert [issue.score for issue in issues] == sorted(issue.score for issue in issues)
 
 
-def test_an_outlier_of_an_embedding():
+def test_strangers_among_features_are_outliers_though_they_resemble_each_other():
     rng = np.random.default_rng(0)
-    features = rng.normal(0, 1, (300, 8)).astype(np.float32)
-    features[17] = 12
-    assert outliers.find_outliers(np.arange(300) + 1000, features)[0].row == 1017
+    features = rng.normal(0, 1, (300, 64)) * np.linspace(2, 0.2, 64)  # pictures vary in some directions most
+    features[17:20, 40:60] += 4
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    issues = outliers.find_feature_outliers(np.arange(300) + 1000, features.astype(np.float32))
+    assert {1017, 1018, 1019} <= {issue.row for issue in issues}
+    assert len(issues) <= 6
+    assert "times as far from the middle" in issues[0].reason
+    assert outliers.find_feature_outliers(np.arange(20), features[:20].astype(np.float32)) == []
 
 
 def test_too_few_pictures_have_no_outliers():

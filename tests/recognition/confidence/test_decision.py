@@ -1,9 +1,10 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 
-from diptych.errors import PictureError
+from diptych.errors import ArtefactError, PictureError
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.confidence.ood import FamiliarityScale
 
@@ -11,7 +12,7 @@ LOGITS = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
 
 
 def test_one_label_per_picture():
-    predictions = DecisionRule(("a", "b"), False, temperature=2.0, energy_threshold=2.5).predictions(LOGITS, {})
+    predictions = DecisionRule(("a", "b"), False, temperature=2.0, response_threshold=2.5).predictions(LOGITS, {})
     assert predictions.names == ["a", "b"]
     assert np.allclose(predictions.probabilities, (LOGITS / 2).softmax(1))
     assert predictions.unknown.tolist() == [True, False]  # log(e² + 1) = 2.13, log(1 + e⁴) = 4.02
@@ -54,7 +55,7 @@ def test_a_rule_is_stored_and_restored():
         ("a", "b"), True, 1.7, -2.0, 80, 0.15, (0.4, 0.5), FamiliarityScale((1.0, 2.0, 3.0), (0.1, 0.2, 0.3), -9.0, 80)
     )
     assert DecisionRule.from_json(("a", "b"), True, json.loads(json.dumps(rule.to_json()))) == rule
-    assert DecisionRule.from_json(("a", "b"), False, {"temperature": 2.0, "energy_threshold": 1.0}).cutoff is None
+    assert DecisionRule.from_json(("a", "b"), False, {"temperature": 2.0, "response_threshold": 1.0}).cutoff is None
 
 
 def test_pictures_that_cannot_be_read_keep_their_rows():
@@ -67,3 +68,8 @@ def test_pictures_that_cannot_be_read_keep_their_rows():
     assert predictions.unknown.tolist() == [False, True, False]
     assert np.isnan(predictions.probabilities[1]).all()
     assert predictions.errors[1] is error
+
+
+def test_a_rule_of_an_earlier_version_is_refused_in_words():
+    with pytest.raises(ArtefactError, match="earlier version of Diptych"):
+        DecisionRule.from_json(("a", "b"), False, {"temperature": 1.0, "energy_threshold": 2.0})

@@ -19,7 +19,7 @@ def network(request):
     else:
         network = networks.build(request.param, classes=5, size=32).eval()
     with torch.inference_mode():
-        features = network.features(digits(range(64)))
+        features = network.head_input(network.features(digits(range(64))))
     weight = torch.randn(5, features.shape[1])
     network.set_head(weight, -(weight @ features.mean(0)))  # centred logits: some are close
     return network

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from diptych import Images, Recognizer, load
 from diptych.backbones import weights
 from diptych.recognition import networks
-from diptych.recognition.training import finetune, linear_probe
+from diptych.recognition.training import finetune
 
 SIDE = 80  # px: photographs, as far as Diptych is concerned
 
@@ -43,9 +43,9 @@ def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
     recognizer = Recognizer(f"timm:{name}@{files}", size=32, epochs=2, batch=12).fit(
         pictures(), into=tmp_path / "model"
     )
-    table = recognizer.report_.tables["Linear probe and fine-tuning"]
+    table = recognizer.report_.tables["Probe and fine-tuning"]
     (_, shown, probe_score, _), (_, seen_pictures, finetuned_score, _) = table.rows
-    assert [row[0] for row in table.rows] == ["linear probe", "fine-tuned"]
+    assert [row[0] for row in table.rows] == ["probe", "fine-tuned"]
     assert shown == 72 - recognizer._data["validation"]["counts"]["low"] * 3
     assert seen_pictures >= 2 * shown - 12
     assert recognizer.report_.scores["accuracy"].value == pytest.approx(max(probe_score, finetuned_score))
@@ -58,7 +58,7 @@ def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
 def test_fine_tuning_that_does_worse_is_discarded(files, tmp_path):
     recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=2, batch=12, lr=30.0).fit(pictures())
     (_, _, probe_score, probe), (_, _, finetuned_score, finetuned) = recognizer.report_.tables[
-        "Linear probe and fine-tuning"
+        "Probe and fine-tuning"
     ].rows
     assert (probe, finetuned) == ("kept", "")
     assert probe_score > finetuned_score
@@ -91,48 +91,4 @@ def test_multi_label_sets_are_probed_too(files):
     labels = np.stack((images.labels == 0, images.labels != 2), 1)
     multi_label = Images.from_arrays(images.pixels(SIDE).permute(0, 2, 3, 1).numpy(), labels, classes=("low", "dim"))
     recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=1).fit(multi_label)
-    assert recognizer.report_.tables["Linear probe and fine-tuning"].columns[2] == "macro F1"
-
-
-def fit_probe(files, training, **options):
-    network = networks.build(f"timm:test_vit@{files}", classes=3, size=32)
-    return linear_probe.fit_linear_probe(
-        network,
-        training,
-        pictures(24, 1),
-        32,
-        **{"seconds_per_picture": 0.01, "until": float("inf"), "folder": None, **options},
-    )
-
-
-def test_without_time_the_probe_still_covers_every_class(files):
-    images = pictures(150)
-    uneven = images[np.flatnonzero((images.labels != 2) | (np.arange(150) > 140))]
-    probe = fit_probe(files, uneven, until=time.monotonic() - 1)
-    assert probe.pictures == linear_probe.BATCH
-    rows = linear_probe.round_robin_rows(uneven.labels)
-    assert sorted(rows) == list(range(len(uneven)))
-    assert uneven.labels[rows[:9]].tolist() == [0, 1, 2] * 3
-
-
-def test_a_probe_is_stored_until_the_run_is_over(files, tmp_path):
-    first = fit_probe(files, pictures(), folder=tmp_path)
-    stored = tmp_path / "checkpoint" / linear_probe.FILE
-    written = stored.stat().st_mtime_ns
-    again = fit_probe(files, pictures(), folder=tmp_path)
-    assert stored.stat().st_mtime_ns == written
-    assert torch.equal(again.head.weight, first.head.weight)
-    assert torch.equal(again.outputs.logits, first.outputs.logits)
-    assert again.pictures == first.pictures
-    stored.write_bytes(stored.read_bytes()[:-9])
-    refitted = fit_probe(files, pictures(), folder=tmp_path)
-    assert torch.equal(refitted.head.weight, first.head.weight)
-
-
-def test_with_many_pictures_the_fastest_machine_gives_the_same_features(files, monkeypatch, tmp_path):
-    few = fit_probe(files, pictures())
-    monkeypatch.setattr(linear_probe, "MIN_FOR_TRIAL", 8)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    many = fit_probe(files, pictures())
-    assert (tmp_path / "diptych" / "rates").exists()
-    assert torch.allclose(many.outputs.logits, few.outputs.logits, atol=0.05 * float(few.outputs.logits.abs().max()))
+    assert recognizer.report_.tables["Probe and fine-tuning"].columns[2] == "macro F1"

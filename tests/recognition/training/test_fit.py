@@ -11,7 +11,7 @@ from diptych.recognition.training.budget import Budget
 def data(validation: int) -> PreparedData:
     labels = np.arange(validation) % 2
     images = Images.from_arrays(np.zeros((validation, 8, 8, 3), np.uint8), labels, classes=("a", "b"))
-    return PreparedData(images, images, ("first",))
+    return PreparedData(images, images, ("first",), None)
 
 
 def budget(minutes: float | None, seconds_per_picture: float) -> Budget:

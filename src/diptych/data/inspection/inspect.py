@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diptych.data import duplicates
 from diptych.data.combine import concatenate, with_groups
-from diptych.data.inspection import outliers, quality
+from diptych.data.inspection import outliers, quality, scenes
 from diptych.data.inspection.issues import COPIES, KINDS, Issue, LabelIssue
 from diptych.data.labels import label_names
 from diptych.data.perceptual_hash import THUMBNAIL_PIXELS
@@ -41,13 +41,16 @@ class Inspection(Generic[PictureSetT]):
     leaks
         Copies in two parts of something that should keep apart: (M, 2) row numbers by "split" or "folder".
     notes
-        Sentences about checks that were left out, and how to have them done.
+        Sentences about how checks were made, about those that were left out, and how to have them done.
+    same_scene_pictures
+        How many pictures show the same scene as another, of which the issues list those most alike.
     """
 
     images: PictureSetT
     issues: tuple[Issue, ...]
     leaks: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    same_scene_pictures: int = 0
 
     def of_kind(self, kind: str) -> list[Issue]:
         """The issues of one kind."""
@@ -62,9 +65,15 @@ class Inspection(Generic[PictureSetT]):
         return replace(self, notes=self.notes + notes)
 
     def with_outliers(self, rows: NDArray[np.int64], embedding: outliers.Features) -> "Inspection[PictureSetT]":
-        """The same with the outliers of a recognizer's (M, D) embedding in place of those of plain statistics."""
+        """The same with the outliers by a network's (M, D) features in place of those of plain statistics."""
         others = [issue for issue in self.issues if issue.kind != "outlier"]
-        return replace(self, issues=_sorted([*others, *outliers.find_outliers(rows, embedding)]))
+        return replace(self, issues=_sorted([*others, *outliers.find_feature_outliers(rows, embedding)]))
+
+    def with_same_scenes(self, rows: NDArray[np.int64], features: outliers.Features) -> "Inspection[PictureSetT]":
+        """The same with the pictures that show one scene, by a network's (M, D) features of unit length."""
+        clusters = duplicates.duplicate_clusters(self.images)[rows]
+        issues, count = scenes.find_same_scenes(rows, features, clusters)
+        return replace(self, issues=_sorted([*self.issues, *issues]), same_scene_pictures=count)
 
     def records(self) -> list[dict[str, Any]]:
         """Every issue as JSON can hold it."""

@@ -15,6 +15,7 @@ KINDS: dict[str, Action] = {
     "mirrored copy": "exclude",
     "tiny": "exclude",
     "label error": "review",
+    "same scene": "review",
     "low information": "review",
     "dark": "review",
     "bright": "review",
@@ -40,7 +41,7 @@ class Issue:
     reason
         In words for a person.
     other
-        The number of the picture that it repeats; ``None`` where there is none.
+        The number of the picture that it repeats, or that shows the same scene; ``None`` where there is none.
     suggested
         The suggested label, of a label error; else ``None``.
     score

@@ -1,4 +1,4 @@
-"""Outliers: pictures far from all others, in a small space of plain statistics or in a recognizer's embedding.
+"""Outliers: pictures far from all others, in a small space of plain statistics or by a network's features.
 
 References
 ----------
@@ -19,8 +19,11 @@ NEIGHBOURS = 12
 SAMPLE_PICTURES = 4000
 #: Fewer pictures than this do not show what is usual.
 MIN_PICTURES = 50
-#: An outlier's log distance is more than so many robust standard deviations above the median.
-MIN_DEVIATIONS = 4.0
+#: An outlier's log distance is more than so many robust standard deviations above the median, in plain statistics and
+#: in a network's features, where distances vary less.
+MIN_DEVIATIONS, MIN_FEATURE_DEVIATIONS = 4.0, 3.0
+#: Of the features' covariance, towards a multiple of the identity.
+SHRINKAGE = 0.5
 #: Makes the median absolute deviation estimate the standard deviation of a normal distribution.
 _MAD_TO_DEVIATION = 1.4826
 _STATISTICS = 17
@@ -45,24 +48,47 @@ def picture_statistics(images: PictureSet) -> tuple[NDArray[np.int64], Features]
     return np.concatenate([rows for rows, _ in parts]), np.clip((features - median) / spread, -20, 20)
 
 
-def find_outliers(rows: NDArray[np.int64], features: Features, seed: int = 0) -> list[Issue]:
-    """Which pictures are far from all others, the farthest first.
+def find_outliers(rows: NDArray[np.int64], statistics: Features, seed: int = 0) -> list[Issue]:
+    """Which pictures are far from all others in plain statistics, the farthest first.
 
     Parameters
     ----------
-    rows, features
-        (M,) the pictures and (M, D) their features: of :func:`picture_statistics`, or a recognizer's embedding.
+    rows, statistics
+        (M,) the pictures and their :func:`picture_statistics`.
     seed
         Of the sample that neighbours are searched in.
     """
     if len(rows) < MIN_PICTURES:
         return []
-    distance = np.log(_neighbour_distances(features, seed) + 1e-6)
+    reason = "{:.1f} times as far from the pictures most like it as is usual"
+    return _far(rows, _neighbour_distances(statistics, seed), MIN_DEVIATIONS, reason)
+
+
+def find_feature_outliers(rows: NDArray[np.int64], features: Features) -> list[Issue]:
+    """Which pictures are far from the middle of all by a network's (M, D) features, the farthest first.
+
+    By the Mahalanobis distance with a strongly shrunk covariance: in hundreds of dimensions all pictures are nearly as
+    far from their neighbours, and a few strangers of one kind are neighbours of each other.
+    """
+    if len(rows) < MIN_PICTURES:
+        return []
+    centred = (features - features.mean(0)).astype(np.float64)
+    covariance = centred.T @ centred / len(centred)
+    dimensions = len(covariance)
+    covariance *= 1 - SHRINKAGE
+    covariance[np.diag_indices(dimensions)] += SHRINKAGE / (1 - SHRINKAGE) * np.trace(covariance) / dimensions + 1e-12
+    squares = (centred * np.linalg.solve(covariance, centred.T).T).sum(1)
+    distance = np.sqrt(squares).astype(np.float32)
+    return _far(rows, distance, MIN_FEATURE_DEVIATIONS, "{:.1f} times as far from the middle of the set as is usual")
+
+
+def _far(rows: NDArray[np.int64], distances: NDArray[np.float32], min_deviations: float, reason: str) -> list[Issue]:
+    """The pictures whose log distance is so many robust standard deviations above the median, the farthest first."""
+    distance = np.log(distances + 1e-6)
     excess = distance - np.median(distance)
-    far = np.flatnonzero(excess > MIN_DEVIATIONS * _MAD_TO_DEVIATION * np.median(np.abs(excess)))
+    far = np.flatnonzero(excess > min_deviations * _MAD_TO_DEVIATION * np.median(np.abs(excess)))
     far = far[np.argsort(-excess[far], kind="stable")]
     times = np.exp(excess)
-    reason = "{:.1f} times as far from the pictures most like it as is usual"
     return [Issue(int(rows[i]), "outlier", reason.format(times[i]), score=-float(times[i])) for i in far.tolist()]
 
 

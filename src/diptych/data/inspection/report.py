@@ -66,6 +66,7 @@ def inspection_report(inspection: Inspection[Any]) -> Report:
         *_copy_findings(inspection, counts.exact, counts.near),
         *_tiny_findings(inspection),
         *_label_error_findings(inspection),
+        *_same_scene_findings(inspection),
         *_quality_findings(inspection),
     ]
     report.tables = _tables(inspection, counts)
@@ -210,7 +211,22 @@ def _label_error_findings(inspection: Inspection[Any]) -> list[str]:
     return [
         f"{_count(len(label_errors), 'label')} may be wrong, the most suspect first: "
         f"{inspection.images.paths[first.row]} is {first.reason}. Review them from the top until most are correct; "
-        "many will be hard pictures with the correct label."
+        "some will be hard pictures with the correct label."
+    ]
+
+
+def _same_scene_findings(inspection: Inspection[Any]) -> list[str]:
+    pairs, paths = inspection.of_kind("same scene"), inspection.images.paths
+    if not pairs:
+        return []
+    first = pairs[0]
+    listed = (
+        "" if inspection.same_scene_pictures <= 2 * len(pairs) else f" The {len(pairs)} pairs most alike are listed."
+    )
+    return [
+        f"{inspection.same_scene_pictures:,} pictures show the same object or scene as another, such as "
+        f"{paths[first.row]} and {paths[first.other]}.{listed} They are no copies, so none is left out; but where "
+        "one is trained on and the other evaluated, scores look too good."
     ]
 
 
@@ -268,6 +284,8 @@ def _issue_tables(inspection: Inspection[Any], counts: _Counts) -> dict[str, Tab
     add("Exact copies", ["picture", "and"], counts.exact.tolist(), pair_row)
     add("Near-duplicates", ["picture", "and"], counts.near.tolist(), pair_row)
     columns = ["picture", "label", "suggested label", "probability of its label"]
+    same_scene = inspection.of_kind("same scene")
+    add("The same object or scene", ["picture", "and"], [(issue.other, issue.row) for issue in same_scene], pair_row)
     add("Suspected label errors", columns, inspection.of_kind("label error"), label_error_row)
     quality_issues = [issue for issue in inspection.issues if issue.kind in (*_KIND_SENTENCES, "tiny")]
     add("Image quality and outliers", ["picture", "is", "why"], quality_issues, issue_row)

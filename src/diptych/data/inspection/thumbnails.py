@@ -23,6 +23,7 @@ _TITLES = {
     "near-duplicate": "Near-duplicates, side by side",
     "mirrored copy": "Mirrored copies, side by side",
     "label error": "Suspected label errors",
+    "same scene": "The same object or scene, side by side",
     "odd shape": "Odd shapes",
     "odd size": "Odd sizes",
     "outlier": "Unlike all others",

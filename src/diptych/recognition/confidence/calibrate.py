@@ -20,7 +20,7 @@ def fit_decision_rule(outputs: Outputs, images: Images, index: EmbeddingIndex | 
     outputs
         Of the network, for ``images``.
     index
-        Embeddings of training pictures; ``None``: only the energy of the logits flags what is unknown.
+        Embeddings of training pictures; ``None``: only the largest logit flags what is unknown.
     """
     logits, multi_label = outputs.logits, images.multi_label
     targets = datasets.targets(images)
@@ -30,12 +30,12 @@ def fit_decision_rule(outputs: Outputs, images: Images, index: EmbeddingIndex | 
     thresholds = temperature.fit_label_thresholds(probabilities, targets).tolist() if multi_label else ()
     scale = None
     if index is not None:
-        scale = ood.FamiliarityScale.of(ood.ood_scores(outputs, index, multi_label=multi_label))
+        scale = ood.FamiliarityScale.of(ood.ood_scores(outputs, index))
     return DecisionRule(
         images.classes,
         multi_label,
         uncalibrated.temperature,
-        ood.energy_threshold(ood.energy(logits, multi_label=multi_label)),
+        ood.response_threshold(ood.response(logits)),
         len(images),
         cutoff(probabilities.numpy(), images.labels),
         tuple(thresholds),

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych.errors import PictureError
+from diptych.errors import ArtefactError, PictureError
 from diptych.recognition.confidence import conformal, ood
 from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD, label_probabilities, probabilities
 from diptych.recognition.predictions import Predictions
@@ -27,8 +27,8 @@ class DecisionRule:
         Whether a picture may have several labels.
     temperature
         Logits are divided by it.
-    energy_threshold
-        A picture with a lower negative energy is flagged unknown, where there is no familiarity to go by.
+    response_threshold
+        A picture whose largest logit is lower is flagged unknown, where there is no familiarity to go by.
     pictures
         The number of pictures calibrated on.
     cutoff
@@ -36,13 +36,13 @@ class DecisionRule:
     label_thresholds
         (K,) probability from which on each label is predicted, where a picture may have several; empty: 0.5.
     scale
-        The familiarity of known pictures; ``None``: the energy decides what is unknown.
+        The familiarity of known pictures; ``None``: the largest logit decides what is unknown.
     """
 
     classes: tuple[str, ...]
     multi_label: bool
     temperature: float = 1.0
-    energy_threshold: float = -float("inf")
+    response_threshold: float = -float("inf")
     pictures: int = 0
     cutoff: float | None = None
     label_thresholds: tuple[float, ...] = ()
@@ -53,7 +53,7 @@ class DecisionRule:
     ) -> Predictions:
         """Predict from (N, K) logits, of which the rows in ``errors`` are NaN.
 
-        ``familiarity`` is (N,) by :attr:`scale`; ``None``: the energy of the logits decides what is unknown.
+        ``familiarity`` is (N,) by :attr:`scale`; ``None``: the largest logit decides what is unknown.
         """
         readable = ~logits.isnan().any(1)
         calibrated = self.probabilities(logits)
@@ -101,7 +101,7 @@ class DecisionRule:
         """The block "calibration" of ``model.json``: all fields but the classes."""
         return {
             "temperature": self.temperature,
-            "energy_threshold": self.energy_threshold,
+            "response_threshold": self.response_threshold,
             "pictures": self.pictures,
             "set_target": conformal.TARGET,
             "set_cutoff": self.cutoff,
@@ -111,19 +111,26 @@ class DecisionRule:
 
     @classmethod
     def from_json(cls, classes: tuple[str, ...], multi_label: bool, values: Mapping[str, Any]) -> "DecisionRule":
-        """The rule in the block "calibration" of ``model.json``; keys that an old model lacks keep their defaults.
+        """The rule in the block "calibration" of ``model.json``; keys that a model lacks keep their defaults.
 
         Raises
         ------
+        ArtefactError
+            It is of an earlier version, which measured otherwise what is unknown.
         KeyError, TypeError
             It is damaged.
         """
+        if "energy_threshold" in values:
+            raise ArtefactError(
+                "This recognizer was saved by an earlier version of Diptych, which measured otherwise what is unknown. "
+                "Fit it again."
+            )
         scale = values.get("familiarity")
         return cls(
             classes,
             multi_label,
             values["temperature"],
-            values["energy_threshold"],
+            values["response_threshold"],
             values.get("pictures", 0),
             values.get("set_cutoff"),
             tuple(values.get("label_thresholds", ())),
@@ -133,5 +140,5 @@ class DecisionRule:
     def _unknown(self, logits: Tensor, familiarity: Tensor | None) -> Tensor:
         """(N,) bool; true for NaN."""
         if familiarity is None or self.scale is None:
-            return ~(ood.energy(logits, multi_label=self.multi_label) >= self.energy_threshold)
+            return ~(ood.response(logits) >= self.response_threshold)
         return ~(familiarity >= self.scale.threshold)

@@ -1,12 +1,11 @@
 """Out-of-distribution detection: three scores of how familiar a picture is, and the threshold of "unknown".
 
-energy
-    How strongly the classes respond: log Σ exp(logit) (Liu et al. 2020, "Energy-based out-of-distribution detection",
-    equation 4); for several labels Σ log(1 + exp(logit)) (Wang et al. 2021).
+response
+    How strongly the likeliest class responds: the largest logit (Hendrycks et al. 2022, "Scaling out-of-distribution
+    detection for real-world settings"). It serves log-probabilities as well, whose energy is always 0.
 nearness
-    The cosine similarity to the nearest training pictures (Sun et al. 2022, "Out-of-distribution detection with deep
-    nearest neighbors"), times the norm of the features, which is small where a network detects little that it has
-    learned: the score of Tack et al. 2020, "CSI", equation 5.
+    The cosine similarity to the nearest training picture (Sun et al. 2022, "Out-of-distribution detection with deep
+    nearest neighbors"). One neighbour, since a class of another set is still similar to many pictures of this one.
 detail
     How contrast changes from fine to coarse detail, a slope of the spectrum that natural pictures share
     (Torralba & Oliva 2003, "Statistics of natural image categories"), as the Mahalanobis distance to the training
@@ -29,10 +28,10 @@ from torch.nn import functional as F
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.inference.outputs import Outputs
 
-OOD_SCORES = ("energy", "nearness", "detail")
-SHARE = 0.02  # of known pictures that is flagged unknown: false alarms
-NORMAL_TAIL = 2.0537  # standard deviations below the mean, under which a normal distribution has that share
-NEIGHBOURS = 10  # training pictures that nearness is the mean over
+OOD_SCORES = ("response", "nearness", "detail")
+SHARE = 0.05  # of known pictures that is flagged unknown: false alarms
+NORMAL_TAIL = 1.6449  # standard deviations below the mean, under which a normal distribution has that share
+MIN_DEVIATION = 1e-3  # of a score, since embeddings are stored in 16 bits: smaller differences mean nothing
 RIDGE = 1e-3  # added to the variance of the slopes, which is 0 for identical pictures
 
 
@@ -61,21 +60,30 @@ class FamiliarityScale:
         scores, n = scores.double(), len(scores)
         mean = scores.mean(0)
         std = scores.std(0, correction=1) if n > 1 else mean.abs()
-        std = std.clamp(min=1e-6 * (1 + float(mean.abs().max())))
+        std = std.clamp(min=MIN_DEVIATION)
         scale = cls(tuple(mean.tolist()), tuple(std.tolist()), 0.0, n)
         return replace(scale, threshold=familiarity_threshold(scale.familiarity(scores)))
 
     def familiarity(self, scores: Tensor) -> Tensor:
         """(N,) float64, at most 0, of (N, 3) scores; NaN where they are NaN.
 
-        Σ log p, where p is the probability that a further known picture has a lower score: Student's t with n − 1
-        degrees of freedom, since mean and deviation rest on n pictures (by Wallace's normal approximation, 1959).
+        Σ log p, where p is the probability that a further known picture has a lower score.
+        """
+        familiarity: Tensor = torch.special.log_ndtr(self.normal_deviates(scores.double())).sum(1)
+        return familiarity
+
+    def normal_deviates(self, scores: Tensor) -> Tensor:
+        """(N, 3): below each is the share of a normal distribution that is the share of known pictures below a score.
+
+        By Student's t with n − 1 degrees of freedom, since mean and deviation rest on n pictures, and Wallace's normal
+        approximation of it (1959).
         """
         freedom = max(1, self.n - 1)
-        t = (scores.double() - torch.tensor(self.mean)) / torch.tensor(self.std) / (1 + 1 / self.n) ** 0.5
-        z = t.sign() * (8 * freedom + 1) / (8 * freedom + 3) * (freedom * (t.square() / freedom).log1p()).sqrt()
-        familiarity: Tensor = torch.special.log_ndtr(z).sum(1)
-        return familiarity
+        mean, std = (torch.tensor(values, dtype=scores.dtype) for values in (self.mean, self.std))
+        t = (scores - mean) / std / (1 + 1 / self.n) ** 0.5
+        size = (freedom * (t.square() / freedom).log1p()).sqrt()
+        deviates: Tensor = t.sign() * (8 * freedom + 1) / (8 * freedom + 3) * size
+        return deviates
 
     def to_json(self) -> dict[str, Any]:
         """The block "familiarity" of ``model.json``: the fields."""
@@ -87,36 +95,31 @@ class FamiliarityScale:
         return cls(tuple(values["mean"]), tuple(values["std"]), float(values["threshold"]), int(values["n"]))
 
 
-def ood_scores(outputs: Outputs, index: EmbeddingIndex, *, multi_label: bool) -> Tensor:
-    """(N, 3) float32: energy, nearness and detail of N pictures; higher is more familiar."""
-    scores = (
-        energy(outputs.logits, multi_label=multi_label),
-        _nearness(outputs.features, index),
-        _detail(outputs, index),
-    )
-    return torch.stack(scores, 1)
+def ood_scores(outputs: Outputs, index: EmbeddingIndex) -> Tensor:
+    """(N, 3) float32: response, nearness and detail of N pictures; higher is more familiar."""
+    return torch.stack((response(outputs.logits), _nearness(outputs.features, index), _detail(outputs, index)), 1)
 
 
-def energy(logits: Tensor, *, multi_label: bool) -> Tensor:
-    """(N,) the negative energy of (N, K) logits."""
-    return F.softplus(logits).sum(1) if multi_label else logits.logsumexp(1)
+def response(logits: Tensor) -> Tensor:
+    """(N,) the largest of (N, K) logits."""
+    return logits.amax(1)
 
 
-def energy_threshold(energies: Tensor) -> float:
-    """The negative energy below which a picture is flagged unknown, in a recognizer without an embedding index.
+def response_threshold(responses: Tensor) -> float:
+    """The response below which a picture is flagged unknown, in a recognizer without an embedding index.
 
-    For fewer than 49 known pictures it is the 2 % quantile of a normal distribution with their mean and deviation.
+    For fewer than 19 known pictures it is the 5 % quantile of a normal distribution with their mean and deviation.
     """
-    known = energies.double()
+    known = responses.double()
     return familiarity_threshold(known, float(known.mean() - NORMAL_TAIL * known.std(correction=0)))
 
 
 def familiarity_threshold(familiarity: Tensor, default: float = len(OOD_SCORES) * math.log(SHARE)) -> float:
     """The familiarity below which a picture is flagged unknown: the k-th lowest of n known pictures.
 
-    k = ⌊0.02 (n + 1)⌋, so that on average over such sets of n, a share of k/(n + 1) of further known pictures falls
-    under it. For fewer than 49 pictures k is 0, and the threshold is ``default``, or the lowest of theirs if that is
-    lower. The default is the 2 % quantile of familiarity if all scores always agreed, 3 log 0.02.
+    k = ⌊0.05 (n + 1)⌋, so that on average over such sets of n, a share of k/(n + 1) of further known pictures falls
+    under it. For fewer than 19 pictures k is 0, and the threshold is ``default``, or the lowest of theirs if that is
+    lower. The default is the 5 % quantile of familiarity if all scores always agreed, 3 log 0.05.
     """
     ascending = familiarity.double().sort().values
     k = threshold_rank(len(ascending))
@@ -129,9 +132,8 @@ def threshold_rank(n: int) -> int:
 
 
 def _nearness(features: Tensor, index: EmbeddingIndex) -> Tensor:
-    similarities, _ = index.nearest(F.normalize(features, dim=1), NEIGHBOURS)
-    nearness: Tensor = similarities.mean(1) * torch.linalg.vector_norm(features, dim=1)
-    return nearness
+    similarities, _ = index.nearest(F.normalize(features, dim=1), 1)
+    return similarities[:, 0]
 
 
 def detail_statistics(index: EmbeddingIndex) -> tuple[Tensor, Tensor]:

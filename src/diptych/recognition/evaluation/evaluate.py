@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from diptych.recognition.evaluation import ood_evaluation, reliability
 from diptych.recognition.evaluation.reliability import bootstrap_score
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.evaluation.slices import find_failing_slices
+from diptych.recognition.evaluation.verdict import Evidence, recognizer_verdict
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_errors
 from diptych.recognition.inference.outputs import compute_outputs
 from diptych.report import Report, Score, Table, figures
@@ -32,7 +34,9 @@ def evaluate_network(explainer: ErrorExplainer, rule: DecisionRule, images: Imag
     outputs = compute_outputs(network, evaluated, size, title="Evaluating")
     report = evaluation_report(f"Evaluation on {len(evaluated)} pictures", evaluated, outputs.logits, rule, explainer)
     reliability.add_measured_coverage(report, evaluated, outputs.logits, rule)
-    reliability.add_training_overlap(report, evaluated, index)
+    trained_on = reliability.count_trained_on(evaluated, index)
+    if trained_on:
+        report.verdict = recognizer_verdict(_evidence(report, evaluated, trained_on))
     if len(evaluated) < len(images):
         report.facts["pictures given"] = len(images)
     if evaluated.skipped:
@@ -75,7 +79,22 @@ def evaluation_report(
     if explainer is not None:
         _add_slices(report, images, correct, explainer.size)
     report.facts["pictures"] = len(images)
+    report.verdict = recognizer_verdict(_evidence(report, images))
     return report
+
+
+def _evidence(report: Report, images: Images, trained_on: int = 0) -> Evidence:
+    """What the verdict rests on, from the scores of the report and the table of its classes."""
+    _, counts = np.unique(images.labels, axis=0, return_counts=True)
+    table = report.tables["Classes"]
+    recalls = {row[0]: row[table.columns.index("recall")] for row in table.rows}
+    return Evidence(
+        accuracy=report.scores["accuracy"],
+        guessing=float(counts.max() / counts.sum()),
+        calibration_error=report.scores["calibration_error"].value,
+        recalls={name: recall for name, recall in recalls.items() if recall is not None},
+        trained_on=trained_on,
+    )
 
 
 def confidence_and_correctness(targets: Tensor, probabilities: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ def add_ood_detection(
     known_familiarity, unknown_familiarity = (
         scores[:, 0] if scale is None else scale.familiarity(scores) for scores in (known_scores, unknown_scores)
     )
-    threshold = rule.energy_threshold if scale is None else scale.threshold
+    threshold = rule.response_threshold if scale is None else scale.threshold
     report.scores["unknown_auroc"] = _auroc_score(known_familiarity, unknown_familiarity)
     report.scores["unknown_tpr"] = _share(unknown_familiarity < threshold)
     report.scores["unknown_fpr"] = _share(known_familiarity < threshold)
@@ -43,10 +43,10 @@ def add_ood_detection(
 
 
 def _ood_scores(outputs: Outputs, rule: DecisionRule, index: EmbeddingIndex | None) -> Tensor:
-    """(N, 3), or (N, 1) where only the energy is available."""
+    """(N, 3), or (N, 1) where only the largest logit is available."""
     if index is None or rule.scale is None:
-        return ood.energy(outputs.logits, multi_label=rule.multi_label)[:, None]
-    return ood.ood_scores(outputs, index, multi_label=rule.multi_label)
+        return ood.response(outputs.logits)[:, None]
+    return ood.ood_scores(outputs, index)
 
 
 def _auroc_score(known: Tensor, unknown: Tensor) -> Score:
@@ -61,6 +61,7 @@ def _finding(report: Report) -> str:
     area, detected, false_alarms = (report.scores[f"unknown_{name}"] for name in ("auroc", "tpr", "fpr"))
     warning = "" if area.value >= MIN_AUROC else " On pictures like these the flag is not reliable."
     return (
-        f"Of the unknown pictures {detected.value:.0%} are flagged unknown, of the known ones {false_alarms.value:.1%} "
-        f"(AUROC {format_number(area.value)}, {area.interval}).{warning}"
+        f"Of the {detected.n} unknown pictures {1 - detected.value:.0%} are missed; of the {false_alarms.n} known ones "
+        f"{false_alarms.value:.1%} are flagged unknown, which are false alarms (AUROC {format_number(area.value)}, "
+        f"{area.interval}).{warning}"
     )

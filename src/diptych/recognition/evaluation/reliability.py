@@ -1,5 +1,6 @@
 """How far a recognizer's confidence can be relied upon: calibration, risk over coverage, coverage of the label sets."""
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -42,7 +43,8 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     if rule.cutoff is not None:
         report.findings += [
             describe_coverage(rule),
-            f"False alarms: {describe_false_alarms(rule)} of known pictures are flagged unknown.",
+            f"False alarms: {describe_false_alarms(rule)} of known pictures are flagged unknown. How many unknown "
+            "pictures are missed depends on what they show; evaluate with --unknown measures it.",
         ]
         report.facts |= {"temperature": rule.temperature, "labels are in the set from": rule.cutoff}
     if rule.label_thresholds:
@@ -70,15 +72,10 @@ def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: 
     report.scores["set_size"] = bootstrap_score(lambda rows: float(sizes[rows].mean()), n, most=float("inf"))
 
 
-def add_training_overlap(report: Report, images: Images, index: EmbeddingIndex | None) -> None:
-    """Warn if pictures of the evaluation were trained on."""
-    known = set(index.paths if index else ()).intersection(images.paths.tolist())
-    if known:
-        report.findings.insert(
-            0,
-            f"{len(known)} or more of these {len(images)} pictures were trained on, by their paths: the scores look "
-            "too good. Evaluate on others.",
-        )
+def count_trained_on(images: Images, index: EmbeddingIndex | None) -> int:
+    """How many of the pictures were trained on, by the paths in the embedding index (10,000 pictures at most)."""
+    trained_on = {os.path.abspath(path) for path in index.paths} if index else set()  # noqa: PTH100 - "a.parquet#3" is no Path
+    return sum(os.path.abspath(path) in trained_on for path in images.paths.tolist())  # noqa: PTH100
 
 
 def bootstrap_score(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:

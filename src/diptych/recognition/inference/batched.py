@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from diptych.progress import Bar
 from diptych.recognition.networks import Network
 
 GPU_BATCH = 256  # pictures
-MIN_CPU_BATCH, MAX_CPU_BATCH = 4, 64  # pictures
-CPU_BATCH_PIXELS = 420_000  # 8 pictures of 224 px, whose maps still fit into a core's cache
+MIN_CPU_BATCH, MAX_CPU_BATCH = 2, 64  # pictures
+CPU_BATCH_PIXELS = 110_000  # 2 pictures of 224 px, whose maps still fit into the caches: 8 take twice as long each
 MAX_THREADS = 16
 CHUNK_PICTURES = 1024  # whose outputs are yielded together
 Forward = Callable[[Tensor], Tensor]
@@ -50,7 +50,7 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
         From pictures (B, 3, S, S) in [-1, 1], on the network's device, to (B, D): a part of the network. Several
         threads call it at the same time if the network is :attr:`~Network.thread_safe`.
     title
-        Of the progress bar.
+        Of the progress bar; empty: none is shown.
 
     Yields
     ------
@@ -71,10 +71,12 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
         yield work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0].clone()
         return
     parts: list[Tensor] = []
-    with Bar(title, len(images)) as bar, _thread_pool(network, device) as (executor, threads):
+    bar = Bar(title, len(images)) if title else nullcontext()
+    with bar as shown, _thread_pool(network, device) as (executor, threads):
         batches = images.decoded_batches(size, batch=_batch_size(device, size))
         for outputs in ordered_map(executor, work, batches, ahead=2 * threads):
-            bar.advance(len(outputs))
+            if shown:
+                shown.advance(len(outputs))
             parts.append(outputs)
             if sum(map(len, parts)) >= CHUNK_PICTURES:
                 yield _concatenate(parts)
@@ -86,6 +88,15 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
 def _concatenate(parts: list[Tensor]) -> Tensor:
     """One tensor; cloned, since autograd cannot use tensors made in inference mode."""
     return torch.cat(parts).clone()
+
+
+def batch_and_threads(network: Network, device: torch.device, size: int) -> tuple[int, int]:
+    """How many pictures are run together, and by how many threads at the same time."""
+    return _batch_size(device, size), _threads(network, device)
+
+
+def _threads(network: Network, device: torch.device) -> int:
+    return min(torch.get_num_threads(), MAX_THREADS) if device.type == "cpu" and network.thread_safe else 1
 
 
 def _batch_size(device: torch.device, size: int) -> int:
@@ -104,7 +115,7 @@ def _thread_pool(network: Network, device: torch.device) -> Iterator[tuple[Threa
     order on every machine. A network that is not thread-safe is run by one thread.
     """
     cores = torch.get_num_threads()
-    threads = min(cores, MAX_THREADS) if device.type == "cpu" and network.thread_safe else 1
+    threads = _threads(network, device)
     cores_each = max(1, cores // threads)
     executor = ThreadPoolExecutor(threads, "diptych-inference", torch.set_num_threads, (cores_each,))
     try:

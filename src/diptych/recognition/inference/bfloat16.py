@@ -56,4 +56,4 @@ class BFloat16Network:
         with torch.autocast("cpu", torch.bfloat16):
             features = self._network.features(pictures)
         features = features.float()
-        return self._network.shifted(self._network.head(features)), features
+        return self._network.logits_of(features), features

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.data.transforms import Augment
+from diptych.recognition.networks.neighbours import NeighboursHead
 from diptych.recognition.networks.tta import TTA
 
 LONG_RUN_EPOCHS = 30  # from which on the network can memorise its training pictures
@@ -94,7 +95,7 @@ class TrainingRecipe:
 
 
 class Network(nn.Module, ABC):
-    """Features, then a linear head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes).
+    """Features, then a head: pictures (B, 3, S, S) float in [-1, 1] -> logits (B, classes).
 
     Attributes
     ----------
@@ -144,7 +145,15 @@ class Network(nn.Module, ABC):
     def logits_and_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features in one pass."""
         features = self.features(images)
-        return self.shifted(self.head(features)), features
+        return self.logits_of(features), features
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """Logits (B, classes) of features (B, D)."""
+        return self.shifted(self.head(self.head_input(features)))
+
+    def head_input(self, features: Tensor) -> Tensor:
+        """What the head takes, (B, D): the features, unless a network scales them."""
+        return features
 
     def shifted(self, logits: Tensor) -> Tensor:
         """Logits with the offset added."""
@@ -152,7 +161,7 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def set_head(self, weight: Tensor, bias: Tensor) -> None:
-        """Set the logits to ``features · weightᵀ + bias``; weight (classes, D), bias (classes,)."""
+        """Set the logits to ``head_input · weightᵀ + bias``; weight (classes, D), bias (classes,)."""
         assert isinstance(self.head, nn.Linear)
         self.head.weight.copy_(weight / self.gain)
         if self.head.bias is None:
@@ -175,6 +184,9 @@ class Network(nn.Module, ABC):
         offset = state_dict.get(f"{prefix}offset")
         if offset is not None:  # a fresh network has no buffer to load it into
             self.offset = torch.zeros_like(offset)
+        examples = {name: state_dict.get(f"{prefix}head.{name}") for name in NeighboursHead.TENSORS}
+        if None not in examples.values():  # it depends on the training pictures how many there are
+            self.head = NeighboursHead.like(examples)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

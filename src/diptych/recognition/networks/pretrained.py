@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from diptych.backbones import weights as backbone_weights
 from diptych.backbones.builtin import BUILTIN, builtin_weights, check_installed
@@ -90,6 +91,11 @@ class Pretrained(Network):
         """The pooled output of the backbone, (B, its width), for pictures normalised as in its pretraining."""
         features: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
         return features
+
+    def head_input(self, features: Tensor) -> Tensor:
+        """The features scaled to a root mean square of 1: how long they are says little about the class."""
+        scaled: Tensor = F.normalize(features, dim=1) * features.shape[1] ** 0.5
+        return scaled
 
     @torch.no_grad()
     def adapt(self, images: Tensor) -> None:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from diptych.data.transforms import to_float
 from diptych.engine import machine
+from diptych.recognition.inference.batched import batch_and_threads
+from diptych.recognition.networks import Network
 
-TRIAL_PICTURES, LONG_TRIAL_PICTURES = 8, 32  # in the trial; the longer one where the short one is over in a moment
-MOMENT_SECONDS = 0.2
+TRIALS = 3  # of which the quickest counts: others work on the machine, too
 STEP_PICTURES = 64  # in a timed step of training
 TRAINING_COST = 3  # forward passes that training on a picture costs
 OVERHEAD = 1.5  # reading pictures and gathering outputs come on top
@@ -42,7 +43,7 @@ class Budget:
     @classmethod
     def measure(
         cls,
-        network: nn.Module,
+        network: Network,
         sample: Tensor,
         *,
         minutes: float | None,
@@ -52,15 +53,25 @@ class Budget:
         """The budget with the network's speed, timed on a few pictures, (n, 3, S, S) uint8."""
         device = machine.device()
         network.to(device).eval()
-        pictures = to_float(sample[:TRIAL_PICTURES].to(device))
-        _forward_seconds(network, pictures)  # warms up
-        seconds = _forward_seconds(network, pictures)
-        if seconds < MOMENT_SECONDS:
-            pictures = to_float(sample[:LONG_TRIAL_PICTURES].to(device))
-            _forward_seconds(network, pictures)
-            seconds = _forward_seconds(network, pictures)
+        count, threads = batch_and_threads(network, device, sample.shape[-1])
+        pictures = to_float(sample[:count].to(device))
+        cores = torch.get_num_threads()
+        torch.set_num_threads(max(1, cores // threads))  # as each thread of inference has them
+        try:
+            _forward_seconds(network, pictures)  # warms up
+            seconds = min(_forward_seconds(network, pictures) for _ in range(TRIALS))
+        finally:
+            torch.set_num_threads(cores)
         network.train()
-        return cls(minutes, started, OVERHEAD * seconds / len(pictures), training_pictures)
+        return cls(minutes, started, OVERHEAD * seconds / len(pictures) / threads, training_pictures)
+
+    def moment(self, share: float) -> float:
+        """``time.monotonic()`` at which this share of the budget is used up; infinite where there is none."""
+        return self.started + share * self.seconds
+
+    def moment_from_now(self, share: float) -> float:
+        """``time.monotonic()`` in this share of the budget."""
+        return time.monotonic() + share * self.seconds
 
     def affordable(self, share: float, at_least: int, at_most: int) -> int:
         """How many pictures the network can run on in this share of the run, within these bounds."""

@@ -1,7 +1,6 @@
-"""Pretrained networks: a linear probe within the first minute, then fine-tuning; the better one is the result."""
+"""Pretrained networks: a probe of the frozen backbone, then fine-tuning; the better one is the result."""
 
 import logging
-import math
 import time
 from dataclasses import replace
 
@@ -13,34 +12,38 @@ from diptych.engine.distributed import ProcessGroup
 from diptych.engine.history import History
 from diptych.engine.machine import Machine
 from diptych.recognition import datasets
-from diptych.recognition.training.linear_probe import LinearProbe, fit_linear_probe
+from diptych.recognition.training.head_selection import HeadSelection
+from diptych.recognition.training.probe import Probe, fit_probe, set_head
 from diptych.recognition.training.run import Job, TrainingResult, run_to_end, start_run, training_result
 from diptych.report import Table
 from diptych.report.report import format_number
 
 log = logging.getLogger("diptych")
-PROBE_SECONDS = 50.0  # from the start of fit, for reading pictures; fitting the head is within the minute
-PROBE_SHARE = 0.4  # of a short time budget
 STEP_COST = 3  # a training step costs as much as so many forward passes of its pictures
 TRIAL_STEPS = 20  # that the machine's trial takes
 MIN_STEPS = 30  # that there must be time for, or fine-tuning is left out
 
 
 def train(job: Job) -> TrainingResult:
-    """Fit a linear probe, fine-tune as far as the budget goes, and keep what is better on the validation pictures."""
+    """Fit a probe, fine-tune as far as the budget goes, and keep what is better on the validation pictures."""
     group = ProcessGroup(machine.device())
     if job.folder and group.leader:
         checkpoint.claim(job.folder, job.settings)
-    probe = _fit_probe(job)
+    probe = fit_probe(job)
     name, score = job.score(probe.outputs.logits, job.validation)
     note = (
-        f"Linear probe: frozen backbone, linear head fitted to {probe.pictures} pictures "
+        f"Probe: frozen backbone, {probe.selection.name} on the features of {probe.pictures} pictures "
         f"({name} {format_number(score)} on validation)."
     )
     log.info("%s", note)
+    tables = {"Heads on frozen features": _heads_table(probe.selection, name)} if probe.selection.scores else {}
     if not group.broadcast([_has_time_to_finetune(job)])[0]:
-        return _probe_result(job, probe, group, [note, "No time was left for fine-tuning: the probe is the result."])
-    probed = {name: tensor.clone() for name, tensor in job.network.state_dict().items()}
+        notes = [note, "No time was left for fine-tuning: the probe is the result."]
+        return replace(_probe_result(job, probe, group), notes=notes, tables=tables)
+    backbone = {
+        name: tensor.clone() for name, tensor in job.network.state_dict().items() if not name.startswith("head.")
+    }
+    set_head(job.network, probe.selection.linear)
     run = start_run(job)
     finetuned = training_result(run, run_to_end(job, run))
     finetuned_score = job.score(finetuned.outputs.logits, job.validation)[1]
@@ -50,35 +53,23 @@ def train(job: Job) -> TrainingResult:
     else:
         verdict = f"Fine-tuning did no better ({name} {format_number(finetuned_score)}): the probe is the result."
         Machine(run.machine.device).prepare([job.network], [job.network])
-        job.network.load_state_dict(probed)
-        finetuned = replace(finetuned, outputs=probe.outputs)
+        job.network.load_state_dict(backbone, strict=False)
+        set_head(job.network, probe.selection.head)
+        finetuned = replace(finetuned, outputs=probe.outputs, frozen=True)
     log.info("%s", verdict)
     table = Table(
         ["", "pictures shown", name, ""],
         [
-            ["linear probe", probe.pictures, score, "" if better else "kept"],
+            ["probe", probe.pictures, score, "" if better else "kept"],
             ["fine-tuned", finetuned.seen_pictures, finetuned_score, "kept" if better else ""],
         ],
     )
-    return replace(finetuned, notes=[note, verdict], tables={"Linear probe and fine-tuning": table})
+    return replace(finetuned, notes=[note, verdict], tables={**tables, "Probe and fine-tuning": table})
 
 
-def _fit_probe(job: Job) -> LinearProbe:
-    """Fit the probe, and give the network its head."""
-    until, budget = math.inf, job.budget
-    if budget.minutes is not None:
-        until = budget.started + min(PROBE_SECONDS, PROBE_SHARE * budget.seconds)
-    probe = fit_linear_probe(
-        job.network,
-        job.training,
-        job.validation,
-        job.config.size,
-        seconds_per_picture=budget.seconds_per_picture,
-        until=until,
-        folder=job.folder,
-    )
-    job.network.set_head(probe.head.weight, probe.head.bias)
-    return probe
+def _heads_table(selection: HeadSelection, name: str) -> Table:
+    rows = [[kind, score, "chosen" if kind == selection.name else ""] for kind, score in selection.scores.items()]
+    return Table(["", f"{name}, cross-validated", ""], rows)
 
 
 def _has_time_to_finetune(job: Job) -> bool:
@@ -87,14 +78,14 @@ def _has_time_to_finetune(job: Job) -> bool:
     return job.budget.seconds_left - job.reserve_seconds >= (TRIAL_STEPS + MIN_STEPS) * step_seconds
 
 
-def _probe_result(job: Job, probe: LinearProbe, group: ProcessGroup, notes: list[str]) -> TrainingResult:
+def _probe_result(job: Job, probe: Probe, group: ProcessGroup) -> TrainingResult:
     history = History(job.folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
     name, value = job.score(probe.outputs.logits, job.validation)
     record = {"seen_pictures": probe.pictures, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
     history.add({**record, "scores": {name: value}})
     device = str(Machine(group.device))
-    return TrainingResult(probe.outputs, probe.pictures, seconds, device, history.records, group.leader, notes)
+    return TrainingResult(probe.outputs, probe.pictures, seconds, device, history.records, group.leader, frozen=True)
 
 
 def _loss(job: Job, logits: Tensor) -> float:

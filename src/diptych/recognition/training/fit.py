@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.data.images import Images
-from diptych.data.training_digests import NONE
+from diptych.data.training_digests import NONE, stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
@@ -21,13 +21,16 @@ from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES
+from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.inference.embeddings import MAX_PICTURES, EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training import config, finetune, fit_report, imbalance, run, tta_selection
+from diptych.recognition.training import config, finetune, fit_report, imbalance, probe, run, tta_selection
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
 from diptych.recognition.training.run import Job, TrainingResult
+from diptych.recognition.training.series_search import SETTING as SERIES
+from diptych.recognition.training.series_search import series_search
 from diptych.recognition.training.warm_start import WarmStart
 from diptych.report import Report
 
@@ -103,7 +106,7 @@ def prepare_job(
     start: WarmStart | None,
 ) -> tuple[Job, PreparedData, Images]:
     """All that a run is made of: the job, its data, and the training pictures whose embeddings are kept."""
-    data, sample, chosen = _prepare(parameters, images, validate, folder, start)
+    data, sample, chosen = _prepare(parameters, images, validate, folder, started, start)
     network, proxy = _build(chosen, data, sample, parameters["seed"], start)
     length = math.inf if chosen.epochs is None else chosen.epochs * len(data.training)
     budget = Budget.measure(network, sample, minutes=chosen.minutes, started=started, training_pictures=length)
@@ -112,17 +115,25 @@ def prepare_job(
     job = _make_job(parameters, data, chosen, network, proxy, budget, indexed, folder, settings)
     if start is not None and start.extension is not None:
         extension = start.extension
-        job = replace(job, seed=job.seed + extension.seed, schedule_start=extension.schedule_start)
+        job = replace(
+            job,
+            seed=job.seed + extension.seed,
+            schedule_start=extension.schedule_start,
+            # There is a head to go on from, unless it is one of examples.
+            probed=network.pretrained and start.has_examples,
+        )
     return job, data, indexed
 
 
 def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
     """Train, or continue; then all that is fitted once the network is trained."""
     network = job.network
-    # A pretrained network that is trained further has its head: there is nothing to probe.
-    result = (finetune if network.pretrained and not job.schedule_start else run).train(job)
+    result = (finetune if job.probed else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
-    outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
+    if result.frozen:
+        outputs = Embedder(network, job.config.size, "", frozen=True).outputs(indexed)
+    else:
+        outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
     index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
     result = _rebalance(job, result, indexed, outputs)
     result = _select_tta(job, result)
@@ -152,22 +163,28 @@ def _prepare(
     images: Images,
     validate: Images | None,
     folder: Path | None,
+    started: float,
     start: WarmStart | None,
 ) -> tuple[PreparedData, Tensor, TrainingConfig]:
     """The data, a sample of training pictures (n, 3, S, S) uint8, and the configuration that suits them."""
+    stored_settings = None if folder is None else checkpoint.stored_settings(folder)
+    until = started + probe.SHARE * 60 * (parameters["minutes"] or math.inf)
+    seed = parameters["seed"]
     if start is None:
         networks.require_weights(parameters["network"])  # before the pictures are read, which takes longer
         datasets.check_labels(images)
         network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
-        trained = NONE
+        find_series = series_search(network, size, until, stored_settings)
+        data = datasets.prepare(images, validate, size, seed, find_series=find_series).with_notes(*notes)
     else:
-        (network, size), notes, trained = start.network_and_size(parameters), (), start.trained
-    data = datasets.prepare(images, validate, size, parameters["seed"], trained).with_notes(*notes)
+        network, size = start.network_and_size(parameters)
+        find_series = None if start.extension else series_search(start.network, size, until, stored_settings)
+        keep = stored_digests(start.data) if start.extension else None
+        data = datasets.prepare(images, validate, size, seed, trained=start.trained, keep=keep, find_series=find_series)
     sample = data.training[config.sample_rows(len(data.training), size)].pixels(size)
     if start is not None and start.extension is not None:
         start.check_same_split(data)
         return data, sample, config.extension_config(start.facts, network, start.extension.minutes)
-    stored_settings = None if folder is None else checkpoint.stored_settings(folder)
     # A network that follows the initial weights is not to be replaced by one that suits the time.
     parameters = parameters if start is None else {**parameters, "network": network}
     return data, sample, config.make_config(parameters, network, size, data.training, sample, stored_settings)
@@ -227,7 +244,7 @@ def _make_job(
     settings: Mapping[str, Any],
 ) -> Job:
     rebalanced = parameters["imbalance"] == "auto" and imbalance.is_imbalanced(data.training)
-    views = _affordable_views(budget, network, data.validation)
+    views = _affordable_views(budget, data.validation)
     passes = len(data.validation) + len(indexed) + FORWARD_PASSES + views
     return Job(
         network=network,
@@ -235,19 +252,25 @@ def _make_job(
         config=chosen,
         training=data.training,
         validation=data.validation,
+        series=data.series,
         class_shares=imbalance.class_shares(data.training) if rebalanced else None,
         folder=folder,
-        settings={**settings, "network": networks.name_of(chosen.network), "proxy": chosen.recipe.proxy},
+        settings={
+            **settings,
+            "network": networks.name_of(chosen.network),
+            "proxy": chosen.recipe.proxy,
+            **({SERIES: data.series is not None} if network.pretrained else {}),
+        },
         budget=budget,
+        probed=network.pretrained,
         reserve_seconds=REPORT_SECONDS + budget.seconds_per_picture * passes,
         seed=parameters["seed"],
     )
 
 
-def _affordable_views(budget: Budget, network: Network, validation: Images) -> int:
-    """How many views test-time augmentation may be tried on; none of a pretrained backbone, whose one pass is dear."""
-    most = 0 if network.pretrained else tta_selection.VIEWS_EACH * len(validation)
-    return budget.affordable(TTA_SHARE, 0, round(most))
+def _affordable_views(budget: Budget, validation: Images) -> int:
+    """How many views test-time augmentation may be tried on."""
+    return budget.affordable(TTA_SHARE, 0, round(tta_selection.VIEWS_EACH * len(validation)))
 
 
 def _rebalance(job: Job, result: TrainingResult, training: Images, training_outputs: Outputs) -> TrainingResult:
@@ -271,7 +294,7 @@ def _rebalance(job: Job, result: TrainingResult, training: Images, training_outp
 
 def _select_tta(job: Job, result: TrainingResult) -> TrainingResult:
     """Turn test-time augmentation on where it pays."""
-    views = _affordable_views(job.budget, job.network, job.validation)
+    views = _affordable_views(job.budget, job.validation)
     outputs = tta_selection.select_tta(
         job.network, job.validation, result.outputs, job.config.size, job.config.augment, views
     )

@@ -45,6 +45,7 @@ def _model_facts(
         "multi_label": rule.multi_label,
         "size": config.size,
         "geometry": "squash",
+        **({"verdict": report.verdict.json()} if report.verdict else {}),
         "scores": {name: score.json() for name, score in report.scores.items()},
         "seen_pictures": result.seen_pictures,
         "seconds": training["seconds"],

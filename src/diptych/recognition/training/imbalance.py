@@ -23,7 +23,7 @@ from diptych.metrics.classification import accuracy, balanced_accuracy
 from diptych.recognition import datasets
 from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training.logistic_regression import LabelledFeatures, fit_logistic_regression
+from diptych.recognition.training.logistic_regression import LabelledFeatures, LogisticRegression
 from diptych.report import Table
 from diptych.report.report import format_number
 
@@ -100,14 +100,12 @@ def rebalance(
     candidates = {ADJUSTED: logits + offset, AS_TRAINED: logits}
     head = None
     if isinstance(getattr(network, "head", None), nn.Linear):
-        head = fit_logistic_regression(
-            LabelledFeatures(training_outputs.features, datasets.targets(training)),
-            LabelledFeatures(validation_outputs.features, targets),
-            len(shares),
-            balanced=True,
+        features = LabelledFeatures(network.head_input(training_outputs.features), datasets.targets(training))
+        _, head = LogisticRegression(features, len(shares), balanced=True).search(
+            LabelledFeatures(network.head_input(validation_outputs.features), targets),
             until=time.monotonic() + FITTING_SECONDS if hurry else math.inf,
         )
-        candidates[REFITTED] = head.logits(validation_outputs.features)
+        candidates[REFITTED] = head.logits(network.head_input(validation_outputs.features))
     compared = {
         name: (balanced_accuracy(targets, c.argmax(1), len(shares)), accuracy(targets, c.argmax(1)))
         for name, c in candidates.items()

@@ -1,9 +1,9 @@
-"""Logistic regression on a network's features: the linear head that fits frozen features best."""
+"""Logistic regression on a network's features."""
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from diptych.errors import TrainingError
 
 PENALTIES = tuple(10 ** (-step / 2) for step in range(11))  # 1 to 1e-5, on the mean loss; strong ones first
-PATIENCE = 2  # penalties in a row that fit the validation pictures worse than the best, before the search ends
+PATIENCE = 2  # penalties in a row that fit the other pictures worse than the best, before the search ends
 MAX_STEPS = 60  # of LBFGS for each penalty
-MIN_DEVIATION = 1e-6  # of a feature, under which it counts as constant
+MIN_SCALE = 1e-6  # of the features, under which they count as constant
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,14 @@ class LinearHead:
 
     weight: Tensor
     bias: Tensor
-    penalty: float
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, K) of (N, D) features."""
         return F.linear(features, self.weight, self.bias)
+
+    def cpu(self) -> Self:
+        """The same on the CPU."""
+        return replace(self, weight=self.weight.cpu(), bias=self.bias.cpu())
 
 
 @dataclass(frozen=True)
@@ -37,72 +40,80 @@ class LabelledFeatures:
     features: Tensor
     labels: Tensor
 
+    def __getitem__(self, rows: Tensor) -> "LabelledFeatures":
+        return LabelledFeatures(self.features[rows], self.labels[rows])
 
-def fit_logistic_regression(
-    training: LabelledFeatures,
-    validation: LabelledFeatures,
-    classes: int,
-    *,
-    balanced: bool = False,
-    until: float = math.inf,
-) -> LinearHead:
-    """The regularised multinomial (or, for several labels, logistic) regression that fits the validation set best.
 
-    Minimises mean loss + penalty/2 · |W|² on standardised features by LBFGS, from strong penalties to weak ones, each
-    starting where the one before ended; the penalty is the one under which ``validation`` is likeliest.
+class LogisticRegression:
+    """The regularised multinomial (or, for several labels, logistic) regression.
+
+    Minimises mean loss + penalty/2 · |W|² by LBFGS, on features that are centred and divided by one number, their root
+    mean square: directions in which pretrained features vary little say less about the class.
 
     Parameters
     ----------
     balanced
         Let every class weigh the same, as if the pictures were drawn evenly over the classes.
-    until
-        ``time.monotonic()`` after which no further penalty is tried.
 
     Raises
     ------
     TrainingError
         A feature is not a finite number.
     """
-    if not all(bool(labelled.features.isfinite().all()) for labelled in (training, validation)):
-        raise TrainingError(
-            "The network's features are not finite numbers: its weights are damaged. Take them from a good copy."
-        )
-    mean, deviation = training.features.mean(0), training.features.std(0, correction=0)
-    scale = (deviation > MIN_DEVIATION) / deviation.clamp(min=MIN_DEVIATION)
-    features, validation_features = (training.features - mean) * scale, (validation.features - mean) * scale
-    best = (features.new_zeros(classes, features.shape[1]), features.new_zeros(classes), math.inf)
-    lowest, worse = math.inf, 0
-    weights, validation_weights = (_weights(part.labels, classes, balanced=balanced) for part in (training, validation))
-    for weight, bias, penalty in _regularisation_path(features, training.labels, weights, classes):
-        loss = float(_loss(F.linear(validation_features, weight, bias), validation.labels, validation_weights))
-        if loss < lowest:
-            best, lowest, worse = (weight, bias, penalty), loss, 0
-        else:
-            worse += 1
-        if worse == PATIENCE or time.monotonic() > until:
-            break
-    weight, bias, penalty = best
-    weight = weight * scale
-    return LinearHead(weight, bias - weight @ mean, penalty)
 
+    def __init__(self, training: LabelledFeatures, classes: int, *, balanced: bool = False) -> None:
+        if not bool(training.features.isfinite().all()):
+            raise TrainingError(
+                "The network's features are not finite numbers: its weights are damaged. Take them from a good copy."
+            )
+        self._mean = training.features.mean(0)
+        centred = training.features - self._mean
+        scale = float(centred.square().mean().sqrt())
+        self._scale = 1 / scale if scale > MIN_SCALE else 0.0
+        self._features, self._labels = centred * self._scale, training.labels
+        self._classes, self._balanced = classes, balanced
+        self._weights = _weights(training.labels, classes, balanced=balanced)
+        device = training.features.device
+        self._weight = torch.zeros(classes, self._features.shape[1], device=device, requires_grad=True)
+        self._bias = torch.zeros(classes, device=device, requires_grad=True)
 
-def _regularisation_path(
-    features: Tensor, labels: Tensor, weights: Tensor, classes: int
-) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """(weight, bias, penalty) for each penalty in turn."""
-    weight = torch.zeros(classes, features.shape[1], device=features.device, requires_grad=True)
-    bias = torch.zeros(classes, device=features.device, requires_grad=True)
-    for penalty in PENALTIES:
-        solver = torch.optim.LBFGS([weight, bias], max_iter=MAX_STEPS, line_search_fn="strong_wolfe")
+    def fit(self, penalty: float) -> LinearHead:
+        """The head for this penalty; the solver starts where the last one ended."""
+        solver = torch.optim.LBFGS([self._weight, self._bias], max_iter=MAX_STEPS, line_search_fn="strong_wolfe")
 
-        def loss(solver: torch.optim.Optimizer = solver, penalty: float = penalty) -> Tensor:
+        def loss() -> Tensor:
             solver.zero_grad()
-            value = _loss(F.linear(features, weight, bias), labels, weights) + penalty / 2 * weight.square().sum()
+            logits = F.linear(self._features, self._weight, self._bias)
+            value = _loss(logits, self._labels, self._weights) + penalty / 2 * self._weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
         solver.step(loss)  # type: ignore[no-untyped-call]
-        yield weight.detach().clone(), bias.detach().clone(), penalty
+        weight = self._weight.detach() * self._scale
+        return LinearHead(weight, self._bias.detach() - weight @ self._mean)
+
+    def search(self, other: LabelledFeatures, until: float = math.inf) -> tuple[float, LinearHead]:
+        """The penalty under which ``other`` pictures are likeliest, and the head for it; from strong to weak ones.
+
+        Parameters
+        ----------
+        until
+            ``time.monotonic()`` after which no further penalty is tried.
+        """
+        weights = _weights(other.labels, self._classes, balanced=self._balanced)
+        best: tuple[float, LinearHead] | None = None
+        lowest, worse = math.inf, 0
+        for penalty in PENALTIES:
+            head = self.fit(penalty)
+            loss = float(_loss(head.logits(other.features), other.labels, weights))
+            if best is None or loss < lowest:
+                best, lowest, worse = (penalty, head), loss, 0
+            else:
+                worse += 1
+            if worse == PATIENCE or time.monotonic() > until:
+                break
+        assert best is not None
+        return best
 
 
 def _loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

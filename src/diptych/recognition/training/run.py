@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
@@ -42,10 +43,14 @@ class Job:
         The small network that is trained along, where the recipe has one.
     class_shares
         (K,) of the classes among the training pictures, if each is to count the same; else ``None``.
+    series
+        (N,) of the training pictures, see :mod:`diptych.data.series`; ``None``: not known.
     settings
         The run's identity.
     reserve_seconds
         Of the budget, for what follows training.
+    probed
+        Whether a head is first fitted to the frozen features of a pretrained network.
     schedule_start
         As of a :class:`Recipe`: above 0 in the extension of a finished recognizer.
     """
@@ -56,11 +61,13 @@ class Job:
     training: Images
     validation: Images
     class_shares: Tensor | None
+    series: NDArray[np.int64] | None
     folder: Path | None
     settings: Mapping[str, Any]
     budget: Budget
     reserve_seconds: float
     seed: int
+    probed: bool
     schedule_start: float = 0.0
 
     def score(self, logits: Tensor, images: Images) -> tuple[str, float]:
@@ -84,6 +91,7 @@ class TrainingResult:
     machine: str
     history: list[Record]
     leader: bool
+    frozen: bool = False  # whether the layers before the head are as they were pretrained
     notes: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
 

@@ -35,6 +35,8 @@ def select_tta(network: Network, images: Images, outputs: Outputs, size: int, au
     """
     multi_label, targets = images.multi_label, datasets.targets(images)
     tta = TTA.like(augment, size, multi_label=multi_label)
+    if network.pretrained:  # each view of a backbone is dear, and the mirrored one brings most
+        tta = replace(tta, shift=0)
     rows = uncertain_rows(outputs.logits, multi_label=multi_label, most=views // tta.count)
     if tta.count == 1 or len(rows) == 0:
         return outputs

@@ -14,6 +14,7 @@ from diptych.errors import UsageError
 from diptych.recognition import networks
 from diptych.recognition.datasets import PreparedData
 from diptych.recognition.networks import Network
+from diptych.recognition.networks.neighbours import NeighboursHead
 
 NOT_TAKEN = ("offset",)  # set after training, for the classes and shares of the other recognizer
 
@@ -43,6 +44,11 @@ class WarmStart:
     data: Mapping[str, Any]
     trained: Digests
     extension: Extension | None = None
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether its head is one of examples, which cannot be trained."""
+        return isinstance(getattr(self.network, "head", None), NeighboursHead)
 
     def digest(self) -> str:
         """Identifies the weights."""
@@ -90,6 +96,9 @@ class WarmStart:
                     download=False,
                     backbone_facts=self.network.backbone_facts,
                 )
+            if self.has_examples:  # of examples, which this run finds anew
+                head = {f"head.{name}": tensor for name, tensor in built.head.state_dict().items()}
+                state = {name: tensor for name, tensor in state.items() if not name.startswith("head.")} | head
             rows = common_rows(classes, self.facts["classes"])
             copy_weights(built, state, class_tensors=_output_tensors(built), rows=rows)
         except (DifferentNetworkError, AssertionError) as error:  # transformers assert their picture size
