@@ -69,6 +69,25 @@ def flow_rate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("flow_rate")
 
 
+def test_verdicts_of_known_folders_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    benchmark = importlib.import_module("score_verdicts")
+    write_noise(tmp_path / "all", 120)
+    assert benchmark.lay_out(tmp_path / "all", tmp_path / "work") == 20
+    counts = {folder.name: len(list(folder.glob("*.png"))) for folder in (tmp_path / "work").iterdir()}
+    assert counts["train"] >= counts["copies"] == counts["held-out"] == counts["noise"] == counts["one-repeated"] > 20
+    originals, copies = (Images.open(tmp_path / "work" / name).pixels(20) for name in ("train", "copies"))
+    assert torch.equal(originals[: len(copies)], copies)
+    figures = {key: {"value": 0.5} for key in ("precision", "recall", "coverage", "kernel_distance")}
+    cost = {"pictures": {"generated": 30, "real": 30}, "seconds": 20.0, "cpu_seconds": 30.0}
+    rows = [
+        {"set": "pets", "folder": name, "verdict": word, "right": word in benchmark.EXPECTED[name], **figures, **cost}
+        for name, word in (("noise", "noise"), ("copies", "close"))
+    ]
+    assert benchmark.table(rows)[3].startswith("| pets | copies | 30 against 30 | close | NO |")
+    assert benchmark.summary(rows)[0].startswith("- 1 of 2 verdicts are right.")
+
+
 def _scored(part: str, distance: float, judge: str = "a1") -> dict[str, object]:
     cost = {"seconds": 1200.0, "seen_pictures": 400_000, "calls": 1, "sampling_seconds": 5.0, "peak_megabytes": 900.0}
     score = {"distance": distance, "low": distance - 1, "high": distance + 1, "n": 5000, "judge": judge}

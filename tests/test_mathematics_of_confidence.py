@@ -17,7 +17,8 @@ from diptych.recognition.confidence.ood import FamiliarityScale, familiarity_thr
 from diptych.recognition.confidence.temperature import fit_label_thresholds, fit_temperature
 from diptych.recognition.inference.embeddings import EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, spectral_slopes
-from diptych.recognition.training import imbalance, logistic_regression
+from diptych.recognition.training import imbalance
+from diptych.recognition.training.transfer import logistic_regression
 
 
 @pytest.fixture(autouse=True)
@@ -287,7 +288,8 @@ def test_a_balanced_last_layer_predicts_each_class_equally_often() -> None:
     weights = (240 / (3 * counts[labels])).double()
     for balanced in (True, False):
         probabilities = (
-            logistic_regression.fit_logistic_regression(training, training, 3, balanced=balanced)
+            logistic_regression.LogisticRegression(training, 3, balanced=balanced)
+            .search(training)[1]
             .logits(features)
             .double()
             .softmax(1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance
+from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance, kernel_variance
 from diptych.metrics.prdc import prdc
 
 
@@ -30,6 +30,17 @@ def discrepancy(xs: list[list[float]], ys: list[list[float]]) -> float:
 def test_the_kernel_distance_by_loops() -> None:
     generated, real = torch.randn(9, 4).double(), torch.randn(7, 4).double() + 0.5
     assert kernel_distance(generated, real).value == pytest.approx(discrepancy(generated.tolist(), real.tolist()))
+
+
+def test_the_kernel_variance_is_the_distance_to_one_picture_repeated() -> None:
+    real = torch.randn(7, 4).double()
+    ys = real.tolist()
+    own = sum(kernel(y, y) for y in ys) / 7
+    others = sum(kernel(ys[i], ys[j]) for i in range(7) for j in range(7) if i != j) / 42
+    assert kernel_variance(real) == pytest.approx(own - others)
+    repeated = [kernel_distance(y.expand(3, 4), real).value for y in real]
+    # The picture is also among those that it is compared with, which brings it nearer by 2 in N.
+    assert sum(repeated) / 7 == pytest.approx(kernel_variance(real) * (1 - 2 / 7))
 
 
 def test_the_jackknife_leaves_out_each_row_in_turn() -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from tests.cli.conftest import CommandResult, Terminal, folder
 
 SCORE = {"value", "low", "high", "n"}
+WORDS = ("close", "recognisable", "repetitive", "noise", "copies", "same")
 
 
 def test_a_synthesizer_and_a_folder_are_scored(
@@ -21,7 +22,7 @@ def test_a_synthesizer_and_a_folder_are_scored(
         ["score", place / "gan", "--against", others, "--seen", colours, *judge, "-n", 40, "--json", "-o", page],
         ["sample", place / "gan", "-n", 30, "--label", "red", "-o", samples],
         ["score", samples, "--against", others, *judge, "--json"],
-        ["score", samples, "--against", others, *judge],
+        ["score", samples, "--against", others, *judge, "--minutes", "0.5"],
         ["score", place / "gan", "--against", others, "-n", 3],
         ["score", place / "recognizer", "--against", others],
     )
@@ -42,6 +43,13 @@ def test_a_synthesizer_and_a_folder_are_scored(
     assert of_folder.json["pictures"]["generated"] == 30  # the sheet beside them is no picture
     assert of_folder.json["memorisation"] is None
     assert of_folder.json["extractor"] == scores["extractor"]
+    assert of_folder.json["verdict"] in WORDS
+    text = of_folder.json["verdict_text"]
+    assert "30 pictures on a side are few" in text
+    assert f"against {others}" in text
+    title, _, _, sentence = as_text.out.splitlines()[:4]
+    assert title == "30 generated pictures against 30 real ones"
+    assert text.startswith(sentence)
     assert "kernel distance" in as_text.out
     assert "--seen" in as_text.out
     assert (too_few.code, wrong_kind.code) == (2, 3)

@@ -8,7 +8,6 @@ from diptych.errors import DataError, UsageError
 from diptych.interplay.score import BASELINE_TABLE, CAS_TABLE
 from diptych.metrics.distribution import kernel_distance
 from diptych.metrics.intervals import wilson_interval
-from diptych.recognition.inference import batched
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,8 @@ def test_a_given_recognizer_gives_the_features_and_scores_are_reproducible(
     judge = diptych.Recognizer("convnet", epochs=3).fit(digits[0])
     generated, real = plain(digits[0][:100]), plain(digits[1][:120])
     first, again = (interplay.score(generated, against=real, judge=judge) for _ in range(2))
-    features = [batched.batched_features(judge.network_, images, 8) for images in (generated, real)]
-    assert first.scores["kernel_distance"].value == pytest.approx(kernel_distance(*features).value)
+    features = [judge.embed(images) * judge.embed(images[:1]).shape[1] ** 0.5 for images in (generated, real)]
+    assert first.scores["kernel_distance"].value == pytest.approx(kernel_distance(*features).value, rel=1e-4)
     assert again.scores == first.scores
     assert "10 classes" in first.facts["extractor"]["name"]
     assert any("could not be checked" in finding for finding in first.findings)
@@ -163,6 +162,92 @@ def test_pictures_of_other_sizes_are_resized_to_one(digits: tuple[diptych.Images
     report = interplay.score(plain(digits[0][:60]), against=padded)
     assert report.facts["size"] == 8
     assert report.scores["kernel_distance"].n == 60
+
+
+@pytest.fixture(scope="module")
+def judge(digits: tuple[diptych.Images, diptych.Images]) -> diptych.Recognizer:
+    return diptych.Recognizer("convnet", epochs=6).fit(digits[0])
+
+
+def noise(count: int, side: int = 8) -> diptych.Images:
+    return diptych.Images.from_arrays(
+        np.random.default_rng(0).integers(0, 256, (count, side, side, 3)).astype(np.uint8)
+    )
+
+
+def verdict_of(report: diptych.Report) -> str:
+    """The word; the sentence is the first that a person reads, on the page and as text."""
+    assert report.verdict is not None
+    assert str(report).splitlines()[3] == report.verdict.sentence
+    assert report.html().index('class="verdict"') < report.html().index("<dl")
+    return report.verdict.word
+
+
+def test_the_verdict_names_what_is_wrong_with_a_folder(
+    digits: tuple[diptych.Images, diptych.Images], judge: diptych.Recognizer
+) -> None:
+    train, test = digits
+    real, others = plain(test[:400]), plain(test[400:700])
+    folders = {
+        "close": others,
+        "noise": noise(300),
+        "repetitive": others[np.zeros(300, int)],
+        "copies": plain(train[:300]),
+        "same": real[:300],
+    }
+    words = {
+        word: verdict_of(interplay.score(folder, against=real, seen=plain(train), judge=judge))
+        for word, folder in folders.items()
+    }
+    assert words == {word: word for word in folders}
+    few_kinds = plain(train[train.labels == 1][:60]) + plain(test[:400][test[:400].labels == 1])
+    assert verdict_of(interplay.score(few_kinds, against=plain(test[400:]), judge=judge)) == "repetitive"
+
+
+def test_a_weak_judge_says_so_and_calls_nothing_close(digits: tuple[diptych.Images, diptych.Images]) -> None:
+    report = interplay.score(plain(digits[0][:300]), against=plain(digits[1][:300]))
+    assert verdict_of(report) == "recognisable"
+    assert "the judge is weak (fixed random filters)" in str(report.verdict)
+
+
+def test_pictures_on_both_sides_are_said_after_the_verdict(digits: tuple[diptych.Images, diptych.Images]) -> None:
+    real = plain(digits[1][:200])
+    mixed = interplay.score(plain(digits[0][:100]) + real[:50], against=real)
+    assert verdict_of(mixed) != "same"
+    assert "50 of the 150 generated pictures are identical with real ones" in str(mixed.verdict)
+    labelled = digits[0][:1000] + digits[1][:200]  # so many that half of them train a judge
+    assert verdict_of(interplay.score(labelled, against=labelled, minutes=0.2)) == "same"
+
+
+def test_sides_of_different_sizes_are_compared_at_the_smaller_one(
+    digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE
+) -> None:
+    large = diptych.Images.from_arrays(digits[1][:80].pixels(20).permute(0, 2, 3, 1).numpy())
+    for generated, real in ((large, plain(digits[0][:80])), (plain(digits[0][:80]), large)):
+        report = interplay.score(generated, against=real)
+        assert report.facts["size"] == 8
+        assert "The sizes differ: generated pictures have" in str(report.verdict)
+        assert "compared at 8 px" in str(report.verdict)
+    assert "sizes" not in str(interplay.score(vae, against=large, number=40).verdict)
+    tall = diptych.VAE(size=16, epochs=1).fit(plain(digits[0][:200]))
+    report = interplay.score(tall, against=plain(digits[1][:80]), number=40)
+    assert report.facts["size"] == 8
+    assert "have 16 px, real ones 8 px" in str(report.verdict)
+
+
+def test_a_score_keeps_to_its_minutes_and_says_what_it_left_out(
+    digits: tuple[diptych.Images, diptych.Images], vae: diptych.VAE
+) -> None:
+    train, test = digits
+    interplay.score(vae, against=test, seen=train, number=40, minutes=0.02)  # what is loaded once is loaded now
+    report = interplay.score(vae, against=test, seen=train, number=10_000, minutes=0.1)
+    assert report.facts["seconds in total"] < 12  # of 6, on a machine that others use too
+    left_out = next(finding for finding in report.findings if finding.startswith("Within 0.1 minutes"))
+    assert "the classification accuracy score" in left_out
+    assert "cas" not in report.scores
+    assert report.facts["memorisation"] is not None
+    with pytest.raises(UsageError, match="minutes must be above 0"):
+        interplay.score(vae, against=test, minutes=0)
 
 
 def test_without_common_classes_there_is_no_cas(digits: tuple[diptych.Images, diptych.Images]) -> None:

@@ -109,12 +109,12 @@ def test_pictures_that_the_initial_weights_were_trained_on_are_never_validated_o
     trained = stored_digests({"digests": pack_digests(images[:68])})
     prepared = prepare(images, None, 8, 0, trained=trained)  # about as many others as are wanted: all of them
     assert set(prepared.validation.paths) == set(images[68:].paths)
-    prepared = prepare(images, None, 8, 0, stored_digests({"digests": pack_digests(images[:20])}))
+    prepared = prepare(images, None, 8, 0, trained=stored_digests({"digests": pack_digests(images[:20])}))
     assert not set(prepared.validation.paths) & set(images[:20].paths)
     assert len(prepared.validation) == pytest.approx(12, abs=1)
     assert set(prepared.training.paths) | set(prepared.validation.paths) == set(images.paths)
     with pytest.raises(DataError, match="trained on all of these pictures"):
-        prepare(images, None, 8, 0, stored_digests({"digests": pack_digests(images)}))
+        prepare(images, None, 8, 0, trained=stored_digests({"digests": pack_digests(images)}))
 
 
 def test_pictures_for_validation_that_the_initial_weights_were_trained_on_are_left_out_with_a_note():

@@ -68,7 +68,7 @@ def _scores_json(report: "Report") -> dict[str, Any]:
     names = table.columns[1:]
     rows = to_jsonable(table.rows)
     return {
-        **({"verdict": verdict.word, "verdict_text": str(verdict)} if verdict else {}),
+        **(verdict.answer() if verdict else {}),
         **{name: score.json() for name, score in report.scores.items()},
         "per_class": {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows},
         **_ood_scores_json(report),

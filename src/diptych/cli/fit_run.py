@@ -80,7 +80,7 @@ def _result_json(folder: Path, kind: str, left_out: int, verdict: Verdict | None
     """The result as one JSON object."""
     facts, last = artefact.facts(folder), _last_record(folder)
     return {
-        **({"verdict": verdict.word, "verdict_text": str(verdict)} if verdict else {}),
+        **(verdict.answer() if verdict else {}),
         "folder": str(folder),
         "kind": kind,
         "classes": facts["classes"],

@@ -38,6 +38,10 @@ def score(
         int | None,
         typer.Option("-n", "--number", min=1, help="Number of generated pictures to score.  [default: up to 2000]"),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="A time budget: fewer pictures and shorter trainings.  [default: no limit]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples and of every random choice.")] = 0,
     json: Json = False,
     output: Annotated[
@@ -47,6 +51,8 @@ def score(
     config: Config = None,
 ) -> None:
     """Compare generated pictures with real ones: distance, fidelity, variety, usefulness for training, and copies.
+
+    The first lines are the verdict: close to real, recognisable, little variety, like noise or blurs, or copies.
 
     Example: diptych score models/pets-flow --against test/ --seen photos/ -o score.html
 
@@ -62,7 +68,12 @@ def score(
     subject = subject or Images.open(generated)
     real = Images.open(against)
     training = None if seen is None else Images.open(seen)
-    report = interplay.score(subject, against=real, judge=recognizer, seen=training, number=number, seed=seed)
+    report = interplay.score(
+        subject, against=real, judge=recognizer, seen=training, number=number, minutes=minutes, seed=seed
+    )
+    if report.verdict is not None:
+        pictures = {} if seen is None else {"data": seen}
+        report.verdict = report.verdict.with_names(model=generated, generated=generated, real=against, **pictures)
     if json:
         console.print_json(scores_json(report))
     else:
@@ -85,6 +96,7 @@ def scores_json(report: "Report") -> dict[str, Any]:
     cas_rows = report.tables[CAS_TABLE].rows if CAS_TABLE in report.tables else []
     copies = report.tables.get("Copies")
     scores: dict[str, Any] = to_jsonable({
+        **(report.verdict.answer() if report.verdict else {}),
         **{name: report.scores.get(name) for name in DISTRIBUTION_SCORES},
         "real": {**dict.fromkeys(DISTRIBUTION_SCORES), **dict(zip(names, references, strict=True))},
         "cas": report.scores.get("cas"),

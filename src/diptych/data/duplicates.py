@@ -54,6 +54,11 @@ def duplicate_pairs(images: PictureSet) -> Pairs:
     return np.stack([original[repeats], rows[repeats]], 1).astype(np.int64)
 
 
+def repeated_share(images: PictureSet) -> float:
+    """Share of the pictures that repeat another one, exactly or nearly: 0 where all differ."""
+    return 1 - len(np.unique(duplicate_clusters(images))) / len(images)
+
+
 def cross_duplicates(images: PictureSet, part: NDArray[Any]) -> Pairs:
     """Each picture that repeats one of another part, behind the first such: what leaks between parts or folders.
 

@@ -55,7 +55,10 @@ def split(images: PictureSet, shares: Sequence[float], seed: int = 0, series: Ro
         return tuple(np.empty(0, np.int64) for _ in required)
     rest = 1 - sum(required)
     parts = np.array([*required, rest] if rest > 1e-6 else required)
-    cluster = _divide_large(images, _clusters(images, series), parts.max())
+    cluster = _clusters(images, series)
+    if series is not None:  # what no part has room for is kept together no longer
+        cluster = np.where(_in_large(images, cluster, parts.max()), duplicate_clusters(images), len(images) + cluster)
+    cluster = _divide_large(images, cluster, parts.max())
     assigned = _assign(_tally(images, cluster), parts, len(required), np.random.default_rng(seed))
     _warn_of_single(images)
     return tuple(np.flatnonzero(assigned[cluster] == part) for part in range(len(required)))
@@ -90,12 +93,9 @@ def _divide_large(images: PictureSet, cluster: Rows, largest_share: float) -> Ro
     would leave the class out of every part but one.
     """
     _, cluster = np.unique(cluster, return_inverse=True)
-    tally = _tally(images, cluster)
-    too_large = tally.counts > largest_share * tally.totals()[tally.labels]
-    large = np.unique(tally.clusters[too_large & (tally.counts >= _MIN_DIVISIBLE_PICTURES)])
-    if not len(large):
+    members = np.flatnonzero(_in_large(images, cluster, largest_share))
+    if not len(members):
         return cluster
-    members = np.flatnonzero(np.isin(cluster, large))
     log.warning(
         "%d pictures look so alike that no split can keep them together: their scores will look too good (%s).",
         len(members), join_names(images.paths[members].tolist()),
@@ -103,6 +103,15 @@ def _divide_large(images: PictureSet, cluster: Rows, largest_share: float) -> Ro
     _, copies = np.unique(content_digests(images)[members], return_inverse=True)
     cluster[members] = cluster.max() + 1 + copies
     return np.unique(cluster, return_inverse=True)[1]
+
+
+def _in_large(images: PictureSet, cluster: Rows, largest_share: float) -> NDArray[np.bool_]:
+    """(N,) which pictures are in a cluster that, of one of its labels, no part has room for."""
+    _, cluster = np.unique(cluster, return_inverse=True)
+    tally = _tally(images, cluster)
+    too_large = tally.counts > largest_share * tally.totals()[tally.labels]
+    large = np.unique(tally.clusters[too_large & (tally.counts >= _MIN_DIVISIBLE_PICTURES)])
+    return np.isin(cluster, large)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.errors import DataError
-from diptych.interplay.extractors import train_small_recognizer
+from diptych.interplay.judge import train_small_recognizer
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Score
 from diptych.synthesis.datasets import random_subset
@@ -39,17 +39,19 @@ def comparable_real(generated: Images, real: Images) -> Images | None:
     return real[rows].relabel([real.classes[i] for i in shared])
 
 
-def classification_accuracy_score(training: Images, real: Images, size: int, *, seeds: int = SEEDS) -> CAS | None:
+def classification_accuracy_score(
+    training: Images, real: Images, size: int, *, seeds: int = SEEDS, minutes: float | None = None
+) -> CAS | None:
     """Train recognizers on ``training`` and evaluate them on real pictures; ``None`` if it cannot be trained on.
 
-    The mean over ``seeds`` of the classic small network, of bounded length; the intervals reflect the number of real
-    pictures, not the variation between trainings.
+    The mean over ``seeds`` of the classic small network, each trained for ``minutes``, or for a bounded number of
+    epochs; the intervals reflect the number of real pictures, not the variation between trainings.
     """
     targets = np.asarray(real.classes)[real.labels]
     correct = np.zeros(len(real))  # share of the recognizers whose prediction is correct, for each picture
     for seed in range(seeds):
         try:
-            predicted = np.asarray(train_small_recognizer(training, size, seed).predict(real).names)
+            predicted = np.asarray(train_small_recognizer(training, size, seed, minutes).predict(real).names)
         except DataError:
             return None
         correct += (predicted == targets) / seeds
@@ -57,13 +59,15 @@ def classification_accuracy_score(training: Images, real: Images, size: int, *, 
     return CAS(_mean_score(correct), per_class)
 
 
-def real_ceiling(auxiliary: Images | None, generated: Images, real: Images, size: int) -> CAS | None:
+def real_ceiling(
+    auxiliary: Images | None, generated: Images, real: Images, size: int, minutes: float | None = None
+) -> CAS | None:
     """The same after training on as many real pictures; ``None`` where there are none to train on."""
     if auxiliary is None:
         return None
     rows = np.isin(auxiliary.labels, [i for i, name in enumerate(auxiliary.classes) if name in real.classes])
     training = random_subset(auxiliary[rows], len(generated), seed=0)
-    return classification_accuracy_score(training, real, size, seeds=1) if rows.any() else None
+    return classification_accuracy_score(training, real, size, seeds=1, minutes=minutes) if rows.any() else None
 
 
 def _mean_score(correct: NDArray[np.float64]) -> Score:

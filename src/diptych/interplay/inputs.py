@@ -13,6 +13,7 @@ from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.errors import DataError
+from diptych.interplay.budget import SAMPLING_SHARE, TRIAL_PICTURES, Budget
 from diptych.recognition.datasets import evaluation_part
 from diptych.synthesis.datasets import match_training_split, random_subset, training_part
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 GEOMETRY: Geometry = "crop"  # as synthesizers are fitted
 MIN_PICTURES = 20  # generated ones, and real ones
-MAX_SIDE = 128  # px
+MIN_SIDE, MAX_SIDE = 8, 128  # px
+MAX_SIDES_READ = 2_000  # pictures whose size is read to find the usual one
+OTHER_SIZE = 1.5  # times the side from which on two sizes count as different
 MAX_PICTURES = {"cpu": 2_000, "mps": 2_000, "cuda": 10_000}  # generated ones, and real ones
 MAX_OF_MANY_CALLS = 500  # sampled on a CPU from a model that runs its network many times per picture
 MAX_AUXILIARY = 10_000  # labelled pictures that a feature extractor is trained on
@@ -38,11 +41,22 @@ NOT_HELD_OUT = (
 
 @dataclass(frozen=True)
 class GeneratedInput:
-    """Generated pictures (``images``) of ``size`` px; the seconds that sampling took, ``None`` if not sampled here."""
+    """Generated pictures.
+
+    Attributes
+    ----------
+    images, size
+        Squares of ``size`` px.
+    seconds
+        That sampling a picture took; ``None``: they were not sampled here.
+    notes
+        What a person should know of their size.
+    """
 
     images: Images
     size: int
     seconds: float | None
+    notes: list[str]
 
 
 @dataclass
@@ -70,17 +84,31 @@ class RealInput:
     notes: list[str] = field(default_factory=list)
 
 
-def sample_input(model: "GAN | VAE | Flow", number: int | None, seed: int) -> GeneratedInput:
+def sample_input(
+    model: "GAN | VAE | Flow", against: Images, number: int | None, seed: int, budget: Budget
+) -> GeneratedInput:
     """Sample from a synthesizer; ``number`` ``None``: as many pictures as the machine samples in reasonable time."""
     device = machine.device().type
-    most = _max_pictures() if device == "cuda" or model.calls <= 2 else MAX_OF_MANY_CALLS
+    default = _max_pictures() if device == "cuda" or model.calls <= 2 else MAX_OF_MANY_CALLS
+    most = number or default
+    allowed = SAMPLING_SHARE * budget.left
     started = time.monotonic()
-    images = model.sample(number or most, seed=seed)
-    return GeneratedInput(images, model.size_, time.monotonic() - started)
+    images = model.sample(most if budget.minutes is None else min(most, TRIAL_PICTURES), seed=seed)
+    seconds = (time.monotonic() - started) / len(images)
+    rest = min(most - len(images), int(allowed / seconds) - len(images)) if budget.minutes else 0
+    if rest > 0:
+        images = images + model.sample(rest, seed=seed + len(images))
+    if len(images) < most:
+        budget.left_out.append(f"sampling more than {len(images):,} of {most:,} pictures")
+    real_side = _usual_side(against)
+    if real_side >= model.size_:  # the usual case, which the model's size was chosen for
+        return GeneratedInput(images, model.size_, seconds, [])
+    size = max(MIN_SIDE, real_side)
+    return GeneratedInput(square_images(images, size), size, seconds, _size_notes(model.size_, real_side, size))
 
 
-def image_input(images: Images, number: int | None, seed: int) -> GeneratedInput:
-    """Take pictures that another program generated.
+def image_input(images: Images, against: Images, number: int | None, seed: int) -> GeneratedInput:
+    """Take pictures that another program generated, at the size of the smaller side, so that none is enlarged.
 
     Raises
     ------
@@ -90,10 +118,11 @@ def image_input(images: Images, number: int | None, seed: int) -> GeneratedInput
     # `diptych sample` puts a grid of all pictures beside them.
     grids = np.array([PurePath(path).name == "grid.png" for path in images.paths], bool)
     images = images[~grids] if grids.any() and not grids.all() else images
-    sides = images.dimensions().min(1)
-    size = int(min(MAX_SIDE, max(8, np.median(sides[sides > 0]) if (sides > 0).any() else MAX_SIDE)))
+    generated_side, real_side = _usual_side(images), _usual_side(against)
+    size = min(MAX_SIDE, max(MIN_SIDE, min(generated_side, real_side)))
     images = random_subset(images, number or _max_pictures(), seed)
-    return GeneratedInput(square_images(images, size, "generated"), size, None)
+    notes = _size_notes(generated_side, real_side, size)
+    return GeneratedInput(square_images(images, size, "generated"), size, None, notes)
 
 
 def real_input(
@@ -137,6 +166,30 @@ def square_images(images: Images, size: int, kind: str = "real") -> Images:
     return Images.from_arrays(
         pixels, images.labels, classes=images.classes, origins=images.origins, paths=images.paths.tolist()
     )
+
+
+def shared_pictures(generated: Images, real: RealInput) -> int:
+    """How many of the generated pictures are also among the real ones, pixel for pixel at the common size."""
+    known = _digests(real.images)
+    if real.training is None and real.auxiliary is not None:  # a part of the same pictures
+        known = np.concatenate([known, _digests(real.auxiliary)])
+    return int(np.isin(duplicates.content_digests(generated), known).sum())
+
+
+def _usual_side(images: Images) -> int:
+    """The median of the pictures' shorter sides, in px."""
+    sides = random_subset(images, MAX_SIDES_READ, 0).dimensions().min(1)
+    return int(np.median(sides[sides > 0])) if (sides > 0).any() else MAX_SIDE
+
+
+def _size_notes(generated_side: int, real_side: int, size: int) -> list[str]:
+    """A note where the sizes of both sides differ, since sharpness then does; empty where they do not."""
+    if max(generated_side, real_side) < OTHER_SIZE * min(generated_side, real_side):
+        return []
+    return [
+        f"The sizes differ: generated pictures have {generated_side} px, real ones {real_side} px (shorter side). Both "
+        f"are compared at {size} px, so what is lost or blurred beyond that size is not judged."
+    ]
 
 
 def _max_pictures() -> int:

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.engine import machine
+from diptych.interplay.budget import COPIES_SHARE, Budget
 from diptych.interplay.inputs import RealInput
 from diptych.metrics.intervals import difference_interval
 from diptych.metrics.memorisation import (
     MAX_SIDE,
+    SUFFICIENT_REAL,
     CopyThreshold,
     NearestMatches,
     TrainingPictures,
@@ -25,6 +27,7 @@ from diptych.metrics.memorisation import (
 from diptych.metrics.selective_prediction import auroc, auroc_interval
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Report, Score, Table, figures
+from diptych.synthesis.datasets import random_subset
 
 MAX_PAIRS_SHOWN = 12
 MAX_ROWS = 200  # of the table of copies
@@ -46,6 +49,8 @@ class CopyAudit:
     ----------
     verdict
         "clean", "look" or "copies".
+    images
+        The generated pictures that were searched.
     matches, held_out
         Nearest matches of the generated pictures, and of held-out real ones (``None``: there are none).
     threshold
@@ -58,6 +63,7 @@ class CopyAudit:
     """
 
     verdict: str
+    images: Images
     matches: NearestMatches
     held_out: NearestMatches | None
     threshold: CopyThreshold
@@ -76,15 +82,23 @@ class CopyAudit:
         }
 
 
-def audit_copies(generated: Images, real: RealInput) -> CopyAudit | None:
-    """Search for copies; ``None`` where the training pictures are not known."""
+def audit_copies(generated: Images, real: RealInput, budget: Budget) -> CopyAudit | None:
+    """Search for copies, as far as there is time; ``None`` where the training pictures are not known."""
     if real.training is None or not len(real.training):
         return None
     side = min(MAX_SIDE, int(generated.dimensions()[0, 0]))
     training = TrainingPictures(_resized(real.training, side))
+    most = max(len(generated), len(real.images), SUFFICIENT_REAL)
+    affordable = budget.affordable(
+        most, COPIES_SHARE, lambda n: nearest_training(_resized(generated[:n], side), training), times=3
+    )
+    if affordable < len(generated):
+        budget.left_out.append(f"searching more than {affordable:,} of {len(generated):,} pictures for copies")
+    generated = random_subset(generated, affordable, 0)
     matches = nearest_training(_resized(generated, side), training)
-    held_out = nearest_training(_resized(real.images, side), training) if real.held_out else None
-    threshold = copy_threshold(training, held_out)
+    unseen = random_subset(real.images, affordable, 0)
+    held_out = nearest_training(_resized(unseen, side), training) if real.held_out else None
+    threshold = copy_threshold(training, held_out, min(SUFFICIENT_REAL, affordable))
     n, hits = len(generated), int(is_copy(matches, threshold).sum())
     share = share_score(hits, n)
     many, held_out_share, nearer = share.value > MANY, None, None
@@ -95,10 +109,10 @@ def audit_copies(generated: Images, real: RealInput) -> CopyAudit | None:
         distances = (held_out.distance, matches.distance)
         nearer = Score(auroc(*distances), *auroc_interval(*distances), n)
     verdict = ("copies" if many else "look") if more_copies_than_chance(matches, threshold) else "clean"
-    return CopyAudit(verdict, matches, held_out, threshold, share, held_out_share, nearer)
+    return CopyAudit(verdict, generated, matches, held_out, threshold, share, held_out_share, nearer)
 
 
-def add_copies(report: Report, audit: CopyAudit | None, generated: Images, training: Images | None) -> None:
+def add_copies(report: Report, audit: CopyAudit | None, training: Images | None) -> None:
     """Add the result of the search to a report."""
     if audit is None or training is None:
         report.findings.append(
@@ -107,10 +121,10 @@ def add_copies(report: Report, audit: CopyAudit | None, generated: Images, train
         )
         return
     report.scores["copies"] = audit.share
-    report.findings.insert(0, VERDICTS[audit.verdict])
+    report.findings.append(VERDICTS[audit.verdict])
     if audit.verdict == "clean" and audit.share.value:
-        report.findings.insert(
-            1, "A few lie within the copy thresholds, as real pictures do by chance; look at the pairs."
+        report.findings.append(
+            "A few lie within the copy thresholds, as real pictures do by chance; look at the pairs."
         )
     if not audit.threshold.calibrated:
         report.findings.append("Copy thresholds are fixed: there were too few real pictures to compute them from.")
@@ -120,12 +134,12 @@ def add_copies(report: Report, audit: CopyAudit | None, generated: Images, train
             f"{audit.nearer.value:.0%} of the time (50 % is expected of equal ones): the samples keep close to the "
             "training set, or show its plainest part."
         )
-    _add_pairs(report, audit, generated, training)
+    _add_pairs(report, audit, training)
 
 
-def _add_pairs(report: Report, audit: CopyAudit, generated: Images, training: Images) -> None:
+def _add_pairs(report: Report, audit: CopyAudit, training: Images) -> None:
     """A table of the copies and a figure of the nearest pairs, copies before others."""
-    matches = audit.matches
+    generated, matches = audit.images, audit.matches
     copies = is_copy(matches, audit.threshold)
     order = (matches.distance + 10 * (~copies)).argsort()
     rows = order[: min(MAX_ROWS, int(copies.sum()))].tolist()

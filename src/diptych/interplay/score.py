@@ -1,22 +1,32 @@
 """``score``: how good generated pictures are, with intervals, and whether they are copies of training pictures."""
 
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from diptych.data import duplicates
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.interplay import inputs, memorisation
-from diptych.interplay.cas import CAS, classification_accuracy_score, comparable_real, real_ceiling
-from diptych.interplay.extractors import FeatureExtractor, choose_extractor
+from diptych.interplay import cas, inputs, memorisation
+from diptych.interplay.budget import EMBEDDING_SHARE, Budget
+from diptych.interplay.cas import CAS
 from diptych.interplay.inputs import GeneratedInput, RealInput
-from diptych.metrics.distribution import MIN_TO_EXTRAPOLATE, frechet_at_infinity, kernel_distance
+from diptych.interplay.judge import Judge, choose_judge
+from diptych.metrics.distribution import (
+    MIN_TO_EXTRAPOLATE,
+    Distance,
+    frechet_at_infinity,
+    kernel_distance,
+    kernel_variance,
+)
 from diptych.metrics.intervals import NORMAL_95
-from diptych.metrics.prdc import prdc
+from diptych.metrics.prdc import PRDC, prdc
 from diptych.report import Report, Score, Table, figures
+from diptych.synthesis.datasets import random_subset
+from diptych.synthesis.verdict import SAME_SHARE, Evidence, samples_verdict
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
@@ -37,9 +47,12 @@ def score(
     judge: "Recognizer | None" = None,
     seen: Images | None = None,
     number: int | None = None,
+    minutes: float | None = None,
     seed: int = 0,
 ) -> Report:
     """Score generated pictures against real ones: distance, fidelity, diversity, usefulness for training, and copies.
+
+    All of it is weighed into the report's verdict, by the rules of :mod:`diptych.synthesis.verdict`.
 
     Parameters
     ----------
@@ -51,13 +64,16 @@ def score(
         others are searched for.
     judge
         The recognizer whose features the distances are computed from; ``None``: see
-        :mod:`diptych.interplay.extractors`.
+        :mod:`diptych.interplay.judge`.
     seen
         The training pictures, among which copies are searched for. ``None``: those of ``against``, if they are the
         synthesizer's; else copies cannot be searched for, and the report says so.
     number
         How many generated pictures to score; ``None``: up to 2,000 (10,000 with a GPU; 500 of a synthesizer that runs
         its network many times per picture).
+    minutes
+        A time budget: fewer pictures and shorter trainings, as far as need be; the report says what was left out.
+        ``None``: as long as it takes.
     seed
         Of the samples and of all random choices.
 
@@ -67,46 +83,104 @@ def score(
         Scores: ``kernel_distance``, ``frechet_distance`` (from 2,000 generated and 2,000 real pictures), ``precision``,
         ``recall``, ``density``, ``coverage``, ``cas`` (where there are labels), ``copies``, ``bits_per_dimension``
         (where the model defines it). The table "Compared with real pictures" has the values that real pictures reach.
+        ``verdict.word`` is "close", "recognisable", "repetitive" (little variety), "noise" (like noise or blurs),
+        "copies" or "same" (the same pictures on both sides).
 
     Raises
     ------
     DataError
         There are too few generated or real pictures.
     UsageError
-        ``number`` is too small.
+        ``number`` is too small, or ``minutes`` is not above 0.
     """
     if number is not None and number < inputs.MIN_PICTURES:
         raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
-    started = time.monotonic()
+    budget = Budget(minutes)
     model = None if isinstance(synthesizer_or_images, Images) else synthesizer_or_images
     if isinstance(synthesizer_or_images, Images):
-        generated = inputs.image_input(synthesizer_or_images, number, seed)
+        generated = inputs.image_input(synthesizer_or_images, against, number, seed)
     else:
-        generated = inputs.sample_input(synthesizer_or_images, number, seed)
+        generated = inputs.sample_input(synthesizer_or_images, against, number, seed, budget)
     real = inputs.real_input(against, seen, model, generated.size, seed)
-    extractor = choose_extractor(judge, real.auxiliary, generated.size)
+    judge_used = choose_judge(judge, real.auxiliary, generated.size, budget.training_minutes())
+    generated, real = _affordable_inputs(generated, real, judge_used, seed, budget)
     what = "generated pictures" if model is None else f"pictures of a {model.kind}"
     report = Report(f"{len(generated.images):,} {what} against {len(real.images):,} real ones")
-    report.findings += [*real.notes, f"Feature extractor: {extractor.name}. {extractor.meaning}"]
-    _add_distances(report, extractor.features(generated.images), extractor.features(real.images), seed)
-    _add_cas(report, generated, real)
-    audit = memorisation.audit_copies(generated.images, real)
-    memorisation.add_copies(report, audit, generated.images, real.training)
+    report.findings += real.notes
+    features = judge_used.features(generated.images), judge_used.features(real.images)
+    audit = memorisation.audit_copies(generated.images, real, budget)
+    memorisation.add_copies(report, audit, real.training)
+    report.findings.append(f"Judge: {judge_used.embedder.name}. {judge_used.meaning}")
+    ours, baseline, distance = _add_distances(report, *features, seed)
+    usefulness = _add_cas(report, generated, real, budget)
     if model is not None:
         _add_bits(report, model, real.images)
+    report.findings += budget.note()
+    same = inputs.shared_pictures(generated.images, real)
+    evidence = Evidence(
+        ours,
+        baseline,
+        distance,
+        min(len(generated.images), len(real.images)),
+        same=same / len(generated.images),
+        repeated=duplicates.repeated_share(generated.images),
+        real_repeated=duplicates.repeated_share(real.images),
+        copied=None if audit is None else audit.share.value * (audit.verdict == "copies"),
+        usefulness=usefulness,
+        weakness=judge_used.weakness,
+        caveats=[*_shared_note(same, len(generated.images)), *generated.notes],
+    )
+    if model is None:
+        report.verdict = samples_verdict(evidence)
+    else:
+        report.verdict = samples_verdict(evidence, model.kind, model.minutes, tuned="tuned" in model.layout_)
     _add_pictures(report, generated.images, real.images)
-    report.facts = _facts(generated, real, extractor, model, audit)
-    report.facts["seconds in total"] = round(time.monotonic() - started, 2)
+    report.facts = _facts(generated, real, judge_used, model, audit)
+    report.facts["seconds in total"] = round(budget.seconds, 2)
     return report
 
 
-def _add_distances(report: Report, generated: Tensor, real: Tensor, seed: int) -> None:
-    """Distances and neighbourhood scores, each with the value of one half of the real pictures against the other."""
+def _affordable_inputs(
+    generated: GeneratedInput, real: RealInput, judge: Judge, seed: int, budget: Budget
+) -> tuple[GeneratedInput, RealInput]:
+    """As many pictures of each side as there is time to embed."""
+    most = max(len(generated.images), len(real.images))
+    embedder = replace(judge.embedder, frozen=False)  # what is in the feature cache would take no time
+
+    def trial(n: int) -> None:
+        list(embedder.batches(generated.images[:n]))
+
+    affordable = budget.affordable(most, EMBEDDING_SHARE, trial, times=2)
+    if affordable == most:
+        return generated, real
+    budget.left_out.append(f"comparing more than {affordable:,} pictures a side")
+    return (
+        replace(generated, images=random_subset(generated.images, affordable, seed)),
+        replace(real, images=random_subset(real.images, affordable, seed)),
+    )
+
+
+def _shared_note(same: int, generated: int) -> list[str]:
+    """A note where pictures are on both sides; empty where none is, or where so many are that this is the verdict."""
+    if not 0 < same < SAME_SHARE * generated:
+        return []
+    return [
+        f"{same:,} of the {generated:,} generated pictures are identical with real ones that they are compared with, "
+        "which flatters every score. Compare with other real pictures."
+    ]
+
+
+def _add_distances(report: Report, generated: Tensor, real: Tensor, seed: int) -> tuple[PRDC, PRDC, Distance]:
+    """Distances and neighbourhood scores, each with the value of one half of the real pictures against the other.
+
+    Returns the neighbourhood scores, those of the real half, and the distance in units of the kernel variance.
+    """
     generator = torch.Generator().manual_seed(seed)
     one_half, other_half = real[torch.randperm(len(real), generator=generator)].tensor_split(2)
     generated = generated[torch.randperm(len(generated), generator=generator)]  # a folder lists them class by class
     n = min(len(other_half), len(generated))
-    distance = Score(*kernel_distance(generated, real), len(generated))
+    measured = kernel_distance(generated, real)
+    distance = Score(*measured, len(generated))
     report.scores["kernel_distance"] = distance
     rows: list[list[Any]] = [
         ["kernel distance", distance, Score(*kernel_distance(other_half, one_half), len(other_half))]
@@ -127,29 +201,37 @@ def _add_distances(report: Report, generated: Tensor, real: Tensor, seed: int) -
         report.scores[name] = Score(value, None, None, n)
         rows.append([name, report.scores[name], Score(baseline_value, None, None, n)])
     report.tables[BASELINE_TABLE] = Table(["", "generated", "one real half against the other"], rows)
+    unit = max(kernel_variance(real), 1e-12)  # 0 where all real pictures are one
+    return ours, baselines, Distance(*(end / unit for end in measured))
 
 
-def _add_cas(report: Report, generated: GeneratedInput, real: RealInput) -> None:
-    """The classification accuracy score."""
-    comparable = comparable_real(generated.images, real.images)
+def _add_cas(report: Report, generated: GeneratedInput, real: RealInput, budget: Budget) -> float | None:
+    """The classification accuracy score; returns it as a share of what real pictures reach, if both are known."""
+    comparable = cas.comparable_real(generated.images, real.images)
     if comparable is None:
         report.findings.append(
             "No classification accuracy score: generated and real pictures need labels of two common classes or more."
         )
-        return
-    cas = classification_accuracy_score(generated.images, comparable, generated.size)
-    if cas is None:
+        return None
+    minutes = budget.cas_minutes()
+    if minutes == 0:
+        budget.left_out.append("the classification accuracy score")
+        return None
+    seeds = cas.SEEDS if minutes is None else 1
+    ours = cas.classification_accuracy_score(generated.images, comparable, generated.size, seeds=seeds, minutes=minutes)
+    if ours is None:
         report.findings.append(
             "No classification accuracy score: there are too few generated pictures to train a recognizer on."
         )
-        return
-    ceiling = real_ceiling(real.auxiliary, generated.images, comparable, generated.size)
-    report.scores["cas"] = cas.total
-    report.tables[CAS_TABLE] = _cas_table(cas, ceiling)
+        return None
+    ceiling = cas.real_ceiling(real.auxiliary, generated.images, comparable, generated.size, minutes)
+    report.scores["cas"] = ours.total
+    report.tables[CAS_TABLE] = _cas_table(ours, ceiling)
+    return None if ceiling is None else ours.total.value / max(ceiling.total.value, 1e-9)
 
 
-def _cas_table(cas: CAS, ceiling: CAS | None) -> Table:
-    accuracies = {ALL_CLASSES: cas.total, **cas.per_class}
+def _cas_table(ours: CAS, ceiling: CAS | None) -> Table:
+    accuracies = {ALL_CLASSES: ours.total, **ours.per_class}
     if ceiling is None:
         return Table(["class", "generated pictures"], [[name, accuracy] for name, accuracy in accuracies.items()])
     of_real = {ALL_CLASSES: ceiling.total, **ceiling.per_class}
@@ -182,7 +264,7 @@ def _add_pictures(report: Report, generated: Images, real: Images) -> None:
 def _facts(
     generated: GeneratedInput,
     real: RealInput,
-    extractor: FeatureExtractor,
+    judge: Judge,
     model: "GAN | VAE | Flow | None",
     audit: memorisation.CopyAudit | None,
 ) -> dict[str, Any]:
@@ -190,10 +272,10 @@ def _facts(
     facts: dict[str, Any] = {
         "pictures": {"generated": len(generated.images), "real": len(real.images), "training": training},
         "size": generated.size,
-        "extractor": {"name": extractor.name, "sha256": extractor.sha256},
+        "extractor": judge.embedder.facts(),
         "memorisation": None if audit is None else audit.json(),
     }
     if model is not None and generated.seconds is not None:
         facts["network calls per picture"] = model.calls
-        facts["seconds per picture"] = round(generated.seconds / len(generated.images), 6)
+        facts["seconds per picture"] = round(generated.seconds, 6)
     return facts

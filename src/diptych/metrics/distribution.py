@@ -62,6 +62,18 @@ def kernel_distance(generated: Tensor, real: Tensor) -> Distance:
     return Distance(value, value - half, value + half)
 
 
+def kernel_variance(real: Tensor) -> float:
+    """The kernel distance to one of a set's own pictures repeated: E k(x, x) - E k(x, x') over its (N, D) features.
+
+    The variance of the pictures in the kernel's feature space, unbiased: a unit for :func:`kernel_distance` that does
+    not depend on the number of pictures.
+    """
+    x = as_float64(real)
+    within = _kernel_sums(x, x, same=True)[0]
+    own = (x.square().sum(1) / x.shape[1] + 1) ** 3
+    return float(own.mean() - within.sum() / (len(x) * (len(x) - 1)))
+
+
 def frechet_distance(generated: Tensor, real: Tensor) -> float:
     """|μ - ν|² + tr(Σ + Ω - 2 (ΣΩ)^½), of the means and covariances of two sets: 0 or more.
 

@@ -24,6 +24,8 @@ _NEAR, _LESS_NEAR = 0.05, 0.20  # quantiles of real pictures through which the t
 _MIN_POWER = 6.0  # of the tail: where plain and rich pictures are mixed it looks heavier than that of either kind
 _MIN_BLURRED_SIDE = 24  # px from which pictures are blurred a little, for tolerance to shifts by half a pixel
 _MIN_CONTRAST = 1 / 255  # contrast that counts as none
+MAX_COLOUR_SHIFT = 40 / 255  # of a copy's mean red, green or blue
+MAX_CONTRAST_FACTOR = 1.5  # by which a copy's contrast is larger or smaller
 _DESCRIPTOR_SIDE = 8  # pixels a side of the descriptor that selects the candidates
 _MAX_VALUES = 1 << 23  # held in memory at once
 _BATCH = 512  # training pictures prepared at once
@@ -44,16 +46,19 @@ class NearestMatches(NamedTuple):
         (N,) int64, which training picture.
     mirrored
         (N,) bool, whether its mirror image.
+    same_tones
+        (N,) bool, whether its mean colour and its contrast are about those of the picture.
     """
 
     distance: Tensor
     ratio: Tensor
     row: Tensor
     mirrored: Tensor
+    same_tones: Tensor
 
 
 class CopyThreshold(NamedTuple):
-    """A picture counts as a copy below both ``distance`` and ``ratio``.
+    """A picture counts as a copy below both ``distance`` and ``ratio``, if its tones are those of the training picture.
 
     ``power``: the exponent with which the share of real pictures falls towards 0 within the thresholds; ``None``: they
     were not computed from real pictures.
@@ -172,8 +177,9 @@ def more_copies_than_chance(matches: NearestMatches, threshold: CopyThreshold) -
 
 
 def _relative_distance(matches: NearestMatches, threshold: CopyThreshold) -> Tensor:
-    """(N,): at most 1 within both thresholds."""
-    return torch.maximum(matches.distance / threshold.distance, matches.ratio / threshold.ratio)
+    """(N,): at most 1 within both thresholds; infinite where the tones differ."""
+    relative = torch.maximum(matches.distance / threshold.distance, matches.ratio / threshold.ratio)
+    return relative.masked_fill(~matches.same_tones, torch.inf)
 
 
 def _leave_one_out_matches(training: TrainingPictures, most: int) -> list[NearestMatches]:
@@ -268,10 +274,19 @@ def _align(pictures: Tensor, candidates: Tensor, rows: Tensor) -> NearestMatches
     distances = (2 - 2 * orientation.values).clamp(min=0).sqrt()
     order = distances.sort(1)
     first = order.indices[:, :1]
+    mirrored = orientation.indices.gather(1, first)
+    # Of the window of the nearest candidate to which the picture is aligned.
+    row = torch.arange(n, device=rows.device) * k + first[:, 0]
+    shift = correlation[row, mirrored[:, 0]].argmax(1)
+    means = channels[row, :, :, shift].mean(2)
+    colour_shift = (means - _centre(pictures).float().mean((2, 3)) / 255).abs().amax(1)
+    contrast_ratio = ((energy[row, 0, shift] + floor) / (own_energy[row, 0, 0] + floor)).sqrt()
+    same_tones = (colour_shift <= MAX_COLOUR_SHIFT) & (contrast_ratio.log().abs() <= math.log(MAX_CONTRAST_FACTOR))
     ratio = order.values[:, 0] / order.values[:, -1].clamp(min=1e-6) if k > 1 else torch.zeros_like(distances[:, 0])
     return NearestMatches(
         order.values[:, 0],
         ratio,
         rows.gather(1, first)[:, 0],
-        orientation.indices.gather(1, first)[:, 0].bool(),
+        mirrored[:, 0].bool(),
+        same_tones,
     )

@@ -277,7 +277,7 @@ class Recognizer(WarmStartable):
         UsageError
             The folder holds something that is no model.
         """
-        facts, weights, report = self._facts, self._fitted().state_dict(), self.report_
+        weights, facts, report = self._fitted().state_dict(), self._facts, self.report_
         if report is None:
             return artefact.write(folder, facts, weights, extra_files=copy_model_files(self._folder, facts))
         card, index = model_card(facts, report), self.embedding_index_

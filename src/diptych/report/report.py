@@ -124,10 +124,9 @@ class Report:
 
         "verdict" is the verdict's word, "verdict_text" all of it in sentences.
         """
-        record: dict[str, Any] = {"title": self.title}
-        if self.verdict is not None:
-            record |= {"verdict": self.verdict.word, "verdict_text": str(self.verdict)}
-        record |= {
+        record: dict[str, Any] = {
+            "title": self.title,
+            **(self.verdict.answer() if self.verdict else {}),
             "scores": {name: score.json() for name, score in self.scores.items()},
             "findings": list(self.findings),
             "tables": {name: table.json() for name, table in self.tables.items()},

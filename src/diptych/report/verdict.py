@@ -4,8 +4,6 @@ import re
 import shlex
 from dataclasses import asdict, dataclass, replace
 
-MODEL, DATA = "MODEL", "DATA"  # stand for the model's folder and its training pictures in a next step
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -20,7 +18,7 @@ class Verdict:
     reason
         The figures that it rests on, as sentences.
     next_step
-        What to do next, with the command to type; ``MODEL`` and ``DATA`` in it stand for names that are not known.
+        What to do next, with the command to type; ``MODEL``, ``DATA`` and other capitals stand for names of files.
     """
 
     word: str
@@ -31,12 +29,16 @@ class Verdict:
     def __str__(self) -> str:
         return f"{self.sentence} {self.reason} Next: {self.next_step}"
 
-    def with_names(self, *, model: str = MODEL, data: str = DATA) -> "Verdict":
-        """The same with the names of the model's folder and of its training pictures in the next step."""
-        names = {MODEL: shlex.quote(model), DATA: shlex.quote(data)}
-        step = re.sub(rf"\b({MODEL}|{DATA})\b", lambda match: names[match[0]], self.next_step)
+    def with_names(self, **names: str) -> "Verdict":
+        """The same with names in the next step: that of ``model`` for MODEL, that of ``data`` for DATA, and so on."""
+        quoted = {word.upper(): shlex.quote(name) for word, name in names.items()}
+        step = re.sub(r"[A-Z-]+", lambda match: quoted.get(match[0], match[0]), self.next_step)
         return replace(self, next_step=step)
 
+    def answer(self) -> dict[str, str]:
+        """What JSON for programs says of it: ``{"verdict": the word, "verdict_text": all of it}``."""
+        return {"verdict": self.word, "verdict_text": str(self)}
+
     def json(self) -> dict[str, str]:
-        """``{"word", "sentence", "reason", "next_step"}``."""
+        """``{"word", "sentence", "reason", "next_step"}``, as ``model.json`` keeps it."""
         return asdict(self)

@@ -19,7 +19,7 @@ from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
-from diptych.report import Report
+from diptych.report import Report, Verdict
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
@@ -52,6 +52,9 @@ class SynthesisModel(ABC):
     scores_
         Losses and scores of the moment that the weights are of: numbers, or where an interval is known,
         ``{"value", "low", "high", "n"}``.
+    verdict_
+        The verdict on samples at the end of training, a first impression (see :mod:`diptych.synthesis.verdict`);
+        ``None``: they were not evaluated.
     report_
         The report on its training run; ``None`` in a loaded model, whose folder holds it as ``report.html``.
     """
@@ -69,6 +72,7 @@ class SynthesisModel(ABC):
     modules_: dict[str, nn.Module]
     settings_: dict[str, Any]
     scores_: dict[str, Any]
+    verdict_: Verdict | None
     report_: Report | None
     _model_files: ModelFiles
     _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
@@ -197,6 +201,7 @@ class SynthesisModel(ABC):
         self.classes_, self.shares_ = tuple(facts["classes"]), list(facts["shares"])
         self.size_, self.layout_ = facts["size"], facts["layout"]
         self.settings_, self.scores_ = facts["settings"], facts["scores"]
+        self.verdict_ = Verdict(**facts["verdict"]) if facts.get("verdict") else None
         self._record = {name: facts[name] for name in RECORD if name in facts}
         weights: dict[str, dict[str, Tensor]] = {}
         for name, tensor in saved.weights.items():
@@ -226,6 +231,7 @@ class SynthesisModel(ABC):
             "layout": self.layout_,
             "settings": self.settings_,
             "scores": self.scores_,
+            "verdict": self.verdict_ and self.verdict_.json(),
             **self._record,
         }
 
@@ -233,7 +239,8 @@ class SynthesisModel(ABC):
         """Become another fitted model of the same parameters."""
         self.classes_, self.shares_, self.size_ = other.classes_, other.shares_, other.size_
         self.layout_, self.modules_, self.settings_ = other.layout_, other.modules_, other.settings_
-        self.scores_, self.report_, self._model_files = other.scores_, other.report_, other._model_files
+        self.scores_, self.verdict_ = other.scores_, other.verdict_
+        self.report_, self._model_files = other.report_, other._model_files
         self._record = other._record
         return self
 

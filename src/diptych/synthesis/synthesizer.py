@@ -321,7 +321,9 @@ class Synthesizer(Editor):
         self._complete(ended.job.prepared.training)
         self.scores_ = result.scores
         self._record = {**ended.totals(), **ended.job.origin()}
-        summary = ended.summary(ended.monitor.grid(self, result.seen_pictures))
+        extended = ended.job.extension is not None
+        grid, self.verdict_ = ended.monitor.finish(self, result.seen_pictures, extended=extended)
+        summary = ended.summary(grid, self.verdict_)
         self.report_ = make_report(self.kind, summary)
         self._model_files = make_model_files(self.kind, summary, self.report_)
 

@@ -1,5 +1,6 @@
 """Evaluations of a run: what they record, what they decide, and that a run that was killed decides the same."""
 
+import html
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from diptych.data.images import Images
 from diptych.engine.loop import Run
 from diptych.engine.optim import adamw
 from diptych.errors import Interrupted
+from diptych.report import Verdict
 from diptych.synthesis.datasets import GEOMETRY, prepare
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import monitor
@@ -178,6 +180,11 @@ def test_evaluations_are_in_history_scores_and_report(tmp_path):
     page = (tmp_path / "vae" / "report.html").read_text()
     assert page.count('type="radio"') == 12
     assert "copy rate" in page
+    verdict = Verdict(**facts["verdict"])
+    assert "the judge is weak (features of colours and textures alone" in verdict.reason
+    assert f"<b>{html.escape(verdict.sentence)}</b><p>{html.escape(verdict.reason)}" in page
+    assert f"**{verdict.sentence}** {verdict.reason}" in (tmp_path / "vae" / "README.md").read_text()
+    assert diptych.load(tmp_path / "vae").verdict_ == verdict
     assert "<script" not in page
     assert "kernel distance" in (tmp_path / "vae" / "README.md").read_text()
 
@@ -188,7 +195,21 @@ def test_where_there_is_time_for_one_evaluation_only_it_is_the_one_at_the_end(tm
     diptych.VAE(minutes=0.1, batch=32, latent=8).fit(digits(300), into=tmp_path / "vae")
     records = [json.loads(line) for line in (tmp_path / "vae" / "history.jsonl").read_text().splitlines()]
     assert len(records) > 2
+    assert diptych.load(tmp_path / "vae").verdict_ is not None
     assert ["kernel_distance" in record["scores"] for record in records] == [False] * (len(records) - 1) + [True]
+
+
+def test_a_run_without_time_for_evaluations_still_ends_with_a_verdict(monkeypatch):
+    monkeypatch.setattr(monitor, "PLANNED_TIME_SHARE", 0.0)
+    monkeypatch.setattr(monitor, "MAX_TIME_SHARE", 0.0)
+    vae = diptych.VAE(epochs=1, batch=32, latent=8).fit(digits(300))
+    assert "kernel_distance" not in vae.scores_
+    assert vae.verdict_ is not None
+    assert vae.report_.verdict == vae.verdict_
+    monkeypatch.setattr(monitor, "MIN_RUN_SECONDS", 1e6)
+    short = diptych.VAE(epochs=1, batch=32, latent=8).fit(digits(300))
+    assert short.verdict_ is None
+    assert short.report_.verdict is None
 
 
 def test_an_interrupted_run_evaluates_and_decides_as_one_that_was_not(tmp_path):
@@ -211,6 +232,9 @@ def test_an_interrupted_run_evaluates_and_decides_as_one_that_was_not(tmp_path):
     ]
     assert scores[0] == scores[1]
     assert all("kernel_distance" in tick for tick in scores[0])
+    verdicts = [json.loads((tmp_path / name / "model.json").read_text())["verdict"] for name in ("whole", "stopped")]
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0] is not None
 
 
 class interrupted:  # noqa: N801 - reads as a verb

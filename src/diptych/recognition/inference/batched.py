@@ -6,11 +6,11 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.cache import ordered_map
 from diptych.data.images import Images
-from diptych.data.store import Batch
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.progress import Bar
@@ -39,7 +39,9 @@ def run_batched(network: Network, forward: Forward, images: Images, size: int, t
     return torch.cat(list(run_in_chunks(network, forward, images, size, title)))
 
 
-def run_in_chunks(network: Network, forward: Forward, images: Images, size: int, title: str) -> Iterator[Tensor]:
+def run_in_chunks(
+    network: Network, forward: Forward, images: Images, size: int, title: str, augment: Forward | None = None
+) -> Iterator[Tensor]:
     """The outputs for all pictures, about a thousand pictures at a time, in order.
 
     Each picture is decoded once. Pictures are passed in float32; ``forward`` may compute in lower precision.
@@ -51,6 +53,9 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
         threads call it at the same time if the network is :attr:`~Network.thread_safe`.
     title
         Of the progress bar; empty: none is shown.
+    augment
+        From pixels (B, 3, S, S) uint8 to pictures in [-1, 1], batch after batch in this thread, so that what it draws
+        at random does not depend on the others; ``None``: pictures as they are.
 
     Yields
     ------
@@ -60,20 +65,21 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
     device = machine.device()
     network.to(device).eval()
 
-    def work(batch: Batch) -> Tensor:
+    def work(batch: tuple[Tensor, NDArray[np.bool_]]) -> Tensor:
         pixels, readable = batch
         with torch.inference_mode():
-            pictures = to_float(torch.from_numpy(pixels).to(device))
+            pictures = to_float(pixels.to(device)) if augment is None else pixels.to(device)
             outputs = forward(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
             return outputs if readable.all() else outputs.masked_fill(torch.from_numpy(~readable)[:, None], torch.nan)
 
     if len(images) == 0:  # only the network knows D
-        yield work((np.zeros((1, 3, size, size), np.uint8), np.ones(1, bool)))[:0].clone()
+        yield work((torch.zeros((1, 3, size, size), dtype=torch.uint8), np.ones(1, bool)))[:0].clone()
         return
     parts: list[Tensor] = []
     bar = Bar(title, len(images)) if title else nullcontext()
     with bar as shown, _thread_pool(network, device) as (executor, threads):
-        batches = images.decoded_batches(size, batch=_batch_size(device, size))
+        decoded = images.decoded_batches(size, batch=_batch_size(device, size))
+        batches = ((_augmented(torch.from_numpy(pixels), augment), readable) for pixels, readable in decoded)
         for outputs in ordered_map(executor, work, batches, ahead=2 * threads):
             if shown:
                 shown.advance(len(outputs))
@@ -83,6 +89,10 @@ def run_in_chunks(network: Network, forward: Forward, images: Images, size: int,
                 parts = []
     if parts:
         yield _concatenate(parts)
+
+
+def _augmented(pixels: Tensor, augment: Forward | None) -> Tensor:
+    return pixels if augment is None else augment(pixels)
 
 
 def _concatenate(parts: list[Tensor]) -> Tensor:

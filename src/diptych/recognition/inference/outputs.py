@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,6 +33,11 @@ class Outputs:
     logits: Tensor
     features: Tensor
     slopes: Tensor
+
+    def rows(self, rows: NDArray[np.int64]) -> "Outputs":
+        """Those for the pictures in these rows."""
+        index = torch.from_numpy(rows)
+        return Outputs(self.logits[index], self.features[index], self.slopes[index])
 
 
 def compute_outputs(

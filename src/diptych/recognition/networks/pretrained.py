@@ -9,7 +9,7 @@ deviation, size and so on) is part of the network and of the saved model.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,14 @@ class Pretrained(Network):
         nn.init.zeros_(self.head.weight)  # random weights would send random gradients into the backbone
         nn.init.zeros_(self.head.bias)
 
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, in which batch norms keep the statistics of the pretraining: a person's pictures are few."""
+        super().train(mode)
+        for module in self.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
     @property
     def backbone_facts(self) -> dict[str, Any]:
         """What rebuilds the backbone besides its weights: its name and arguments, and how pictures are prepared."""
@@ -89,8 +97,12 @@ class Pretrained(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """The pooled output of the backbone, (B, its width), for pictures normalised as in its pretraining."""
-        features: Tensor = self.backbone(((images + 1) / 2 - self.mean) / self.std)
+        features: Tensor = self.backbone(self.normalised(images))
         return features
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, S, S) in [-1, 1], normalised as in its pretraining."""
+        return ((images + 1) / 2 - self.mean) / self.std
 
     def head_input(self, features: Tensor) -> Tensor:
         """The features scaled to a root mean square of 1: how long they are says little about the class."""

@@ -25,12 +25,13 @@ from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.inference.embeddings import MAX_PICTURES, EmbeddingIndex, rows_to_index
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training import config, finetune, fit_report, imbalance, probe, run, tta_selection
+from diptych.recognition.training import config, fit_report, imbalance, run, tta_selection
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
 from diptych.recognition.training.run import Job, TrainingResult
-from diptych.recognition.training.series_search import SETTING as SERIES
-from diptych.recognition.training.series_search import series_search
+from diptych.recognition.training.transfer import finetune, probe
+from diptych.recognition.training.transfer.series_search import SETTING as SERIES
+from diptych.recognition.training.transfer.series_search import series_search
 from diptych.recognition.training.warm_start import WarmStart
 from diptych.report import Report
 
@@ -130,7 +131,9 @@ def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
     network = job.network
     result = (finetune if job.probed else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
-    if result.frozen:
+    if result.training is not None:
+        outputs = result.training.rows(rows_to_index(job.training.labels, len(indexed)))
+    elif result.frozen:
         outputs = Embedder(network, job.config.size, "", frozen=True).outputs(indexed)
     else:
         outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
@@ -245,7 +248,8 @@ def _make_job(
 ) -> Job:
     rebalanced = parameters["imbalance"] == "auto" and imbalance.is_imbalanced(data.training)
     views = _affordable_views(budget, data.validation)
-    passes = len(data.validation) + len(indexed) + FORWARD_PASSES + views
+    report_seconds = REPORT_SECONDS + budget.seconds_per_picture * (FORWARD_PASSES + views)
+    outputs_seconds = budget.seconds_per_picture * (len(data.validation) + len(indexed))
     return Job(
         network=network,
         proxy=proxy,
@@ -263,7 +267,8 @@ def _make_job(
         },
         budget=budget,
         probed=network.pretrained,
-        reserve_seconds=REPORT_SECONDS + budget.seconds_per_picture * passes,
+        report_seconds=report_seconds,
+        reserve_seconds=report_seconds + outputs_seconds,
         seed=parameters["seed"],
     )
 

@@ -23,7 +23,7 @@ from diptych.metrics.classification import accuracy, balanced_accuracy
 from diptych.recognition import datasets
 from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
-from diptych.recognition.training.logistic_regression import LabelledFeatures, LogisticRegression
+from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures, LogisticRegression
 from diptych.report import Table
 from diptych.report.report import format_number
 

@@ -47,8 +47,11 @@ class Job:
         (N,) of the training pictures, see :mod:`diptych.data.series`; ``None``: not known.
     settings
         The run's identity.
+    report_seconds
+        Of the budget, for what follows training in any case.
     reserve_seconds
-        Of the budget, for what follows training.
+        The same with the outputs for validation and indexed pictures, which a network that was tuned as a whole has
+        to compute.
     probed
         Whether a head is first fitted to the frozen features of a pretrained network.
     schedule_start
@@ -65,6 +68,7 @@ class Job:
     folder: Path | None
     settings: Mapping[str, Any]
     budget: Budget
+    report_seconds: float
     reserve_seconds: float
     seed: int
     probed: bool
@@ -92,6 +96,7 @@ class TrainingResult:
     history: list[Record]
     leader: bool
     frozen: bool = False  # whether the layers before the head are as they were pretrained
+    training: Outputs | None = None  # for the training pictures, where training gave them
     notes: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from diptych.engine import checkpoint
 from diptych.engine.loop import Run
 from diptych.engine.task import Task, Tick
 from diptych.engine.warm_start.extension import Extension
+from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.training.config import TrainingConfig, make_recipe
@@ -142,11 +143,11 @@ class EndedRun:
             "seconds": round(before["seconds"] + self.last.seconds, 1),
         }
 
-    def summary(self, grid: bytes) -> RunSummary:
-        """What its report shows, with a ``grid`` of samples of the finished model, a PNG."""
+    def summary(self, grid: bytes, verdict: Verdict | None) -> RunSummary:
+        """What its report shows, with a ``grid`` of samples of the finished model, a PNG, and the verdict on them."""
         run, extension = self.monitor.run, self.job.extension
         facts = {**self.job.facts(), "machine": str(run.machine), **self.monitor.facts()}
         records = run.history.records
         history = records if extension is None else extension.history(records)
         result = replace(self.result, seen_pictures=self.totals()["seen_pictures"])
-        return RunSummary(self.job.prepared, facts, result, history, grid, self.monitor.grids.frames())
+        return RunSummary(self.job.prepared, facts, result, history, grid, self.monitor.grids.frames(), verdict)

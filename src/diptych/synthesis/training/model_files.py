@@ -9,7 +9,7 @@ from diptych import artefact
 from diptych.artefact import Page
 from diptych.data.training_digests import pack_digests
 from diptych.engine.warm_start.extension import CAPTION, extensions_table, with_extensions
-from diptych.report import Report, Score, Table, figures
+from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.report.html import with_table
 from diptych.report.text import display_name
 from diptych.synthesis.datasets import PreparedData
@@ -76,6 +76,8 @@ class RunSummary:
         Samples with fixed seeds, a PNG.
     frames
         The same as the run went on, by caption.
+    verdict
+        On the samples; ``None``: they were not evaluated.
     """
 
     prepared: PreparedData
@@ -84,6 +86,7 @@ class RunSummary:
     history: Sequence[Mapping[str, Any]]
     grid: bytes
     frames: Mapping[str, bytes]
+    verdict: Verdict | None
 
 
 def read_model_files(folder: Path) -> ModelFiles:
@@ -109,6 +112,7 @@ def make_report(kind: str, summary: RunSummary) -> Report:
     training, held_out = len(prepared.training), prepared.held_out
     count = training if held_out is None else len(held_out)
     report = Report(f"A {NAMES[kind]} of {training} pictures")
+    report.verdict = summary.verdict
     report.scores = {name: _score(value, count) for name, value in result.scores.items()}
     report.findings = [*result.notes, *LIMITS]
     _add_figures(report, summary)
@@ -161,7 +165,7 @@ def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
     scores = "\n".join(f"| {display_name(name)} | {_score(value, 0)} |" for name, value in result.scores.items())
     facts = "\n".join(f"- {display_name(name)}: {value}" for name, value in summary.facts.items())
     return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
-
+{_verdict(summary.verdict)}
 Fitted with Diptych on {data["pictures"]} pictures{synthetic}; {data["held_out"]} more were held out for scores. \
 {conditional}
 
@@ -187,6 +191,11 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 
 {facts}
 """
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    """The verdict, in bold, with its reason; empty if there is none."""
+    return f"\n**{verdict.sentence}** {verdict.reason}\n" if verdict else ""
 
 
 def _score(value: float | Mapping[str, Any], n: int) -> Score:

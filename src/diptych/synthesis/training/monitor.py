@@ -19,6 +19,7 @@ from torch import Tensor
 from diptych.engine import machine
 from diptych.engine.loop import TICKS, Run
 from diptych.engine.task import Tick
+from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.protocols import SampledModel
@@ -26,6 +27,7 @@ from diptych.synthesis.sampling import seeding
 from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
 from diptych.synthesis.training.run_result import RunResult
 from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
+from diptych.synthesis.verdict import samples_verdict
 
 log = logging.getLogger("diptych")
 MAX_TIME_SHARE = 0.05  # of the time at most goes into evaluations,
@@ -134,12 +136,28 @@ class Monitor:
             "evaluation_seconds": seconds,
         }
 
-    def grid(self, model: SampledModel, seen_pictures: int) -> bytes:
-        """The grid of a finished model, which becomes that of the moment that its weights are of."""
+    def finish(self, model: SampledModel, seen_pictures: int, *, extended: bool) -> tuple[bytes, Verdict | None]:
+        """The grid of a finished model, which becomes that of the moment that its weights are of, and a verdict on it.
+
+        ``None`` in a run too short to be evaluated, unless it ``extended`` a model, which may have one; and where too
+        few pictures are held out.
+        """
         samples = EvaluationSamples.of(model.shares_)
-        grid = sample_grid(model.sample_pixels(samples.seeds, samples.labels))
+        pixels = model.sample_pixels(samples.seeds, samples.labels)
+        grid = sample_grid(pixels)
         self.grids.add(grid, seen_pictures)
-        return grid
+        evaluator = None
+        if self._state()["planned"]:
+            evaluator = self._evaluator
+        elif (
+            extended or self._expected_seconds() >= MIN_RUN_SECONDS
+        ):  # samples are there now; the search for copies is what costs
+            evaluator = QualityEvaluator.for_data(self.prepared, copies=False)
+        evidence = None if evaluator is None else evaluator.evidence(pixels)
+        if evidence is None:
+            return grid, None
+        tuned = "tuned" in model.layout_
+        return grid, samples_verdict(evidence, model.kind, self.run.recipe.minutes, tuned=tuned)
 
     @property
     def _best(self) -> dict[str, Any] | None:
@@ -165,8 +183,7 @@ class Monitor:
 
     def _plan(self) -> list[float]:
         """Samples to measure at each evaluation, evaluations that the run has time for, and seconds of each."""
-        minutes = self.run.recipe.minutes
-        seconds = self.run.clock.expected_seconds(self.run.rate) if minutes is None else 60 * minutes
+        seconds = self._expected_seconds()
         if seconds < MIN_RUN_SECONDS:
             return [0, 0, 0]
         cost = self._costs()
@@ -177,6 +194,11 @@ class Monitor:
         each = cost["evaluation"] + sampled * cost["each"]
         affordable = each <= MAX_TIME_SHARE * seconds - cost["once"]  # the evaluation at the end matters most
         return [samples, max(int(affordable), min(TICKS, math.floor(budget / each))), each]
+
+    def _expected_seconds(self) -> float:
+        """Of the whole run."""
+        minutes = self.run.recipe.minutes
+        return float(self.run.clock.expected_seconds(self.run.rate) if minutes is None else 60 * minutes)
 
     def _costs(self) -> dict[str, float]:
         """The costs as they were first measured on this machine (:meth:`_measure_costs`)."""

@@ -6,8 +6,8 @@ import torch
 from sklearn.linear_model import LogisticRegression as Reference
 
 from diptych.errors import TrainingError
-from diptych.recognition.training import logistic_regression
-from diptych.recognition.training.logistic_regression import LabelledFeatures, LogisticRegression
+from diptych.recognition.training.transfer import logistic_regression
+from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures, LogisticRegression
 
 
 def clouds(n, classes, seed, apart=2.0, width=12):

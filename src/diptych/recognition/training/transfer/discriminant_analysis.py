@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.recognition.training.logistic_regression import LinearHead
+from diptych.recognition.training.transfer.logistic_regression import LinearHead
 
 MIN_SINGULAR_VALUE = 1e-4  # relative to the largest: directions with less of the classes' variance are left out
 

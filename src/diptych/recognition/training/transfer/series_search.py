@@ -18,7 +18,7 @@ from diptych.recognition.datasets import FindSeries
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.pretrained import is_pretrained
-from diptych.recognition.training.probe import round_robin_rows
+from diptych.recognition.training.transfer.probe import round_robin_rows
 
 SETTING = "series"  # of a run: whether its split keeps series together
 

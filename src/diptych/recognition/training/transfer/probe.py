@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from diptych.data.splits import folds_of
 from diptych.engine import machine
@@ -14,21 +15,32 @@ from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.neighbours import NeighboursHead
-from diptych.recognition.training.head_selection import FOLDS, Head, HeadSelection, select_head
-from diptych.recognition.training.logistic_regression import LabelledFeatures, LinearHead
 from diptych.recognition.training.run import Job
+from diptych.recognition.training.transfer.head_selection import FOLDS, Head, HeadSelection, select_head
+from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures
 
 SHARE = 0.7  # of a time budget, after which no further picture is embedded
-SELECTION_SHARE = 0.1  # of a time budget at most, for comparing heads
+SELECTION_SHARE = 0.15  # of a time budget at most, for comparing heads
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The heads, the outputs for the validation pictures, and how many pictures the heads were fitted to."""
+    """A head on frozen features.
+
+    Attributes
+    ----------
+    outputs
+        For the validation pictures.
+    pictures
+        How many the heads were fitted to.
+    slopes
+        (n, 3) of all training pictures; ``None``: time was up before.
+    """
 
     selection: HeadSelection
     outputs: Outputs
     pictures: int
+    slopes: Tensor | None
 
 
 def fit_probe(job: Job) -> Probe:
@@ -37,9 +49,10 @@ def fit_probe(job: Job) -> Probe:
     embedder = Embedder(job.network, job.config.size, "", frozen=True)
     outputs = embedder.outputs(job.validation, "Probe")
     rows = round_robin_rows(job.training.labels)
-    features = embedder.outputs(job.training[rows], "Probe", budget.moment(SHARE)).features
-    embedded = ~features.isnan().any(1)
-    rows, features = rows[embedded.numpy()], features[embedded]
+    embedded = embedder.outputs(job.training[rows], "Probe", budget.moment(SHARE))
+    present = ~embedded.features.isnan().any(1)
+    slopes = embedded.slopes[torch.from_numpy(np.argsort(rows))] if present.all() else None
+    rows, features = rows[present.numpy()], embedded.features[present]
     training = job.training[rows]
     device = group.device
     selection = group.broadcast_object(
@@ -54,17 +67,18 @@ def fit_probe(job: Job) -> Probe:
     set_head(job.network, selection.head)
     with torch.inference_mode():
         logits = job.network.logits_of(outputs.features.to(device)).float().cpu().clone()
-    return Probe(selection, replace(outputs, logits=logits), int(group.broadcast([len(rows)])[0]))
+    return Probe(selection, replace(outputs, logits=logits), int(group.broadcast([len(rows)])[0]), slopes)
 
 
 def set_head(network: Network, head: Head) -> None:
     """Give the network this head."""
-    if isinstance(head, LinearHead):
-        if isinstance(network.head, NeighboursHead):
-            network.head = torch.nn.Linear(head.weight.shape[1], len(head.weight)).to(head.weight.device)
-        network.set_head(head.weight, head.bias)
-    else:
-        network.head = head
+    device = next(network.parameters()).device
+    if isinstance(head, NeighboursHead):
+        network.head = head.to(device)
+        return
+    if isinstance(network.head, NeighboursHead):
+        network.head = torch.nn.Linear(head.weight.shape[1], len(head.weight)).to(device)
+    network.set_head(head.weight, head.bias)
 
 
 def round_robin_rows(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:

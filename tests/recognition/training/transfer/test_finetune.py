@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from diptych import Images, Recognizer, load
 from diptych.backbones import weights
 from diptych.recognition import networks
-from diptych.recognition.training import finetune
+from diptych.recognition.training.transfer import finetune
 
 SIDE = 80  # px: photographs, as far as Diptych is concerned
 
@@ -43,12 +43,17 @@ def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
     recognizer = Recognizer(f"timm:{name}@{files}", size=32, epochs=2, batch=12).fit(
         pictures(), into=tmp_path / "model"
     )
-    table = recognizer.report_.tables["Probe and fine-tuning"]
-    (_, shown, probe_score, _), (_, seen_pictures, finetuned_score, _) = table.rows
-    assert [row[0] for row in table.rows] == ["probe", "fine-tuned"]
-    assert shown == 72 - recognizer._data["validation"]["counts"]["low"] * 3
-    assert seen_pictures >= 2 * shown - 12
-    assert recognizer.report_.scores["accuracy"].value == pytest.approx(max(probe_score, finetuned_score))
+    rows = recognizer.report_.tables["Steps of training"].rows
+    names = [row[0] for row in rows]
+    assert names[0].startswith("head on frozen features: ")
+    assert names[-1].startswith("whole network tuned")
+    assert any(step.startswith("last stage tuned") for step in names) == (name == "test_resnet")
+    shown = 72 - recognizer._data["validation"]["counts"]["low"] * 3
+    assert rows[0][1] == shown
+    assert rows[-1][1] >= 2 * shown - 12
+    (chosen,) = [row for row in rows if row[3]]
+    assert chosen[2] == max(row[2] for row in rows)
+    assert recognizer.report_.scores["accuracy"].value == pytest.approx(chosen[2])
     assert np.array_equal(load(tmp_path / "model").predict(pictures()).names, recognizer.predict(pictures()).names)
     facts = json.loads((tmp_path / "model" / "model.json").read_text())
     assert facts["network"] == f"timm:{name}"
@@ -57,23 +62,22 @@ def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
 
 def test_fine_tuning_that_does_worse_is_discarded(files, tmp_path):
     recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=2, batch=12, lr=30.0).fit(pictures())
-    (_, _, probe_score, probe), (_, _, finetuned_score, finetuned) = recognizer.report_.tables[
-        "Probe and fine-tuning"
-    ].rows
-    assert (probe, finetuned) == ("kept", "")
-    assert probe_score > finetuned_score
-    assert recognizer.report_.scores["accuracy"].value == pytest.approx(probe_score)
-    assert any("the probe is the result" in finding for finding in recognizer.report_.findings)
+    steps = {row[0]: row for row in recognizer.report_.tables["Steps of training"].rows}
+    *_, whole_score, kept = next(row for name, row in steps.items() if name.startswith("whole network tuned"))
+    assert not kept
+    (chosen,) = [row for row in steps.values() if row[3]]
+    assert chosen[2] > whole_score
+    assert recognizer.report_.scores["accuracy"].value == pytest.approx(chosen[2])
     fresh = networks.build(f"timm:test_vit@{files}", classes=3, size=32).backbone.state_dict()
     assert all(torch.equal(recognizer.network_.backbone.state_dict()[k], v) for k, v in fresh.items())
 
 
 def test_a_short_budget_gives_the_probe_in_time(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune, "MIN_STEPS", 1e9)
+    monkeypatch.setattr(finetune, "MIN_EPOCHS", 1e9)
     start = time.monotonic()
     recognizer = Recognizer(f"timm:test_vit@{files}", size=32, minutes=1).fit(pictures(), into=tmp_path / "model")
     assert time.monotonic() - start < 60
-    assert any("No time was left for fine-tuning" in finding for finding in recognizer.report_.findings)
+    assert any("is the result" in finding for finding in recognizer.report_.findings)
     (record,) = [json.loads(line) for line in (tmp_path / "model" / "history.jsonl").read_text().splitlines()]
     assert record["scores"]["accuracy"] == pytest.approx(recognizer.report_.scores["accuracy"].value)
     assert not (tmp_path / "model" / "checkpoint").exists()
@@ -91,4 +95,4 @@ def test_multi_label_sets_are_probed_too(files):
     labels = np.stack((images.labels == 0, images.labels != 2), 1)
     multi_label = Images.from_arrays(images.pixels(SIDE).permute(0, 2, 3, 1).numpy(), labels, classes=("low", "dim"))
     recognizer = Recognizer(f"timm:test_vit@{files}", size=32, epochs=1).fit(multi_label)
-    assert recognizer.report_.tables["Probe and fine-tuning"].columns[2] == "macro F1"
+    assert recognizer.report_.tables["Steps of training"].columns[2] == "macro F1 on validation"

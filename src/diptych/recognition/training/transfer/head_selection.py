@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.recognition.networks.neighbours import NeighboursHead
-from diptych.recognition.training.discriminant_analysis import ClassStatistics, DiscriminantAnalysis, project
-from diptych.recognition.training.logistic_regression import LabelledFeatures, LinearHead, LogisticRegression
+from diptych.recognition.training.transfer.discriminant_analysis import ClassStatistics, DiscriminantAnalysis, project
+from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures, LinearHead, LogisticRegression
 
 FOLDS = 5
-SHRINKAGES = (0.2, 0.5, 0.8)
+SHRINKAGES = (0.5, 0.2, 0.8)  # the likeliest first
 SHARPNESSES = (10.0, 20.0, 40.0)
 MAX_EXAMPLES = 10_000  # of a neighbours head
 LOGISTIC, DISCRIMINANT, NEIGHBOURS = "logistic regression", "discriminant analysis", "nearest examples"
 Head = LinearHead | NeighboursHead
+Fit = Callable[[LabelledFeatures], Head]
 Score = Callable[[Tensor, NDArray[np.int64]], float]  # of (n, K) logits for these n training pictures
 
 
@@ -42,12 +43,15 @@ class HeadSelection:
         The best linear one, from which fine-tuning starts.
     scores
         The cross-validated score of the best of each kind; empty where nothing was compared.
+    fit
+        Fits the best kind, with its parameters, to other features.
     """
 
     name: str
     head: Head
     linear: LinearHead
     scores: dict[str, float]
+    fit: Fit
 
     def cpu(self) -> Self:
         """The same with its tensors on the CPU."""
@@ -62,7 +66,7 @@ class _Candidate:
     name: str
     logits: Tensor
     rows: NDArray[np.int64]  # for which there are logits
-    fit: Callable[[], Head]
+    fit: Fit
 
 
 def select_head(
@@ -93,18 +97,19 @@ def select_head(
     if training.labels.ndim == 2:
         others = training[_others(folds, 0, len(training.features))]
         penalty, _ = LogisticRegression(others, classes).search(training[_tensor(folds[0])], until)
-        only = LogisticRegression(training, classes).fit(penalty)
-        return HeadSelection(LOGISTIC, only, only, {})
+        fit = partial(_fit_logistic, classes, penalty)
+        only = fit(training)
+        return HeadSelection(LOGISTIC, only, only, {}, fit)
     candidates = list(_candidates(training, classes, folds, until))
     rows = min((candidate.rows for candidate in candidates), key=len)
     scores = [score(candidate.logits[_tensor(rows)], rows) for candidate in candidates]
     order = sorted(range(len(candidates)), key=lambda i: -scores[i])  # the earlier one of equals
     best = candidates[order[0]]
     best_linear = next(candidates[i] for i in order if candidates[i].name != NEIGHBOURS)
-    head, linear = best.fit(), best_linear.fit()
+    head, linear = best.fit(training), best_linear.fit(training)
     assert isinstance(linear, LinearHead)
     highest = {candidates[i].name: scores[i] for i in reversed(order)}
-    return HeadSelection(best.name, linear if best is best_linear else head, linear, highest)
+    return HeadSelection(best.name, linear if best is best_linear else head, linear, highest, best.fit)
 
 
 def _candidates(
@@ -126,9 +131,9 @@ def _candidates(
             others = training[_others(folds, number, n)]
             for sharpness, head in _neighbours_heads(analysis, others, classes).items():
                 near[sharpness][rows] = head(training.features[rows])
-        yield _Candidate(DISCRIMINANT, linear, everything, partial(_fit_discriminant, total, shrinkage))
+        yield _Candidate(DISCRIMINANT, linear, everything, partial(_fit_discriminant, classes, shrinkage))
         for sharpness in SHARPNESSES:
-            fit = partial(_fit_neighbours, total, shrinkage, training, sharpness)
+            fit = partial(_fit_neighbours, classes, shrinkage, sharpness)
             yield _Candidate(NEIGHBOURS, near[sharpness], everything, fit)
         if time.monotonic() > until:
             return
@@ -153,7 +158,7 @@ def _logistic(
         scored.append(fold)
         if time.monotonic() > until:
             break
-    fit = partial(_fit_logistic, training, classes, penalty)
+    fit = partial(_fit_logistic, classes, penalty)
     yield _Candidate(LOGISTIC, logits, np.sort(np.concatenate(scored)), fit)
 
 
@@ -171,19 +176,20 @@ def _neighbours_heads(
     }
 
 
-def _fit_discriminant(statistics: ClassStatistics, shrinkage: float) -> Head:
-    return DiscriminantAnalysis.fit(statistics, shrinkage).head()
+def _fit_discriminant(classes: int, shrinkage: float, training: LabelledFeatures) -> LinearHead:
+    return _analysis(classes, shrinkage, training).head()
 
 
-def _fit_neighbours(
-    statistics: ClassStatistics, shrinkage: float, training: LabelledFeatures, sharpness: float
-) -> Head:
-    analysis = DiscriminantAnalysis.fit(statistics, shrinkage)
-    return _neighbours_heads(analysis, training, len(statistics.counts))[sharpness]
+def _fit_neighbours(classes: int, shrinkage: float, sharpness: float, training: LabelledFeatures) -> NeighboursHead:
+    return _neighbours_heads(_analysis(classes, shrinkage, training), training, classes)[sharpness]
 
 
-def _fit_logistic(training: LabelledFeatures, classes: int, penalty: float) -> Head:
+def _fit_logistic(classes: int, penalty: float, training: LabelledFeatures) -> LinearHead:
     return LogisticRegression(training, classes).fit(penalty)
+
+
+def _analysis(classes: int, shrinkage: float, training: LabelledFeatures) -> DiscriminantAnalysis:
+    return DiscriminantAnalysis.fit(ClassStatistics.of(training.features, training.labels, classes), shrinkage)
 
 
 def _others(folds: Sequence[NDArray[np.int64]], number: int, n: int) -> Tensor:
