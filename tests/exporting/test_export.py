@@ -16,6 +16,10 @@ from diptych.errors import ArtefactError, ExportError, UsageError
 from diptych.exporting import Portable
 from diptych.exporting.parity import Parity, expected_same_share, measure_parity
 from diptych.exporting.reference_images import ReferenceImages, reference_images
+from diptych.recognition.inference.batched import batched_features
+from diptych.recognition.networks.neighbours import NeighboursHead
+from diptych.recognition.training.transfer.head_selection import select_head
+from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures
 
 
 def test_the_file_s_metadata_describe_it(file):
@@ -71,6 +75,23 @@ def test_convolutional_networks_and_transformers_predict_the_same_labels(name, s
     result = export(recognizer, tmp_path / "file.onnx", check=pictures).facts["parity"]
     assert result["same_labels"] == result["pictures"] == 120
     assert result["same_unknown"] >= 119  # calibrated on few pictures
+
+
+def test_a_head_of_examples_is_exported_too(model, pictures, tmp_path):
+    images = Images.open(pictures)
+    recognizer = load(model)
+    features = batched_features(recognizer.network_, images, recognizer.size_)
+    labelled = LabelledFeatures(features, torch.from_numpy(images.labels.copy()))
+    folds = [np.arange(start, len(images), 5) for start in range(5)]
+    # The score prefers examples, whose logits are never above the logarithm of their number.
+    selection = select_head(labelled, 2, folds, lambda logits, _: float(logits.max() <= np.log(len(images))))
+    assert isinstance(selection.head, NeighboursHead)
+    recognizer.network_.head = selection.head
+    recognizer.calibrate(images)
+    result = export(recognizer, tmp_path / "file.onnx", check=images).facts["parity"]
+    assert result["same_labels"] == result["pictures"] == 120
+    saved = load(recognizer.save(tmp_path / "model"))
+    assert np.allclose(saved.predict(images).probabilities, recognizer.predict(images).probabilities, atol=1e-5)
 
 
 def test_several_labels_per_picture(tmp_path):

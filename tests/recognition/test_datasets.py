@@ -125,3 +125,28 @@ def test_pictures_for_validation_that_the_initial_weights_were_trained_on_are_le
     assert "10 of the pictures for validation were left out: the initial model was trained on them." in prepared.notes
     with pytest.raises(DataError, match="trained on every picture for validation"):
         prepare(images[10:], images[:10], 8, 0, trained=trained)
+
+
+def test_series_are_held_out_as_a_whole_and_the_note_says_so():
+    images = noise(np.arange(80) % 2, classes=("a", "b"))
+    owner = {path: number // 8 for number, path in enumerate(images.paths.tolist())}  # shots of ten things
+
+    def find_series(part):
+        return np.array([owner[path] for path in part.paths.tolist()])
+
+    prepared = prepare(images, None, 8, 0, find_series=find_series)
+    sides = [{owner[path] for path in part.paths.tolist()} for part in (prepared.training, prepared.validation)]
+    assert not sides[0] & sides[1]
+    assert prepared.series.tolist() == [owner[path] for path in prepared.training.paths.tolist()]
+    assert any("80 of all look like shots of the same things, in 10 series" in note for note in prepared.notes)
+    unsearched = prepare(images, None, 8, 0, find_series=lambda _: None)
+    assert unsearched.series is None
+    assert any("may be on both sides" in note for note in unsearched.notes)
+
+
+def test_a_run_that_goes_on_keeps_its_split():
+    images = noise(np.arange(80) % 2, classes=("a", "b"))
+    kept = stored_digests({"digests": pack_digests(images[10:])})
+    prepared = prepare(images, None, 8, 0, keep=kept)
+    assert set(prepared.training.paths) == set(images[10:].paths)
+    assert set(prepared.validation.paths) == set(images[:10].paths)

@@ -98,7 +98,7 @@ def prepare(
         else:
             kept, held_out = _rows_of(trained_on(training, keep))
         validation = training[held_out]
-        _note(notes, _describe_hold_out(len(held_out), series))
+        _note(notes, _describe_hold_out(len(held_out), series, searched=find_series is not None))
         training, series = training[kept], None if series is None else series[kept]
     else:
         check_labels(validate)
@@ -253,9 +253,14 @@ def _rows_of(mask: Mask) -> tuple[Series, Series]:
     return np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def _describe_hold_out(count: int, series: Series | None) -> str:
+def _describe_hold_out(count: int, series: Series | None, *, searched: bool) -> str:
     """How pictures were held out, in a sentence."""
     sentence = f"{count} of the pictures were held out for validation."
+    if series is None and searched:
+        return (
+            f"{sentence} There are too many, or there is too little time, to compare them all: shots of the same thing "
+            "may be on both sides, and the figures flatter then."
+        )
     if series is None:
         return sentence
     sizes = np.bincount(series)

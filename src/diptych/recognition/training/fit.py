@@ -111,25 +111,20 @@ def prepare_job(
     network, proxy = _build(chosen, data, sample, parameters["seed"], start)
     length = math.inf if chosen.epochs is None else chosen.epochs * len(data.training)
     budget = Budget.measure(network, sample, minutes=chosen.minutes, started=started, training_pictures=length)
-    data = _within_budget(data, budget)
+    if data.series is None:  # else all pictures have been embedded already
+        data = _within_budget(data, budget)
     indexed = _pictures_to_index(data, budget)
     job = _make_job(parameters, data, chosen, network, proxy, budget, indexed, folder, settings)
     if start is not None and start.extension is not None:
         extension = start.extension
-        job = replace(
-            job,
-            seed=job.seed + extension.seed,
-            schedule_start=extension.schedule_start,
-            # There is a head to go on from, unless it is one of examples.
-            probed=network.pretrained and start.has_examples,
-        )
+        job = replace(job, seed=job.seed + extension.seed, schedule_start=extension.schedule_start)
     return job, data, indexed
 
 
 def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
     """Train, or continue; then all that is fitted once the network is trained."""
     network = job.network
-    result = (finetune if job.probed else run).train(job)
+    result = (finetune if network.pretrained else run).train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
     if result.training is not None:
         outputs = result.training.rows(rows_to_index(job.training.labels, len(indexed)))
@@ -231,7 +226,7 @@ def _within_budget(data: PreparedData, budget: Budget) -> PreparedData:
 def _pictures_to_index(data: PreparedData, budget: Budget) -> Images:
     """The training pictures whose embeddings are kept: as many as the budget affords, evenly over the classes."""
     at_least = MIN_INDEXED_WITHOUT_BUDGET if budget.minutes is None else MIN_INDEXED
-    count = budget.affordable(INDEX_SHARE, at_least, MAX_PICTURES)
+    count = budget.affordable(INDEX_SHARE, at_least, MAX_PICTURES) if data.series is None else MAX_PICTURES
     return data.training[rows_to_index(data.training.labels, count)]
 
 
@@ -266,7 +261,6 @@ def _make_job(
             **({SERIES: data.series is not None} if network.pretrained else {}),
         },
         budget=budget,
-        probed=network.pretrained,
         report_seconds=report_seconds,
         reserve_seconds=report_seconds + outputs_seconds,
         seed=parameters["seed"],

@@ -52,8 +52,6 @@ class Job:
     reserve_seconds
         The same with the outputs for validation and indexed pictures, which a network that was tuned as a whole has
         to compute.
-    probed
-        Whether a head is first fitted to the frozen features of a pretrained network.
     schedule_start
         As of a :class:`Recipe`: above 0 in the extension of a finished recognizer.
     """
@@ -71,7 +69,6 @@ class Job:
     report_seconds: float
     reserve_seconds: float
     seed: int
-    probed: bool
     schedule_start: float = 0.0
 
     def score(self, logits: Tensor, images: Images) -> tuple[str, float]:

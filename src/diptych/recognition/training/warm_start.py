@@ -45,11 +45,6 @@ class WarmStart:
     trained: Digests
     extension: Extension | None = None
 
-    @property
-    def has_examples(self) -> bool:
-        """Whether its head is one of examples, which cannot be trained."""
-        return isinstance(getattr(self.network, "head", None), NeighboursHead)
-
     def digest(self) -> str:
         """Identifies the weights."""
         return weights_digest(self.network.state_dict())
@@ -96,7 +91,7 @@ class WarmStart:
                     download=False,
                     backbone_facts=self.network.backbone_facts,
                 )
-            if self.has_examples:  # of examples, which this run finds anew
+            if isinstance(getattr(self.network, "head", None), NeighboursHead):  # its examples are found anew
                 head = {f"head.{name}": tensor for name, tensor in built.head.state_dict().items()}
                 state = {name: tensor for name, tensor in state.items() if not name.startswith("head.")} | head
             rows = common_rows(classes, self.facts["classes"])
