@@ -17,7 +17,8 @@ from diptych import artefact, load
 from diptych.engine import checkpoint
 from tests.test_killed import Nursery
 
-MINUTES = 0.06
+MINUTES = {"recognizer, pretrained": 0.3}  # a head is fitted before there is a run to be killed
+OTHER_MINUTES = 0.06
 COMMANDS = {
     "recognizer": ["--network", "convnet", "--epochs", "2"],
     "recognizer, pretrained": ["--network", "timm:test_vit@{weights}", "--size", "16", "--epochs", "1"],
@@ -59,7 +60,7 @@ def seen_pictures(folder: Path) -> int:
 
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_killed_it_resumes_the_same_extension_and_the_model_can_be_loaded_all_the_while(kind, nursery, tmp_path):
-    folder = tmp_path / "model"
+    folder, minutes = tmp_path / "model", MINUTES.get(kind, OTHER_MINUTES)
     fit = command(kind, folder)
     nursery.start(fit)
     assert nursery.exit_code() == 0
@@ -67,18 +68,18 @@ def test_killed_it_resumes_the_same_extension_and_the_model_can_be_loaded_all_th
     early = time.monotonic() + random.Random(kind).uniform(0.05, 0.4)
     moments = [lambda: time.monotonic() > early, lambda: (folder / "extension" / "checkpoint" / "latest").exists()]
     for moment in moments:
-        kill(nursery.start([*fit, "--more", str(MINUTES)]), folder, moment)
+        kill(nursery.start([*fit, "--more", str(minutes)]), folder, moment)
         assert nursery.exit_code() == -signal.SIGKILL
         assert (folder / "weights.safetensors").read_bytes() == first
         assert artefact.facts(folder) == facts
     seen = seen_pictures(folder)
     assert seen > 0
 
-    nursery.start([*fit, "--more", str(MINUTES)])
+    nursery.start([*fit, "--more", str(minutes)])
     assert nursery.exit_code() == 0
     (record,) = artefact.facts(folder)["extensions"]
-    assert record["minutes"] == MINUTES
-    assert record["seconds"] < 60 * MINUTES + 30  # what came before the kills included
+    assert record["minutes"] == minutes
+    assert record["seconds"] < 60 * minutes + 30  # what came before the kills included
     assert not (folder / "extension").exists()
     last = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])["seen_pictures"]
     extended = record["result"] == "extended"
