@@ -24,7 +24,7 @@ from diptych.metrics.distribution import (
 )
 from diptych.metrics.intervals import NORMAL_95
 from diptych.metrics.prdc import PRDC, prdc
-from diptych.report import Report, Score, Table, figures
+from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.synthesis.datasets import random_subset
 from diptych.synthesis.verdict import SAME_SHARE, Evidence, samples_verdict
 
@@ -130,14 +130,17 @@ def score(
         weakness=judge_used.weakness,
         caveats=[*_shared_note(same, len(generated.images)), *generated.notes],
     )
-    if model is None:
-        report.verdict = samples_verdict(evidence)
-    else:
-        report.verdict = samples_verdict(evidence, model.kind, model.minutes, tuned="tuned" in model.layout_)
+    report.verdict = _verdict(evidence, model)
     _add_pictures(report, generated.images, real.images)
     report.facts = _facts(generated, real, judge_used, model, audit)
     report.facts["seconds in total"] = round(budget.seconds, 2)
     return report
+
+
+def _verdict(evidence: Evidence, model: "GAN | VAE | Flow | None") -> Verdict:
+    if model is None:
+        return samples_verdict(evidence)
+    return samples_verdict(evidence, model.kind, model.minutes, tuned="tuned" in model.layout_)
 
 
 def _affordable_inputs(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from diptych.backbones import local
@@ -26,6 +27,7 @@ from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.label_ranking import LabelSearch, Probabilities, log_odds, rank_labels
 from diptych.recognition.recognizer import Recognizer
 from diptych.recognition.training.config import SMALL_SIDE
+from diptych.recognition.training.transfer.discriminant_analysis import ClassStatistics, DiscriminantAnalysis
 
 log = logging.getLogger("diptych")
 FOLDS = 3
@@ -124,21 +126,14 @@ def search_by_features(images: Images, features: Features, name: str, seed: int)
     name
         Of the backbone that gave them.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     rows, subset = _searchable(images, np.array(np.isfinite(features).all(1)))
-    features = features[rows].astype(np.float64)
-    folds = _assign_folds(subset, seed, FEATURE_FOLDS)
-    logits = np.full((len(subset), len(subset.classes)), -np.inf)
+    inputs, labels = torch.from_numpy(features[rows]), datasets.targets(subset)
+    folds = torch.from_numpy(_assign_folds(subset, seed, FEATURE_FOLDS))
+    logits = np.empty((len(subset), len(subset.classes)))
     for fold in range(FEATURE_FOLDS):
         held_out = folds == fold
-        analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE)
-        decision = analysis.fit(features[~held_out], subset.labels[~held_out]).decision_function(features[held_out])
-        if decision.ndim == 1:
-            decision = np.stack([-decision / 2, decision / 2], 1)
-        logits[np.ix_(held_out, analysis.classes_)] = decision
-    known = np.isfinite(logits)  # a class whose pictures are all copies of each other may lack in a fold
-    logits[~known] = logits[known].min()
+        statistics = ClassStatistics.of(inputs[~held_out], labels[~held_out], len(subset.classes))
+        logits[held_out] = DiscriminantAnalysis.fit(statistics, SHRINKAGE).head().logits(inputs[held_out])
     return rank_labels(rows, subset, logits, f"linear discriminant analysis of the features of {name}")
 
 

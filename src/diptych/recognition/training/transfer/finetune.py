@@ -46,7 +46,6 @@ def train(job: Job) -> TrainingResult:
     steps.add(f"{PROBE}: {probe.selection.name}", probe.pictures, probe.outputs, frozen=True)
     set_head(job.network, probe.selection.linear)
     seen = _tune_last_stage(job, probe, steps, group)
-    finetuned: TrainingResult | None = None
     if group.broadcast([_has_time_to_finetune(job)])[0]:
         run = start_run(job)
         finetuned = training_result(run, run_to_end(job, run))
