@@ -8,6 +8,7 @@ Files that were not used for longest are deleted once all together are too large
 import logging
 import os
 import secrets
+import time
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ class FeatureCache:
         path = self._folder / f"{secrets.token_hex(8)}.safetensors"
         try:
             files.write_bytes(path, artefact.pack(content), synced=False)
+            _mark_used(path)
             _delete_oldest(self._folder.parent)
         except OSError as error:  # a full disk, or a home that is read-only
             log.debug("Features are not kept: %s", error)
@@ -84,11 +86,17 @@ class FeatureCache:
         from safetensors.torch import load_file
 
         try:
-            os.utime(path)  # just used: among the last to be deleted
+            _mark_used(path)
             return load_file(path)["rows"]
         except (SafetensorError, OSError, KeyError) as error:
             _forget(path, error)
             return None
+
+
+def _mark_used(path: Path) -> None:
+    """Put a file among the last to be deleted; the system's own times only tick every few milliseconds."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
 
 
 def _forget(path: Path, error: Exception) -> None:
@@ -103,7 +111,7 @@ def _delete_oldest(folder: Path) -> None:
     """Delete the files that were not used for longest, until all together are small enough."""
     stats = {path: path.stat() for path in folder.glob("*/*.safetensors")}
     total = sum(stat.st_size for stat in stats.values())
-    for path in sorted(stats, key=lambda path: stats[path].st_mtime):
+    for path in sorted(stats, key=lambda path: stats[path].st_mtime_ns):
         if total <= MAX_BYTES:
             return
         path.unlink(missing_ok=True)
