@@ -39,7 +39,7 @@ def lay_out(folder: Path, target: Path, seed: int) -> None:
         for path, label in zip(part.paths, part.labels, strict=True):
             class_folder = target / name / part.classes[label]
             class_folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / path if not Path(path).is_absolute() else path, class_folder)
+            shutil.copy(path, class_folder)
 
 
 def fastai_side(train: Path, test: Path, folder: Path, minutes: float, seed: int) -> Row:
