@@ -51,10 +51,15 @@ def outcome(fit: measure.Measured, training: float | None, hits: int, n: int) ->
     }
 
 
-def training_seconds(model: Path) -> float:
-    """Seconds of training and validation alone: between the first and last record of the history, scaled to the run."""
+def training_seconds(model: Path) -> float | None:
+    """Seconds of training and validation alone: between the first and last record of the history, scaled to the run.
+
+    ``None`` where there is only one record, as of a head on frozen features.
+    """
     lines = (model / "history.jsonl").read_text(encoding="utf-8").splitlines()
     first, last = json.loads(lines[0]), json.loads(lines[-1])
+    if len(lines) == 1:
+        return None
     return (last["seconds"] - first["seconds"]) / (last["progress"] - first["progress"])
 
 
