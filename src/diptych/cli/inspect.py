@@ -97,7 +97,7 @@ def _with_features(
     if embedder is not None:
         inspection = inspect_features(inspection, embedder, seed, labels=minutes is None)
     if minutes is not None:
-        search = label_errors.search_by_training(images, seed, minutes=minutes)
+        search = label_errors.search_by_training(images, minutes, seed)
         return inspection.with_label_issues(search.issues).with_notes(search.note)
     searched = embedder is not None and not images.multi_label
     return inspection if searched or not images.classes else inspection.with_notes(LABELS_NOT_CHECKED)

@@ -77,7 +77,7 @@ def find_label_errors(
     if model is not None:
         return list(search_by_model(images, model).issues)
     if minutes is not None:
-        return list(search_by_training(images, seed, minutes=minutes).issues)
+        return list(search_by_training(images, minutes, seed).issues)
     embedder = backbone_for(images)
     if embedder is None:
         raise UsageError(
@@ -107,14 +107,12 @@ def search_by_model(images: Images, model: Recognizer) -> LabelSearch:
     return rank_labels(rows, subset, log_odds(probabilities, subset), "the given model")
 
 
-def search_by_training(
-    images: Images, seed: int, *, minutes: float | None = None, epochs: float | None = None
-) -> LabelSearch:
-    """By three recognizers on two thirds of the pictures each, in this time together, or for so many epochs each."""
+def search_by_training(images: Images, minutes: float, seed: int) -> LabelSearch:
+    """By three recognizers that are trained in this time, each on two thirds of the pictures."""
     readable = np.ones(len(images), bool)
     readable[list(images.unreadable(datasets.median_side(images)))] = False
     rows, subset = _searchable(images, readable)
-    probabilities = _cross_validate(subset, seed, minutes, epochs)
+    probabilities = _cross_validate(subset, minutes, seed)
     return rank_labels(rows, subset, log_odds(probabilities, subset), f"{FOLDS} recognizers trained on these pictures")
 
 
@@ -173,33 +171,23 @@ def _searchable(images: Images, readable: NDArray[np.bool_]) -> tuple[NDArray[np
     return rows, subset
 
 
-def _cross_validate(images: Images, seed: int, minutes: float | None, epochs: float | None) -> Probabilities:
+def _cross_validate(images: Images, minutes: float, seed: int) -> Probabilities:
     """(N, K) out-of-fold: half from a recognizer trained on the other folds, half from the nearest pictures."""
-    start = time.monotonic()
+    end = time.monotonic() + 60 * minutes * (1 - RESERVE_SHARE)
     folds = _assign_folds(images, seed, FOLDS)
     probabilities = np.zeros((len(images), len(images.classes)))
     for fold in range(FOLDS):
         held_out = images[folds == fold]
-        share = _share_of_time(start, minutes, FOLDS - fold)
-        length = f"{epochs:g} epochs" if share is None else f"{share:.1f} minutes"
-        log.info("Search for label errors: recognizer %d of %d, %s.", fold + 1, FOLDS, length)
+        minutes_left = max(0.01, (end - time.monotonic()) / 60 / (FOLDS - fold))
+        log.info("Search for label errors: recognizer %d of %d, %.1f minutes.", fold + 1, FOLDS, minutes_left)
         with _warnings_only():
-            recognizer = Recognizer(minutes=share, epochs=epochs, seed=seed + fold)
-            model = recognizer.fit(images[folds != fold], validate=held_out)
+            model = Recognizer(minutes=minutes_left, seed=seed + fold).fit(images[folds != fold], validate=held_out)
             predicted = model.predict(held_out.relabel(model.classes_)).probabilities
             nearest = _neighbour_labels(model.embed(held_out).numpy(), held_out)
         columns = [images.classes.index(name) for name in model.classes_]
         probabilities[np.ix_(folds == fold, columns)] = predicted / 2
         probabilities[folds == fold] += nearest / 2
     return probabilities
-
-
-def _share_of_time(start: float, minutes: float | None, recognizers: int) -> float | None:
-    """The minutes of the next of so many recognizers that are left to train."""
-    if minutes is None:
-        return None
-    end = start + 60 * minutes * (1 - RESERVE_SHARE)
-    return max(0.01, (end - time.monotonic()) / 60 / recognizers)
 
 
 def _neighbour_labels(embeddings: NDArray[np.float32], images: Images) -> Probabilities:

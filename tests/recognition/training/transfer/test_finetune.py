@@ -83,6 +83,19 @@ def test_a_short_budget_gives_the_probe_in_time(files, tmp_path, monkeypatch):
     assert not (tmp_path / "model" / "checkpoint").exists()
 
 
+def test_a_backbone_whose_head_hardly_errs_is_not_tuned(files):
+    draw = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    pixels = draw.integers(0, 60, (60, SIDE, SIDE, 3)) + 180 * labels[:, None, None, None]
+    images = Images.from_arrays(pixels.astype(np.uint8), labels, classes=("dark", "bright"))
+    recognizer = Recognizer(f"timm:test_resnet@{files}", size=32, minutes=1).fit(images)
+    assert (
+        "The backbone was not tuned: in cross-validation its head is right for 100.0%." in recognizer.report_.findings
+    )
+    (row,) = recognizer.report_.tables["Steps of training"].rows
+    assert row[0].startswith("head on frozen features")
+
+
 def test_photographs_use_the_local_weights(files, monkeypatch):
     monkeypatch.setenv(weights.VARIABLE, str(files / "test_vit.safetensors"))
     recognizer = Recognizer(size=32, epochs=1).fit(pictures())

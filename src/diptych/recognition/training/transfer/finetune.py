@@ -33,6 +33,7 @@ from diptych.report.report import format_number
 log = logging.getLogger("diptych")
 STEP_COST = 3  # a training step costs as much as so many forward passes of its pictures
 MIN_EPOCHS = 3.0  # that there must be time for, or the whole network is not tuned
+MIN_ERROR, MIN_ERRORS = 0.03, 60  # of the head on frozen features, in cross-validation; with less, none is tuned
 PROBE, LAST_STAGE, WHOLE = "head on frozen features", "last stage tuned", "whole network tuned"
 
 
@@ -44,9 +45,11 @@ def train(job: Job) -> TrainingResult:
     probe = fit_probe(job)
     steps = _Steps(job)
     steps.add(f"{PROBE}: {probe.selection.name}", probe.pictures, probe.outputs, frozen=True)
-    set_head(job.network, probe.selection.linear)
-    seen = _tune_last_stage(job, probe, steps, group)
-    if group.broadcast([_has_time_to_finetune(job)])[0]:
+    good_enough = _why_not_tuned(job, probe)
+    if not good_enough:
+        set_head(job.network, probe.selection.linear)
+    seen = probe.pictures if good_enough else _tune_last_stage(job, probe, steps, group)
+    if not good_enough and group.broadcast([_has_time_to_finetune(job)])[0]:
         run = start_run(job)
         finetuned = training_result(run, run_to_end(job, run))
         Machine(run.machine.device).prepare([job.network], [job.network])
@@ -56,6 +59,7 @@ def train(job: Job) -> TrainingResult:
     best = steps.restore_best()
     note = steps.describe()
     log.info("%s", note)
+    notes = [note, good_enough] if good_enough else [note]
     tables = {"Steps of training": steps.table()}
     if probe.selection.scores:
         tables["Heads on frozen features"] = _heads_table(probe.selection, steps.measure)
@@ -64,7 +68,7 @@ def train(job: Job) -> TrainingResult:
         outputs=best.outputs,
         frozen=best.frozen,
         training=best.training,
-        notes=[note],
+        notes=notes,
         tables=tables,
     )
 
@@ -194,6 +198,22 @@ def _with_head(network: Network, outputs: Outputs) -> Outputs:
 def _heads_table(selection: HeadSelection, name: str) -> Table:
     rows = [[kind, score, "chosen" if kind == selection.name else ""] for kind, score in selection.scores.items()]
     return Table(["", f"{name}, cross-validated", ""], rows)
+
+
+def _why_not_tuned(job: Job, probe: Probe) -> str:
+    """Why the backbone stays as it is: its head errs so rarely that there is nothing to gain; empty: it is tuned.
+
+    Where a person set the number of epochs, they are run. Tuned all the same, features came to 97.4 % of unseen cats
+    and dogs where the frozen ones had 97.7 % (four draws of 361).
+    """
+    if job.config.minutes is None or not probe.selection.scores:
+        return ""
+    error = 1 - max(probe.selection.scores.values())
+    if error >= MIN_ERROR or error * probe.pictures >= MIN_ERRORS:
+        return ""
+    reason = f"The backbone was not tuned: in cross-validation its head is right for {1 - error:.1%}."
+    log.info("%s", reason)
+    return reason
 
 
 def _has_time_to_finetune(job: Job) -> bool:
