@@ -1,8 +1,11 @@
-"""Atomic file writes (a file is written under a temporary name, synced, then renamed), and the cache folder."""
+"""Atomic file writes (a file is written under a temporary name, synced, then renamed), and whose a folder is."""
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+
+from diptych.errors import UsageError
 
 
 def cache_folder() -> Path:
@@ -56,10 +59,27 @@ def move(source: Path, target: Path) -> None:
 
 
 def is_occupied(path: Path) -> bool:
-    """Whether ``path`` exists and is not an empty folder; hidden files do not count."""
+    """Whether ``path`` is a file, or a folder with a file in it at any depth.
+
+    Hidden files do not count, so nor do the drafts and folders that an interrupted write leaves behind.
+    """
     if path.is_dir():
-        return any(not entry.name.startswith(".") for entry in path.iterdir())
+        return any(is_occupied(entry) for entry in path.iterdir() if not entry.name.startswith("."))
     return path.exists()
+
+
+def refuse_other_files(folder: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Check that every file in ``folder`` is one that the caller wrote and may write again; hidden ones do not count.
+
+    Raises
+    ------
+    UsageError
+        Names the first other file.
+    """
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and not path.is_dir() and not is_ours(path):
+            raise UsageError(f"{path} was not written by this command. Move it elsewhere, or name another folder.")
 
 
 def _sync_folder(folder: Path) -> None:

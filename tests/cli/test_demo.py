@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from diptych.cli import demo_run
+from diptych.errors import UsageError
 
 
 def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +30,14 @@ def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pyt
     again = demo_run.run_demo(tmp_path)
     assert again == result
     assert weights == [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in printed["models"]]
+
+
+def test_the_demo_does_not_write_among_other_files(tmp_path: Path) -> None:
+    photograph = tmp_path / "000.jpg"
+    photograph.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        demo_run.run_demo(tmp_path)
+    (tmp_path / "recognizer").mkdir()
+    with pytest.raises(UsageError, match=r"000\.jpg was not written by this command"):
+        demo_run.run_demo(tmp_path)
+    assert not any((tmp_path / "recognizer").iterdir())

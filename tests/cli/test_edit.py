@@ -105,6 +105,25 @@ def test_an_impossible_edit_is_refused_with_the_reason(
     assert (taken / "000000.png").read_bytes() == one.read_bytes()
 
 
+def test_a_folder_with_anything_that_no_edit_wrote_is_refused_by_name(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = ["edit", "reconstruct", fitted[0] / "gan", "--label", "red", colours / "red" / "000.png", "-o"]
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "edit.json").write_text('{"tool": "mine"}')
+    first, again, not_ours = diptych.several([*command, out], [*command, out], [*command, foreign])
+    assert [first.code, again.code, not_ours.code] == [0, 0, 2]
+    assert "is not what diptych edit writes" in not_ours.err
+    assert (foreign / "edit.json").read_text() == '{"tool": "mine"}'
+    (out / "000002.png").write_bytes(b"mine")
+    refused = diptych(*command, out)
+    assert refused.code == 2
+    assert "000002.png was not written by this command" in refused.err
+    assert (out / "000002.png").read_bytes() == b"mine"
+
+
 def test_results_never_overwrite_an_input_picture(
     diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
 ) -> None:

@@ -57,7 +57,7 @@ def test_after_a_kill_while_writing_there_is_always_an_intact_checkpoint(tmp_pat
     last = 0
     for delay in (0.05, 0.11, 0.23):
         process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
-        while not (tmp_path / "checkpoint" / "latest").exists() and process.poll() is None:
+        while _newest(tmp_path) < 2 and process.poll() is None:
             time.sleep(0.02)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
@@ -67,6 +67,14 @@ def test_after_a_kill_while_writing_there_is_always_an_intact_checkpoint(tmp_pat
         assert state["n"] >= 1
         last = max(last, state["n"])
     assert last > 1
+
+
+def _newest(folder):
+    """The number of the newest checkpoint; 0 if there is none."""
+    try:
+        return int((folder / "checkpoint" / "latest").read_text())
+    except FileNotFoundError:
+        return 0
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
@@ -89,8 +97,51 @@ def test_a_run_that_an_earlier_version_began_is_refused(tmp_path):
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / ".DS_Store").touch()
     checkpoint.claim(tmp_path, {"epochs": 10})
-    other = tmp_path / "other"
-    (other / "checkpoint").mkdir(parents=True)
+    other = tmp_path / "other" / "checkpoint" / "notes.txt"
+    other.parent.mkdir(parents=True)
+    other.touch()
     with pytest.raises(UsageError, match="already contains files that are not a model"):
-        checkpoint.claim(other, {"epochs": 10})
-    assert (other / "checkpoint").exists()
+        checkpoint.claim(tmp_path / "other", {"epochs": 10})
+    assert other.exists()
+
+
+def test_what_an_interrupted_claim_leaves_behind_does_not_stop_the_next(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / ".0123456789ab.draft").touch()
+    checkpoint.claim(tmp_path, {"epochs": 10})
+    assert checkpoint.stored_settings(tmp_path) == {"epochs": 10}
+
+
+FAILING_SAVE = """
+import resource, signal, sys, torch
+from pathlib import Path
+from diptych.engine import checkpoint
+folder = Path(sys.argv[1])
+checkpoint.save(folder, {"x": torch.zeros(10)}, 1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    checkpoint.save(folder, {"x": torch.zeros(10**6)}, 2)
+except OSError as error:
+    sys.exit(f"{type(error).__name__} {error.strerror} {error.filename}")
+"""
+
+
+def test_a_full_disk_is_an_error_of_the_file_and_leaves_the_checkpoint_before(tmp_path):
+    process = subprocess.run([sys.executable, "-c", FAILING_SAVE, str(tmp_path)], capture_output=True, text=True)
+    assert process.stderr == f"OSError File too large {tmp_path / 'checkpoint'}\n"
+    assert [path.name for path in sorted((tmp_path / "checkpoint").iterdir())] == ["000000000001", "latest"]
+    assert checkpoint.load(tmp_path) is not None
+
+
+def test_an_interruption_within_a_write_stays_one(tmp_path):
+    state = {"x": torch.zeros(100_000_000)}
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # raises KeyboardInterrupt
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(tmp_path, state, 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not any((tmp_path / "checkpoint").iterdir())

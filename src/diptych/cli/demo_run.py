@@ -13,7 +13,8 @@ from diptych.cli import console
 from diptych.cli.sample import pixel_array
 from diptych.data.images import Images
 from diptych.engine import history
-from diptych.files import write_bytes
+from diptych.errors import UsageError
+from diptych.files import is_occupied, refuse_other_files, write_bytes
 from diptych.interplay import Agreement, agreement
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report, Score, Table, figures
@@ -26,6 +27,7 @@ GRID_ROWS = 8  # pictures of each digit in a grid
 # Epochs for two minutes in all on two cores, where each model is as good as the digits let it be.
 RECOGNIZER_EPOCHS = 40
 SYNTHESIZERS = {"gan": (GAN, 40), "vae": (VAE, 40), "flow": (Flow, 30)}
+REPORT = "report.html"
 TITLES = {"gan": "GAN", "vae": "VAE", "flow": "Flow"}
 AGREEMENT = "samples recognised as the requested digit"
 
@@ -51,7 +53,7 @@ class DemoResult:
         return {
             "accuracy": self.accuracy.json(),
             "agreement": {kind: score.json() for kind, score in self.agreements.items()},
-            "report": str(self.folder / "report.html"),
+            "report": str(self.folder / REPORT),
             "models": {kind: str(self.folder / kind) for kind in ("recognizer", *self.agreements)},
             "grids": {kind: str(self.folder / f"{kind}.png") for kind in self.agreements},
         }
@@ -62,7 +64,7 @@ class DemoResult:
         lines.append(f"Share of {AGREEMENT}:")
         lines += [f"  {TITLES[kind]:<5} {score}" for kind, score in self.agreements.items()]
         lines += [
-            f"Report: {self.folder}/report.html",
+            f"Report: {self.folder / REPORT}",
             "Try next:",
             *(f"  {command}" for _, command in next_commands(self.folder)),
         ]
@@ -92,7 +94,14 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def run_demo(folder: Path) -> DemoResult:
-    """Train and evaluate everything in ``folder``; resumes what an earlier run has left."""
+    """Train and evaluate everything in ``folder``; resumes what an earlier run has left.
+
+    Raises
+    ------
+    UsageError
+        The folder holds anything else.
+    """
+    _refuse_other_folders(folder)
     digits = Images.open("digits")
     console.log.info("Inspecting %d pictures of handwritten digits", len(digits))
     inspection = digits.inspect()
@@ -111,8 +120,16 @@ def run_demo(folder: Path) -> DemoResult:
         write_bytes(folder / f"{kind}.png", _sample_grid(agreements[kind]))
     scores = {kind: measured.total for kind, measured in agreements.items()}
     result = DemoResult(folder, evaluation.scores["accuracy"], scores)
-    _report(result, inspection, evaluation, agreements, test).save(folder / "report.html")
+    _report(result, inspection, evaluation, agreements, test).save(folder / REPORT)
     return result
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    models = ("recognizer", *SYNTHESIZERS)
+    names = {*models, *(f"{kind}.png" for kind in SYNTHESIZERS), REPORT}
+    if is_occupied(folder) and not (folder / models[0]).is_dir():  # the demo writes it first
+        raise UsageError(f"{folder} is not empty. Name a new or an empty folder with -o.")
+    refuse_other_files(folder, lambda path: path.relative_to(folder).parts[0] in names)
 
 
 def _sample_grid(measured: Agreement) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych.cli import console
 from diptych.errors import DataError, UsageError
+from diptych.files import is_occupied, refuse_other_files, write_bytes, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,8 +75,10 @@ class OutputFolder:
         self.folder = folder
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file. Name a folder with -o.")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
+        self._written = _written_by_edit(folder / RECORD)
+        if not self._written and is_occupied(folder):
             raise UsageError(f"{folder} is not empty. Name a new or an empty folder with -o.")
+        refuse_other_files(folder, lambda path: path in self._written)
         here = folder.resolve()
         if any(here in Path(path).resolve().parents for path in inputs.paths.tolist()):
             raise UsageError(f"{folder} holds a picture that is to be edited. Name another folder with -o.")
@@ -85,28 +88,39 @@ class OutputFolder:
     ) -> dict[str, Any]:
         """Write the pictures, their metadata and the extra files; returns the record."""
         from diptych.data.writers import metadata_csv
-        from diptych.files import write_bytes, write_text
         from diptych.report import figures
 
-        self._clear()
+        for path in self._written - {self.folder / RECORD}:
+            path.unlink(missing_ok=True)
         names = [f"{i:06d}.png" for i in range(len(edited))]
+        rows = [{"path": str(self.folder / name), **_metadata(edited, i)} for i, name in enumerate(names)]
+        record = {**facts, "folder": str(self.folder), "pictures": len(edited), "files": rows}
+        # First: after a kill, the record says which of the files in the folder are the edit's.
+        write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(extra_files)}, indent=1))
         for name, picture in zip(names, _pixels(edited, size), strict=True):
             write_bytes(self.folder / name, figures.png(picture))
         for name, data in extra_files.items():
             write_bytes(self.folder / name, data)
         write_bytes(self.folder / TABLE, metadata_csv(edited, names).encode("utf-8", "surrogateescape"))
-        rows = [{"path": str(self.folder / name), **_metadata(edited, i)} for i, name in enumerate(names)]
-        record = {**facts, "folder": str(self.folder), "pictures": len(edited), "files": rows}
-        write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(extra_files)}, indent=1))
         return record
 
-    def _clear(self) -> None:
-        """Delete the files of an earlier edit."""
-        if not (self.folder / RECORD).is_file():
-            return
-        earlier = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
-        for name in [Path(row["path"]).name for row in earlier["files"]] + earlier["others"]:
-            (self.folder / Path(name).name).unlink(missing_ok=True)
+
+def _written_by_edit(record: Path) -> set[Path]:
+    """The files that an earlier edit wrote beside its record, and the record; empty if there is none.
+
+    Raises
+    ------
+    UsageError
+        The file is not such a record.
+    """
+    if not record.exists():
+        return set()
+    try:
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        names = [Path(row["path"]).name for row in facts["files"]] + [Path(name).name for name in facts["others"]]
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{record} is not what diptych edit writes. Name another folder with -o.") from None
+    return {record.parent / name for name in (*names, RECORD, TABLE)}
 
 
 def contact_sheet(*pixel_rows: "NDArray[np.uint8]", columns: int = SHEET_COLUMNS) -> bytes:

@@ -34,15 +34,20 @@ State = dict[str, Any]
 
 
 class _HashingFile:
-    """A file that hashes what is written to it: one pass over the bytes for both."""
+    """A file that hashes what is written to it, in one pass over the bytes, and remembers why writing failed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.digest = hashlib.sha256()
+        self.failure: BaseException | None = None
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except BaseException as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         self._file.flush()
@@ -54,18 +59,36 @@ def save(folder: Path, state: State, seen_pictures: int) -> None:
     target = root / f"{seen_pictures:012d}"
     draft = root / f".{target.name}.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    with (draft / "state.pt").open("wb") as file:
-        hashed = _HashingFile(file)
-        torch.save(state, hashed)  # type: ignore[arg-type]  # torch needs only write and flush of a file
-        file.flush()
-        os.fsync(file.fileno())
-    files.write_text(draft / "state.sha256", hashed.digest.hexdigest())
+    try:
+        draft.mkdir(parents=True)
+        digest = _write_state(draft / "state.pt", state)
+        files.write_text(draft / "state.sha256", digest)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # it would take up the rest of a full disk
+        raise
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     files.write_text(root / "latest", target.name)
     for old in _newest_first(root)[MAX_CHECKPOINTS:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_state(path: Path, state: State) -> str:
+    """Write ``state`` to a new file; returns the digest of its bytes."""
+    with path.open("wb") as file:
+        hashed = _HashingFile(file)
+        try:
+            torch.save(state, hashed)  # type: ignore[arg-type]  # torch needs only write and flush of a file
+        except RuntimeError as error:  # whatever fails inside a write, torch raises this
+            failure = hashed.failure
+            if isinstance(failure, OSError):
+                raise OSError(failure.errno, failure.strerror, str(path.parent.parent)) from error
+            if failure is not None:
+                raise failure from error
+            raise
+        file.flush()
+        os.fsync(file.fileno())
+    return hashed.digest.hexdigest()
 
 
 def load(folder: Path) -> State | None:

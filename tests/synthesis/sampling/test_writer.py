@@ -138,6 +138,26 @@ def test_a_stopped_request_for_many_does_not_bind_one_for_fewer(model, tmp_path)
     assert len(list(out.rglob("0*.png"))) == 5
 
 
+def test_other_pictures_in_its_folder_are_refused_by_name(model, tmp_path):
+    out = tmp_path / "out"
+    model.sample(3, into=out)
+    for name in ("20240131.png", "000001.png", "blue/000700.png", "notes.txt"):
+        (out / name).write_bytes(b"mine")
+        with pytest.raises(UsageError, match=name):
+            model.sample(5, into=out)
+        assert (out / name).read_bytes() == b"mine"
+        (out / name).unlink()
+    assert len(model.sample(5, into=out)) == 5
+
+
+@pytest.mark.parametrize("record", ["{", "[]", '{"tool": "mine"}'])
+def test_a_record_of_something_else_is_refused(model, tmp_path, record):
+    (tmp_path / "sample.json").write_text(record)
+    with pytest.raises(UsageError, match="not what diptych sample writes"):
+        model.sample(3, into=tmp_path)
+    assert (tmp_path / "sample.json").read_text() == record
+
+
 @pytest.mark.parametrize("name", ["samples.parquet", "samples.npz"])
 def test_a_single_file_holds_them_too(model, tmp_path, name):
     written = model.sample(5, into=tmp_path / name)

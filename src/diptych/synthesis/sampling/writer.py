@@ -26,11 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych import artefact
+from diptych import artefact, files
 from diptych.data.images import Images
 from diptych.data.resources import worker_count
 from diptych.errors import UsageError
-from diptych.files import is_occupied, write_bytes, write_text
 from diptych.progress import Bar
 from diptych.report import figures
 from diptych.synthesis.protocols import Label, SampledModel
@@ -92,6 +91,13 @@ class SampleRequest:
         labels = self.labels(rows)
         return [self.folder / names[label] / f"{row:06d}.png" for row, label in zip(rows, labels, strict=True)]
 
+    def wrote(self, path: Path) -> bool:
+        """Whether a file in the folder is one that this request writes."""
+        if path.parent == self.folder and path.name in (REQUEST_FILE, TABLE_FILE, GRID_FILE):
+            return True
+        number = int(path.stem) if path.stem.isdecimal() and path.stem.isascii() else self.number
+        return number < self.number and self.paths([number]) == [path]
+
     def blocks(self) -> Iterator[range]:
         """All numbers, some hundreds at a time."""
         for start in range(0, self.number, BLOCK):
@@ -136,7 +142,9 @@ def _write_folder(request: SampleRequest) -> Images:
     if present:
         log.info("%d of the %d pictures were there already", present, request.number)
     first = request.paths(range(min(request.number, MAX_GRID_PICTURES)))
-    write_bytes(request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first])))
+    files.write_bytes(
+        request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first]))
+    )
     return Images.open(request.folder)
 
 
@@ -147,7 +155,7 @@ def _write_pictures(
 
     def write(picture: NDArray[np.uint8], path: Path) -> None:
         # Unsynced: thousands of waits for the disk; a picture that a power cut broke is detected and written again.
-        write_bytes(path, figures.png(picture), synced=False)
+        files.write_bytes(path, figures.png(picture), synced=False)
 
     list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths))
 
@@ -156,21 +164,33 @@ def _claim_folder(request: SampleRequest) -> SampleRequest:
     """Mark the folder as this request's; a number smaller than that of the pictures it holds becomes theirs."""
     record, facts = request.folder / REQUEST_FILE, request.facts()
     if record.exists():
-        earlier = json.loads(record.read_text(encoding="utf-8"))
+        earlier = _read_record(record)
         _refuse_another_request(request.folder, earlier, json.loads(json.dumps(facts)))
+        largest = replace(request, number=max(request.number, earlier["number"]))
+        files.refuse_other_files(request.folder, largest.wrote)
         request = replace(request, number=max(request.number, _last_number(request.folder)))
-    elif is_occupied(request.folder):
+    elif files.is_occupied(request.folder):
         raise UsageError(f"{request.folder} holds something already; give a new or an empty folder.")
     for draft in request.folder.rglob(_DRAFTS):  # of a run that was killed
         draft.unlink()
-    write_text(record, json.dumps({**facts, "number": request.number}, indent=1, ensure_ascii=False) + "\n")
-    write_text(request.folder / TABLE_FILE, _table(request))
+    files.write_text(record, json.dumps({**facts, "number": request.number}, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(request.folder / TABLE_FILE, _table(request))
     return request
 
 
 def _last_number(folder: Path) -> int:
-    """How many pictures the folder holds, including the gaps that a kill has left."""
-    return max((int(path.stem) + 1 for path in folder.rglob("[0-9]*.png") if path.stem.isdigit()), default=0)
+    """How many pictures of the request the folder holds, including the gaps that a kill has left."""
+    return max((int(path.stem) + 1 for path in folder.rglob("[0-9]*.png")), default=0)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or type(record.get("number")) is not int:
+        raise UsageError(f"{path} is not what diptych sample writes. Name a new or an empty folder.")
+    return record
 
 
 def _refuse_another_request(folder: Path, earlier: dict[str, Any], facts: dict[str, Any]) -> None:
