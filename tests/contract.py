@@ -219,6 +219,8 @@ def test_more_of_what_is_no_finished_model_is_refused_with_what_to_do(model, dig
         model.make().fit(digits, more=1)
     with pytest.raises(UsageError, match="above 0"):
         model.make().fit(digits, into=finished(model)[1], more=0)
+    with pytest.raises(UsageError, match="not inf"):
+        model.make().fit(digits, into=finished(model)[1], more=float("inf"))
     with pytest.raises(UsageError, match="seed: 0 there, 5 here"):
         model.make(seed=5).fit(digits, into=finished(model)[1], more=1)
     with pytest.raises(UsageError, match="data"):

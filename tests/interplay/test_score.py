@@ -246,8 +246,10 @@ def test_a_score_keeps_to_its_minutes_and_says_what_it_left_out(
     assert "the classification accuracy score" in left_out
     assert "cas" not in report.scores
     assert report.facts["memorisation"] is not None
-    with pytest.raises(UsageError, match="minutes must be above 0"):
+    with pytest.raises(UsageError, match=r"minutes must be a number, 0\.001 or more"):
         interplay.score(vae, against=test, minutes=0)
+    with pytest.raises(UsageError, match="seed must be a whole number from 0"):
+        interplay.score(vae, against=test, seed=-1)
 
 
 def test_without_common_classes_there_is_no_cas(digits: tuple[diptych.Images, diptych.Images]) -> None:

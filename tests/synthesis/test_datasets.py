@@ -3,7 +3,7 @@ import pytest
 
 from diptych.data.images import Images
 from diptych.data.training_digests import pack_digests, stored_digests
-from diptych.errors import DataError, UsageError
+from diptych.errors import DataError
 from diptych.synthesis import datasets
 
 
@@ -67,14 +67,6 @@ def test_no_picture_to_validate_on_can_be_read(tmp_path):
 def test_only_the_train_split_is_trained_on():
     split = np.array(["train"] * 30 + ["test"] * 10)
     assert len(datasets.prepare(_images(groups={"split": split}), None, None, 0).training) == 30
-
-
-@pytest.mark.parametrize("size", [0, 4, 10, 33, 132, 1000])
-def test_a_refused_size_names_the_nearest(size):
-    with pytest.raises(UsageError, match="Set the size to") as refused:
-        datasets.check_size(size)
-    nearest = [int(word.rstrip(".")) for word in str(refused.value).split("size to ")[1].split(" or ")]
-    assert [datasets.check_size(near) for near in nearest] == nearest
 
 
 def test_the_default_size_is_the_pictures_own_where_small():

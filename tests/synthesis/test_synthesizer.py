@@ -139,21 +139,6 @@ def test_the_artefact_holds_grids_facts_data_card_and_report(tmp_path, loss):
     assert "data:image/png" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"size": 30}, "28 or 32"),
-        ({"network": "resnet"}, "one of"),
-        ({"epochs": 1, "minutes": 1}, "not both"),
-        ({"batch": 0}, "above 0"),
-    ],
-)
-def test_parameters_that_cannot_be_are_refused_by_fit_with_the_cure(settings, message):
-    for kind in KINDS.values():
-        with pytest.raises(UsageError, match=message):
-            kind(**settings).fit(_images(24, 8))
-
-
 def test_a_handful_of_pictures_is_refused():
     with pytest.raises(DataError, match="needs at least 10"):
         diptych.Flow().fit(_images(5, 8))

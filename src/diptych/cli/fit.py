@@ -1,22 +1,22 @@
-"""``diptych fit``: train a recognizer or a synthesizer."""
+"""``diptych fit``: train a recognizer or a synthesizer; its options follow from the models' settings."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Quiet
+from diptych.engine.run_settings import RunSettings
+from diptych.recognition.settings import RecognizerSettings
+from diptych.settings import Settings, declaration
+from diptych.synthesis.settings import FlowSettings, GANSettings, VAESettings
 
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the model.  [default: models/<data>-<kind>]"),
 ]
-Size = Annotated[int | None, typer.Option(min=8, help="Side length of the pictures in px.  [default: from the data]")]
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="Time budget; training is scheduled to end within it.")]
-Epochs = Annotated[float | None, typer.Option(min=0.01, help="Passes over the pictures (instead of --minutes).")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Batch size.  [default: the network's]")]
-Rate = Annotated[float | None, typer.Option("--lr", min=0.0, help="Peak learning rate.  [default: the network's]")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same model on the same machine.")]
 Validate = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="Pictures to validate on.  [default: a part of DATA is held out]"),
@@ -29,7 +29,6 @@ Start = Annotated[
     Path | None,
     typer.Option("--from", metavar="MODEL", help="Start from the weights of this model, of the same kind."),
 ]
-Latent = Annotated[int | None, typer.Option(min=1, help="Dimension of the latent space.  [default: chosen]")]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -47,38 +46,63 @@ def fit(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@group.command(context_settings=SETTINGS)
-def recognizer(
-    data: Data,
-    output: Output = None,
-    network: Annotated[
-        str,
-        typer.Option(
-            help="auto, convnet, alexnet, speednet, lite0 (pretrained, built in), timm:NAME (pretrained), "
-            "timm:NAME@PATH (local weights)."
-        ),
-    ] = "auto",
-    size: Size = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    lr: Rate = None,
-    imbalance: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|none",
-            help="Correct for classes of uneven size by the method that validates best (auto), or not (none).",
-        ),
-    ] = "auto",
-    seed: Seed = 0,
-    validate: Validate = None,
-    more: More = None,
-    start: Start = None,
-    manifest: Manifest = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+def option(settings: type[Settings], name: str) -> Any:
+    """The command line's option of a setting."""
+    kind, _, rule = declaration(settings)[name]
+    is_number = kind in (int, float)
+    return typer.Option(
+        f"--{name}",
+        help=rule.help + (f"  [default: {rule.automatic}]" if rule.automatic else ""),
+        metavar="|".join(rule.choices) or None,
+        min=rule.minimum if is_number else None,
+        max=rule.maximum if is_number else None,
+    )
+
+
+def _annotation(settings: type[Settings], name: str) -> Any:
+    kind, default, _ = declaration(settings)[name]
+    kind = str if kind is object else kind
+    return Annotated[kind if default is not None else kind | None, option(settings, name)]
+
+
+def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None]], Callable[..., None]]:
+    """Register the verb that trains a model of this kind, with the docstring of the function as its help."""
+    first = {"data": (Data, inspect.Parameter.empty), "output": (Output, None)}
+    own = {name: (_annotation(settings, name), default) for name, (_, default, _) in declaration(settings).items()}
+    run = {"validate": (Validate, None), "more": (More, None), "start": (Start, None), "manifest": (Manifest, None)}
+    last = {"json": (Json, False), "quiet": (Quiet, False), "config": (Config, None)}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in {**first, **_ordered(own), **run, **last}.items()
+    ]
+
+    def register(described: Callable[[], None]) -> Callable[..., None]:
+        def command(**values: Any) -> None:
+            from diptych.cli.fit_run import train
+
+            # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
+            chosen = {name: _whole(name, values[name]) for name in own if values[name] is not None}
+            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in (*first, *run, "json")}))
+
+        command.__name__, command.__doc__ = kind, described.__doc__
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return group.command(context_settings=SETTINGS)(command)
+
+    return register
+
+
+def _ordered(options: dict[str, Any]) -> dict[str, Any]:
+    """A model's own settings first, those of the run after them, the seed last."""
+    shared = ("size", *declaration(RunSettings))
+    return {name: options[name] for name in (*(name for name in options if name not in shared), *shared)}
+
+
+def _whole(name: str, value: Any) -> Any:
+    return int(value) if name == "epochs" and value.is_integer() else value
+
+
+@_command("recognizer", RecognizerSettings)
+def recognizer() -> None:
     """Train a recognizer, which distinguishes your classes.
 
     Example: diptych fit recognizer photos/ -o models/pets --minutes 10
@@ -86,81 +110,20 @@ def recognizer(
     Scores on held-out pictures are printed; FOLDER/report.html shows them with the worst errors. The same command
     again resumes.
     """
-    options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit(
-        "recognizer",
-        {"network": network, "imbalance": imbalance, **options},
-        data,
-        output,
-        validate,
-        more,
-        start,
-        manifest,
-        json,
-    )
 
 
-@group.command(context_settings=SETTINGS)
-def gan(
-    data: Data,
-    output: Output = None,
-    network: Annotated[str, typer.Option(help="dcgan, or dcgan-classic (the one of 2016).")] = "dcgan",
-    loss: Annotated[
-        str | None,
-        typer.Option(help="relativistic, non-saturating or minimax.  [default: the first; classic: the second]"),
-    ] = None,
-    latent: Latent = None,
-    size: Size = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    lr: Rate = None,
-    seed: Seed = 0,
-    validate: Validate = None,
-    more: More = None,
-    start: Start = None,
-    manifest: Manifest = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+@_command("gan", GANSettings)
+def gan() -> None:
     """Train a GAN: a generator is trained against a critic.
 
     Example: diptych fit gan photos/ -o models/pets-gan --size 64 --minutes 10
 
     FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    method_options = {"network": network, "loss": loss, "latent": latent}
-    options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("gan", {**method_options, **options}, data, output, validate, more, start, manifest, json)
 
 
-@group.command(context_settings=SETTINGS)
-def vae(
-    data: Data,
-    output: Output = None,
-    network: Annotated[str, typer.Option(help="convvae.")] = "convvae",
-    beta: Annotated[
-        float, typer.Option(min=0.0, help="Weight of the KL divergence: above 1 for more disentangled latents.")
-    ] = 1.0,
-    prior: Annotated[
-        str, typer.Option(help="Distribution that latents are sampled from: mixture (fitted, sharper) or normal.")
-    ] = "mixture",
-    latent: Latent = None,
-    size: Size = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    lr: Rate = None,
-    seed: Seed = 0,
-    validate: Validate = None,
-    more: More = None,
-    start: Start = None,
-    manifest: Manifest = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+@_command("vae", VAESettings)
+def vae() -> None:
     """Train a VAE: an encoder from pictures to a few numbers, and a decoder back.
 
     The most reliable to train; its samples are the least sharp.
@@ -169,36 +132,10 @@ def vae(
 
     FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    method_options = {"network": network, "beta": beta, "prior": prior, "latent": latent}
-    options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("vae", {**method_options, **options}, data, output, validate, more, start, manifest, json)
 
 
-@group.command(context_settings=SETTINGS)
-def flow(
-    data: Data,
-    output: Output = None,
-    network: Annotated[
-        str, typer.Option(help="unet (sized by pictures, machine and minutes), unet-small or unet-large.")
-    ] = "unet",
-    guidance: Annotated[
-        float, typer.Option(min=0.0, help="Guidance scale: higher follows the class more closely.")
-    ] = 2.0,
-    steps: Annotated[int, typer.Option(min=1, help="Sampling steps; 1 or 2 after diptych tune.")] = 16,
-    size: Size = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    batch: Batch = None,
-    lr: Rate = None,
-    seed: Seed = 0,
-    validate: Validate = None,
-    more: More = None,
-    start: Start = None,
-    manifest: Manifest = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    config: Config = None,
-) -> None:
+@_command("flow", FlowSettings)
+def flow() -> None:
     """Train a flow: a velocity field carries noise to pictures (flow matching).
 
     The best samples; the slowest to sample from.
@@ -207,31 +144,6 @@ def flow(
 
     FOLDER/report.html shows grids of samples over the course of training. The same command again resumes.
     """
-    method_options = {"network": network, "guidance": guidance, "steps": steps}
-    options = {"size": size, "minutes": minutes, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
-    _fit("flow", {**method_options, **options}, data, output, validate, more, start, manifest, json)
-
-
-def _fit(
-    kind: str,
-    options: dict[str, Any],
-    data: str,
-    output: Path | None,
-    validate: str | None,
-    more: float | None,
-    start: Path | None,
-    manifest: Path | None,
-    json: bool,
-) -> None:
-    from diptych.cli.fit_run import train
-
-    # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
-    parameters = {
-        name: int(value) if isinstance(value, float) and name == "epochs" and value.is_integer() else value
-        for name, value in options.items()
-        if value is not None
-    }
-    raise typer.Exit(train(kind, parameters, data, output, validate, more, start, manifest, json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -26,18 +26,18 @@ def train(
     more: float | None,
     start: Path | None,
     manifest: Path | None,
-    as_json: bool,
+    json: bool,
 ) -> int:
     """Fit a model and print its folder and its scores; returns the exit code."""
+    home, name = MODEL_CLASSES[kind]
+    model = getattr(importlib.import_module(home), name)(**options)
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
-    home, name = MODEL_CLASSES[kind]
-    model = getattr(importlib.import_module(home), name)(**options)
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)
     model.fit(images, validate=held_out, into=folder, more=more, start=start)
-    return print_result(folder, kind, images, data, as_json)
+    return print_result(folder, kind, images, data, json)
 
 
 def print_result(folder: Path, kind: str, images: "Images", data: str, as_json: bool) -> int:

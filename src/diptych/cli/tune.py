@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from diptych.cli.fit import Epochs, Minutes, Validate
+from diptych.cli.fit import Validate, option
 from diptych.cli.options import SETTINGS, Config, Data, Json, Model, Quiet
+from diptych.engine.run_settings import RunSettings
 
 
 def tune(
@@ -16,8 +17,8 @@ def tune(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the tuned model.  [default: <MODEL>-tuned]"),
     ] = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
+    minutes: Annotated[float | None, option(RunSettings, "minutes")] = None,
+    epochs: Annotated[float | None, option(RunSettings, "epochs")] = None,
     validate: Validate = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -49,7 +49,7 @@ def split(images: PictureSet, shares: Sequence[float], seed: int = 0, series: Ro
         If a share is not above 0, or the shares exceed 1 together.
     """
     required = [float(share) for share in shares]
-    if not required or min(required) <= 0 or sum(required) > 1 + 1e-6:
+    if not required or not min(required) > 0 or not sum(required) <= 1 + 1e-6:
         raise UsageError(f"Shares must be above 0 and together at most 1, not {tuple(required)}.")
     if len(images) == 0:
         return tuple(np.empty(0, np.int64) for _ in required)

@@ -9,9 +9,6 @@ from torch import Tensor
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine.distributed import ProcessGroup
-from diptych.errors import UsageError
-
-MAX_SEED = 2**32 - 1
 
 
 class ShuffledOrder:
@@ -50,18 +47,6 @@ class ShuffledOrder:
 def _fits_on(device: torch.device, size: int) -> bool:
     """Whether ``size`` bytes take at most half of a GPU's free memory (the main memory is checked by the caller)."""
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that torch's generators do not take.
-
-    Raises
-    ------
-    UsageError
-        The seed is out of range.
-    """
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"The seed has to be a whole number from 0 to {MAX_SEED}, not {seed}.")
 
 
 class Loader:

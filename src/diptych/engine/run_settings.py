@@ -1,26 +1,48 @@
-"""The settings of a run that both panels take from a person, and which of their values are refused."""
+"""The settings of a run that both panels share."""
 
 from diptych.errors import UsageError
+from diptych.settings import Settings, check, declared, setting
+
+MAX_SEED = 2**32 - 1
+MIN_LENGTH = 0.001  # of minutes, epochs
 
 
-def check_run_settings(
-    *,
-    minutes: float | None = None,
-    epochs: float | None = None,
-    batch: int | None = None,
-    lr: float | None = None,
-) -> None:
-    """Refuse a run that has both a time budget and a length, or a setting that is not above 0.
+@declared
+class RunSettings(Settings):
+    """Length, batch, rate and seed of a run."""
 
-    ``None`` leaves a setting to be chosen.
+    minutes: float | None = setting(
+        "Time budget; training is scheduled to end within it.", default=None, minimum=MIN_LENGTH
+    )
+    epochs: float | None = setting("Passes over the pictures (instead of --minutes).", default=None, minimum=MIN_LENGTH)
+    batch: int | None = setting("Batch size.", default=None, minimum=1, automatic="the network's")
+    lr: float | None = setting(
+        "Peak learning rate.", default=None, minimum=1e-12, maximum=100.0, automatic="the network's"
+    )
+    seed: int = setting(
+        "The same seed gives the same model on the same machine.", default=0, minimum=0, maximum=MAX_SEED
+    )
+
+    def check_settings(self) -> None:
+        """Refuse values out of range, and two lengths at once."""
+        super().check_settings()
+        check_length(self.minutes, self.epochs)
+
+
+def check_length(minutes: float | None, epochs: float | None = None) -> None:
+    """Refuse a run with both a time budget and a length, or one that is out of range; ``None`` leaves it to be chosen.
 
     Raises
     ------
     UsageError
-        Names the setting and what to do.
+        Says what to do.
     """
     if minutes is not None and epochs is not None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
-    for name, value in (("minutes", minutes), ("epochs", epochs), ("batch", batch), ("lr", lr)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} must be above 0, not {value}. Leave it out to have it chosen.")
+    check(RunSettings, "minutes", minutes)
+    check(RunSettings, "epochs", epochs)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that torch's generators do not take, with a :class:`UsageError`."""
+    check(RunSettings, "seed", seed)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from diptych.engine.run_settings import check_run_settings
+from diptych.engine.run_settings import check_length
 
 TRIAL_PICTURES = 20  # that are timed before the others are chosen
 SAMPLING_SHARE = 0.35  # of the time at most goes into sampling,
@@ -29,7 +29,7 @@ class Budget:
     """
 
     def __init__(self, minutes: float | None) -> None:
-        check_run_settings(minutes=minutes)
+        check_length(minutes)
         self.minutes = minutes
         self.left_out: list[str] = []
         self._started = time.monotonic()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diptych.data import duplicates
 from diptych.data.images import Images
+from diptych.engine.run_settings import check_seed
 from diptych.errors import UsageError
 from diptych.interplay import cas, inputs, memorisation
 from diptych.interplay.budget import EMBEDDING_SHARE, Budget
@@ -93,6 +94,7 @@ def score(
     UsageError
         ``number`` is too small, or ``minutes`` is not above 0.
     """
+    check_seed(seed)
     if number is not None and number < inputs.MIN_PICTURES:
         raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
     budget = Budget(minutes)

@@ -15,7 +15,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.engine import checkpoint
 from diptych.errors import NotFittedError, PictureError
-from diptych.recognition import datasets
+from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.confidence.ood import ood_scores
@@ -31,13 +31,13 @@ from diptych.recognition.model_card import model_card
 from diptych.recognition.networks import Network
 from diptych.recognition.predictions import Predictions
 from diptych.recognition.restore import RestoredModel, copy_model_files
+from diptych.recognition.settings import AUTOMATIC
 from diptych.recognition.training import config
 from diptych.recognition.training.fit import FitResult, fit
 from diptych.recognition.warm_startable import KIND, WarmStartable
 from diptych.report import Report
 
 log = logging.getLogger("diptych")
-PARAMETERS = ("network", "size", "minutes", "epochs", "batch", "lr", "imbalance", "seed")
 
 
 class Recognizer(WarmStartable):
@@ -89,31 +89,11 @@ class Recognizer(WarmStartable):
     multi_label_: bool
     embedding_index_: EmbeddingIndex | None
 
-    def __init__(
-        self,
-        network: str | type[nn.Module] = "auto",
-        *,
-        size: int | None = None,
-        minutes: float | None = None,
-        epochs: float | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        imbalance: str = "auto",
-        seed: int = 0,
-    ) -> None:
-        self.network = network
-        self.size = size
-        self.minutes = minutes
-        self.epochs = epochs
-        self.batch = batch
-        self.lr = lr
-        self.imbalance = imbalance
-        self.seed = seed
-
-    def __repr__(self) -> str:
-        values = {name: value for name, value in self._parameters().items() if value is not None}
-        arguments = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in values.items()]
-        return f"Recognizer({', '.join(arguments)})"
+    def check_settings(self) -> None:
+        """Refuse values out of range, and a network that there is not."""
+        super().check_settings()
+        if self.network != AUTOMATIC:
+            networks.check_name(self.network)
 
     def fit(
         self,
@@ -152,17 +132,19 @@ class Recognizer(WarmStartable):
             A parameter cannot be, or ``into`` holds another run.
         """
         started = time.monotonic()
-        config.check_parameters(self._parameters())
+        self.check_settings()
+        if self.network != AUTOMATIC:
+            networks.check(self.network)
         folder = None if into is None else Path(into)
         source = None if start is None else self._start_from(start)
-        settings = config.run_settings(self._parameters(), images, validate, source)
+        settings = config.run_settings(self.parameters(), images, validate, source)
         if more is not None:
             return self._extend(images, validate, folder, settings, source, more, started)
         if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
             return self._restore(artefact.read(str(folder), KIND))
         result = fit(
-            self._parameters(), images, validate, folder=folder, settings=settings, started=started, start=source
+            self.parameters(), images, validate, folder=folder, settings=settings, started=started, start=source
         )
         self._adopt_result(result, settings)
         if folder is not None and result.leader:
@@ -315,9 +297,6 @@ class Recognizer(WarmStartable):
         self._fitted()
         return self._decision_rule
 
-    def _parameters(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in PARAMETERS}
-
     def _fitted(self) -> Network:
         if not hasattr(self, "network_"):
             raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
@@ -332,7 +311,7 @@ class Recognizer(WarmStartable):
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
         self._adopt(result)
         self.report_, self._data = result.report, result.data
-        identity = {"kind": KIND, "parameters": config.stored_parameters(self._parameters()), "settings": settings}
+        identity = {"kind": KIND, "parameters": config.stored_parameters(self.parameters()), "settings": settings}
         self._facts = {**identity, **result.facts, "calibration": self._decision_rule.to_json()}
 
     def _restore(self, saved: Artefact) -> Self:

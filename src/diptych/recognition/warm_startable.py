@@ -16,6 +16,7 @@ from diptych.engine.warm_start.extension import CAPTION, Extension, check_extend
 from diptych.errors import UsageError
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.networks import Network
+from diptych.recognition.settings import RecognizerSettings
 from diptych.recognition.training.extend import extend
 from diptych.recognition.training.fit import FitResult
 from diptych.recognition.training.warm_start import WarmStart
@@ -24,10 +25,9 @@ from diptych.report import Report
 KIND = "recognizer"
 
 
-class WarmStartable(ABC):
+class WarmStartable(RecognizerSettings, ABC):
     """A recognizer that can be trained further, and that another one can start from."""
 
-    network: str | type[nn.Module]
     network_: Network
     report_: Report | None
     _facts: dict[str, Any]
@@ -42,9 +42,6 @@ class WarmStartable(ABC):
     @abstractmethod
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``."""
-
-    @abstractmethod
-    def _parameters(self) -> dict[str, Any]: ...
 
     @abstractmethod
     def _fitted(self) -> Network: ...
@@ -103,7 +100,7 @@ class WarmStartable(ABC):
         if extension.is_included():
             return self._conclude(folder)
         start = self._as_start(extension, source)
-        result, records = extend(start, self._decision_rule, self._parameters(), images, validate, started=started)
+        result, records = extend(start, self._decision_rule, self.parameters(), images, validate, started=started)
         if result is not None:
             self._adopt_result(result, settings)
         self._facts = {**self._facts, "extensions": records}

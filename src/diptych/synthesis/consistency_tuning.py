@@ -14,7 +14,7 @@ from diptych import artefact
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.engine.optim import Optimizer
-from diptych.engine.run_settings import check_run_settings
+from diptych.engine.run_settings import check_length
 from diptych.errors import UsageError
 from diptych.synthesis import datasets
 from diptych.synthesis.consistency import MAX_CALLS, consistency_function, consistency_loss
@@ -82,7 +82,7 @@ class ConsistencyTunable(Synthesizer):
         """The same model with another number of sampling steps."""
         other = copy.copy(self)
         other.steps = steps
-        other._check()
+        other.check_settings()
         return other
 
     def sample(
@@ -144,7 +144,7 @@ class ConsistencyTunable(Synthesizer):
         self._check_fitted()
         if "tuned" in self.modules_:
             raise UsageError("This flow is tuned already. Tune the flow that it was tuned from, for longer.")
-        check_run_settings(minutes=minutes, epochs=epochs)
+        check_length(minutes, epochs)
 
     def _make_tuning_job(
         self,

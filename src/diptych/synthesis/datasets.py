@@ -14,12 +14,12 @@ from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.data.training_digests import NONE, Digests, trained_on
-from diptych.errors import DataError, UsageError
+from diptych.errors import DataError
 from diptych.synthesis.protocols import SampledModel
+from diptych.synthesis.settings import MIN_SIZE, SIZE_STEP
 
 log = logging.getLogger("diptych")
 MIN_PICTURES = 10
-MIN_SIZE, MAX_SIZE = 8, 128  # px
 DEFAULT_SIZE = 64  # px
 MAX_SIZE_SAMPLE = 2_000  # pictures that the default size is found from
 HELD_OUT_SHARE, MAX_HELD_OUT = 0.05, 256
@@ -93,7 +93,7 @@ def prepare(
     if len(selected) < len(images):
         log.info('Fitting on the %d pictures whose "split" is "train"', len(selected))
     _check_number(selected)
-    size = default_size(selected) if size is None else check_size(size)
+    size = default_size(selected) if size is None else size
     readable = selected.readable(size, GEOMETRY)
     _check_number(readable)
     classes = _condition_classes(readable)
@@ -103,26 +103,13 @@ def prepare(
     return PreparedData(*_hold_out(labelled, seed, trained), size, classes, trained)
 
 
-def check_size(size: int) -> int:
-    """``size`` itself if it is a multiple of 4 from 8 to 128; else a :class:`UsageError` that names the nearest."""
-    if size % 4 == 0 and MIN_SIZE <= size <= MAX_SIZE:
-        return size
-    below = min(max(size // 4 * 4, MIN_SIZE), MAX_SIZE)
-    above = min(max(below + 4, MIN_SIZE), MAX_SIZE)
-    nearest = str(below) if size < MIN_SIZE or size > MAX_SIZE else f"{below} or {above}"
-    raise UsageError(
-        f"A synthesizer's pictures are a multiple of 4 from {MIN_SIZE} to {MAX_SIZE} pixels a side, "
-        f"not {size}. Set the size to {nearest}."
-    )
-
-
 def default_size(images: Images) -> int:
     """The pictures' own size where it is small, else 64; always one that a network takes."""
     # A sample is enough for the median; a header may cost a whole file over the network.
     sides = random_subset(images, MAX_SIZE_SAMPLE, 0).dimensions().min(axis=1)
     sides = sides[sides > 0]
     median = int(np.median(sides)) if len(sides) else DEFAULT_SIZE
-    size = min(max(median // 4 * 4, MIN_SIZE), DEFAULT_SIZE)
+    size = min(max(median // SIZE_STEP * SIZE_STEP, MIN_SIZE), DEFAULT_SIZE)
     log.info("Size: %d px (the median of the pictures' shorter sides is %d px)", size, median)
     return size
 

@@ -13,7 +13,6 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer
 from diptych.engine.task import Task
-from diptych.errors import UsageError
 from diptych.synthesis.consistency import consistency_function, consistency_loss, few_step_sample
 from diptych.synthesis.consistency_tuning import MAX_HALVINGS, ConsistencyTask, ConsistencyTunable
 from diptych.synthesis.datasets import PreparedData
@@ -29,6 +28,7 @@ from diptych.synthesis.flow_matching import (
 )
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 from diptych.synthesis.sampling.ode import even_times, heun
+from diptych.synthesis.settings import FlowSettings
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.augmentation import crop_half, is_small_set
 from diptych.synthesis.training.config import DEFAULT_MINUTES, TrainingConfig, compilable_modules
@@ -73,7 +73,7 @@ class _FlowTask:
         """Nothing depends on the progress."""
 
 
-class Flow(ConsistencyTunable):
+class Flow(FlowSettings, ConsistencyTunable):
     """A network that predicts how noise moves to become a picture: the best pictures for the time, in some dozen calls.
 
     Its latents are the noise that a picture comes from: the equation runs backwards too.
@@ -100,27 +100,7 @@ class Flow(ConsistencyTunable):
     """
 
     kind: ClassVar[str] = "flow"
-    networks: ClassVar[tuple[str, ...]] = ("unet", "unet-small", "unet-large")
     automatic_network: ClassVar[str | None] = "unet"
-
-    def __init__(
-        self,
-        network: str = "unet",
-        *,
-        # At 1.5, 2, 2.5 twenty minutes of CIFAR-10 on a processor come to distances of 103, 67, 49 from its training
-        # pictures (n = 2,000), but digits lose variety: recall 0.87, 0.78, 0.67.
-        guidance: float = 2.0,
-        steps: int = 16,
-        size: int | None = None,
-        minutes: float | None = None,
-        epochs: float | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
-        self.guidance = guidance
-        self.steps = steps
 
     @property
     def calls(self) -> int:
@@ -129,11 +109,6 @@ class Flow(ConsistencyTunable):
         if self._samples_in_few_calls:
             return self.steps
         return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
-
-    def _check(self) -> None:
-        super()._check()
-        if self.steps < 1 or self.guidance < 0:
-            raise UsageError(f"steps must be at least 1 and guidance at least 0, not {self.steps} and {self.guidance}.")
 
     def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         size = prepared.size

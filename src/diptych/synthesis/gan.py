@@ -16,18 +16,17 @@ from diptych.data.images import Images
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.schedule import constant_then_decay
-from diptych.errors import UsageError
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.editing.latents import invert
 from diptych.synthesis.likelihood import gaussian_kl, gaussian_nll, negative_elbo, optimal_log_sigma
 from diptych.synthesis.networks.convvae import Encoder, choose_patch_side
 from diptych.synthesis.networks.dcgan import STDDEV_GROUP, Critic, Generator
 from diptych.synthesis.networks.dcgan_classic import ClassicCritic, ClassicGenerator
+from diptych.synthesis.settings import GANSettings
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training.augmentation import augmentations_for, diff_augment
 from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 
-LOSSES = ("relativistic", "non-saturating", "minimax")
 CLASSIC = "dcgan-classic"
 LAYOUT_SIZE = 16  # px: about the side at which a picture is compared with the one that it was encoded from
 LAYOUT_WEIGHT = 0.01  # of a nat of that comparison beside the generator's loss in the game
@@ -178,7 +177,7 @@ class _GANTask:
         self.penalty_weight = self.penalty * 0.1**progress
 
 
-class GAN(Synthesizer):
+class GAN(GANSettings, Synthesizer):
     """A generator trained against a critic: sharp pictures in one call of the network.
 
     Above 16 px an encoder is trained beside it, which predicts a picture's latents; encoding starts its search there.
@@ -206,30 +205,7 @@ class GAN(Synthesizer):
     """
 
     kind: ClassVar[str] = "gan"
-    networks: ClassVar[tuple[str, ...]] = ("dcgan", CLASSIC)
     needs_label: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        network: str = "dcgan",
-        *,
-        loss: str | None = None,
-        size: int | None = None,
-        latent: int | None = None,
-        minutes: float | None = None,
-        epochs: float | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
-        self.loss = loss
-        self.latent = latent
-
-    def _check(self) -> None:
-        super()._check()
-        if self.loss is not None and self.loss not in LOSSES:
-            raise UsageError(f"The GAN's loss is one of {', '.join(LOSSES)}, not {self.loss!r}.")
 
     def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         if self.network == CLASSIC:

@@ -1,7 +1,6 @@
 """A fitted synthesizer: its networks, and how they are run so that each picture depends on its own seed alone."""
 
 import copy
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -23,6 +22,7 @@ from diptych.report import Report, Verdict
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.settings import SynthesizerSettings
 from diptych.synthesis.training.config import TrainingConfig
 from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
@@ -32,7 +32,7 @@ RECORD = ("seen_pictures", "seconds", "extensions", "started_from")
 Modules = Mapping[str, nn.Module]
 
 
-class SynthesisModel(ABC):
+class SynthesisModel(SynthesizerSettings, ABC):
     """A model that generates pictures: its state once it is fitted, and how its networks are run.
 
     Attributes
@@ -59,10 +59,7 @@ class SynthesisModel(ABC):
         The report on its training run; ``None`` in a loaded model, whose folder holds it as ``report.html``.
     """
 
-    network: str
-    seed: int
     kind: ClassVar[str]
-    networks: ClassVar[tuple[str, ...]]
     automatic_network: ClassVar[str | None] = None  # the name that stands for any of the networks
     needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
     classes_: tuple[str, ...]
@@ -76,11 +73,6 @@ class SynthesisModel(ABC):
     report_: Report | None
     _model_files: ModelFiles
     _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
-
-    def __repr__(self) -> str:
-        signature = inspect.signature(type(self)).parameters
-        changed = {k: v for k, v in self.parameters().items() if v != signature[k].default}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
 
     @property
     def calls(self) -> int:
@@ -99,10 +91,6 @@ class SynthesisModel(ABC):
         self._check_fitted()
         data = self._model_files.data
         return stored_digests(data) if "digests" in data else NONE
-
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that it was constructed with, by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def weights(self) -> dict[str, Tensor]:
         """All weights, by network and name: "generator.first.weight"."""

@@ -17,8 +17,6 @@ from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import is_leader
-from diptych.engine.loader import check_seed
-from diptych.engine.run_settings import check_run_settings
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import UsageError
@@ -41,25 +39,6 @@ log = logging.getLogger("diptych")
 
 class Synthesizer(Editor):
     """Generates pictures like those it was fitted on; see :class:`GAN`, :class:`VAE` and :class:`Flow`."""
-
-    def __init__(
-        self,
-        network: str,
-        *,
-        size: int | None,
-        minutes: float | None,
-        epochs: float | None,
-        batch: int | None,
-        lr: float | None,
-        seed: int,
-    ) -> None:
-        self.network = network
-        self.size = size
-        self.minutes = minutes
-        self.epochs = epochs
-        self.batch = batch
-        self.lr = lr
-        self.seed = seed
 
     def fit(
         self,
@@ -97,7 +76,7 @@ class Synthesizer(Editor):
             A parameter is out of range, or the folder holds another run.
         """
         started = time.monotonic()
-        self._check()
+        self.check_settings()
         folder = datasets.as_folder(into)
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "modules_"))
@@ -160,17 +139,6 @@ class Synthesizer(Editor):
     def from_artefact(cls, saved: Artefact) -> Self:
         """The model that an artefact holds."""
         return cls(**saved.facts["parameters"])._restore(saved)
-
-    def _check(self) -> None:
-        """Refuse parameters that are out of range."""
-        if self.network not in self.networks:
-            raise UsageError(
-                f"The network of a {self.kind} is one of {', '.join(self.networks)}, not {self.network!r}."
-            )
-        check_run_settings(minutes=self.minutes, epochs=self.epochs, batch=self.batch, lr=self.lr)
-        check_seed(self.seed)
-        if self.size is not None:
-            datasets.check_size(self.size)
 
     def _prepare(self, images: Images, validate: Images | None, source: Self | None) -> PreparedData:
         """The pictures of the run; from another model's start at its size, and with none of its pictures held out."""

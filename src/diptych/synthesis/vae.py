@@ -27,12 +27,12 @@ from diptych.synthesis.likelihood import (
 from diptych.synthesis.networks.convvae import Decoder, Encoder, choose_patch_side
 from diptych.synthesis.priors import GaussianMixture, stratified_rows
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.settings import VAESettings
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.augmentation import smallest_crop
 from diptych.synthesis.training.config import TrainingConfig, compilable_modules
 
-PRIORS = ("mixture", "normal")
 FREE_NATS = 0.05  # a latent: below this its KL costs nothing, so that no latent collapses early
 KL_WARM_UP = 0.1  # of the run, over which the KL term's weight rises to β
 MAX_ENCODED_PICTURES = 8192  # for the mixture: of 128 latents five megabytes
@@ -79,7 +79,7 @@ class _VAETask:
         self.kl_weight = self.beta * min(1.0, progress / KL_WARM_UP)
 
 
-class VAE(Synthesizer):
+class VAE(VAESettings, Synthesizer):
     """An encoder to a few numbers and a decoder back: stable training, soft pictures, and a latent space to move in.
 
     Parameters
@@ -106,27 +106,7 @@ class VAE(Synthesizer):
     """
 
     kind: ClassVar[str] = "vae"
-    networks: ClassVar[tuple[str, ...]] = ("convvae",)
     spherical: ClassVar[bool] = False  # the encoder's latents lie around the mixture's means
-
-    def __init__(
-        self,
-        network: str = "convvae",
-        *,
-        beta: float = 1.0,
-        prior: str = "mixture",
-        size: int | None = None,
-        latent: int | None = None,
-        minutes: float | None = None,
-        epochs: float | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(network, size=size, minutes=minutes, epochs=epochs, batch=batch, lr=lr, seed=seed)
-        self.beta = beta
-        self.prior = prior
-        self.latent = latent
 
     @property
     def information_(self) -> Tensor:
@@ -163,13 +143,6 @@ class VAE(Synthesizer):
         if statistics.log_sigma.isnan():
             raise UsageError("This VAE was saved by a version that did not save its σ. Fit it again.")
         return statistics
-
-    def _check(self) -> None:
-        super()._check()
-        if self.beta < 0:
-            raise UsageError(f"beta must be at least 0, not {self.beta}.")
-        if self.prior not in PRIORS:
-            raise UsageError(f"The prior is one of {', '.join(PRIORS)}, not {self.prior!r}.")
 
     def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         small, classes = prepared.size <= 16, len(prepared.classes)

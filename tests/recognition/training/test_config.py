@@ -6,9 +6,7 @@ from safetensors.torch import save_file
 
 from diptych.backbones import builtin, weights
 from diptych.data.images import Images
-from diptych.errors import UsageError
 from diptych.recognition.networks import speednet
-from diptych.recognition.recognizer import Recognizer
 from diptych.recognition.training import config
 
 
@@ -96,25 +94,6 @@ def test_the_sample_is_spread_over_the_whole_set(monkeypatch):
     assert len(config.sample_rows(1000, 2000)) == 5
     monkeypatch.setattr(config, "SAMPLE_BYTES", 36_000_000)
     assert len(config.sample_rows(1000, 2000)) == 3
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"imbalance": "yes"}, "imbalance is one of auto, none"),
-        ({"epochs": 2, "minutes": 1}, "not both"),
-        ({"epochs": 0}, "epochs must be above 0"),
-        ({"minutes": -1}, "minutes must be above 0"),
-        ({"batch": 0}, "batch must be above 0"),
-        ({"lr": float("nan")}, "lr must be above 0"),
-        ({"size": 7}, "8 px or more"),
-        ({"network": "resnet"}, "no network 'resnet'"),
-    ],
-)
-def test_impossible_settings_are_refused_at_fit(settings, message, digits):
-    recognizer = Recognizer(**settings)  # storing only
-    with pytest.raises(UsageError, match=message):
-        recognizer.fit(digits)
 
 
 def test_the_configuration_can_be_written_as_json(digits):

@@ -14,6 +14,7 @@ resumed by the same command, and so is one after it: the folder says which exten
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def check_extendable(folder: Path | None, minutes: float, *, fitted: bool) -> No
     UsageError
         There is no model, its run has not finished, or ``minutes`` is not above 0.
     """
-    if not minutes > 0:
+    if not 0 < minutes < math.inf:
         raise UsageError(f"more is a number of minutes above 0, not {minutes}.")
     if folder is None and not fitted:
         raise UsageError("There is no model to train further. Fit it first, without more.")

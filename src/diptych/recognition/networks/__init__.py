@@ -12,6 +12,7 @@ from diptych.errors import UsageError
 from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
 from diptych.recognition.networks.custom import CustomNetwork
 from diptych.recognition.networks.network import Network, TrainingRecipe, augmentation
+from diptych.recognition.settings import MIN_SIZE
 
 __all__ = [
     "CUSTOM_PREFIX",
@@ -21,6 +22,7 @@ __all__ = [
     "TrainingRecipe",
     "build",
     "check",
+    "check_name",
     "name_of",
     "recipe_of",
     "require_weights",
@@ -32,7 +34,6 @@ FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
     **speednet.VARIANTS,
 }
 CUSTOM_PREFIX = "custom:"  # of the stored name of a person's own class
-MIN_SIZE = 8  # px: below this, pooling leaves no map
 CUSTOM_RECIPE = TrainingRecipe(
     batch=128,
     optimizer="adamw",
@@ -84,20 +85,33 @@ def build(
     return CustomNetwork(network, classes, size)
 
 
-def check(network: str | type[nn.Module]) -> None:
-    """Raise UsageError, with the closest existing name, unless ``network`` can be built."""
+def check_name(network: str | type[nn.Module]) -> None:
+    """Raise UsageError, with the closest existing name, unless ``network`` is a name or class of a network.
+
+    Whether timm has the backbone and its weights are to be had is not looked up.
+    """
     if isinstance(network, type) and issubclass(network, nn.Module):
         return
     if not isinstance(network, str):
         raise UsageError(f"A network is a name or a class of torch.nn.Module, not {network!r}.")
+    if network in FAMILIES or pretrained.is_pretrained(network) or network.startswith(CUSTOM_PREFIX):
+        return
+    names = [*FAMILIES, *BUILTIN]
+    close = [PREFIX + network] if is_known(network) else difflib.get_close_matches(network, names, n=1)
+    suggestion = f" Did you mean {close[0]!r}?" if close else ""
+    choices = ", ".join(names)
+    raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {choices}, timm:NAME.")
+
+
+def check(network: str | type[nn.Module]) -> None:
+    """Raise UsageError unless ``network`` can be built."""
+    check_name(network)
+    if not isinstance(network, str):
+        return
     if pretrained.is_pretrained(network):
         pretrained.check(network)
-    elif network not in FAMILIES:
-        names = [*FAMILIES, *BUILTIN]
-        close = [PREFIX + network] if is_known(network) else difflib.get_close_matches(network, names, n=1)
-        suggestion = f" Did you mean {close[0]!r}?" if close else ""
-        choices = ", ".join(names)
-        raise UsageError(f"There is no network {network!r}.{suggestion} Choose from: auto, {choices}, timm:NAME.")
+    elif network.startswith(CUSTOM_PREFIX):
+        raise UsageError(f"Give the class {network.removeprefix(CUSTOM_PREFIX)} itself as the network, not its name.")
 
 
 def require_weights(network: str | type[nn.Module]) -> None:

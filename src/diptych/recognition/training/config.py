@@ -16,11 +16,9 @@ from diptych.data import mirror_symmetry
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.engine import machine
-from diptych.engine.loader import check_seed
-from diptych.engine.run_settings import check_run_settings
-from diptych.errors import UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import pretrained, speednet
+from diptych.recognition.settings import AUTOMATIC
 from diptych.recognition.training.budget import training_pace
 from diptych.recognition.training.warm_start import WarmStart
 
@@ -29,7 +27,6 @@ SMALL_SIDE = 64  # px: up to here pictures are used at their own size
 PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # px that each device trains at in minutes
 SAMPLE_PICTURES = 5000  # that the network and the augmentation are fitted to, at most
 SAMPLE_BYTES = 64_000_000  # of their pixels, at most
-IMBALANCE = ("auto", "none")
 TRAINING_SHARE = 0.85  # of a time budget, about, is left for training
 
 
@@ -59,22 +56,6 @@ class TrainingConfig:
         }
 
 
-def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise UsageError unless a recognizer can have these parameters.
-
-    ``epochs`` and ``minutes`` exclude each other; all numbers are above 0, the size is 8 px or more.
-    """
-    if parameters["network"] != "auto":
-        networks.check(parameters["network"])
-    if parameters["imbalance"] not in IMBALANCE:
-        raise UsageError(f"imbalance is one of {', '.join(IMBALANCE)}, not {parameters['imbalance']!r}.")
-    check_run_settings(**{name: parameters[name] for name in ("minutes", "epochs", "batch", "lr")})
-    check_seed(parameters["seed"])
-    size = parameters["size"]
-    if size is not None and size < networks.MIN_SIZE:
-        raise UsageError(f"size must be {networks.MIN_SIZE} px or more, not {size}. Leave it out to have it chosen.")
-
-
 def stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as JSON can hold them."""
     network = parameters["network"]
@@ -98,7 +79,7 @@ def choose_network_and_size(
     """
     network, size = parameters["network"], parameters["size"]
     notes: tuple[str, ...] = ()
-    if network == "auto":
+    if network == AUTOMATIC:
         network, notes = _automatic_network(median_side)
     if size is None and isinstance(network, str) and pretrained.is_pretrained(network):
         size = pretrained.default_size(network)

@@ -21,6 +21,7 @@ from diptych.synthesis.sampling import seeding
 
 CANDIDATES = 128  # random latents that are compared with a target before it is inverted
 STARTS = 3  # of these, the best ones, from which the inversion begins
+MAX_REACH = 100  # standard deviations
 DIRECTION_SAMPLES = 256  # generated pictures from which principal directions are computed
 
 Mask = Images | NDArray[np.bool_]
@@ -119,8 +120,8 @@ class Editor(SynthesisModel):
         reach
             How far to go, in standard deviations of the prior.
         """
-        if directions < 1 or steps < 2 or reach <= 0:
-            raise UsageError("Traversal needs at least 1 direction, at least 2 steps, and a reach above 0.")
+        if directions < 1 or steps < 2 or not 0 < reach <= MAX_REACH:
+            raise UsageError(f"Traversal: 1 direction or more, 2 steps or more, a reach above 0, up to {MAX_REACH}.")
         pixels, labels = self._pixels_and_labels(images, label)
         latents = self._run(self._encode, pixels, labels)
         axes = self._directions(pixels, labels, min(directions, self._latent_length()))
