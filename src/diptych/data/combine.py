@@ -33,6 +33,14 @@ def concatenate(first: PictureSetT, second: PictureSet) -> PictureSetT:
     return type(first)(first.store + second.store, metadata)
 
 
+def join(sets: Sequence[PictureSetT]) -> PictureSetT:
+    """One or more sets, one behind the other."""
+    if len(sets) == 1:
+        return sets[0]
+    half = len(sets) // 2  # by halves, so that many small sets are not copied once for each
+    return concatenate(join(sets[:half]), join(sets[half:]))
+
+
 def with_groups(images: PictureSetT, **columns: NDArray[Any]) -> PictureSetT:
     """The same pictures with further columns (N,), or other values in those they have."""
     return images.with_metadata(groups={**images.groups, **columns})

@@ -91,13 +91,13 @@ def ignore_pillow_warnings() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
-def decode(data: bytes | memoryview, path: str = "") -> Pixels:
+def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
     """Decode one picture at its own size.
 
     Parameters
     ----------
     data
-        The file's bytes.
+        The file's bytes, or a picture of Pillow.
     path
         How to name the picture in an error.
 
@@ -111,7 +111,8 @@ def decode(data: bytes | memoryview, path: str = "") -> Pixels:
         If it is no picture, is truncated or damaged, or holds more than 50 million pixels.
     """
     with _decoding_errors(path):
-        picture = _plain_jpeg(data) or _open_header(data, path)
+        picture = data if isinstance(data, Image.Image) else _plain_jpeg(data) or _open_header(data, path)
+        _check_size(picture, path)
         picture.load()
         return _pixels(_upright(_rgb(picture), _orientation(picture)))
 
@@ -241,7 +242,7 @@ def _plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Imag
     return None
 
 
-def _check_size(picture: ImageFile.ImageFile, path: str) -> None:
+def _check_size(picture: Image.Image, path: str) -> None:
     width, height = picture.size
     if width < 1 or height < 1:
         raise PictureError("the picture has no pixels", path)

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
+from diptych.data.labels import labels_from_values
 from diptych.data.picture_set import PictureSet
-from diptych.data.sources import open_files, open_source
+from diptych.data.sources import coerce, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.sources.files import LocalFiles
 
 if TYPE_CHECKING:
     from diptych.report import Report
 
+#: What every function that works on pictures takes: see :meth:`Images.of`.
+ImagesLike = Union["Images", str, Path, Any]
+
 
 class Images(PictureSet):
     """An ordered set of pictures: uint8 RGB, HWC, 0..255, decoded on demand.
 
-    Made by :meth:`open`, :meth:`of_files` or :meth:`from_arrays`, not by its constructor.
+    Made by :meth:`of`, :meth:`open`, :meth:`of_files` or :meth:`from_arrays`, not by its constructor.
 
     Attributes
     ----------
@@ -33,6 +37,44 @@ class Images(PictureSet):
     skipped
         Files that are no pictures or cannot be read and so were left out, as far as is known.
     """
+
+    @classmethod
+    def of(cls, pictures: ImagesLike, labels: Any = None) -> "Images":
+        """Take pictures in whatever form they are. Every function of Diptych does so with the pictures it is given.
+
+        Parameters
+        ----------
+        pictures
+            - ``Images``, or a list of them;
+            - a path, as in :meth:`open`;
+            - a picture of Pillow;
+            - an array: a picture (H, W, 3) or a grey one (H, W); many (N, H, W, 3) or (N, H, W); a fourth channel is
+              alpha. uint8, or floats in 0..1;
+            - a tensor, with the channels first: (3, H, W), (N, 3, H, W);
+            - a list, or a column of a table, of paths, pictures of Pillow, arrays and tensors, of any sizes;
+            - a map-style dataset of torch: pictures, or pairs of a picture and a label;
+            - a Hugging Face dataset: its column of pictures, and its labels with their names.
+
+            Rows of a dataset are asked for when they are needed; its files are decoded as all others are.
+        labels
+            One for each picture: names, numbers into the classes that are known (else they name themselves), or (N, K)
+            of 0 and 1, as in :meth:`from_arrays`; or a list of names each. ``None``: those that the pictures have.
+
+        Raises
+        ------
+        DataError
+            The pictures, or labels, are not understood, or there are not as many labels as pictures.
+        """
+        if isinstance(pictures, list | tuple) and pictures and all(isinstance(part, cls) for part in pictures):
+            from diptych.data.combine import join
+
+            images: Images = join(pictures)
+        else:
+            images = pictures if isinstance(pictures, cls) else cls.of_source(coerce.source_of(pictures))
+        if labels is None:
+            return images
+        numbers, classes = labels_from_values(labels, len(images), images.classes)
+        return images.with_metadata(labels=numbers, classes=classes)
 
     @classmethod
     def open(cls, path: str | Path) -> "Images":

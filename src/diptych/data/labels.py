@@ -46,10 +46,14 @@ def labels_from_name_lists(
 def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
     """Labels as an array of names, of numbers (into ``classes`` if given; -1 = unlabelled), or (N, K) of 0 and 1.
 
-    Numbers without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
+    Or a list of names for each picture. A name that is missing (None, NaN, "") leaves the picture unlabelled. Numbers without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
     """
     if values is None:
         return np.full(n, -1, np.int64), tuple(classes)
+    if isinstance(values, list | tuple) and any(_is_name_list(value) for value in values):
+        if len(values) != n or not all(_is_name_list(value) for value in values):
+            raise DataError(f"{n} pictures need {n} lists of names, but {len(values)} labels are given, not all lists.")
+        return labels_from_name_lists(values, classes)
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind != "b":
         array = array[:, 0]
@@ -60,7 +64,7 @@ def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tupl
     if array.dtype.kind in "US":
         return labels_from_names([str(name) for name in array.astype(str)], classes)
     if array.dtype.kind == "O":
-        return labels_from_names([None if name is None else str(name) for name in array], classes)
+        return labels_from_names([None if name is None or name != name else str(name) for name in array], classes)
     return _numbers(array, classes)
 
 
@@ -88,6 +92,10 @@ def _extend(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
     """The classes, followed by the names that are not among them."""
     known = set(classes)
     return tuple(classes) + tuple(name for name in sort_class_names(names) if name not in known)
+
+
+def _is_name_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value)
 
 
 def _indicators(array: NDArray[Any], classes: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
