@@ -46,7 +46,8 @@ def labels_from_name_lists(
 def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tuple[Labels, tuple[str, ...]]:
     """Labels as an array of names, of numbers (into ``classes`` if given; -1 = unlabelled), or (N, K) of 0 and 1.
 
-    Or a list of names for each picture. A name that is missing (None, NaN, "") leaves the picture unlabelled. Numbers without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
+    Or a list of names for each picture. A name that is missing (None, NaN, "") leaves the picture unlabelled. Numbers
+    without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
     """
     if values is None:
         return np.full(n, -1, np.int64), tuple(classes)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data import resources
-from diptych.data.decode import Geometry
+from diptych.data.decode import Geometry, silence_pillow
+from diptych.data.labels import label_names
 from diptych.data.messages import join_names
 from diptych.data.sources.base import ORIGINS, Metadata, Source
 from diptych.data.store import Batch, PixelStore
@@ -121,8 +122,33 @@ class PictureSet:
         return len(self.labels)
 
     def __repr__(self) -> str:
+        return f"<Images: {self._summary()}>"
+
+    def _summary(self) -> str:
+        """How many pictures there are, of what, and how many of them are not real."""
         kinds = f"{len(self.classes)} classes" if self.classes else "unlabelled"
-        return f"<Images: {len(self)} pictures, {kinds}>"
+        origins, counts = np.unique(self.origins, return_counts=True)
+        others = [f"{n} {name}" for name, n in zip(origins, counts, strict=True) if name != ORIGINS[0]]
+        return ", ".join([f"{len(self)} picture{'' if len(self) == 1 else 's'}", kinds, *others])
+
+    def _repr_html_(self) -> str:
+        from diptych.report import notebook
+
+        rows = np.unique(np.linspace(0, len(self) - 1, min(len(self), notebook.MAX_PICTURES)).astype(np.int64))
+        captions = [", ".join(names) for names in label_names(self.labels[rows], self.classes)]
+        return notebook.pictures(self._summary(), self.thumbnails(rows), captions, len(self))
+
+    def thumbnails(self, rows: Iterable[int]) -> list[NDArray[np.uint8] | None]:
+        """The pictures at these rows, at their own size; ``None`` where one cannot be read."""
+
+        def shown(row: int) -> NDArray[np.uint8] | None:
+            try:
+                return self.picture(row)
+            except PictureError:
+                return None
+
+        with silence_pillow():
+            return [shown(row) for row in rows]
 
     def __getitem__(self, rows: Any) -> Self:
         """The pictures at these rows: a slice, a mask or indices, in the order given. Decoded pixels are shared."""

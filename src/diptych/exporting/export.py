@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diptych import artefact, files
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
@@ -27,7 +27,7 @@ SEPARATE_PARITY_RATIO = 4  # with so many times the calibration pictures, parity
 
 
 def export(
-    model: Recognizer | str | Path, path: str | Path, *, int8: bool = False, check: Images | str | Path | None = None
+    model: Recognizer | str | Path, path: str | Path, *, int8: bool = False, check: ImagesLike | None = None
 ) -> Portable:
     """Write a recognizer as an ONNX file, with its preparation of pictures and its calibration in the graph.
 

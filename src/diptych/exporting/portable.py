@@ -1,7 +1,7 @@
 """``Portable``: a recognizer in an ONNX file, run by onnxruntime alone. Nothing here imports torch."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.resources import worker_count
 from diptych.data.store import Batch
 from diptych.engine import runtime
-from diptych.errors import ArtefactError, PictureError, UsageError
+from diptych.errors import ArtefactError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.predictions import Predictions
 
@@ -78,25 +78,26 @@ class Portable:
         except OSError as error:
             raise ArtefactError(f"{path} cannot be read: {error.strerror or error}.") from error
 
-    def predict(self, images: Images) -> Predictions:
+    def predict(self, images: ImagesLike) -> Predictions:
         """As :meth:`diptych.Recognizer.predict`, with the same results."""
-        batches = list(self._run_batches(images))
-        return self._predictions(batches, images.known_errors())
+        images = Images.of(images)
+        return self._predictions(list(self._run_batches(images)), images)
 
-    def predict_batches(self, images: Images) -> Iterator[Predictions]:
+    def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same in parts of about a thousand pictures, in order: constant memory for any number of pictures."""
+        images = Images.of(images)
         batches: list[_BatchOutputs] = []
         start = count = 0
         for batch in self._run_batches(images):
             batches.append(batch)
             count += len(batch[1])
             if count >= CHUNK_PICTURES:
-                yield self._predictions(batches, images[start : start + count].known_errors())
+                yield self._predictions(batches, images[start : start + count])
                 start, count, batches = start + count, 0, []
         if batches or len(images) == 0:
-            yield self._predictions(batches, images[start:].known_errors())
+            yield self._predictions(batches, images[start:])
 
-    def evaluate(self, images: Images, *, unknown: Images | None = None) -> "Report":
+    def evaluate(self, images: ImagesLike, labels: Any = None, *, unknown: ImagesLike | None = None) -> "Report":
         """As :meth:`diptych.Recognizer.evaluate`, without explanations and without ``unknown``; this needs torch.
 
         Raises
@@ -113,7 +114,7 @@ class Portable:
                              "Name the model's folder.")  # fmt: skip
         return evaluate_logits(
             self.logits,
-            images,
+            Images.of(images, labels),
             classes=self.classes_,
             size=self.size_,
             multi_label=self.multi_label_,
@@ -142,12 +143,12 @@ class Portable:
                 bar.advance(len(readable))
                 yield outputs, readable
 
-    def _predictions(self, batches: list[_BatchOutputs], errors: Mapping[int, PictureError]) -> Predictions:
+    def _predictions(self, batches: list[_BatchOutputs], images: Images) -> Predictions:
         readable = np.concatenate([np.zeros(0, bool), *(mask for _, mask in batches)])
         outputs = (
             {name: np.concatenate([output[name] for output, _ in batches]) for name in self._outputs} if batches else {}
         )
-        k = len(self.classes_)
+        k, errors = len(self.classes_), images.known_errors()
         probabilities = outputs.get("probabilities", np.zeros((0, k), np.float32))
         probabilities[~readable] = np.nan
         labels = outputs.get("labels", np.zeros((0, k), bool) if self.multi_label_ else np.zeros(0, np.int64))
@@ -163,4 +164,4 @@ class Portable:
         if sets is not None:
             sets = sets & readable[:, None]
         unknown = outputs.get("unknown", np.zeros(0, bool)) | ~readable
-        return Predictions(self.classes_, labels, names, confidence, probabilities, unknown, sets, errors)
+        return Predictions(self.classes_, labels, names, confidence, probabilities, unknown, sets, errors, images)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.errors import DataError
 
@@ -45,7 +45,7 @@ class ReferenceImages:
         return ReferenceImages(self.images[subset], self.description, self.real, self.fresh[subset])
 
 
-def reference_images(recognizer: "Recognizer", check: Images | str | Path | None) -> ReferenceImages:
+def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> ReferenceImages:
     """Up to 2,000 pictures for the comparison.
 
     Those of ``check``; if it is ``None``, the validation pictures and then the training pictures that the model names,
@@ -57,8 +57,7 @@ def reference_images(recognizer: "Recognizer", check: Images | str | Path | None
         There are no pictures at ``check``.
     """
     if check is not None:
-        images = check if isinstance(check, Images) else Images.open(check)
-        subset = _spread_subset(images)
+        subset = _spread_subset(Images.of(check))
         return ReferenceImages(subset, "of the pictures given to check on", True, np.ones(len(subset), bool))
     validation = recognizer.validated_on()
     training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()

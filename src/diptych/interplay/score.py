@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diptych.data import duplicates
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.engine.run_settings import check_seed
 from diptych.errors import UsageError
 from diptych.interplay import cas, inputs, memorisation
@@ -27,13 +27,13 @@ from diptych.metrics.intervals import NORMAL_95
 from diptych.metrics.prdc import PRDC, prdc
 from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.synthesis.datasets import random_subset
+from diptych.synthesis.flow import Flow
+from diptych.synthesis.gan import GAN
+from diptych.synthesis.vae import VAE
 from diptych.synthesis.verdict import SAME_SHARE, Evidence, samples_verdict
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
-    from diptych.synthesis.flow import Flow
-    from diptych.synthesis.gan import GAN
-    from diptych.synthesis.vae import VAE
 
 PICTURES_SHOWN = 64  # generated ones, and real ones
 BASELINE_TABLE = "Compared with real pictures"
@@ -42,11 +42,11 @@ CAS_TABLE = "Accuracy on real pictures, after training on"
 
 
 def score(
-    synthesizer_or_images: "GAN | VAE | Flow | Images",
+    synthesizer_or_images: GAN | VAE | Flow | ImagesLike,
     *,
-    against: Images,
+    against: ImagesLike,
     judge: "Recognizer | None" = None,
-    seen: Images | None = None,
+    seen: ImagesLike | None = None,
     number: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
@@ -98,11 +98,12 @@ def score(
     if number is not None and number < inputs.MIN_PICTURES:
         raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
     budget = Budget(minutes)
-    model = None if isinstance(synthesizer_or_images, Images) else synthesizer_or_images
-    if isinstance(synthesizer_or_images, Images):
-        generated = inputs.image_input(synthesizer_or_images, against, number, seed)
+    against, seen = Images.of(against), None if seen is None else Images.of(seen)
+    model = synthesizer_or_images if isinstance(synthesizer_or_images, GAN | VAE | Flow) else None
+    if model is None:
+        generated = inputs.image_input(Images.of(synthesizer_or_images), against, number, seed)
     else:
-        generated = inputs.sample_input(synthesizer_or_images, against, number, seed, budget)
+        generated = inputs.sample_input(model, against, number, seed, budget)
     real = inputs.real_input(against, seen, model, generated.size, seed)
     judge_used = choose_judge(judge, real.auxiliary, generated.size, budget.training_minutes())
     generated, real = _affordable_inputs(generated, real, judge_used, seed, budget)
@@ -139,7 +140,7 @@ def score(
     return report
 
 
-def _verdict(evidence: Evidence, model: "GAN | VAE | Flow | None") -> Verdict:
+def _verdict(evidence: Evidence, model: GAN | VAE | Flow | None) -> Verdict:
     if model is None:
         return samples_verdict(evidence)
     return samples_verdict(evidence, model.kind, model.minutes, tuned="tuned" in model.layout_)
@@ -244,7 +245,7 @@ def _cas_table(ours: CAS, ceiling: CAS | None) -> Table:
     return Table(["class", "generated pictures", "as many real pictures"], rows)
 
 
-def _add_bits(report: Report, model: "GAN | VAE | Flow", real: Images) -> None:
+def _add_bits(report: Report, model: GAN | VAE | Flow, real: Images) -> None:
     """Bits per dimension of the real pictures, where the model defines them."""
     measure = getattr(model, "bits_per_dimension", None)
     if measure is None:
@@ -270,7 +271,7 @@ def _facts(
     generated: GeneratedInput,
     real: RealInput,
     judge: Judge,
-    model: "GAN | VAE | Flow | None",
+    model: GAN | VAE | Flow | None,
     audit: memorisation.CopyAudit | None,
 ) -> dict[str, Any]:
     training = None if real.training is None else len(real.training)

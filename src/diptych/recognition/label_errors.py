@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from diptych.backbones import local
 from diptych.data.combine import without_groups
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.inspection.issues import LabelIssue
 from diptych.engine import machine
 from diptych.errors import DataError, UsageError
@@ -44,7 +44,7 @@ Features = NDArray[np.float32]  # (N, D)
 
 
 def find_label_errors(
-    images: Images, *, minutes: float | None = None, seed: int = 0, model: Recognizer | None = None
+    images: ImagesLike, *, minutes: float | None = None, seed: int = 0, model: Recognizer | None = None
 ) -> list[LabelIssue]:
     """Rank the labels that may be wrong, the most suspected first.
 
@@ -73,6 +73,7 @@ def find_label_errors(
     """
     if minutes is not None and model is not None:
         raise UsageError("The search for label errors needs either minutes, to train recognizers, or a trained model.")
+    images = Images.of(images)
     datasets.check_labels(images)
     if model is not None:
         return list(search_by_model(images, model).issues)

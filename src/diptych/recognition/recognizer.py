@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,23 +12,19 @@ from torch.nn import functional as F
 
 from diptych import artefact
 from diptych.artefact import Artefact
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint
-from diptych.errors import NotFittedError, PictureError
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
-from diptych.recognition.confidence.decision import DecisionRule
-from diptych.recognition.confidence.ood import ood_scores
 from diptych.recognition.evaluation.evaluate import evaluate_network
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.explanation import attribution
 from diptych.recognition.explanation.nearest import NearestPictures, nearest_pictures
+from diptych.recognition.fitted import FittedRecognizer
 from diptych.recognition.inference import batched, fast_backend
 from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
-from diptych.recognition.inference.embeddings import EmbeddingIndex
-from diptych.recognition.inference.outputs import Outputs, compute_outputs, stream_outputs
+from diptych.recognition.inference.outputs import compute_outputs, stream_outputs
 from diptych.recognition.model_card import model_card
-from diptych.recognition.networks import Network
 from diptych.recognition.predictions import Predictions
 from diptych.recognition.restore import RestoredModel, copy_model_files
 from diptych.recognition.settings import AUTOMATIC
@@ -40,7 +36,7 @@ from diptych.report import Report
 log = logging.getLogger("diptych")
 
 
-class Recognizer(WarmStartable):
+class Recognizer(FittedRecognizer, WarmStartable):
     """A recognizer of the classes of its training pictures.
 
     Parameters
@@ -84,11 +80,6 @@ class Recognizer(WarmStartable):
         The report on the validation pictures; ``None`` in a loaded recognizer (its folder holds the page).
     """
 
-    classes_: tuple[str, ...]
-    size_: int
-    multi_label_: bool
-    embedding_index_: EmbeddingIndex | None
-
     def check_settings(self) -> None:
         """Refuse values out of range, and a network that there is not."""
         super().check_settings()
@@ -97,9 +88,10 @@ class Recognizer(WarmStartable):
 
     def fit(
         self,
-        images: Images,
+        images: ImagesLike,
+        labels: Any = None,
         *,
-        validate: Images | None = None,
+        validate: ImagesLike | None = None,
         into: str | Path | None = None,
         more: float | None = None,
         start: "str | Path | Recognizer | None" = None,
@@ -109,11 +101,15 @@ class Recognizer(WarmStartable):
         Parameters
         ----------
         images
-            At least ten readable pictures with labels, two classes, two pictures a class. If they come in parts
+            At least ten readable pictures with labels, two classes, two pictures a class, in any form that
+            :meth:`Images.of` takes, as wherever pictures are. If they come in parts
             (a folder with train, validation and test inside), "train" is trained on, "validation" validated on,
             and "test" left unread.
+        labels
+            A name or a number for each picture, as :meth:`Images.of` takes them; ``None``: the pictures' own.
         validate
-            Pictures to validate on; ``None`` takes the set's own part, or holds out up to 15 %.
+            Pictures to validate on, labels beside them as ``Images.of(pictures, labels)``; ``None`` takes the set's own
+            part, or holds out up to 15 %.
         into
             The folder of the model. The same call again continues an interrupted run, and returns at once
             after a finished one. ``None`` writes nothing.
@@ -135,6 +131,7 @@ class Recognizer(WarmStartable):
         self.check_settings()
         if self.network != AUTOMATIC:
             networks.check(self.network)
+        images, validate = Images.of(images, labels), None if validate is None else Images.of(validate)
         folder = None if into is None else Path(into)
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)
@@ -152,27 +149,30 @@ class Recognizer(WarmStartable):
             checkpoint.remove(folder)
         return self
 
-    def predict(self, images: Images) -> Predictions:
+    def predict(self, images: ImagesLike) -> Predictions:
         """Predict the labels of each picture; one that cannot be read gets a row with the reason.
+
+        Of one picture, a path say, these are predictions for one: ``predict("cat.jpg")[0].name`` is "cat".
 
         Computed in float32, and independent of which pictures are predicted together; on a processor, work of more
         than twenty seconds may run on a faster backend with the same labels, whose confidences may differ by a
         hundredth (:mod:`diptych.recognition.inference.fast_backend`).
         """
+        images = Images.of(images)
         forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
-        outputs = compute_outputs(self.network_, images, self.size_, forward=forward)
-        return self._predictions(outputs, images.known_errors())
+        return self._predictions(compute_outputs(self.network_, images, self.size_, forward=forward), images)
 
-    def predict_batches(self, images: Images) -> Iterator[Predictions]:
+    def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same for about a thousand pictures at a time, in order: constant memory for any number of them."""
+        images = Images.of(images)
         forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
         start = 0
         for outputs in stream_outputs(self.network_, images, self.size_, forward=forward):
             batch = images[start : start + len(outputs.logits)]
-            yield self._predictions(outputs, batch.known_errors())
+            yield self._predictions(outputs, batch)
             start += len(batch)
 
-    def embed(self, images: Images) -> Tensor:
+    def embed(self, images: ImagesLike) -> Tensor:
         """The network's features of each picture, before its head: (N, D) float32, each of unit length.
 
         Raises
@@ -180,11 +180,11 @@ class Recognizer(WarmStartable):
         DataError
             A picture cannot be read.
         """
-        network = self._fitted()
+        network, images = self._fitted(), Images.of(images)
         datasets.check_readable(images, self.size_)
         return F.normalize(batched.batched_features(network, images, self.size_), dim=1)
 
-    def explain(self, images: Images, label: str | int | None = None) -> Tensor:
+    def explain(self, images: ImagesLike, label: str | int | None = None) -> Tensor:
         """Which places of each picture speak for a label: (N, size_, size_) float32 in 0..1.
 
         A map covers the whole picture, squashed to the square of the network's input. Its strongest place is 1; all
@@ -202,14 +202,14 @@ class Recognizer(WarmStartable):
         UsageError
             There is no such class; or the network keeps no track of places, and captum is not installed.
         """
-        network = self._fitted()
+        network, images = self._fitted(), Images.of(images)
         datasets.check_readable(images, self.size_)
         labels = None
         if label is not None:
             labels = torch.full((len(images),), attribution.class_number(label, self.classes_))
         return attribution.attribution_maps(network, images, self.size_, labels, multi_label=self.multi_label_)
 
-    def neighbours(self, images: Images, k: int = 3) -> NearestPictures:
+    def neighbours(self, images: ImagesLike, k: int = 3) -> NearestPictures:
         """The training pictures most like each picture, among the up to 10,000 of the embedding index.
 
         Raises
@@ -220,26 +220,38 @@ class Recognizer(WarmStartable):
         self._fitted()
         return nearest_pictures(self.embedding_index_, self.embed(images), self.classes_, k)
 
-    def calibrate(self, images: Images) -> Self:
-        """Fit the decision rule to labelled pictures that were not trained on.
+    def calibrate(self, images: ImagesLike, labels: Any = None) -> Self:
+        """Fit the decision rule to labelled pictures that were not trained on; ``labels`` as in :meth:`fit`.
 
         That is the temperature, the label sets, the labels' thresholds and what is "unknown". ``fit`` has done so
         with its validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        labelled = datasets.evaluation_images(images, self.classes_, self.size_)
+        labelled = datasets.evaluation_images(Images.of(images, labels), self.classes_, self.size_)
         outputs = compute_outputs(network, labelled, self.size_, title="Calibrating")
         self._decision_rule = fit_decision_rule(outputs, labelled, self.embedding_index_)
         self._facts["calibration"] = self._decision_rule.to_json()
         return self
 
-    def evaluate(self, images: Images, *, unknown: Images | None = None) -> Report:
+    def score(self, images: ImagesLike, labels: Any = None) -> float:
+        """The accuracy on labelled pictures, as scikit-learn asks for it (0..1); :meth:`evaluate` says much more.
+
+        Of several labels, the share of pictures with all of them right. ``labels`` as in :meth:`fit`.
+        """
+        self._fitted()
+        labelled = datasets.evaluation_images(Images.of(images, labels), self.classes_, self.size_)
+        correct = self.predict(labelled).labels == labelled.labels
+        return float(correct.reshape(len(labelled), -1).all(1).mean())
+
+    def evaluate(self, images: ImagesLike, labels: Any = None, *, unknown: ImagesLike | None = None) -> Report:
         """Evaluate on labelled pictures that were not trained on; classes are matched by name.
 
         A set in parts (train, validation, test) is evaluated on "test" alone.
 
         Parameters
         ----------
+        labels
+            As in :meth:`fit`.
         unknown
             Pictures of something else, labelled or not; with them, how well they are flagged "unknown" is measured.
 
@@ -249,7 +261,8 @@ class Recognizer(WarmStartable):
             The pictures have no labels, or a class that this recognizer does not know.
         """
         explainer = ErrorExplainer(self._fitted(), self.size_, self.embedding_index_)
-        return evaluate_network(explainer, self._decision_rule, images, unknown)
+        others = None if unknown is None else Images.of(unknown)
+        return evaluate_network(explainer, self._decision_rule, Images.of(images, labels), others)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder.
@@ -274,39 +287,6 @@ class Recognizer(WarmStartable):
             parameters["network"] = network
         return cls(**parameters)._restore(saved)
 
-    @property
-    def scores_(self) -> dict[str, Any]:
-        """Scores on the validation pictures, by name."""
-        self._fitted()
-        return dict(self._facts["scores"])
-
-    @property
-    def temperature_(self) -> float:
-        """What logits are divided by."""
-        return self.decision_rule_.temperature
-
-    @property
-    def threshold_(self) -> float:
-        """The familiarity (without an embedding index the largest logit) under which a picture is "unknown"."""
-        scale = self.decision_rule_.scale
-        return self.decision_rule_.response_threshold if scale is None else scale.threshold
-
-    @property
-    def decision_rule_(self) -> DecisionRule:
-        """How logits become labels, confidence, sets and "unknown": all that calibration has fitted."""
-        self._fitted()
-        return self._decision_rule
-
-    def _fitted(self) -> Network:
-        if not hasattr(self, "network_"):
-            raise NotFittedError("This Recognizer has not been fitted. Call fit(images), or diptych.load(folder).")
-        return self.network_
-
-    def _predictions(self, outputs: Outputs, errors: Mapping[int, PictureError]) -> Predictions:
-        scale, index, familiarity = self._decision_rule.scale, self.embedding_index_, None
-        if scale is not None and index is not None:  # else only the largest logit flags what is unknown
-            familiarity = scale.familiarity(ood_scores(outputs, index))
-        return self._decision_rule.predictions(outputs.logits, errors, familiarity)
 
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
         self._adopt(result)

@@ -119,6 +119,11 @@ class Report:
 
         return render_text(self)
 
+    def _repr_html_(self) -> str:
+        from diptych.report import notebook
+
+        return notebook.report(self)
+
     def json(self) -> dict[str, Any]:
         """Everything except the pictures; NaN and infinity become ``None``.
 

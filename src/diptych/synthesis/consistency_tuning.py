@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych import artefact
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.engine import machine
 from diptych.engine.optim import Optimizer
 from diptych.engine.run_settings import check_length
@@ -101,11 +101,11 @@ class ConsistencyTunable(Synthesizer):
 
     def tune(
         self,
-        images: Images,
+        images: ImagesLike,
         *,
         minutes: float | None = None,
         epochs: float | None = None,
-        validate: Images | None = None,
+        validate: ImagesLike | None = None,
         into: str | Path | None = None,
     ) -> Self:
         """Learn to generate pictures in one or two calls of the network (see :mod:`diptych.synthesis.consistency`).
@@ -128,6 +128,7 @@ class ConsistencyTunable(Synthesizer):
         UsageError
             The model is tuned already, or the folder holds another run.
         """
+        images, validate = Images.of(images), None if validate is None else Images.of(validate)
         started = time.monotonic()
         self._check_tunable(minutes, epochs)
         prepared = datasets.prepare(images, validate, self.size_, self.seed).for_classes(self.classes_)

@@ -18,7 +18,7 @@ from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
 from diptych.progress import Bar
-from diptych.report import Report, Verdict
+from diptych.report import Report, Verdict, notebook
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
@@ -73,6 +73,13 @@ class SynthesisModel(SynthesizerSettings, ABC):
     report_: Report | None
     _model_files: ModelFiles
     _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
+
+    def _repr_html_(self) -> str:
+        if not hasattr(self, "modules_"):
+            return notebook.model(repr(self), {"fitted": False}, {})
+        facts = {"classes": ", ".join(self.classes_) or "not conditional", "size": f"{self.size_} px"}
+        verdict = {} if self.verdict_ is None else {"verdict": self.verdict_.sentence}
+        return notebook.model(repr(self), {**facts, **verdict}, self.scores_)
 
     @property
     def calls(self) -> int:

@@ -12,7 +12,7 @@ import torch
 
 from diptych import artefact
 from diptych.artefact import Artefact
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
@@ -42,9 +42,9 @@ class Synthesizer(Editor):
 
     def fit(
         self,
-        images: Images,
+        images: ImagesLike,
         *,
-        validate: Images | None = None,
+        validate: ImagesLike | None = None,
         into: str | Path | None = None,
         more: float | None = None,
         start: "str | Path | Self | None" = None,
@@ -54,7 +54,8 @@ class Synthesizer(Editor):
         Parameters
         ----------
         images
-            The training pictures; conditional on class if every picture has one label and there are two classes.
+            The training pictures, in any form that :meth:`Images.of` takes, as wherever pictures are; conditional on
+            class if every picture has one label and there are two classes.
             Where a group column "split" says "train", only those. Unreadable pictures are left out and named.
         validate
             Pictures for the losses on the way; None: a twentieth of ``images``, at most 256, is held out.
@@ -77,6 +78,7 @@ class Synthesizer(Editor):
         """
         started = time.monotonic()
         self.check_settings()
+        images, validate = Images.of(images), None if validate is None else Images.of(validate)
         folder = datasets.as_folder(into)
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "modules_"))

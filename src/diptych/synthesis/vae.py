@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
@@ -116,7 +116,7 @@ class VAE(VAESettings, Synthesizer):
         """
         return self._statistics().information.cpu() / math.log(2)
 
-    def bits_per_dimension(self, images: Images, *, seed: int = 0) -> Tensor:
+    def bits_per_dimension(self, images: ImagesLike, *, seed: int = 0) -> Tensor:
         """An upper bound of the bits that the model needs for one colour value of each picture: (N,) float64.
 
         It is −ELBO with β = 1, of the probability of the 256 levels themselves (:func:`discretised_nll`) with the
@@ -124,7 +124,7 @@ class VAE(VAESettings, Synthesizer):
         other models' on the same pictures at the same size, where 8 is what an uncompressed file takes. σ is the one
         of the training pictures; the latents are drawn once for each picture, by ``seed`` and its row.
         """
-        log_sigma = self._statistics().log_sigma.cpu()
+        images, log_sigma = Images.of(images), self._statistics().log_sigma.cpu()
         labels, pixels = datasets.match_labels(images, self.classes_), images.pixels(self.size_, GEOMETRY)
         nats = []
         for start in range(0, len(pixels), BITS_BATCH):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names, labels_from_values
+from diptych.data.labels import Labels, labels_from_name_lists, labels_from_values
 from diptych.data.sources import open_files, open_source
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.sources.base import Metadata, Source, unlabelled

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.errors import DataError, UsageError
 from diptych.synthesis.datasets import GEOMETRY
 
@@ -13,7 +13,7 @@ MASK_THRESHOLD = 25  # of 255: a pixel that a mask covers by a tenth no longer c
 TOLERANCE = 1e-3  # of the range -1..1: an eighth of a grey level; smaller changes end the relaxation
 
 
-def hole_masks(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
+def hole_masks(mask: ImagesLike, images: Images, size: int) -> Tensor:
     """The white part of masks at the model's geometry: (N, 1, S, S) bool for N pictures.
 
     Parameters
@@ -27,7 +27,7 @@ def hole_masks(mask: Images | np.ndarray, images: Images, size: int) -> Tensor:
     UsageError
         A mask has another size, or there are neither one nor as many as pictures.
     """
-    masks = mask if isinstance(mask, Images) else _masks_from_array(mask)
+    masks = _masks_from_array(mask) if isinstance(mask, np.ndarray) else Images.of(mask)
     if len(masks) not in (1, len(images)):
         raise UsageError(
             f"Give one mask, or one for each picture: there are {len(images)} pictures and {len(masks)} masks."

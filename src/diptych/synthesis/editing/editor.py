@@ -1,33 +1,27 @@
 """Editing pictures with a fitted synthesizer: reconstruct, interpolate, traverse, inpaint, blend and restyle."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float, to_uint8
-from diptych.errors import DataError, UsageError
-from diptych.synthesis import datasets
+from diptych.errors import UsageError
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as latent_space
 from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
-from diptych.synthesis.model import SynthesisModel
+from diptych.synthesis.editing.steps import EditingSteps
 from diptych.synthesis.protocols import Label
-from diptych.synthesis.sampling import seeding
 
-CANDIDATES = 128  # random latents that are compared with a target before it is inverted
-STARTS = 3  # of these, the best ones, from which the inversion begins
 MAX_REACH = 100  # standard deviations
-DIRECTION_SAMPLES = 256  # generated pictures from which principal directions are computed
 
-Mask = Images | NDArray[np.bool_]
+Mask = ImagesLike | NDArray[np.bool_]
 
 
-class Editor(SynthesisModel):
+class Editor(EditingSteps):
     """Edits of a person's own pictures; every result records its source.
 
     The model takes the pictures as in training: their largest centred square, at the model's size. The results have
@@ -35,16 +29,14 @@ class Editor(SynthesisModel):
     and a group "source" that names the pictures that they come from.
     """
 
-    spherical: ClassVar[bool] = True  # whether latents are normal noise, which is interpolated along arcs
-
-    def encode(self, images: Images) -> Tensor:
+    def encode(self, images: ImagesLike) -> Tensor:
         """The latents (N, D) of pictures, from which :meth:`decode` approximately restores them.
 
         A VAE has an encoder for this, a flow integrates its equation backwards, and a GAN searches by gradient descent
         for the latents whose pictures are nearest. Labels are matched to the model's classes by name; a picture without
         a label is encoded without one (a conditional GAN needs one).
         """
-        pixels, labels = self._pixels_and_labels(images, None)
+        pixels, labels = self._pixels_and_labels(Images.of(images), None)
         return self._run(self._encode, pixels, labels)
 
     def decode(self, latents: Tensor, *, label: Label | Sequence[Label] | None = None) -> Images:
@@ -67,7 +59,7 @@ class Editor(SynthesisModel):
         pixels = self._run(self._decoded, latents.float().cpu(), labels)
         return self._images(pixels, labels, [f"{self.kind}#decoded-{i}" for i in range(len(latents))])
 
-    def reconstruct(self, images: Images, *, label: Label | None = None) -> Images:
+    def reconstruct(self, images: ImagesLike, *, label: Label | None = None) -> Images:
         """Encode pictures and decode them again: shows what the model can represent, and what it cannot.
 
         Parameters
@@ -75,16 +67,20 @@ class Editor(SynthesisModel):
         label
             What all of them show. None: their own labels.
         """
+        images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, label)
         decoded = self._run(self._decoded, self._run(self._encode, pixels, labels), labels)
         return self._edited_images("reconstructed", decoded, labels, "synthetic", {"source": images.paths})
 
-    def interpolate(self, first: Images, second: Images, *, steps: int = 8, label: Label | None = None) -> Images:
+    def interpolate(
+        self, first: ImagesLike, second: ImagesLike, *, steps: int = 8, label: Label | None = None
+    ) -> Images:
         """Pictures between two others: ``steps`` for each pair, including the reconstructions of both ends.
 
         On the great circle where latents are normal noise, else on the straight line; the class changes with them.
         The group "position" goes from 0 to 1.
         """
+        first, second = Images.of(first), Images.of(second)
         if len(first) != len(second):
             raise UsageError(
                 f"Interpolation pairs pictures one to one: {len(first)} cannot be paired with {len(second)}."
@@ -107,7 +103,7 @@ class Editor(SynthesisModel):
         return self._edited_images("interpolated", decoded, nearer, "synthetic", groups)
 
     def traverse(
-        self, images: Images, *, directions: int = 6, steps: int = 7, reach: float = 3.0, label: Label | None = None
+        self, images: ImagesLike, *, directions: int = 6, steps: int = 7, reach: float = 3.0, label: Label | None = None
     ) -> Images:
         """Move pictures along directions of latent space: for each picture, ``directions`` rows of ``steps`` pictures.
 
@@ -122,6 +118,7 @@ class Editor(SynthesisModel):
         """
         if directions < 1 or steps < 2 or not 0 < reach <= MAX_REACH:
             raise UsageError(f"Traversal: 1 direction or more, 2 steps or more, a reach above 0, up to {MAX_REACH}.")
+        images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, label)
         latents = self._run(self._encode, pixels, labels)
         axes = self._directions(pixels, labels, min(directions, self._latent_length()))
@@ -136,17 +133,18 @@ class Editor(SynthesisModel):
         }
         return self._edited_images("traversed", decoded, labels.repeat(per_picture), "synthetic", groups)
 
-    def inpaint(self, images: Images, mask: Mask, *, label: Label | None = None, seed: int = 0) -> Images:
+    def inpaint(self, images: ImagesLike, mask: Mask, *, label: Label | None = None, seed: int = 0) -> Images:
         """Generate the part that a mask hides; every other pixel stays exactly as the model was given it.
 
         Parameters
         ----------
         mask
             One for all pictures, or one each: pictures, white where something is to be generated; or arrays (H, W) or
-            (N, H, W) of bool. Of their pictures' size, or of the model's.
+            (N, H, W) of bool, true there. Of their pictures' size, or of the model's.
         seed
             Another seed may give another result; picture i depends on ``seed + i``.
         """
+        images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, label)
         hole = hole_masks(mask, images, self.size_)
         seeds = self._seeds(seed, len(images))
@@ -164,8 +162,8 @@ class Editor(SynthesisModel):
 
     def blend(
         self,
-        images: Images,
-        others: Images | None = None,
+        images: ImagesLike,
+        others: ImagesLike | None = None,
         *,
         mask: Mask | None = None,
         label: Label | None = None,
@@ -183,6 +181,7 @@ class Editor(SynthesisModel):
             The class of the samples.
         """
         self._check_fitted()
+        images, others = Images.of(images), None if others is None else Images.of(others)
         if others is not None and len(others) != len(images):
             raise UsageError(f"Blending pairs pictures one to one: {len(images)} cannot be paired with {len(others)}.")
         labels = self._match_or_number(images, label)
@@ -199,7 +198,7 @@ class Editor(SynthesisModel):
         origins = np.where(synthetic, "synthetic", "composite")
         return self._edited_images("blended", blended, labels, origins, {"source": source})
 
-    def restyle(self, images: Images, label: Label, *, strength: float = 1.0, own: Label | None = None) -> Images:
+    def restyle(self, images: ImagesLike, label: Label, *, strength: float = 1.0, own: Label | None = None) -> Images:
         """Move pictures towards another class, keeping as much of their content as the model can.
 
         Parameters
@@ -215,6 +214,7 @@ class Editor(SynthesisModel):
         number = self.class_number(label)
         if not 0 <= strength <= 1:
             raise UsageError(f"The strength is from 0 to 1, not {strength}.")
+        images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, own)
         new_labels = np.full(len(images), number, np.int64)
         groups = {"source": images.paths, "strength": np.full(len(images), float(strength))}
@@ -222,122 +222,6 @@ class Editor(SynthesisModel):
             return self._edited_images("restyled", pixels, labels, images.origins, groups)
         restyled = self._restyle(pixels, labels, new_labels, strength)
         return self._edited_images("restyled", restyled, new_labels, "synthetic", groups)
-
-    # Steps that a synthesizer may override; these are the GAN's.
-
-    def _encode(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) uint8 to latents (B, D)."""
-        target = to_float(pixels)
-        return self._invert(target, torch.ones_like(target[:, :1]), labels, [0] * len(pixels))
-
-    def _fill_holes(self, pictures: Tensor, hole: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Pictures (B, 3, S, S) in -1..1 with generated content in the hole (B, 1, S, S)."""
-        latents = self._invert(pictures, (~hole).float(), labels, seeds)
-        return self._decode(self.modules_, latents, labels)
-
-    def _directions(self, pixels: Tensor, labels: NDArray[np.int64], count: int) -> Tensor:
-        """Directions in latent space (count, D) of length 1, in order of importance.
-
-        The principal components of pictures of random latents, mapped back to the latents by regression
-        (Härkönen et al. 2020, "GANSpace", section 3.1, with the picture itself for the layer).
-        """
-        noise, pictures = self._centred_samples(labels)
-        scores = latent_space.principal_components(pictures, count)
-        return latent_space.orthonormal(scores @ (noise - noise.mean(dim=0)))
-
-    def _restyle(self, pixels: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float) -> Tensor:
-        """Pixels (N, 3, S, S) uint8 of one class to those of another: encoded with the one, decoded with the other."""
-        latents = self._shift_latents(self._run(self._encode, pixels, labels), labels, others, strength)
-        weights = self._interpolate_labels(labels, others, np.full(len(pixels), strength))
-        return self._map_rows(lambda rows, device: self._decode_rows(latents, weights, rows, device), len(pixels))
-
-    def _shift_latents(
-        self, latents: Tensor, labels: NDArray[np.int64], others: NDArray[np.int64], strength: float
-    ) -> Tensor:
-        """Latents (N, D) of one class as those of another: unchanged where latents do not depend on the class."""
-        return latents
-
-    # Shared steps.
-
-    def _invert(self, target: Tensor, pixel_weights: Tensor, labels: Tensor, seeds: Sequence[int]) -> Tensor:
-        """The latents (B, D) of the pictures nearest to the targets at the weighted pixels."""
-        starts = torch.empty(STARTS, len(target), self._latent_length(), device=target.device)
-        for i, seed in enumerate(seeds):
-            candidates = seeding.seeded_noise(range(seed, seed + CANDIDATES), (self._latent_length(),))
-            candidates = candidates.to(target.device)
-            pictures = self._decode(self.modules_, candidates, labels[i].expand(CANDIDATES))
-            row = slice(i, i + 1)
-            closest = latent_space.closest_pictures(pictures, target[row], pixel_weights[row], STARTS)
-            starts[:, i] = candidates[closest[:, 0]]
-        return latent_space.invert(
-            lambda latents: self._decode(self.modules_, latents, labels), target, pixel_weights, starts
-        )
-
-    def _centred_samples(self, labels: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Noise (M, D), and its pictures (M, 3, S, S) in -1..1 of these classes, less the mean of their class."""
-        noise = seeding.seeded_noise(range(DIRECTION_SAMPLES), (self._latent_length(),))
-        sampled = labels[np.arange(DIRECTION_SAMPLES) % len(labels)]
-        pictures = self._run(lambda latents, numbers: self._decode(self.modules_, latents, numbers), noise, sampled)
-        for label in np.unique(sampled):  # the difference between classes is not a direction within them
-            pictures[sampled == label] -= pictures[sampled == label].mean(dim=0)
-        return noise, pictures
-
-    def _pixels_and_labels(self, images: Images, label: Label | None) -> tuple[Tensor, NDArray[np.int64]]:
-        """The pixels (N, 3, S, S) at the model's size, and the class number of each picture, or -1."""
-        self._check_fitted()
-        if not len(images):
-            raise DataError("There is no picture to work on.")
-        labels = self._match_or_number(images, label)
-        self._require_labels(labels)
-        return images.pixels(self.size_, GEOMETRY), labels
-
-    def _match_or_number(self, images: Images, label: Label | None) -> NDArray[np.int64]:
-        """The number of ``label`` for each picture; None: of the pictures' own labels."""
-        if label is None:
-            return datasets.match_labels(images, self.classes_)
-        return np.full(len(images), self.class_number(label), np.int64)
-
-    def _require_labels(self, labels: NDArray[np.int64]) -> None:
-        if self.needs_label and self.classes_ and (labels < 0).any():
-            raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
-
-    def _seeds(self, seed: int, count: int) -> list[int]:
-        if not 0 <= seed < seeding.MAX_SEED:
-            raise UsageError(f"The seed is from 0 to 2⁶² − 1, not {seed}.")
-        return list(range(seed, seed + count))
-
-    def _map_rows(self, function: Callable[[Tensor, torch.device], Tensor], count: int) -> Tensor:
-        """Run ``function(rows, device)`` over the rows 0 … count − 1, in batches of the model's own size."""
-
-        def run(rows: Tensor, _: Tensor) -> Tensor:
-            return function(rows.cpu(), rows.device)
-
-        return self._run(run, torch.arange(count), np.zeros(count, np.int64))
-
-    def _interpolate_labels(
-        self, labels: NDArray[np.int64], others: NDArray[np.int64], positions: NDArray[Any]
-    ) -> Tensor:
-        """Class weights (N, classes + 1) between two classes; the labels' numbers where the model has no classes."""
-        if not self.classes_:
-            return torch.from_numpy(labels)
-        first, second = (
-            latent_space.class_weights(torch.from_numpy(numbers), len(self.classes_)) for numbers in (labels, others)
-        )
-        return first + torch.from_numpy(positions).float()[:, None] * (second - first)
-
-    def _decode_rows(self, latents: Tensor, labels: Tensor, rows: Tensor, device: torch.device) -> Tensor:
-        return self._decoded(latents[rows].to(device), labels[rows].to(device))
-
-    def _edited_images(
-        self,
-        edit: str,
-        pixels: Tensor,
-        labels: NDArray[np.int64],
-        origins: str | NDArray[np.str_],
-        groups: Mapping[str, Any],
-    ) -> Images:
-        paths = [f"{self.kind}#{edit}-{i}" for i in range(len(pixels))]
-        return self._images(pixels, labels, paths, origins, groups)
 
 
 def _origins(images: Images, hole: Tensor) -> NDArray[np.str_]:
