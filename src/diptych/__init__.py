@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diptych.exporting.export import export
     from diptych.loading import load
     from diptych.recognition.label_errors import find_label_errors
-    from diptych.recognition.predictions import Predictions
+    from diptych.recognition.predictions import Prediction, Predictions
     from diptych.recognition.recognizer import Recognizer
     from diptych.report import Report
     from diptych.synthesis.flow import Flow
@@ -27,6 +27,7 @@ __all__ = [
     "VAE",
     "Flow",
     "Images",
+    "Prediction",
     "Predictions",
     "Recognizer",
     "Report",
@@ -46,6 +47,7 @@ _MODULES = {
 _HOMES = {
     "Images": "diptych.data.images",
     "Recognizer": "diptych.recognition.recognizer",
+    "Prediction": "diptych.recognition.predictions",
     "Predictions": "diptych.recognition.predictions",
     "find_label_errors": "diptych.recognition.label_errors",
     "GAN": "diptych.synthesis.gan",

@@ -204,3 +204,12 @@ def test_decoded_batches_come_once_in_order_and_are_not_kept(tmp_path):
     pixels = np.concatenate([block for block, _ in (images + cached).decoded_batches(8, batch=4)])
     assert np.array_equal(pixels[20:], cached.pixels(8).numpy())
     assert (pixels[5] == 0).all()
+
+
+def test_a_notebook_shows_a_dozen_pictures_from_all_classes(arrays):
+    html = arrays._repr_html_()
+    assert html.count("<img ") == len(arrays)
+    assert all(name in html for name in arrays.classes)
+    many = arrays[np.arange(len(arrays)).repeat(5)]
+    assert many._repr_html_().count("<img ") == 12
+    assert arrays[:0]._repr_html_().count("<img ") == 0

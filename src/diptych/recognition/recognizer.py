@@ -287,7 +287,6 @@ class Recognizer(FittedRecognizer, WarmStartable):
             parameters["network"] = network
         return cls(**parameters)._restore(saved)
 
-
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
         self._adopt(result)
         self.report_, self._data = result.report, result.data
