@@ -47,11 +47,11 @@ class Images(PictureSet):
         pictures
             - ``Images``, or a list of them;
             - a path, as in :meth:`open`;
-            - a picture of Pillow;
+            - a file's bytes, or a picture of Pillow;
             - an array: a picture (H, W, 3) or a grey one (H, W); many (N, H, W, 3) or (N, H, W); a fourth channel is
               alpha. uint8, or floats in 0..1;
             - a tensor, with the channels first: (3, H, W), (N, 3, H, W);
-            - a list, or a column of a table, of paths, pictures of Pillow, arrays and tensors, of any sizes;
+            - a list, or a column of a table, of these, of any sizes;
             - a map-style dataset of torch: pictures, or pairs of a picture and a label;
             - a Hugging Face dataset: its column of pictures, and its labels with their names.
 

@@ -96,6 +96,13 @@ def test_pictures_in_files(folder: Path) -> None:
         assert images.paths.tolist() == texts
 
 
+def test_the_bytes_of_files(folder: Path) -> None:
+    contents = [path.read_bytes() for path in paths(folder)]
+    assert same(Images.of(contents))
+    assert np.array_equal(Images.of(contents[1]).picture(0), PIXELS[1])
+    assert "not a picture" in str(Images.of([*contents, b"text"]).readable(8).skipped[0])
+
+
 def test_a_list_may_mix_forms_and_sizes(folder: Path) -> None:
     mixed = [folder / "0.png", Image.fromarray(PIXELS[1]), PIXELS[2], TENSOR[3] / 255, str(folder / "4.png"), PIXELS[5]]
     assert same(Images.of(mixed))

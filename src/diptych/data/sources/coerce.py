@@ -1,4 +1,4 @@
-"""Whatever a person has as pictures, as a source: a path, pictures of Pillow, arrays, tensors, datasets, lists of them.
+"""Whatever a person has as pictures, as a source: paths, bytes, pictures of Pillow, arrays, tensors, datasets, lists.
 
 Other libraries' classes are recognised by what they offer, so that none of them is imported here.
 """
@@ -20,8 +20,8 @@ from diptych.data.sources.sequence import CHANNELS, SequenceSource, content_of, 
 from diptych.errors import DataError
 
 TAKEN = (
-    "Pictures are taken as Images, a path, a picture of Pillow, an array (H, W, 3) or (N, H, W, 3), a tensor "
-    "(3, H, W) or (N, 3, H, W), a list of paths, pictures or arrays, or a dataset with a length and rows."
+    "Pictures are taken as Images, a path, a file's bytes, a picture of Pillow, an array (H, W, 3) or (N, H, W, 3), "
+    "a tensor (3, H, W) or (N, 3, H, W), a list of these, or a dataset with a length and rows."
 )
 _LABEL_COLUMNS = ("label", "labels")  # of a table whose features name no classes
 _PAIR = 2  # a row of a torch dataset: picture and label
@@ -37,7 +37,7 @@ def source_of(pictures: Any) -> Source:
     """
     if isinstance(pictures, str | Path):
         return open_source(pictures)
-    if isinstance(pictures, Image.Image):
+    if isinstance(pictures, Image.Image | bytes):
         return _of_list([pictures])
     if hasattr(pictures, "to_numpy"):  # a column of a table
         pictures = pictures.to_numpy()

@@ -57,7 +57,9 @@ class SequenceSource(Source):
 
 
 def content_of(picture: Any, name: str = "") -> Content:
-    """The content of one picture: a path, a picture of Pillow, an array, a tensor, or Hugging Face's bytes and path.
+    """The content of one picture: a path, a file's bytes, a picture of Pillow, an array, a tensor.
+
+    Or bytes and path, as a Hugging Face dataset has them.
 
     Raises
     ------
@@ -70,12 +72,15 @@ def content_of(picture: Any, name: str = "") -> Content:
         return LocalFiles("").read(str(picture))
     if isinstance(picture, Image.Image):
         return decode(picture, name)
+    if isinstance(picture, bytes):
+        return picture
     if isinstance(picture, dict) and picture.keys() >= {"bytes", "path"}:
         return picture["bytes"] if picture["bytes"] is not None else content_of(picture["path"], name)
     if is_array(picture):
         return rgb_pixels(picture)
     raise DataError(
-        f"{_type_name(picture)} is not a picture. Pictures are paths, pictures of Pillow, arrays or tensors."
+        f"{_type_name(picture)} is not a picture. A picture is a path, a file's bytes, one of Pillow, an array or a "
+        "tensor."
     )
 
 
