@@ -171,6 +171,8 @@ def test_a_hugging_face_dataset(folder: Path) -> None:
         assert images.labels.tolist() == [0, 1, 0, 1, -1, 1]
     with pytest.raises(DataError, match="Several sets of pictures by name are given: 'train'"):
         Images.of(datasets.DatasetDict(train=dataset))
+    with pytest.raises(DataError, match="a dataset with a length and rows"):
+        Images.of(dataset.to_iterable_dataset())
     with pytest.raises(DataError, match="no column of pictures, only label"):
         Images.of(dataset.remove_columns("photo"))
 

@@ -49,10 +49,9 @@ def source_of(pictures: Any) -> Source:
     if isinstance(pictures, Mapping):
         names = ", ".join(map(repr, pictures))
         raise DataError(f"Several sets of pictures by name are given: {names}. Give one of them.")
-    if hasattr(pictures, "column_names") and hasattr(pictures, "features"):
-        return _of_table(pictures)
     if hasattr(pictures, "__getitem__") and isinstance(pictures, Sized):
-        return _of_dataset(pictures)
+        is_table = hasattr(pictures, "column_names") and hasattr(pictures, "features")
+        return _of_table(pictures) if is_table else _of_dataset(pictures)
     inner = " Give its dataset." if hasattr(pictures, "dataset") else ""
     raise DataError(f"{type(pictures).__name__} is nothing that pictures are taken from.{inner} {TAKEN}")
 
