@@ -10,6 +10,11 @@ def join_names(names: Sequence[str], limit: int = 3) -> str:
     return first if len(names) <= limit else f"{first} and {len(names) - limit} more"
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and its noun: "1 picture", "1,200 pictures"; with a verb, "1 picture is" and "2 pictures are"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def printable(path: str) -> str:
     r"""Make a path fit to print: a name that is not UTF-8 shows its odd bytes as ``\xff``."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

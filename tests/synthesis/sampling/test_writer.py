@@ -92,6 +92,52 @@ def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, 
     assert all(path.stat().st_mtime_ns == moment for path, moment in before.items() if path != torn)
 
 
+def test_the_first_pictures_of_millions_appear_within_seconds(saved, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "diptych", "sample", str(saved), "-n", "3000000", "-o", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        start = time.monotonic()
+        while len(list(out.rglob("0*.png"))) < 100:
+            assert process.poll() is None
+            assert time.monotonic() - start < 60  # most of it is torch's import
+            time.sleep(0.05)
+        process.terminate()
+        notes = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + signal.SIGTERM, notes
+    pictures = {path.relative_to(out).as_posix() for path in out.rglob("0*.png")}
+    rows = (out / "metadata.csv").read_text().splitlines()
+    marked = {row.split(",")[0] for row in rows if row.endswith(",synthetic")}
+    assert pictures <= marked
+    assert len(marked) < 100_000
+
+
+def test_a_block_is_one_batch_at_first_and_then_what_takes_some_seconds(monkeypatch):
+    monkeypatch.setattr(writer, "BLOCK_SECONDS", 0.2)
+    pace = writer.Pace(4)
+    assert pace.block == 4
+    with pace.timing(4):
+        time.sleep(0.01)
+    assert 20 <= pace.block <= 80
+    with pace.timing(4):
+        pass
+    assert pace.block == writer.BLOCK
+    with pace.timing(4):
+        time.sleep(0.25)
+    assert pace.block == 4
+
+
+@pytest.mark.parametrize("damage", ["torn", "emptied", "sorted"])
+def test_a_damaged_table_is_written_again(model, tmp_path, damage):
+    out = tmp_path / "out"
+    model.sample(9, into=out)
+    table = (out / "metadata.csv").read_bytes()
+    lines = table.splitlines(keepends=True)
+    damaged = {"torn": table[:-7], "emptied": b"", "sorted": b"".join([lines[0], *lines[:0:-1]])}
+    (out / "metadata.csv").write_bytes(damaged[damage])
+    model.sample(9, into=out)
+    assert (out / "metadata.csv").read_bytes() == table
+
+
 def test_memory_does_not_grow_with_their_number(saved):
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(saved), "300", "4000"], check=True, capture_output=True, text=True, timeout=120

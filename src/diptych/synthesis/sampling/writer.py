@@ -16,8 +16,10 @@ import json
 import logging
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,17 +30,22 @@ from PIL import Image
 
 from diptych import artefact, files
 from diptych.data.images import Images
+from diptych.data.messages import counted
 from diptych.data.resources import worker_count
+from diptych.engine import machine
 from diptych.errors import UsageError
 from diptych.progress import Bar
 from diptych.report import figures
 from diptych.synthesis.protocols import Label, SampledModel
+from diptych.synthesis.sampling.seeding import chunk_size
 
 log = logging.getLogger("diptych")
-BLOCK = 256  # pictures generated at a time: whole batches on every device, and the most that a kill costs
+BLOCK = 256  # pictures generated at a time at most: whole batches on every device
+BLOCK_SECONDS = 2.0  # that a block takes, so that pictures appear soon, and the most that a kill costs
 MAX_GRID_PICTURES = 400  # more cannot be looked at on one sheet
 REQUEST_FILE, TABLE_FILE, GRID_FILE = "sample.json", "metadata.csv", "grid.png"
 SINGLE_FILES = (".npz", ".parquet")  # besides folders
+_TABLE_HEADER = "file_name,label,origin\r\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _DRAFTS = ".*.draft"
 
@@ -98,10 +105,14 @@ class SampleRequest:
         number = int(path.stem) if path.stem.isdecimal() and path.stem.isascii() else self.number
         return number < self.number and self.paths([number]) == [path]
 
-    def blocks(self) -> Iterator[range]:
-        """All numbers, some hundreds at a time."""
-        for start in range(0, self.number, BLOCK):
-            yield range(start, min(start + BLOCK, self.number))
+    def table_rows(self, rows: Sequence[int]) -> str:
+        """What the table says of the pictures of these numbers: file, label and origin, which is synthetic."""
+        classes, out = self.model.classes_, io.StringIO()
+        table = csv.writer(out)
+        for path, label in zip(self.paths(rows), self.labels(rows), strict=True):
+            name = path.relative_to(self.folder).as_posix()
+            table.writerow([name, classes[label] if classes else "", "synthetic"])
+        return out.getvalue()
 
 
 def write_samples(model: SampledModel, number: int, label: Label | None, seed: int, path: Path) -> Images:
@@ -130,17 +141,22 @@ def grid_path(path: Path) -> Path:
 def _write_folder(request: SampleRequest) -> Images:
     """Write the pictures that the folder does not hold yet."""
     request = _claim_folder(request)
-    present = 0
+    present, start, pace = 0, 0, Pace(chunk_size(request.model.size_, machine.device()))
+    table = _Table(request)
     with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(worker_count()) as pool:
-        for rows in request.blocks():
+        while start < request.number:
+            rows = range(start, min(start + pace.block, request.number))
             paths = request.paths(rows)
             missing = [i for i, whole in enumerate(pool.map(_is_whole, paths)) if not whole]
             present += len(rows) - len(missing)
-            bar.advance(len(rows) - len(missing))
+            bar.skip(len(rows) - len(missing))
+            table.add(rows)  # first: whatever a kill leaves is marked as synthetic
             if missing:
-                _write_pictures(request, [rows[i] for i in missing], [paths[i] for i in missing], pool, bar)
+                with pace.timing(len(missing)):
+                    _write_pictures(request, [rows[i] for i in missing], [paths[i] for i in missing], pool, bar)
+            start = rows.stop
     if present:
-        log.info("%d of the %d pictures were there already", present, request.number)
+        log.info("%s of the %s were there already", f"{present:,}", counted(request.number, "picture"))
     first = request.paths(range(min(request.number, MAX_GRID_PICTURES)))
     files.write_bytes(
         request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first]))
@@ -174,7 +190,6 @@ def _claim_folder(request: SampleRequest) -> SampleRequest:
     for draft in request.folder.rglob(_DRAFTS):  # of a run that was killed
         draft.unlink()
     files.write_text(record, json.dumps({**facts, "number": request.number}, indent=1, ensure_ascii=False) + "\n")
-    files.write_text(request.folder / TABLE_FILE, _table(request))
     return request
 
 
@@ -206,17 +221,64 @@ def _refuse_another_request(folder: Path, earlier: dict[str, Any], facts: dict[s
     )
 
 
-def _table(request: SampleRequest) -> str:
-    """A row a picture: it marks them as synthetic, and the sheet as none of them."""
-    out = io.StringIO()
-    rows = csv.writer(out)
-    rows.writerow(["file_name", "label", "origin"])
-    classes = request.model.classes_
-    for block in request.blocks():
-        for path, label in zip(request.paths(block), request.labels(block), strict=True):
-            name = path.relative_to(request.folder).as_posix()
-            rows.writerow([name, classes[label] if classes else "", "synthetic"])
-    return out.getvalue()
+class Pace:
+    """How many pictures are generated at a time: one batch at first, then as many as take some seconds.
+
+    Parameters
+    ----------
+    batch
+        Pictures that the network is run on together; a block is a number of whole batches.
+    """
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self.block = min(batch, BLOCK)
+
+    @contextmanager
+    def timing(self, pictures: int) -> Iterator[None]:
+        """Adapt the size of the next block to the time that the block within takes for so many pictures."""
+        start = time.monotonic()
+        yield
+        seconds = max(time.monotonic() - start, 1e-6)
+        batches = int(BLOCK_SECONDS * pictures / seconds / self._batch)
+        self.block = min(max(1, batches) * self._batch, BLOCK)
+
+
+class _Table:
+    """The table of a folder, which grows a block ahead of its pictures: that of millions would take minutes.
+
+    Rows that an earlier run has written stay, if the last of them is what it should be.
+    """
+
+    def __init__(self, request: SampleRequest) -> None:
+        self._request, self._path = request, request.folder / TABLE_FILE
+        self._rows = self._rows_there()
+        if not self._rows:
+            files.write_text(self._path, _TABLE_HEADER)
+
+    def add(self, rows: range) -> None:
+        """Write the rows of these pictures, unless they are there."""
+        missing = range(max(rows.start, self._rows), rows.stop)
+        if missing:
+            with self._path.open("ab") as file:
+                file.write(files.encoded(self._request.table_rows(missing)))
+            self._rows = rows.stop
+
+    def _rows_there(self) -> int:
+        """How many rows there are; what a kill has left of the last one is cut off."""
+        try:
+            content = self._path.read_bytes()
+        except OSError:
+            return 0
+        whole = content[: content.rfind(b"\n") + 1]
+        number = whole.count(b"\n") - 1
+        if not 1 <= number <= self._request.number or not whole.startswith(_TABLE_HEADER.encode()):
+            return 0
+        if not whole.endswith(b"\n" + files.encoded(self._request.table_rows([number - 1]))):
+            return 0
+        if whole != content:
+            files.write_bytes(self._path, whole)
+        return number
 
 
 def _is_whole(path: Path) -> bool:
