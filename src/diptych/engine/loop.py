@@ -120,6 +120,7 @@ class Run:
             stack.enter_context(self.machine.active())
             signals = stack.enter_context(Signals())
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
+            bar.skip(self.seen_pictures)
             self._checkpoint_at, self._checkpoint_seconds = time.monotonic(), 0.0
             batches = self.loader.batches(self.seen_pictures)
             while self._ticks < TICKS and not self._stopped:

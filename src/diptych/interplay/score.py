@@ -25,6 +25,7 @@ from diptych.metrics.distribution import (
 )
 from diptych.metrics.intervals import NORMAL_95
 from diptych.metrics.prdc import PRDC, prdc
+from diptych.progress import Bar, enclosing_bar
 from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.synthesis.datasets import random_subset
 from diptych.synthesis.flow import Flow
@@ -35,6 +36,7 @@ from diptych.synthesis.verdict import SAME_SHARE, Evidence, samples_verdict
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
+STEPS = 5  # samples, judge, features, copies and distances, usefulness
 PICTURES_SHOWN = 64  # generated ones, and real ones
 BASELINE_TABLE = "Compared with real pictures"
 ALL_CLASSES = "(all)"
@@ -97,25 +99,45 @@ def score(
     check_seed(seed)
     if number is not None and number < inputs.MIN_PICTURES:
         raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
-    budget = Budget(minutes)
     against, seen = Images.of(against), None if seen is None else Images.of(seen)
-    model = synthesizer_or_images if isinstance(synthesizer_or_images, GAN | VAE | Flow) else None
-    if model is None:
-        generated = inputs.image_input(Images.of(synthesizer_or_images), against, number, seed)
+    source = synthesizer_or_images
+    samples = source if isinstance(source, GAN | VAE | Flow) else Images.of(source)
+    with enclosing_bar("Scoring", STEPS) as bar:
+        return _score(samples, against, judge, seen, number, Budget(minutes), seed, bar)
+
+
+def _score(
+    samples: GAN | VAE | Flow | Images,
+    against: Images,
+    judge: "Recognizer | None",
+    seen: Images | None,
+    number: int | None,
+    budget: Budget,
+    seed: int,
+    bar: Bar,
+) -> Report:
+    model = None if isinstance(samples, Images) else samples
+    if isinstance(samples, Images):
+        generated = inputs.image_input(samples, against, number, seed)
     else:
-        generated = inputs.sample_input(model, against, number, seed, budget)
+        generated = inputs.sample_input(samples, against, number, seed, budget)
     real = inputs.real_input(against, seen, model, generated.size, seed)
+    bar.advance()
     judge_used = choose_judge(judge, real.auxiliary, generated.size, budget.training_minutes())
     generated, real = _affordable_inputs(generated, real, judge_used, seed, budget)
     what = "generated pictures" if model is None else f"pictures of a {model.kind}"
     report = Report(f"{len(generated.images):,} {what} against {len(real.images):,} real ones")
     report.findings += real.notes
+    bar.advance()
     features = judge_used.features(generated.images), judge_used.features(real.images)
+    bar.advance()
     audit = memorisation.audit_copies(generated.images, real, budget)
     memorisation.add_copies(report, audit, real.training)
     report.findings.append(f"Judge: {judge_used.embedder.name}. {judge_used.meaning}")
     ours, baseline, distance = _add_distances(report, *features, seed)
+    bar.advance()
     usefulness = _add_cas(report, generated, real, budget)
+    bar.advance()
     if model is not None:
         _add_bits(report, model, real.images)
     report.findings += budget.note()

@@ -8,8 +8,6 @@ model to predict", ICML 2022.
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from diptych.data.images import Images, ImagesLike
 from diptych.data.inspection.issues import LabelIssue
 from diptych.engine import machine
 from diptych.errors import DataError, UsageError
+from diptych.progress import enclosing_bar
 from diptych.recognition import datasets
 from diptych.recognition.evaluation.reliability import count_trained_on
 from diptych.recognition.inference.embedder import Embedder
@@ -177,17 +176,17 @@ def _cross_validate(images: Images, minutes: float, seed: int) -> Probabilities:
     end = time.monotonic() + 60 * minutes * (1 - RESERVE_SHARE)
     folds = _assign_folds(images, seed, FOLDS)
     probabilities = np.zeros((len(images), len(images.classes)))
-    for fold in range(FOLDS):
-        held_out = images[folds == fold]
-        minutes_left = max(0.01, (end - time.monotonic()) / 60 / (FOLDS - fold))
-        log.info("Search for label errors: recognizer %d of %d, %.1f minutes.", fold + 1, FOLDS, minutes_left)
-        with _warnings_only():
+    with enclosing_bar("Searching for label errors, a recognizer a step", FOLDS) as bar:
+        for fold in range(FOLDS):
+            held_out = images[folds == fold]
+            minutes_left = max(0.01, (end - time.monotonic()) / 60 / (FOLDS - fold))
             model = Recognizer(minutes=minutes_left, seed=seed + fold).fit(images[folds != fold], validate=held_out)
             predicted = model.predict(held_out.relabel(model.classes_)).probabilities
             nearest = _neighbour_labels(model.embed(held_out).numpy(), held_out)
-        columns = [images.classes.index(name) for name in model.classes_]
-        probabilities[np.ix_(folds == fold, columns)] = predicted / 2
-        probabilities[folds == fold] += nearest / 2
+            columns = [images.classes.index(name) for name in model.classes_]
+            probabilities[np.ix_(folds == fold, columns)] = predicted / 2
+            probabilities[folds == fold] += nearest / 2
+            bar.advance()
     return probabilities
 
 
@@ -209,14 +208,3 @@ def _assign_folds(images: Images, seed: int, count: int) -> NDArray[np.int64]:
     for fold, rows in enumerate(split(images, [1 / count] * count, seed)):
         folds[rows] = fold
     return folds
-
-
-@contextmanager
-def _warnings_only() -> Iterator[None]:
-    """Log only warnings from the inner training runs: three times the same notes would only distract."""
-    level = log.level
-    log.setLevel(max(level, logging.WARNING))
-    try:
-        yield
-    finally:
-        log.setLevel(level)

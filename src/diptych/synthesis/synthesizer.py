@@ -241,9 +241,10 @@ class Synthesizer(Editor):
 
         ``extra_seconds`` is what the caller will do once the model is finished.
         """
-        log.info("Chosen: %s", ", ".join(f"{name} {value}" for name, value in job.facts().items()))
         self._describe(job)
         task = self._task(self._initial_networks(job), job.config)
+        weights = sum(p.numel() for parameters in task.players().values() for p in parameters)
+        log.info("%s", job.sentence(weights))
         if job.warm_start is not None:
             job.warm_start.load_into(task.modules(), self.classes_, self.size_)
         run = job.start(task)

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from diptych.data.messages import counted
 from diptych.engine import checkpoint
 from diptych.engine.loop import Run
 from diptych.engine.task import Task, Tick
@@ -99,6 +100,17 @@ class TrainingJob:
         """Configuration and length, for the report; JSON-able. Extensions have a table of their own for theirs."""
         length = self.length if self.extension is None else {}
         return {**self.config.facts(), **length, **self.origin(), "mirrored": self.mirrored}
+
+    def sentence(self, weights: int) -> str:
+        """What was chosen for the run, for a person; ``weights`` is the number of those in its networks."""
+        size, config = self.prepared.size, self.config
+        minutes, pictures = self.length.get("minutes"), self.length.get("pictures", 0)
+        length = f"on {counted(pictures, 'picture')} in all" if minutes is None else f"within {minutes:g} min"
+        mirrored = "half of them mirrored" if self.mirrored else "none of them mirrored"
+        return (
+            f"Chosen: networks of {weights:,} weights, trained {length}, at {size} px, in batches of {config.batch}, "
+            f"{mirrored}, with a learning rate of {config.lr:.2g}."
+        )
 
     def origin(self) -> dict[str, Any]:
         """Where the model's first weights came from, for ``model.json``; empty if they were fresh."""
