@@ -68,6 +68,40 @@ def is_occupied(path: Path) -> bool:
     return path.exists()
 
 
+def check_output_folder(folder: Path) -> None:
+    """Check that files can be written into ``folder``, which need not be there; nothing is left behind.
+
+    Raises
+    ------
+    UsageError
+        It, or a folder above it, is a file, or nothing can be written there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UsageError(f"{there} is not a folder, so nothing can be written into it. Name another folder.")
+    draft = there / f".{secrets.token_hex(6)}.draft"
+    try:
+        draft.mkdir()
+        draft.rmdir()
+    except OSError as error:
+        raise UsageError(
+            f"Nothing can be written into {folder} ({(error.strerror or str(error)).lower()}). Name another folder."
+        ) from None
+
+
+def check_output_file(path: Path) -> None:
+    """The same for a file, which may be replaced by a new one.
+
+    Raises
+    ------
+    UsageError
+        It is a folder, or its folder cannot be written into.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Name a file in it.")
+    check_output_folder(path.parent)
+
+
 def refuse_other_files(folder: Path, is_ours: Callable[[Path], bool]) -> None:
     """Check that every file in ``folder`` is one that the caller wrote and may write again; hidden ones do not count.
 

@@ -14,6 +14,7 @@ import typer.core
 
 from diptych import __version__
 from diptych.cli import (
+    cache,
     console,
     demo,
     edit,
@@ -56,6 +57,7 @@ class CommandGroup(typer.core.TyperGroup):
             "sample",
             "edit",
             "score",
+            "cache",
         ]
 
 
@@ -81,7 +83,7 @@ def diptych(
         typer.echo(context.get_help())
 
 
-for verb in (inspect, fit, tune, predict, evaluate, explain, embed, export, sample, edit, score, demo):
+for verb in (inspect, fit, tune, predict, evaluate, explain, embed, export, sample, edit, score, cache, demo):
     verb.add_to(app)
 
 
@@ -95,9 +97,9 @@ def run(arguments: list[str]) -> int:
         command = _command_tree()
         with command.make_context("diptych", arguments) as context:
             command.invoke(context)
-        sys.stdout.flush()
+        code = 0
     except typer.Exit as ended:
-        return ended.exit_code
+        code = ended.exit_code
     except BrokenPipeError:
         return _close_stdout()
     except (KeyboardInterrupt, typer.Abort):
@@ -107,7 +109,18 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         return _print_failure(error)
-    return 0
+    return _finish(code)
+
+
+def _finish(code: int) -> int:
+    """End a command that did its work, or part of it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _close_stdout()
+    if code in (0, 4):
+        console.print_next_step()
+    return code
 
 
 def _raise_interrupted(number: int, frame: object) -> None:

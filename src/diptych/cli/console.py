@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("diptych")
 MAX_LISTED = 20  # unreadable files named one by one; the reports name all
 _warnings: list[str] = []  # the warnings that this command has printed so far
+_next_steps: list[str] = []  # what this command proposes to do next
 
 
 class _StderrHandler(logging.Handler):
@@ -35,6 +37,7 @@ def prepare(debug: bool) -> None:
             # A name that the terminal's encoding lacks is shown escaped rather than refused.
             stream.reconfigure(errors="backslashreplace")
     _warnings.clear()
+    _next_steps.clear()
     log.handlers = [_StderrHandler()]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -57,6 +60,25 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
 
 
+def suggest(*words: object) -> None:
+    """Propose a ``diptych`` command, word by word, as the last line of this one.
+
+    It goes to stderr, since other programs read stdout. Words in capitals stand for what a person fills in.
+    """
+    suggest_step(f"diptych {shlex.join(map(str, words))}")
+
+
+def suggest_step(sentence: str) -> None:
+    """Propose what to do next, in words with a command in them, as the last line of this command."""
+    _next_steps[:] = [sentence]
+
+
+def print_next_step() -> None:
+    """Print what was proposed, if anything was."""
+    for sentence in _next_steps:
+        log.info("Next: %s", sentence)
+
+
 def print_error(sentence: str) -> None:
     """Print on stderr why the command failed."""
     print(f"{colour_text('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
@@ -76,11 +98,6 @@ def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
     if len(unnamed) > MAX_LISTED:
         log.warning("Left out: %d more", len(unnamed) - MAX_LISTED)
     return len(set(reasons) - set(not_pictures))
-
-
-def counted_pictures(count: int) -> str:
-    """``"1 picture"``, ``"1,200 pictures"``."""
-    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
 
 
 def colour_text(text: str, code: str) -> str:

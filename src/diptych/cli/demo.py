@@ -32,6 +32,7 @@ def demo(
         console.print_json(result.json())
     else:
         console.print_text(result.text())
+        console.suggest("sample", output / "flow", "-n", 64, "--label", 7, "-o", "sevens")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from diptych.cli.sample import pixel_array
 from diptych.data.images import Images
 from diptych.engine import history
 from diptych.errors import UsageError
-from diptych.files import is_occupied, refuse_other_files, write_bytes
+from diptych.files import check_output_folder, is_occupied, refuse_other_files, write_bytes
 from diptych.interplay import Agreement, agreement
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report, Score, Table, figures
@@ -59,16 +59,11 @@ class DemoResult:
         }
 
     def text(self) -> str:
-        """The scores, the report's path, and commands to try next."""
+        """The scores and the report's path."""
         lines = [f"The recognizer's accuracy on {self.accuracy.n} held-out digits: {self.accuracy}"]
         lines.append(f"Share of {AGREEMENT}:")
         lines += [f"  {TITLES[kind]:<5} {score}" for kind, score in self.agreements.items()]
-        lines += [
-            f"Report: {self.folder / REPORT}",
-            "Try next:",
-            *(f"  {command}" for _, command in next_commands(self.folder)),
-        ]
-        return "\n".join(lines)
+        return "\n".join([*lines, f"Report: {self.folder / REPORT}"])
 
 
 def next_commands(folder: Path) -> list[tuple[str, str]]:
@@ -101,6 +96,7 @@ def run_demo(folder: Path) -> DemoResult:
     UsageError
         The folder holds anything else.
     """
+    check_output_folder(folder)
     _refuse_other_folders(folder)
     digits = Images.open("digits")
     console.log.info("Inspecting %d pictures of handwritten digits", len(digits))

@@ -9,7 +9,9 @@ import typer
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.data.messages import counted
 from diptych.errors import UsageError
+from diptych.files import check_output_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +32,15 @@ Label = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Another seed may give another result.")]
 Steps = Annotated[int, typer.Option(min=2, help="Number of pictures from one end to the other, both included.")]
+
+_NEXT = {  # the edit to try after each
+    "reconstruct": ("interpolate", "PICTURE", "PICTURE"),
+    "interpolate": ("traverse", "PICTURE"),
+    "traverse": ("inpaint", "PICTURE", "--mask", "MASK"),
+    "inpaint": ("blend", "PICTURE", "PICTURE"),
+    "blend": ("restyle", "PICTURE", "--to", "CLASS"),
+    "restyle": ("reconstruct", "PICTURE"),
+}
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -204,12 +215,14 @@ class EditJob:
 
     def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None) -> None:
         self.verb, self.model = verb, model
+        folder = output or model.with_name(f"{model.resolve().name}-{verb}")
+        check_output_folder(folder)
         self.synthesizer: Any = load_model(model, *SYNTHESIZERS)
         self.size: int = self.synthesizer.size_
         from diptych.cli.edit_output import InputPictures, OutputFolder
 
         self.inputs = InputPictures(paths, self.size)
-        self.output = OutputFolder(output or model.with_name(f"{model.resolve().name}-{verb}"), self.images)
+        self.output = OutputFolder(folder, self.images)
 
     @property
     def images(self) -> "Images":
@@ -255,8 +268,9 @@ class EditJob:
         if as_json:
             console.print_json({**record, **extra_paths})
         else:
-            count = console.counted_pictures(len(edited))
+            count = counted(len(edited), "picture")
             console.print_text(f"{count} in {folder}; overview: {', '.join(extra_paths.values())}")
+            console.suggest("edit", _NEXT[self.verb][0], self.model, *_NEXT[self.verb][1:])
         if self.inputs.left_out:
             raise typer.Exit(4)
 

@@ -73,8 +73,6 @@ class OutputFolder:
 
     def __init__(self, folder: Path, inputs: "Images") -> None:
         self.folder = folder
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"{folder} is a file. Name a folder with -o.")
         self._written = _written_by_edit(folder / RECORD)
         if not self._written and is_occupied(folder):
             raise UsageError(f"{folder} is not empty. Name a new or an empty folder with -o.")

@@ -38,10 +38,13 @@ def embed(
     out and named; the exit code is then 4, or 3 if none could be read.
     """
     from diptych.cli.paths import open_images
+    from diptych.data.messages import counted
     from diptych.errors import UsageError
+    from diptych.files import check_output_file
 
     if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{output} does not name a format. Give it the suffix {' or '.join(SUFFIXES)}.")
+    check_output_file(output)
     embedder = _embedder(model)
     images = open_images(data)
     write = _write_npz if output.suffix.lower() == ".npz" else _write_parquet
@@ -51,7 +54,8 @@ def embed(
         facts = embedder.facts()
         console.print_json({"file": str(output), "pictures": count, "dimensions": dimensions, "embedder": facts})
     else:
-        console.print_text(f"{console.counted_pictures(count)} in {output}: {dimensions} numbers each")
+        console.print_text(f"{counted(count, 'picture')} in {output}: {dimensions} numbers each")
+        console.suggest("inspect", data)
     exit_if_unreadable(len(images) - count, len(images))
 
 

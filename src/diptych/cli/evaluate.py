@@ -9,6 +9,7 @@ from diptych.cli import console
 from diptych.cli.models import load_predictor
 from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Model, Quiet
 from diptych.cli.paths import open_images
+from diptych.files import check_output_file
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -38,6 +39,8 @@ def evaluate(
     --unknown (a folder, Parquet and so on) need no labels. If the set has a test part, by its folders or by the
     --manifest, only that part is scored.
     """
+    if output is not None:
+        check_output_file(output)
     recognizer = load_predictor(model)
     images = open_images(data, manifest)
     ood_images = None if unknown is None else open_images(unknown)
@@ -49,6 +52,8 @@ def evaluate(
         console.print_json(_scores_json(report))
     else:
         console.print_text(str(report))
+        if report.verdict is not None:
+            console.suggest_step(report.verdict.next_step)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)

@@ -10,6 +10,7 @@ from diptych.cli import console
 from diptych.cli.models import load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.errors import UsageError
+from diptych.files import check_output_folder
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -51,6 +52,7 @@ def explain(
     from diptych.cli.predict import exit_if_unreadable
 
     sheets = SheetPaths.of(paths, output)
+    check_output_folder(sheets.folder)
     recognizer = load_model(model, "recognizer")
     total = failed = 0
     for images in image_sets(paths, CHUNK):
@@ -62,6 +64,8 @@ def explain(
         for row in rows:
             total, failed = total + 1, failed + ("error" in row)
             console.print_json(row) if json else console.print_text(_row_text(row))
+    if not json:
+        console.suggest("evaluate", model, "TEST-PICTURES")
     exit_if_unreadable(failed, total)
 
 
@@ -85,7 +89,7 @@ class SheetPaths:
 
         single = len(paths) == 1 and Path(paths[0]).is_file() and not is_image_set(paths[0])
         if output is None:
-            return cls(Path(f"{Path(paths[0]).stem}-explained.png") if single else None, Path("explained"))
+            return cls(Path(f"{Path(paths[0]).stem}-explained.png"), Path()) if single else cls(None, Path("explained"))
         if output.is_dir() or not output.suffix:
             return cls(None, output)
         if not single:

@@ -8,6 +8,7 @@ import typer
 from diptych.cli import console
 from diptych.cli.models import load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.files import check_output_file
 
 
 def export(
@@ -31,6 +32,7 @@ def export(
     The file takes decoded pictures of any size; its metadata name the classes. It is compared with the model on real
     pictures and is not written if they disagree. Use it with onnxruntime, or: diptych predict pets.onnx new/
     """
+    check_output_file(output)
     recognizer = load_model(model, "recognizer")
     from diptych.exporting.export import export as export_onnx
 
@@ -39,7 +41,8 @@ def export(
         facts = {name: portable.facts[name] for name in _PRINTED_FACTS}
         console.print_json({"file": str(output), "bytes": output.stat().st_size, **facts})
     else:
-        console.print_text(f"The recognizer is in {output}. Try it: diptych predict {output} PICTURES")
+        console.print_text(f"The recognizer is in {output}.")
+        console.suggest("predict", output, "PICTURES")
 
 
 _PRINTED_FACTS = ("precision", "size", "classes", "parity")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from diptych import artefact
 from diptych.cli import console
 from diptych.cli.paths import open_images
+from diptych.files import check_output_folder
 from diptych.loading import MODEL_CLASSES
 from diptych.report import Score, Verdict
 from diptych.report.report import format_number
@@ -34,6 +35,7 @@ def train(
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
+    check_output_folder(folder)
     images = open_images(data, manifest)
     held_out = None if validate is None else open_images(validate)
     model.fit(images, validate=held_out, into=folder, more=more, start=start)
@@ -52,7 +54,8 @@ def print_result(folder: Path, kind: str, images: "Images", data: str, as_json: 
     if as_json:
         console.print_json(result)
     else:
-        console.print_text(_result_text(result, verdict, data))
+        console.print_text(_result_text(result, verdict))
+        _suggest(folder, kind, verdict)
     return 4 if left_out else 0
 
 
@@ -102,8 +105,18 @@ def _last_record(folder: Path) -> dict[str, Any]:
     return records[-1] if records else {}
 
 
-def _result_text(result: dict[str, Any], verdict: Verdict | None, data: str) -> str:
-    """The result as text: the verdict, folder, scores, and commands to try next."""
+def _suggest(folder: Path, kind: str, verdict: Verdict | None) -> None:
+    """Propose what the verdict does, or to use the model."""
+    if verdict is not None:
+        console.suggest_step(verdict.next_step)
+    elif kind == "recognizer":
+        console.suggest("predict", folder, "PICTURES")
+    else:
+        console.suggest("sample", folder, "-n", 64)
+
+
+def _result_text(result: dict[str, Any], verdict: Verdict | None) -> str:
+    """The result as text: the verdict, folder and scores."""
     from diptych.engine.warm_start.extension import sentence
 
     folder, kind = result["folder"], result["kind"]
@@ -112,11 +125,7 @@ def _result_text(result: dict[str, Any], verdict: Verdict | None, data: str) -> 
     lines += [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
     lines += [f"  {display_name(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
     lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
-    lines.append(f"Report: {folder}/report.html")
-    commands = {
-        "recognizer": [f"diptych predict {folder} PICTURES", f"diptych evaluate {folder} TEST-PICTURES"],
-    }.get(kind, [f"diptych sample {folder} -n 64 -o {folder}-samples", f"diptych fit recognizer {data}"])
-    return "\n".join([*lines, "Try next:", *(f"  {command}" for command in commands)])
+    return "\n".join([*lines, f"Report: {folder}/report.html"])
 
 
 def _classes_text(classes: list[str]) -> str:

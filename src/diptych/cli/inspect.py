@@ -61,11 +61,15 @@ def inspect(
     from diptych.data.inspection.inspect import concatenate_sets, examine
     from diptych.data.inspection.report import inspection_report
     from diptych.errors import UsageError
+    from diptych.files import check_output_file
 
     if minutes is not None and model is not None:
         raise UsageError("Give either --minutes, to train recognizers, or --model, to use a trained one.")
     if manifest is not None and manifest.exists():
         raise UsageError(f"{manifest} already exists and may have been edited. Name another file with --manifest.")
+    for target in (output, manifest):
+        if target is not None:
+            check_output_file(target)
     inspection = examine(concatenate_sets([Images.open(path) for path in data], data))
     inspection = _with_features(inspection, minutes, model, seed)
     report = inspection_report(inspection)
@@ -73,6 +77,9 @@ def inspect(
         console.print_json({**report.json(), "issues": inspection.records()})
     else:
         console.print_text(str(report))
+        kind = "recognizer" if len(inspection.images.classes) > 1 else "flow"
+        table = [] if manifest is None else ["--manifest", manifest]
+        console.suggest("fit", kind, data[0], *table)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
@@ -80,7 +87,7 @@ def inspect(
         from diptych.data.inspection.manifest import write
 
         write(inspection, manifest, seed)
-        console.log.info("The manifest is in %s: edit it, then diptych fit ... --manifest %s", manifest, manifest)
+        console.log.info("The manifest is in %s: edit it to decide about each picture", manifest)
 
 
 def _with_features(

@@ -10,6 +10,7 @@ from diptych.cli import console
 from diptych.cli.models import load_predictor
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
 from diptych.cli.paths import UnreadablePath, image_sets
+from diptych.data.messages import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,7 @@ def predict(
     writer = RowWriter(as_json=json, file=output, csv_file=csv)
     recognizer = load_predictor(model)
     total = failed = 0
+    doubtful: list[Row] = []  # the prediction of the lowest confidence
     for images in image_sets(paths):
         batches = (
             iter([[{"path": images.path, "error": images.reason}]])
@@ -60,15 +62,30 @@ def predict(
         for rows in batches:
             writer.add(rows)
             total, failed = total + len(rows), failed + sum("error" in row for row in rows)
+            doubtful = sorted([*doubtful, *(row for row in rows if "error" not in row)], key=_confidence)[:1]
     writer.close()
+    if doubtful and not json:
+        _suggest(model, doubtful[0]["path"])
     exit_if_unreadable(failed, total)
 
 
 def exit_if_unreadable(failed: int, total: int) -> None:
     """Warn of pictures that could not be read, and exit with 4, or with 3 if no picture could be."""
     if failed:
-        console.log.warning("%d of %s could not be read.", failed, console.counted_pictures(total))
+        console.log.warning("%s of %s could not be read.", f"{failed:,}", counted(total, "picture"))
         raise typer.Exit(4 if failed < total else 3)
+
+
+def _suggest(model: Path, doubtful: str) -> None:
+    """Propose to look at the most doubtful prediction; an exported file cannot explain."""
+    if model.suffix.lower() == ".onnx" or not Path(doubtful).is_file():
+        console.suggest("evaluate", model, "TEST-PICTURES")
+    else:
+        console.suggest("explain", model, doubtful)
+
+
+def _confidence(row: Row) -> float:
+    return float(row["confidence"])
 
 
 def prediction_rows_of(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from diptych.cli import console
 from diptych.errors import UsageError
+from diptych.files import check_output_file
 
 Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
 COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")
@@ -37,8 +38,8 @@ class RowWriter:
             kind = "csv" if csv_file else _SUFFIXES.get(target.suffix.lower(), "")
         if not kind:
             raise UsageError(f"{target} does not name a format. Give it the suffix {', '.join(_SUFFIXES)}.")
-        if target and target.is_dir():
-            raise UsageError(f"{target} is a folder. Name a file in it.")
+        if target:
+            check_output_file(target)
         self._target = target
         self._stream: TextIO = _open_text(_part_path(target)) if target else sys.stdout
         self._write = _WRITERS[kind](self._stream)

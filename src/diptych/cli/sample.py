@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diptych import files
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.data.messages import counted
 from diptych.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diptych.data.images import Images
+
+SINGLE_FILES = (".npz", ".parquet")  # besides folders
 
 
 def sample(
@@ -47,8 +51,10 @@ def sample(
     Writes 000000.png, 000001.png, … (in class folders unless --label names one) and grid.png with the first of them.
     Pictures are written as they are generated; the same command again continues, and a larger -n adds to them.
     """
-    synthesizer = load_model(model, *SYNTHESIZERS)
     target = output or model.with_name(f"{model.resolve().name}-samples")
+    check_output = files.check_output_file if target.suffix.lower() in SINGLE_FILES else files.check_output_folder
+    check_output(target)
+    synthesizer = load_model(model, *SYNTHESIZERS)
     if steps is not None:
         synthesizer = _with_steps(synthesizer, steps)
     samples = synthesizer.sample(number, label=label, seed=seed, into=target)
@@ -60,7 +66,8 @@ def sample(
             {"folder": str(target), "grid": str(grid), "pictures": len(samples), "seed": seed, "label": label}
         )
     else:
-        console.print_text(f"{console.counted_pictures(len(samples))} in {target}; grid: {grid}")
+        console.print_text(f"{counted(len(samples), 'picture')} in {target}; grid: {grid}")
+        console.suggest("score", model, "--against", "REAL-PICTURES")
 
 
 def _with_steps(synthesizer: Any, steps: int) -> Any:

@@ -9,6 +9,7 @@ from diptych import artefact
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
+from diptych.files import check_output_file
 
 if TYPE_CHECKING:
     from diptych.report import Report
@@ -60,6 +61,8 @@ def score(
     synthesizer was fitted on, the pictures held out from training are the reference, and copies of the others are
     searched for without --seen.
     """
+    if output is not None:
+        check_output_file(output)
     subject: Any = load_model(Path(generated), *SYNTHESIZERS) if artefact.exists(generated) else None
     recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay
@@ -78,6 +81,8 @@ def score(
         console.print_json(scores_json(report))
     else:
         console.print_text(str(report))
+        if report.verdict is not None:
+            console.suggest_step(report.verdict.next_step)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
