@@ -1,5 +1,7 @@
 """What ``predict`` and ``evaluate`` report of confidence, prediction sets and out-of-distribution pictures."""
 
+import json
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,41 @@ def stripes(place: Path, n: int) -> Path:
     return place
 
 
+def trained_pictures(model: Path) -> int:
+    data = json.loads((model / "data.json").read_text(encoding="utf-8"))
+    return len(b64decode(data["digests"])) // 8
+
+
+def test_a_manifest_does_not_make_training_pictures_a_test(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], tmp_path: Path
+) -> None:
+    model, colours, table = fitted[0] / "recognizer", fitted[0] / "colours", tmp_path / "table.csv"
+    inspected, evaluated = diptych.several(
+        ["inspect", colours, "--manifest", table],
+        ["evaluate", model, colours, "--manifest", table, "--json"],
+    )
+    assert (inspected.code, evaluated.code) == (0, 0), evaluated.err
+    assert evaluated.json["n"] == 48 - trained_pictures(model)
+    lines = table.read_text(encoding="utf-8").splitlines()
+    seen = [line for line in lines[1:] if line.split(",")[0] not in validation_paths(model)]
+    table.write_text("\n".join([lines[0], *seen]), encoding="utf-8")
+    refused = diptych("evaluate", model, colours, "--manifest", table)
+    assert refused.code == 3
+    assert "trained on all of these pictures" in refused.err
+    assert refused.out == ""
+
+
+def validation_paths(model: Path) -> set[str]:
+    data = json.loads((model / "data.json").read_text(encoding="utf-8"))
+    return set(data["validation"]["pictures"])
+
+
 def test_confidence_prediction_sets_and_unknown_pictures_are_reported(
     diptych: Terminal, fitted: tuple[Path, list[CommandResult]], tmp_path: Path
 ) -> None:
     model, odd = fitted[0] / "recognizer", stripes(tmp_path / "odd", 30)
     (odd / "notes.png").write_text("no picture")
-    known = folder(tmp_path / "known", {"red": 20, "green": 20})
+    known = folder(tmp_path / "known", {"green": 20, "red": 20})  # none that it was trained on
     page = tmp_path / "page.html"
     predicted, evaluated, as_text, on_training = diptych.several(
         ["predict", model, known, "--json"],
@@ -49,6 +80,6 @@ def test_confidence_prediction_sets_and_unknown_pictures_are_reported(
     assert "Detection of unknown pictures, by score" in as_text.out
     assert "Familiarity of known and unknown pictures" in page.read_text()
 
-    assert on_training.json["verdict"] == "not_held_out"
-    assert "are training pictures" in on_training.json["verdict_text"]
+    assert on_training.json["n"] == 48 - trained_pictures(model)
+    assert "are left out" in on_training.err
     assert not any(name.startswith("unknown") for name in on_training.json)

@@ -86,14 +86,29 @@ def test_embeddings_have_unit_length_and_cluster_by_class(fitted, digits):
 
 
 def test_evaluate_gives_scores_tables_and_figures(fitted, digits):
-    report = fitted.evaluate(digits)
+    report = fitted.evaluate(digits[1::2])
     scores = {"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "aurc", "coverage", "set_size"}
     assert set(report.scores) == scores
     score = report.scores["accuracy"]
     assert score.low <= score.value <= score.high
-    assert score.n == 160
+    assert score.n == 80
     assert [row[0] for row in report.tables["Classes"].rows] == list(fitted.classes_)
     assert any(caption.startswith("Confusion") for caption in report.figures)
+
+
+def test_pictures_that_were_trained_on_are_left_out_of_the_scores(fitted, folder, digits, tmp_path, caplog):
+    fitted_again = load(folder)
+    with caplog.at_level("WARNING", "diptych"):
+        report = fitted_again.evaluate(digits)
+    held_out = len(digits) - 68  # 80 were fitted on, of which 12 were held out
+    assert report.scores["accuracy"].n == held_out
+    assert f"trained on 68 of the 160 pictures. They are left out: the scores are of the {held_out}" in caplog.text
+    assert "trained on 68" in report.findings[0]
+    assert report.verdict.word != "not_held_out"
+    copies = digits[::2].save(tmp_path / "elsewhere.npz")  # known by their contents, wherever they lie
+    trained = np.isin(digits[::2].paths, list(fitted.validated_on()), invert=True)
+    with pytest.raises(DataError, match=r"trained on all of these pictures \(68\)"):
+        fitted.evaluate(Images.open(copies)[trained])
 
 
 def test_evaluate_matches_classes_by_name(fitted, digits):

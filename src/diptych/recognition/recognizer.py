@@ -246,7 +246,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
     def evaluate(self, images: ImagesLike, labels: Any = None, *, unknown: ImagesLike | None = None) -> Report:
         """Evaluate on labelled pictures that were not trained on; classes are matched by name.
 
-        A set in parts (train, validation, test) is evaluated on "test" alone.
+        A set in parts (train, validation, test) is evaluated on "test" alone. Pictures that this recognizer was trained
+        on are known by their contents, and left out.
 
         Parameters
         ----------
@@ -258,11 +259,12 @@ class Recognizer(FittedRecognizer, WarmStartable):
         Raises
         ------
         DataError
-            The pictures have no labels, or a class that this recognizer does not know.
+            The pictures have no labels, or a class that this recognizer does not know; or it was trained on all of
+            them.
         """
         explainer = ErrorExplainer(self._fitted(), self.size_, self.embedding_index_)
-        others = None if unknown is None else Images.of(unknown)
-        return evaluate_network(explainer, self._decision_rule, Images.of(images, labels), others)
+        labelled, others = Images.of(images, labels), None if unknown is None else Images.of(unknown)
+        return evaluate_network(explainer, self._decision_rule, labelled, others, self.training_digests)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model into ``folder``: facts, weights, card, report. Returns the folder.

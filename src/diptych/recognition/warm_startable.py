@@ -10,7 +10,7 @@ from torch import nn
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
-from diptych.data.training_digests import NONE, stored_digests
+from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.engine.distributed import is_leader
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.errors import UsageError
@@ -55,6 +55,12 @@ class WarmStartable(RecognizerSettings, ABC):
     def validated_on(self) -> list[str]:
         """The names of the validation pictures, as far as they are known."""
         return list(self._data.get("validation", {}).get("pictures", ()))
+
+    @property
+    def training_digests(self) -> Digests:
+        """Of its training pictures, and of those of the model that it started from; empty where they were not saved."""
+        self._fitted()
+        return stored_digests(self._data) if "digests" in self._data else NONE
 
     def _start_from(self, start: "str | Path | WarmStartable") -> WarmStart:
         """The start of a run from the weights of another recognizer, loaded or in a folder."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from diptych.data.images import Images
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
+from diptych.data.training_digests import Digests
 from diptych.metrics import classification as metrics
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
@@ -27,21 +28,30 @@ MIN_CONFUSION_SHARE = 0.05  # of a class's pictures predicted as another, from w
 NO_FAILING_SLICE = "No slice of the pictures has a lower accuracy than the other pictures beyond chance."
 
 
-def evaluate_network(explainer: ErrorExplainer, rule: DecisionRule, images: Images, unknown: Images | None) -> Report:
-    """Evaluate a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`."""
+def evaluate_network(
+    explainer: ErrorExplainer, rule: DecisionRule, images: Images, unknown: Images | None, trained: Digests
+) -> Report:
+    """Evaluate a recognizer; see :meth:`diptych.recognition.recognizer.Recognizer.evaluate`.
+
+    ``trained`` are the digests of its training pictures; empty where they were not saved.
+    """
     network, size, index = explainer.network, explainer.size, explainer.index
     evaluated = datasets.evaluation_images(images, rule.classes, size)
+    evaluated, left_out = datasets.held_out_images(evaluated, trained)
     outputs = compute_outputs(network, evaluated, size, title="Evaluating")
-    report = evaluation_report(f"Evaluation on {len(evaluated)} pictures", evaluated, outputs.logits, rule, explainer)
+    report = evaluation_report(
+        f"Evaluation on {counted(len(evaluated), 'picture')}", evaluated, outputs.logits, rule, explainer
+    )
     reliability.add_measured_coverage(report, evaluated, outputs.logits, rule)
-    trained_on = reliability.count_trained_on(evaluated, index)
+    report.findings = left_out + report.findings
+    trained_on = 0 if len(trained) else reliability.count_trained_on(evaluated, index)
     if trained_on:
         report.verdict = recognizer_verdict(_evidence(report, evaluated, trained_on))
     if len(evaluated) < len(images):
         report.facts["pictures given"] = len(images)
     if evaluated.skipped:
         reasons = join_names([str(error) for error in evaluated.skipped], datasets.MAX_NAMES)
-        report.findings.append(f"{len(evaluated.skipped)} files could not be used: {reasons}.")
+        report.findings.append(f"{counted(len(evaluated.skipped), 'file')} could not be used: {reasons}.")
     if unknown is not None:
         readable = datasets.require_readable(unknown, size)
         ood_outputs = compute_outputs(network, readable, size, title="Evaluating unknown pictures")
