@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class Terminal:
         import os
 
         return {**os.environ, **environment} if environment else None
+
+
+def trained_pictures(model: Path) -> int:
+    """How many pictures a model was trained on."""
+    data = json.loads((model / "data.json").read_text(encoding="utf-8"))
+    return len(b64decode(data["digests"])) // 8
 
 
 @pytest.fixture(scope="session")

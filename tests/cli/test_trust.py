@@ -1,13 +1,12 @@
 """What ``predict`` and ``evaluate`` report of confidence, prediction sets and out-of-distribution pictures."""
 
 import json
-from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tests.cli.conftest import CommandResult, Terminal, folder
+from tests.cli.conftest import CommandResult, Terminal, folder, trained_pictures
 
 SCORE = {"value", "low", "high", "n"}
 
@@ -20,11 +19,6 @@ def stripes(place: Path, n: int) -> Path:
         pixels[:, i % 3 :: 4] = 255
         Image.fromarray(pixels).save(place / f"{i:02d}.png")
     return place
-
-
-def trained_pictures(model: Path) -> int:
-    data = json.loads((model / "data.json").read_text(encoding="utf-8"))
-    return len(b64decode(data["digests"])) // 8
 
 
 def test_a_manifest_does_not_make_training_pictures_a_test(

@@ -190,30 +190,6 @@ def evaluation_images(images: Images, classes: Sequence[str], size: int) -> Imag
     return require_readable(labelled(part.relabel(classes)), size)
 
 
-def held_out_images(images: Images, trained: Digests) -> tuple[Images, list[str]]:
-    """The pictures that a model was not trained on, and a sentence if there were others among them.
-
-    Raises
-    ------
-    DataError
-        It was trained on all of them.
-    """
-    known = trained_on(images, trained)
-    if not known.any():
-        return images, []
-    if known.all():
-        raise DataError(
-            f"The recognizer was trained on all of these pictures ({len(images):,}), so they are no test: it looks "
-            "better on them than it is. Name pictures that it has never seen."
-        )
-    sentence = (
-        f"The recognizer was trained on {int(known.sum()):,} of the {len(images):,} pictures. They are left out: the "
-        f"scores are of the {int((~known).sum()):,} others."
-    )
-    log.warning("%s", sentence)
-    return images[~known], [sentence]
-
-
 def require_readable(images: Images, size: int) -> Images:
     """The readable pictures; raises DataError if there is none."""
     readable = images.readable(size)

@@ -11,6 +11,7 @@ from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, Walk
+from diptych.data.sources.own_outputs import own_outputs
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")
@@ -71,7 +72,11 @@ def open_files(files: Files, names: Sequence[str]) -> Source:
 def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]]:
     """Pictures and other files: by suffix, or by the file's first bytes where the suffix does not decide."""
     pictures, skipped = [], list(walk.skipped)
-    for name in walk.files:
+    passed_over = own_outputs(files, walk)
+    if passed_over:
+        names = join_names([files.path(name) for name in passed_over])
+        log.info("Passed over, since diptych sample or diptych edit wrote them: %s.", names)
+    for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
         if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES or _has_signature(files, name):
             pictures.append(name)
         else:
@@ -107,6 +112,7 @@ def _log_layout(files: Files, walk: Walk, skipped: Sequence[PictureError], class
         log.warning("%s: %d files or folders were left out: %s.", where, len(skipped), names)
     level = 2 if split else 1
     folders = {name.split("/")[level - 1] for name in walk.folders if name.count("/") == level - 1}
+    folders -= {name.split("/")[level - 1] for name in own_outputs(files, walk) if name.count("/") >= level}
     empty = sort_class_names({printable(name) for name in folders} - set(classes)) if classes else []
     if empty:
         log.warning("%s: no picture in %s, so these classes are left out.", where, join_names(empty))

@@ -1,5 +1,6 @@
 """Evaluating a recognizer: scores with intervals, each class, and the worst errors."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.messages import counted, join_names
-from diptych.data.training_digests import Digests
+from diptych.data.training_digests import Digests, trained_on
+from diptych.errors import DataError
 from diptych.metrics import classification as metrics
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
@@ -21,6 +23,7 @@ from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_er
 from diptych.recognition.inference.outputs import compute_outputs
 from diptych.report import Report, Score, Table, figures
 
+log = logging.getLogger("diptych")
 MIN_CLASS_PICTURES = 50  # under which the report warns that a class's scores are rough
 MAX_NAMES = 8  # classes that this warning lists
 MAX_CONFUSIONS = 3  # pairs of classes that are named
@@ -37,16 +40,16 @@ def evaluate_network(
     """
     network, size, index = explainer.network, explainer.size, explainer.index
     evaluated = datasets.evaluation_images(images, rule.classes, size)
-    evaluated, left_out = datasets.held_out_images(evaluated, trained)
+    evaluated, left_out = _held_out(evaluated, trained)
     outputs = compute_outputs(network, evaluated, size, title="Evaluating")
     report = evaluation_report(
         f"Evaluation on {counted(len(evaluated), 'picture')}", evaluated, outputs.logits, rule, explainer
     )
     reliability.add_measured_coverage(report, evaluated, outputs.logits, rule)
     report.findings = left_out + report.findings
-    trained_on = 0 if len(trained) else reliability.count_trained_on(evaluated, index)
-    if trained_on:
-        report.verdict = recognizer_verdict(_evidence(report, evaluated, trained_on))
+    overlap = 0 if len(trained) else reliability.count_trained_on(evaluated, index)
+    if overlap:
+        report.verdict = recognizer_verdict(_evidence(report, evaluated, overlap))
     if len(evaluated) < len(images):
         report.facts["pictures given"] = len(images)
     if evaluated.skipped:
@@ -57,6 +60,30 @@ def evaluate_network(
         ood_outputs = compute_outputs(network, readable, size, title="Evaluating unknown pictures")
         ood_evaluation.add_ood_detection(report, outputs, ood_outputs, rule, index)
     return report
+
+
+def _held_out(images: Images, trained: Digests) -> tuple[Images, list[str]]:
+    """The pictures that a model was not trained on, and a sentence if there were others among them.
+
+    Raises
+    ------
+    DataError
+        It was trained on all of them.
+    """
+    known = trained_on(images, trained)
+    if not known.any():
+        return images, []
+    if known.all():
+        raise DataError(
+            f"The recognizer was trained on all of these pictures ({len(images):,}), so they are no test: it looks "
+            "better on them than it is. Name pictures that it has never seen."
+        )
+    sentence = (
+        f"The recognizer was trained on {int(known.sum()):,} of the {len(images):,} pictures. They are left out: the "
+        f"scores are of the {int((~known).sum()):,} others."
+    )
+    log.warning("%s", sentence)
+    return images[~known], [sentence]
 
 
 def evaluation_report(
