@@ -50,11 +50,10 @@ def test_a_hub_that_does_not_answer_times_out(state, hub, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts the connection and sends nothing
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setattr(weights, "HUB_TIMEOUT_SECONDS", 0.3)
         start = time.monotonic()
         with pytest.raises(UsageError, match="the hub cannot be reached"):
             weights.fetch_weights(NAME)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 5
 
 
 def test_a_hub_that_answers_is_reachable(monkeypatch):

@@ -53,7 +53,7 @@ def test_fit_takes_the_manifest_that_inspect_writes(diptych: Terminal, colours: 
     assert (recognizer.code, gan.code, refused.code, again.code) == (0, 0, 3, 2)
     assert "may have been edited" in again.err
     assert "green" in manifest.read_text()
-    assert "excludes 1 pictures" in recognizer.err
+    assert "excludes 1 picture." in recognizer.err
     held_out = [row for row in rows if row["split"] == "validation"]
     assert recognizer.json["scores"]["accuracy"]["n"] == len(held_out)
     assert "line 2" in refused.err

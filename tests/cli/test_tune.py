@@ -21,6 +21,9 @@ def test_a_tuned_flow_samples_in_one_or_two_steps(diptych: Terminal, colours: Pa
     assert [result.code for result in (fit, tuned, two, one, gan)] == [0] * 5, tuned.err
     assert tuned.json["folder"] == str(fast)
     assert tuned.json["kind"] == "flow"
+    assert tuned.json["verdict"] == "too_short"  # and what to do, instead of offering samples
+    assert "trained for 1 step;" in tuned.json["verdict_text"]
+    assert "Next: tune that flow for longer: diptych tune FLOW" in tuned.json["verdict_text"]
     assert two.json["pictures"] == 3
     for name, steps_taken in (("one", 1), ("two", 2)):
         assert len(list((tmp_path / name).rglob("0*.png"))) == 3

@@ -101,7 +101,7 @@ def test_unreadable_pictures_are_named_and_left_out(damaged, caplog):
     readable = images.readable(16)
     assert readable.counts() == {"cat": 5, "dog": 6}
     assert [error.path for error in readable.skipped] == [f"{damaged}/cat/2.png"]
-    assert "cannot be read and are left out" in caplog.text
+    assert "1 picture cannot be read and is left out" in caplog.text
     assert readable.pixels(16).shape == (11, 3, 16, 16)
     assert readable.readable(16) is readable
     assert len(images.readable(16).readable(8).skipped) == 1

@@ -107,3 +107,11 @@ def test_the_next_step_is_a_command_for_this_kind_of_model():
         evidence = replace(AS_REAL, **{"same": {"same": 1.0}, "copies": {"copied": 1.0}}[word])
         for kind in (None, "gan"):
             assert "diptych " in samples_verdict(evidence, kind).next_step
+
+
+def test_a_tuning_of_few_steps_is_not_offered_as_usable():
+    assert rules.short_tuning_verdict(rules.MIN_TUNING_STEPS) is None
+    verdict = rules.short_tuning_verdict(1)
+    assert verdict.word == "too_short"
+    assert "trained for 1 step;" in verdict.reason
+    assert "diptych tune FLOW DATA" in verdict.next_step

@@ -21,7 +21,7 @@ PREFIX = "timm:"
 SUFFIX = ".safetensors"
 CONFIG, FILE = "config.json", "model.safetensors"  # in a folder of the hub's layout
 # Until a hub that does not answer counts as unreachable; its own client tries for half a minute.
-HUB_TIMEOUT_SECONDS = 5.0
+HUB_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _with_features(
         inspection = inspect_features(inspection, embedder, seed, labels=minutes is None)
     if minutes is not None:
         search = label_errors.search_by_training(images, minutes, seed)
-        return inspection.with_label_issues(search.issues).with_notes(search.note)
+        return inspection.with_label_issues(search.issues, search.listed).with_notes(search.note)
     searched = embedder is not None and not images.multi_label
     return inspection if searched or not images.classes else inspection.with_notes(LABELS_NOT_CHECKED)
 
@@ -128,7 +128,7 @@ def _with_model(inspection: "Inspection[Images]", model: Path) -> "Inspection[Im
     if not images.classes:
         return inspection
     search = label_errors.search_by_model(images, recognizer)
-    return inspection.with_label_issues(search.issues).with_notes(search.note)
+    return inspection.with_label_issues(search.issues, search.listed).with_notes(search.note)
 
 
 def add_to(app: typer.Typer) -> None:

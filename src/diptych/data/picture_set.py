@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from diptych.data import resources
 from diptych.data.decode import Geometry, silence_pillow
 from diptych.data.labels import label_names
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.sources.base import ORIGINS, Metadata, Source
 from diptych.data.store import Batch, PixelStore
 from diptych.errors import DataError, PictureError
@@ -126,10 +126,10 @@ class PictureSet:
 
     def _summary(self) -> str:
         """How many pictures there are, of what, and how many of them are not real."""
-        kinds = f"{len(self.classes)} classes" if self.classes else "unlabelled"
+        kinds = counted(len(self.classes), "class", "classes") if self.classes else "unlabelled"
         origins, counts = np.unique(self.origins, return_counts=True)
         others = [f"{n} {name}" for name, n in zip(origins, counts, strict=True) if name != ORIGINS[0]]
-        return ", ".join([f"{len(self)} picture{'' if len(self) == 1 else 's'}", kinds, *others])
+        return ", ".join([counted(len(self), "picture"), kinds, *others])
 
     def _repr_html_(self) -> str:
         from diptych.report import notebook
@@ -215,7 +215,7 @@ class PictureSet:
         if errors:
             reasons = join_names([str(error) for error in errors.values()])
             raise DataError(
-                f"{len(errors)} of {len(self)} pictures cannot be read: {reasons}. "
+                f"{len(errors):,} of {counted(len(self), 'picture')} cannot be read: {reasons}. "
                 "Remove them, or leave them out with readable()."
             )
         return torch.from_numpy(self._store.gather(size, geometry))
@@ -229,7 +229,8 @@ class PictureSet:
         if not errors:
             return self
         reasons = join_names([str(error) for error in errors.values()])
-        log.warning("%d pictures cannot be read and are left out: %s.", len(errors), reasons)
+        pictures = counted(len(errors), "picture cannot be read and is", "pictures cannot be read and are")
+        log.warning("%s left out: %s.", pictures, reasons)
         mask = np.ones(len(self), bool)
         mask[list(errors)] = False
         known = {str(error) for error in self.skipped}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
+from diptych.data.messages import counted
 from diptych.engine import checkpoint, machine
 from diptych.engine.clock import Clock, Plan
 from diptych.engine.distributed import ProcessGroup
@@ -224,7 +225,7 @@ class Run:
             self._save_checkpoint()
         if stop:
             where = f" The same command continues it from {self.folder}." if self.folder else ""
-            raise Interrupted(f"Stopped after {self.seen_pictures} pictures.{where}", round(stop))
+            raise Interrupted(f"Stopped after {counted(self.seen_pictures, 'picture')}.{where}", round(stop))
 
     def _save_checkpoint(self) -> None:
         start = time.monotonic()
@@ -272,7 +273,7 @@ class Run:
         if device_type == self.group.device.type:
             rate = self.seen_pictures / max(state["seconds"], 1.0)
             self._resumed_machine = machine.Machine.from_numbers(self.group.device, numbers), rate
-        log.info("Continuing after %d pictures.", self.seen_pictures)
+        log.info("Continuing after %s.", counted(self.seen_pictures, "picture"))
 
     def _prepare_machine(self) -> machine.Machine:
         """Choose the machine, plan the run from its rate, and give all processes the same weights and plan."""

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from diptych.data.images import Images
+from diptych.data.messages import counted
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation.evaluate import evaluation_report
@@ -40,7 +41,7 @@ def evaluate_logits(
     labelled = datasets.evaluation_images(images, classes, size)
     rule = DecisionRule.from_json(classes, multi_label, calibration)
     report = evaluation_report(
-        f"Evaluation on {len(labelled)} pictures", labelled, torch.from_numpy(logits(labelled)), rule
+        f"Evaluation on {counted(len(labelled), 'picture')}", labelled, torch.from_numpy(logits(labelled)), rule
     )
     if len(labelled) < len(images):
         report.facts["pictures given"] = len(images)

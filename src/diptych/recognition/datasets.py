@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.splits import split
 from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError
@@ -230,13 +230,13 @@ def _usable(images: Images, size: int, notes: list[str]) -> Images:
     """The pictures that have a label and can be read."""
     unlabelled = int((~labelled_mask(images)).sum())
     if unlabelled:
-        _note(notes, f"{unlabelled} pictures without a label were left out.")
+        _note(notes, f"{counted(unlabelled, 'picture without a label was', 'pictures without a label were')} left out.")
     images = labelled(images)
     empty = [name for name, count in images.counts().items() if count == 0]
     readable = images.readable(size)
     if readable.skipped:
         count, reasons = len(readable.skipped), join_names([str(e) for e in readable.skipped], MAX_NAMES)
-        notes.append(f"{count} files could not be used and were left out: {reasons}.")
+        notes.append(f"{counted(count, 'file was', 'files were')} left out, unusable: {reasons}.")
     if empty:
         notes.append(f"Classes without any picture were left out: {join_names(empty, MAX_NAMES)}.")
     return readable
@@ -255,7 +255,7 @@ def _rows_of(mask: Mask) -> tuple[Series, Series]:
 
 def _describe_hold_out(count: int, series: Series | None, *, searched: bool) -> str:
     """How pictures were held out, in a sentence."""
-    sentence = f"{count} of the pictures were held out for validation."
+    sentence = f"{counted(count, 'picture was', 'pictures were')} held out for validation."
     if series is None and searched:
         return (
             f"{sentence} There are too many, or there is too little time, to compare them all: shots of the same thing "

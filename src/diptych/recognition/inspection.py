@@ -49,4 +49,4 @@ def inspect_features(
     except DataError as error:
         return inspection.with_notes(f"Label errors were not searched for. {error}")
     issues = [replace(issue, row=int(rows[issue.row])) for issue in search.issues]
-    return inspection.with_label_issues(issues).with_notes(search.note)
+    return inspection.with_label_issues(issues, search.listed).with_notes(search.note)

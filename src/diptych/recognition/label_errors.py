@@ -72,19 +72,23 @@ def find_label_errors(
     """
     if minutes is not None and model is not None:
         raise UsageError("The search for label errors needs either minutes, to train recognizers, or a trained model.")
-    images = Images.of(images)
+    search = _search(Images.of(images), minutes, seed, model)
+    return list(search.issues[: search.listed])
+
+
+def _search(images: Images, minutes: float | None, seed: int, model: Recognizer | None) -> LabelSearch:
     datasets.check_labels(images)
     if model is not None:
-        return list(search_by_model(images, model).issues)
+        return search_by_model(images, model)
     if minutes is not None:
-        return list(search_by_training(images, minutes, seed).issues)
+        return search_by_training(images, minutes, seed)
     embedder = backbone_for(images)
     if embedder is None:
         raise UsageError(
             "Only photographs can be searched for label errors by pretrained features, where the weights are on this "
             "machine. Give minutes, to train recognizers, or a trained model."
         )
-    return list(search_by_features(images, np.concatenate(list(embedder.batches(images))), embedder.name, seed).issues)
+    return search_by_features(images, np.concatenate(list(embedder.batches(images))), embedder.name, seed)
 
 
 def backbone_for(images: Images) -> Embedder | None:

@@ -22,6 +22,9 @@ from diptych.recognition.evaluation.share_score import share_score
 #: two classes, 23 times with fifty, among which some other class is likelier by chance.
 MIN_ODDS_PER_BIT = 4
 MAX_LISTED_SHARE, MIN_LISTED = 0.1, 10  # of the labels are listed at most, but so many where there are few pictures
+#: Of the labels of a set, a usual share of wrong ones (3 to 6 % in well-known sets, Northcutt et al., NeurIPS 2021).
+USUAL_ERRORS = 0.05
+MOST = 0.8  # of the contradicted labels, from which the note says nothing against the doubter
 MIN_PROBABILITY = 1e-9  # smaller ones are raised to it before the logarithm
 
 Probabilities = NDArray[np.float64]  # (N, K)
@@ -30,9 +33,20 @@ Logits = NDArray[np.float64]  # (N, K)
 
 @dataclass(frozen=True)
 class LabelSearch:
-    """The labels that may be wrong, the most suspected first, and a sentence on what searched and how good it is."""
+    """The labels that may be wrong.
+
+    Attributes
+    ----------
+    issues
+        All that are suspected, the most suspected first.
+    listed
+        How many of them are worth a look: the first ones.
+    note
+        What searched, and how far it is to be believed, in sentences.
+    """
 
     issues: tuple[LabelIssue, ...]
+    listed: int
     note: str
 
 
@@ -66,6 +80,8 @@ def rank_labels(rows: NDArray[np.int64], images: Images, logits: Logits, doubter
         if accuracy.low is None or accuracy.low <= guessing:
             note += " That is no better than guessing, so it has no say, and no label is listed."
             candidates = candidates[:0]
+        else:
+            note += _describe_trust(accuracy.value)
     most = max(MIN_LISTED, int(MAX_LISTED_SHARE * len(images)))
     given_names, names = label_names(images.labels, images.classes), label_names(predicted, images.classes)
     issues = [
@@ -74,8 +90,20 @@ def rank_labels(rows: NDArray[np.int64], images: Images, logits: Logits, doubter
         if given_names[i] != names[i]
     ]
     if len(issues) > most:
-        note += f" Of {len(issues):,} suspected labels the {most:,} most certain are listed."
-    return LabelSearch(tuple(issues[:most]), note)
+        note += f" Of {len(issues):,} suspected labels the {most:,} most certain are listed; the manifest names all."
+    return LabelSearch(tuple(issues), min(most, len(issues)), note)
+
+
+def _describe_trust(accuracy: float) -> str:
+    """How many of the suspected labels are wrong where a set has errors as usual; empty where most of them are."""
+    wrong = USUAL_ERRORS / max(1 - accuracy, USUAL_ERRORS)
+    if wrong >= MOST:
+        return ""
+    return (
+        " So it is wrong itself about many of the others: "
+        f"where one label in {round(1 / USUAL_ERRORS)} is wrong, expect about {wrong:.0%} of those that it contradicts "
+        "to be. Look at the first ones first."
+    )
 
 
 def _sigmoid(logits: Logits) -> Logits:

@@ -13,6 +13,7 @@ from diptych.data import mirror_symmetry
 from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
+from diptych.data.messages import counted
 from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError
 from diptych.synthesis.protocols import SampledModel
@@ -91,7 +92,7 @@ def prepare(
     """
     selected = training_part(images)
     if len(selected) < len(images):
-        log.info('Fitting on the %d pictures whose "split" is "train"', len(selected))
+        log.info('Fitting on %s whose "split" is "train"', counted(len(selected), "picture"))
     _check_number(selected)
     size = default_size(selected) if size is None else size
     readable = selected.readable(size, GEOMETRY)
@@ -175,8 +176,8 @@ def _check_number(images: Images) -> None:
         return
     skipped = f" ({len(images.skipped)} could not be read)" if images.skipped else ""
     raise DataError(
-        f"There are {len(images)} pictures{skipped}; a synthesizer needs at least {MIN_PICTURES} to learn "
-        "from, and hundreds to do it well. Add pictures."
+        f"{counted(len(images), 'picture is', 'pictures are')} there{skipped}; a synthesizer needs at least "
+        f"{MIN_PICTURES} to learn from, and hundreds to do it well. Add pictures."
     )
 
 
@@ -209,7 +210,8 @@ def _validation(images: Images, size: int, classes: tuple[str, ...], trained: Di
     if known.all():
         raise DataError("The model to start from was trained on every picture for validation. Name others.")
     if known.any():
-        log.warning("%d pictures for validation are left out: the model to start from was trained on them", known.sum())
+        pictures = counted(int(known.sum()), "picture for validation is", "pictures for validation are")
+        log.warning("%s left out: the model to start from was trained on them", pictures)
         images = images[~known]
     return _number_labels(images, classes)
 

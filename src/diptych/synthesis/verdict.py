@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from diptych.data.messages import counted
 from diptych.metrics.distribution import Distance
 from diptych.metrics.prdc import PRDC
 from diptych.report import Verdict
@@ -26,6 +27,7 @@ LITTLE_RECALL, LITTLE_COVERAGE = 0.25, 0.5  # below both, most kinds of real pic
 CLOSE_SHARE = 0.8  # of what real pictures reach: precision, recall, coverage, and the usefulness for training
 CLOSE_DISTANCE = 0.05  # of one real picture repeated
 FEW_PICTURES = 100  # on either side; with fewer every score is rough
+MIN_TUNING_STEPS = 50  # of training a flow to few sampling steps, below which it has hardly begun
 MORE, MIN_MINUTES = 3.0, 10.0  # further training that is proposed: so many times the first, and at least so long
 
 Word = Literal["same", "copies", "repetitive", "noise", "recognisable", "close"]
@@ -101,6 +103,19 @@ def samples_verdict(
     else:
         next_step = _next_of_model(word, evidence, "tuned" if tuned else kind, minutes or 0)
     return Verdict(word, _sentence(word, evidence), reason, next_step)
+
+
+def short_tuning_verdict(steps: int) -> Verdict | None:
+    """The verdict "too_short" on a flow that was tuned for so few steps that it cannot be used; ``None``: enough."""
+    if steps >= MIN_TUNING_STEPS:
+        return None
+    return Verdict(
+        "too_short",
+        "Tuned too briefly to be of use.",
+        f"It was trained for {counted(steps, 'step')}; from about {MIN_TUNING_STEPS} on it begins to sample in few "
+        "steps. The flow that it was tuned from is as good as before.",
+        f"tune that flow for longer: diptych tune FLOW DATA -o NEW-MODEL --minutes {MIN_MINUTES:g}",
+    )
 
 
 def _sentence(word: Word, evidence: Evidence) -> str:

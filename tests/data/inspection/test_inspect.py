@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from diptych.data.images import Images
+from diptych.data.inspection import manifest
 from diptych.data.inspection.inspect import concatenate_sets, examine
 from diptych.data.inspection.issues import LabelIssue
 from diptych.data.inspection.report import inspection_report
@@ -117,6 +118,16 @@ def test_copies_with_different_labels_are_for_review(class_folders):
     assert sorted(inspection.images.paths[issue.row].rsplit("/", 1)[1] for issue in issues) == ["1.png", "wrong.png"]
     assert {issue.action for issue in issues} == {"review"}
     assert "labelled dog, but its exact copy is labelled cat" in [issue.reason for issue in issues]
+
+
+def test_the_report_lists_the_most_suspect_labels_and_the_manifest_names_all(class_folders, tmp_path):
+    suspects = [LabelIssue(3, "cat", "dog", 0.2), LabelIssue(8, "dog", "cat", 0.01)]
+    inspection = examine(Images.open(class_folders)).with_label_issues(suspects, listed=1)
+    report = inspection_report(inspection)
+    assert [row[1:] for row in report.tables["Suspected label errors"].rows] == [["dog", "cat", 0.01]]
+    assert "1 label may be wrong" in "\n".join(report.findings)
+    table = manifest.write(inspection, tmp_path / "table.csv").read_text(encoding="utf-8")
+    assert table.count("label error: ") == 2
 
 
 def test_label_errors_are_listed_for_review_with_the_most_suspect_first(class_folders):

@@ -76,8 +76,8 @@ def test_missing_and_new_pictures_are_warned_of(inspection, tmp_path, class_fold
     (class_folders / "cat" / "3.png").unlink()
     scene(77).save(class_folders / "cat" / "new.png")
     applied = manifest.apply(Images.open(class_folders), path)
-    assert "names 1 pictures that are not there" in caplog.text
-    assert "does not name 1 pictures, which are left out" in caplog.text
+    assert "names 1 picture that is not there" in caplog.text
+    assert "does not name 1 picture, which is left out" in caplog.text
     assert names(applied) == names(inspection.images) - {"cat/copy.png", "dog/small.png", "dog/broken.png", "cat/3.png"}
 
 

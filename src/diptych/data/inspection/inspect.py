@@ -44,6 +44,8 @@ class Inspection(Generic[PictureSetT]):
         Sentences about how checks were made, about those that were left out, and how to have them done.
     same_scene_pictures
         How many pictures show the same scene as another, of which the issues list those most alike.
+    max_label_errors
+        How many of the suspected label errors the report lists (``None``: all); all of them are issues.
     """
 
     images: PictureSetT
@@ -51,14 +53,22 @@ class Inspection(Generic[PictureSetT]):
     leaks: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     same_scene_pictures: int = 0
+    max_label_errors: int | None = None
 
     def of_kind(self, kind: str) -> list[Issue]:
         """The issues of one kind."""
         return [issue for issue in self.issues if issue.kind == kind]
 
-    def with_label_issues(self, label_issues: Sequence[LabelIssue]) -> "Inspection[PictureSetT]":
-        """The same with labels that may be wrong."""
-        return replace(self, issues=_sorted([*self.issues, *(label_issue.to_issue() for label_issue in label_issues)]))
+    def listed_label_errors(self) -> list[Issue]:
+        """The suspected label errors that the report lists."""
+        return self.of_kind("label error")[: self.max_label_errors]
+
+    def with_label_issues(
+        self, label_issues: Sequence[LabelIssue], listed: int | None = None
+    ) -> "Inspection[PictureSetT]":
+        """The same with labels that may be wrong, of which the report lists the first."""
+        issues = [*self.issues, *(label_issue.to_issue() for label_issue in label_issues)]
+        return replace(self, issues=_sorted(issues), max_label_errors=listed)
 
     def with_notes(self, *notes: str) -> "Inspection[PictureSetT]":
         """The same with further notes."""

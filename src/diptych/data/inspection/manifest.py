@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from diptych.data.combine import with_groups, with_labels
 from diptych.data.inspection.inspect import Inspection
 from diptych.data.labels import label_names, labels_from_name_lists, labels_from_names
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet, PictureSetT
 from diptych.data.sources.folder import SPLIT_NAMES
 from diptych.data.splits import split
@@ -241,14 +241,16 @@ def _log_differences(images: PictureSet, rows: Sequence[Row], picture_of: dict[i
     """Warn of pictures that only the manifest names or only the set has."""
     absent = [row.path for i, row in enumerate(rows) if i not in picture_of]
     if absent:
-        log.warning("%s names %d pictures that are not there: %s.", where, len(absent), join_names(absent))
+        pictures = counted(len(absent), "picture that is", "pictures that are")
+        log.warning("%s names %s not there: %s.", where, pictures, join_names(absent))
     unnamed = np.setdiff1d(np.arange(len(images)), list(picture_of.values()))
     if len(unnamed):
         names = join_names([str(path) for path in images.paths[unnamed]])
-        log.warning("%s does not name %d pictures, which are left out: %s.", where, len(unnamed), names)
+        pictures = counted(len(unnamed), "picture, which is", "pictures, which are")
+        log.warning("%s does not name %s left out: %s.", where, pictures, names)
     excluded = sum(rows[i].action == "exclude" for i in picture_of)
     if excluded:
-        log.info("%s excludes %d pictures.", where, excluded)
+        log.info("%s excludes %s.", where, counted(excluded, "picture"))
 
 
 def _set_labels(images: PictureSetT, rows: Sequence[Row], where: str) -> PictureSetT:

@@ -12,7 +12,7 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.inspection.thumbnails import thumbnail_figures
 from diptych.data.labels import label_names
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet
 from diptych.report import Report, Table
 
@@ -58,7 +58,7 @@ def inspection_report(inspection: Inspection[Any]) -> Report:
     """Facts for programs, findings as sentences with their cures, tables, and thumbnails."""
     images = inspection.images
     counts = _count_all(images)
-    report = Report(f"Inspection of {len(images):,} pictures")
+    report = Report(f"Inspection of {counted(len(images), 'picture')}")
     report.facts = _facts(inspection, counts)
     report.findings = [
         *_unreadable_findings(counts.unreadable),
@@ -122,7 +122,7 @@ def _unreadable_findings(unreadable: Sequence[tuple[str, str]]) -> list[str]:
     if not unreadable:
         return []
     files = join_names([f"{path} ({reason})" for path, reason in unreadable])
-    return [f"{_count(len(unreadable), 'file')} cannot be used and will be left out: {files}. Replace or remove them."]
+    return [f"{counted(len(unreadable), 'file')} cannot be used and will be left out: {files}. Replace or remove them."]
 
 
 def _class_findings(images: PictureSet, readable: NDArray[np.bool_]) -> list[str]:
@@ -138,7 +138,7 @@ def _class_findings(images: PictureSet, readable: NDArray[np.bool_]) -> list[str
     small = [f"{name} ({count})" for name, count in counts.items() if count < MIN_CLASS_PICTURES]
     if small:
         findings.append(
-            f"{_count(len(small), 'class', 'classes')} of fewer than {MIN_CLASS_PICTURES} readable pictures: "
+            f"{counted(len(small), 'class', 'classes')} of fewer than {MIN_CLASS_PICTURES} readable pictures: "
             f"{join_names(small)}. Scores will be uncertain; add pictures if you can."
         )
     ratio = _imbalance(counts)
@@ -159,7 +159,7 @@ def _copy_findings(inspection: Inspection[Any], exact: Pairs, near: Pairs) -> li
             a, b = pairs[0].tolist()
             part = images.groups[name]
             findings.append(
-                f"{_count(len(pairs), 'pair')} of copies across {part[a]} and {part[b]}"
+                f"{counted(len(pairs), 'pair')} of copies across {part[a]} and {part[b]}"
                 f"{' and others' if len(np.unique(part)) > 2 else ''}, such as {images.paths[a]} and "
                 f"{images.paths[b]}: if one is used for training and the other for evaluation, scores will look too "
                 "good. Remove one of each."
@@ -174,7 +174,7 @@ def _copy_findings(inspection: Inspection[Any], exact: Pairs, near: Pairs) -> li
         if len(pairs):
             a, b = pairs[0].tolist()
             findings.append(
-                f"{_count(len(pairs), 'picture is', 'pictures are')} {description}, such as {images.paths[b]} and "
+                f"{counted(len(pairs), 'picture is', 'pictures are')} {description}, such as {images.paths[b]} and "
                 f"{images.paths[a]}. A split keeps them in one part; removing one of them costs nothing."
             )
     return findings
@@ -187,7 +187,7 @@ def _label_conflict_findings(images: PictureSet, pairs: Pairs) -> list[str]:
         return []
     a, b = conflicts[0]
     return [
-        f"{_count(len(conflicts), 'pair')} of copies with different labels, such as {images.paths[a]} "
+        f"{counted(len(conflicts), 'pair')} of copies with different labels, such as {images.paths[a]} "
         f"({', '.join(labels[a])}) and {images.paths[b]} ({', '.join(labels[b])}). Correct the wrong one."
     ]
 
@@ -198,18 +198,18 @@ def _tiny_findings(inspection: Inspection[Any]) -> list[str]:
         return []
     names = join_names([f"{inspection.images.paths[issue.row]} ({issue.reason})" for issue in tiny])
     return [
-        f"{_count(len(tiny), 'picture is', 'pictures are')} tiny: {names}. They show too little; consider removing "
+        f"{counted(len(tiny), 'picture is', 'pictures are')} tiny: {names}. They show too little; consider removing "
         "them."
     ]
 
 
 def _label_error_findings(inspection: Inspection[Any]) -> list[str]:
-    label_errors = inspection.of_kind("label error")
+    label_errors = inspection.listed_label_errors()
     if not label_errors:
         return []
     first = label_errors[0]
     return [
-        f"{_count(len(label_errors), 'label')} may be wrong, the most suspect first: "
+        f"{counted(len(label_errors), 'label')} may be wrong, the most suspect first: "
         f"{inspection.images.paths[first.row]} is {first.reason}. Review them from the top until most are correct; "
         "some will be hard pictures with the correct label."
     ]
@@ -236,7 +236,7 @@ def _quality_findings(inspection: Inspection[Any]) -> list[str]:
         issues = inspection.of_kind(kind)
         if issues:
             names = join_names([str(inspection.images.paths[issue.row]) for issue in issues])
-            count = _count(len(issues), f"picture {one}", f"pictures {many}")
+            count = counted(len(issues), f"picture {one}", f"pictures {many}")
             findings.append(f"{count}: {names}. Check whether they belong in the set.")
     return findings
 
@@ -286,11 +286,7 @@ def _issue_tables(inspection: Inspection[Any], counts: _Counts) -> dict[str, Tab
     columns = ["picture", "label", "suggested label", "probability of its label"]
     same_scene = inspection.of_kind("same scene")
     add("The same object or scene", ["picture", "and"], [(issue.other, issue.row) for issue in same_scene], pair_row)
-    add("Suspected label errors", columns, inspection.of_kind("label error"), label_error_row)
+    add("Suspected label errors", columns, inspection.listed_label_errors(), label_error_row)
     quality_issues = [issue for issue in inspection.issues if issue.kind in (*_KIND_SENTENCES, "tiny")]
     add("Image quality and outliers", ["picture", "is", "why"], quality_issues, issue_row)
     return tables
-
-
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -27,7 +27,7 @@ from diptych.synthesis.sampling import seeding
 from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
 from diptych.synthesis.training.run_result import RunResult
 from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
-from diptych.synthesis.verdict import samples_verdict
+from diptych.synthesis.verdict import samples_verdict, short_tuning_verdict
 
 log = logging.getLogger("diptych")
 MAX_TIME_SHARE = 0.05  # of the time at most goes into evaluations,
@@ -146,6 +146,9 @@ class Monitor:
         pixels = model.sample_pixels(samples.seeds, samples.labels)
         grid = sample_grid(pixels)
         self.grids.add(grid, seen_pictures)
+        tuned = "tuned" in model.layout_
+        if tuned and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
+            return grid, too_short
         evaluator = None
         if self._state()["planned"]:
             evaluator = self._evaluator
@@ -156,7 +159,6 @@ class Monitor:
         evidence = None if evaluator is None else evaluator.evidence(pixels)
         if evidence is None:
             return grid, None
-        tuned = "tuned" in model.layout_
         return grid, samples_verdict(evidence, model.kind, self.run.recipe.minutes, tuned=tuned)
 
     @property
