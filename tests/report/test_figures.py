@@ -47,17 +47,25 @@ def test_curves_show_losses_and_scores_and_leave_out_nan() -> None:
         {"seen_pictures": 100 * i, "losses": {"critic": 1 / i, "generator": float("nan")}, "scores": {"accuracy": 0.5}}
         for i in (1, 2, 3)
     ]
-    texts = _texts(figures.curves(history))
-    assert "critic" not in texts  # one curve needs no legend
-    assert "accuracy" in texts
-    assert "pictures seen" in texts
-    assert "loss" in texts
+    losses, scores = map(_texts, figures.curves(history).values())
+    assert "critic" in losses
+    assert "generator" not in losses
+    assert "accuracy" in scores
+    assert "pictures seen" in losses
+
+
+def test_a_single_moment_makes_no_curve() -> None:
+    moment = {"seen_pictures": 9, "losses": {"network": 1.0}, "scores": {"kernel_distance": 1.0, "copy_rate": 0.0}}
+    assert figures.curves([moment]) == {}
+    assert figures.monitor_curves([moment], 9) == {}
+    later = {"seen_pictures": 18, "losses": {"network": 0.5}, "scores": {}}
+    assert list(figures.curves([moment, later])) == ["Losses during training"]
 
 
 @pytest.mark.parametrize("pictures", [17, 343_000, 8_750_000])
 def test_counts_along_an_axis_do_not_overlap(pictures: int) -> None:
     history = [{"seen_pictures": pictures * i // 20, "losses": {"network": 1.0}} for i in range(1, 21)]
-    root = ElementTree.fromstring(figures.curves(history))
+    root = ElementTree.fromstring(figures.curves(history)["Losses during training"])
     axis = next(part for part in root.iter() if part.get("id") == "matplotlib.axis_1")
     counts = [text.text or "" for text in axis.iter() if text.tag.endswith("text") and text.text != "pictures seen"]
     assert len(counts) >= 3
@@ -71,10 +79,17 @@ def test_bars_of_many_names_show_the_extremes() -> None:
     assert "class100" not in texts
 
 
-def test_captions_are_below_their_pictures() -> None:
-    svg = figures.captioned(_pixels(3, 8), ["猫 & <dog>\n0.99", "caf\udce9", "\x07"])
-    assert "猫 & <dog>" in _texts(svg)
-    assert svg.count(b"<image") == 3
+def test_the_pictures_of_a_gallery_are_enlarged_and_keep_their_shapes() -> None:
+    gallery = figures.gallery([*_pixels(2, 8), np.zeros((100, 200, 3), np.uint8)], ["a", "b", "c"], group=2)
+    assert [Image.open(io.BytesIO(data)).size for data in gallery.pictures] == [(64, 64), (64, 64), (200, 100)]
+    assert gallery.captions == ["a", "b", "c"]
+
+
+def test_the_ink_of_a_chart_is_light_where_the_page_is_dark() -> None:
+    chart = figures.bars({"a": 1}).decode()
+    assert f"fill: {figures.INK}" in chart
+    assert "@media (prefers-color-scheme: dark)" in chart
+    assert figures.DARK_INK in chart
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -89,8 +104,8 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 
 
 def test_empty_figures_are_drawn() -> None:
-    for svg in (figures.curves([]), figures.bars({}), figures.captioned([], [])):
-        ElementTree.fromstring(svg)
+    ElementTree.fromstring(figures.bars({}))
+    assert figures.curves([]) == {}
 
 
 def test_photographs_are_jpeg_and_drawings_exact() -> None:
@@ -114,10 +129,11 @@ def test_the_monitor_figure_has_the_interval_and_marks_the_chosen_model() -> Non
         }
         for i in range(1, 8)
     ]
-    svg = figures.monitor_figure(history, 30)
-    assert svg == figures.monitor_figure(history, 30)
-    assert svg != figures.monitor_figure(history, 50)
-    assert "copy rate" in _texts(svg)
-    assert "distance" in _texts(svg)
-    assert {"−0.1", "0.1", "1", "10"} <= set(_texts(svg).split())
-    assert "$" not in _texts(svg)  # as in $10^{1}$, which an SVG shows as it is
+    curves = figures.monitor_curves(history, 30)
+    assert curves == figures.monitor_curves(history, 30)
+    assert curves != figures.monitor_curves(history, 50)
+    distance, copies = map(_texts, curves.values())
+    assert "copy rate" in copies
+    assert {"0%", "10%"} <= set(copies.split())
+    assert {"−0.1", "0.1", "1", "10"} <= set(distance.split())
+    assert "$" not in distance  # as in $10^{1}$, which an SVG shows as it is

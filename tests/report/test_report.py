@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diptych.report import Card, Report, Score, Table, Verdict, figures
+from diptych.report import Card, Gallery, Report, Score, Table, Verdict, figures
 from diptych.report.report import format_number, to_jsonable
 
 HOSTILE = '<script>alert("x")</script> & \x07'
@@ -27,10 +27,13 @@ def frame(grey: int) -> bytes:
 def report() -> Report:
     return Report(
         f"Pets {HOSTILE}",
-        scores={"macro_f1": Score(0.9512, 0.9, 0.97, 1360), "loss": Score(2.5, None, None, 10)},
+        scores={"macro_f1": Score(0.9512, 0.9, 0.97, 1360, share=True), "loss": Score(2.5, None, None, 10)},
         findings=[f"Add pictures of {HOSTILE}.", "word " * 60],
         tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
-        figures={f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8))},
+        figures={
+            f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8)),
+            f"Gallery {HOSTILE}": Gallery([frame(0), frame(90), frame(180)], ["猫", HOSTILE, "three"], group=2),
+        },
         replays={f"During training {HOSTILE}": {HOSTILE: frame(0), "8 pictures": frame(90), "16 pictures": frame(180)}},
         cards={f"Errors {HOSTILE}": [card(HOSTILE), card("dog")]},
         facts={"lr": 0.0015, "counts": {HOSTILE: 3}, "validate": None, "flip": True},
@@ -65,8 +68,8 @@ def test_the_page_is_well_formed_and_escaped_and_needs_no_external_resource(repo
     assert all(source and source.startswith(("data:image/", "#part-")) for source in sources)
     assert "\x07" not in page
     assert not re.search(r"url\(|@import|https?://", page)
-    assert "0.951" in page
-    assert "0.900 to 0.970" in page
+    assert "95.1%" in page
+    assert "90.0% to 97.0%" in page
     assert "data:image/jpeg;base64," in page
     assert page.index("Part B</h2>") < page.index("Part C</h3>") < page.index("deeper")
     assert "--low:0.200;--high:0.800;--value:0.500" in page
@@ -91,8 +94,8 @@ def test_the_text_has_everything_except_the_figures(report: Report) -> None:
     text = str(report)
     for words in (
         "macro F1",
-        "0.951",
-        "0.900 to 0.970",
+        "95.1%",
+        "90.0% to 97.0%",
         "n = 1,360",
         "0.500 (0.200 to 0.800)",
         "Part B",
@@ -104,6 +107,39 @@ def test_the_text_has_everything_except_the_figures(report: Report) -> None:
         assert words in text
     assert re.search(r"lr +0\.0015", text)
     assert all(len(line) < 130 for line in text.splitlines())
+
+
+def test_what_is_rare_is_folded_away_with_the_settings(report: Report) -> None:
+    report.rare = {"loss", f"Gallery {HOSTILE}", f"Per class {HOSTILE}"}
+    page = report.html()
+    fold = page.index("<details>")
+    assert page.index("macro F1") < page.index("During training") < fold
+    for words in ("<dt>loss", "Gallery &lt;", "Per class", "<dt>flip"):
+        assert fold < page.index(words) < page.index("Part A</h2>")
+    assert "<dt>validate" not in page  # nothing is known of it
+    assert "<details" not in Report("Nothing rare", findings=["All is well."]).html()
+
+
+def test_captions_are_above_their_pictures_and_pairs_stay_together(report: Report) -> None:
+    tags = Tags()
+    tags.feed(report.html())
+    names = [name for name, _ in tags.all]
+    assert all(names[i + 1] == "figcaption" for i, name in enumerate(names) if name == "figure")
+    gallery = names[names.index("ul", names.index("h2")) :]
+    assert gallery[:8] == ["ul", "li", "figure", "figcaption", "img", "figure", "figcaption", "img"]
+
+
+def test_headings_have_no_gaps(report: Report) -> None:
+    levels = [int(level) for level in re.findall(r"<h([1-6])\b", report.html())]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_shares_are_shown_in_percent_and_stored_as_numbers() -> None:
+    score = Score(0.9512, 0.9, None, 10, share=True)
+    assert str(score) == "95.1%"
+    assert Score.of_json("accuracy", score.json()) == score
+    assert not Score.of_json("kernel_distance", score.json()).share
 
 
 def test_scores_outside_0_to_1_or_without_an_interval_have_no_bar() -> None:

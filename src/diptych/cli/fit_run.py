@@ -123,7 +123,7 @@ def _result_text(result: dict[str, Any], verdict: Verdict | None) -> str:
     classes = _classes_text(result["classes"])
     lines = verdict_lines(verdict) if verdict else []
     lines += [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
-    lines += [f"  {display_name(name):<18} {_score_text(score)}" for name, score in result["scores"].items()]
+    lines += [f"  {display_name(name):<18} {_score_text(name, score)}" for name, score in result["scores"].items()]
     lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
     return "\n".join([*lines, f"Report: {folder}/report.html"])
 
@@ -141,8 +141,8 @@ def _training_text(result: dict[str, Any]) -> str:
     return f"{duration} ({result['seen_pictures'] or 0:,} pictures seen)"
 
 
-def _score_text(score: Any) -> str:
+def _score_text(name: str, score: Any) -> str:
     """A score, with its interval if it has one."""
     if isinstance(score, dict):
-        return f"{Score(**score)}, on {score['n']} held-out pictures"
+        return f"{Score.of_json(name, score)}, on {score['n']} held-out pictures"
     return format_number(score) if isinstance(score, int | float) else "–"

@@ -155,7 +155,7 @@ def _add_pairs(report: Report, audit: CopyAudit, training: Images) -> None:
         pictures += [generated.picture(row), match.pixels(size, "crop")[0].permute(1, 2, 0).numpy()]
         mirrored = ", mirrored" if matches.mirrored[row] else ""
         captions += [f"generated\ndistance {float(matches.distance[row]):.2f}", f"training{mirrored}"]
-    report.figures[_pairs_title(audit, any_copies=bool(rows))] = figures.captioned(pictures, captions)
+    report.figures[_pairs_title(audit, any_copies=bool(rows))] = figures.gallery(pictures, captions, group=2)
 
 
 def _table_row(matches: NearestMatches, row: int, generated: Images, training: Images) -> list[Any]:

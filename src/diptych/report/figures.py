@@ -1,27 +1,33 @@
 """Figures: pictures as PNG, plots as SVG. The same input gives the same bytes.
 
-The text of an SVG is drawn by the browser, so names in any script show; its ink is a mid grey that is legible on a
-light page and on a dark one.
+The text of an SVG is drawn by the browser, so names in any script show; its ink follows the page, light or dark.
 """
 
 import io
 import math
 import warnings
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from diptych.report.report import Gallery
+from diptych.report.text import display_name
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK = "#7b828a"
+INK, DARK_INK = "#5f666e", "#a3aab2"  # on a light page, and on a dark one
 COLOURS = ["#12939f", "#d9822b", "#7a5fc2", "#3d8b4f", "#c2456b"]
+DISTANCE_CAPTION = (
+    "Distance of generated pictures from held-out ones during training: lower is better; the band is a 95 % interval, "
+    "the line marks the moment whose weights the model has"
+)
+COPY_CAPTION = "Share of the generated pictures that look like copies of training pictures"
+TILE_PIXELS = 120  # of a gallery on the page
 MIN_TILE_PIXELS = 48  # smaller pictures are enlarged to at least this, pixel by pixel
 MAX_NAMED_CLASSES = 40  # more names are not legible on an axis
 MAX_COUNTED_CLASSES = 20  # more classes leave no room for numbers in the cells
@@ -31,6 +37,10 @@ _SETTINGS: Any = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": INK,
     "grid.alpha": 0.2, "legend.frameon": False, "text.parse_math": False,
 }  # fmt: skip
+_DARK_STYLE = (
+    f'<style>@media (prefers-color-scheme: dark) {{ [style*="fill: {INK}"] {{ fill: {DARK_INK} !important }} '
+    f'[style*="stroke: {INK}"] {{ stroke: {DARK_INK} !important }} }}</style>'
+)
 
 
 def grid(pictures: np.ndarray, columns: int | None = None) -> bytes:
@@ -53,64 +63,63 @@ def grid(pictures: np.ndarray, columns: int | None = None) -> bytes:
     return png(canvas)
 
 
-def captioned(pictures: Iterable[np.ndarray], captions: Sequence[str], columns: int = 6) -> bytes:
-    """Pictures (H, W, 3) uint8 of any sizes, each above its caption, which may have several lines -> SVG."""
-    tile, line = 120, 15
-    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
-    cell_height, cell_width = tile + 8 + lines * line + 10, tile + 12
-    columns = max(1, min(columns, len(captions)))
-    rows = math.ceil(len(captions) / columns)
-    parts = []
-    for i, (pixels, caption) in enumerate(zip(pictures, captions, strict=True)):
-        left, top = i % columns * cell_width, i // columns * cell_height
-        data = b64encode(png(enlarged(pixels))).decode()
-        parts.append(
-            f'<image x="{left}" y="{top}" width="{tile}" height="{tile}" style="image-rendering:pixelated" '
-            f'href="data:image/png;base64,{data}"/>'
-        )
-        for j, text in enumerate(caption.split("\n")):
-            parts.append(f'<text x="{left}" y="{top + tile + 14 + j * line}">{escape(_shortened(text, 20))}</text>')
-    width, height = columns * cell_width, rows * cell_height
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11" fill="{INK}">'
-    return (head + "".join(parts) + "</svg>").encode("utf-8", "replace")
+def gallery(pictures: Iterable[np.ndarray], captions: Sequence[str], group: int = 1) -> Gallery:
+    """Pictures (H, W, 3) uint8 of any sizes, each with its caption; small ones are enlarged pixel by pixel."""
+    return Gallery([picture(enlarged(pixels, TILE_PIXELS // 2)) for pixels in pictures], list(captions), group)
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
-    """Curves of the losses and scores over pictures seen, from the records of ``history.jsonl`` -> SVG."""
-    panels = [p for p in (_series(history, "losses"), _series(history, "scores")) if p]
-    with styled_figure(width=4.6 * max(len(panels), 1), height=3.0, panels=max(len(panels), 1)) as (figure, axes):
-        for axis, panel, name in zip(axes, panels, ("loss", "score"), strict=False):
-            for colour, (label, points) in zip(COLOURS * len(panel), panel.items(), strict=False):
-                axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=_shortened(label, 30))
-            axis.set(ylabel=name)
-            _over_pictures_seen(axis)
-            if len(panel) > 1 or name == "score":
-                axis.legend()
+def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Curves of the losses and of the scores over pictures seen, from the records of ``history.jsonl`` -> SVG.
+
+    By caption; a single moment makes no curve, so there may be none.
+    """
+    panels = {"Losses during training": "losses", "Scores during training": "scores"}
+    shown = {caption: _series(history, key, min_points=2) for caption, key in panels.items()}
+    return {caption: _curve(series) for caption, series in shown.items() if series}
+
+
+def _curve(series: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+    with styled_figure(width=4.6, height=3.0) as (figure, axis):
+        for colour, (name, points) in zip(COLOURS * len(series), series.items(), strict=False):
+            axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=_shortened(display_name(name), 30))
+        _over_pictures_seen(axis)
+        if len(series) > 1:
+            axis.legend()
+        else:
+            axis.set_ylabel(_shortened(display_name(next(iter(series))), 30))
         return svg(figure)
 
 
-def monitor_figure(history: Sequence[Mapping[str, Any]], chosen: int) -> bytes:
-    """Kernel distance with its interval, and copy rate, over pictures seen -> SVG.
+def monitor_curves(history: Sequence[Mapping[str, Any]], chosen: int) -> dict[str, bytes]:
+    """Kernel distance with its interval, and copy rate, over pictures seen -> SVG by caption, if there are moments.
 
     A vertical line marks ``chosen``, the pictures seen by the chosen model. The distance's axis is linear up to 0.1 and
     logarithmic beyond, since runs begin at a hundred times the distance that they end at.
     """
-    series = _series(history, "scores")
-    panels = {"kernel_distance": "distance", "copy_rate": "copy rate"}
-    with styled_figure(width=9.2, height=3.0, panels=2) as (figure, axes):
-        for axis, (name, label) in zip(axes, panels.items(), strict=True):
-            moments, values = zip(*series.get(name, [(0, math.nan)]), strict=True)
-            axis.plot(moments, values, color=COLOURS[0], linewidth=1.6, marker="o", markersize=3)
-            axis.axvline(chosen, color=INK, linewidth=1, linestyle=":")
-            axis.set(ylabel=label)
-            _over_pictures_seen(axis)
+    series = _series(history, "scores", min_points=2)
+    if "kernel_distance" not in series:
+        return {}
+    with styled_figure(width=4.6, height=3.0) as (figure, axis):
+        _monitor_curve(axis, series["kernel_distance"], chosen, "distance")
         low, high = ([value for _, value in series[f"kernel_distance_{end}"]] for end in ("low", "high"))
-        axes[0].fill_between([m for m, _ in series["kernel_distance"]], low, high, color=COLOURS[0], alpha=0.2)
-        axes[0].set_yscale("symlog", linthresh=0.1)
-        axes[0].yaxis.set_major_formatter("{x:g}")  # not as powers of ten, which need mathematical notation
-        axes[1].set_ylim(0, max(0.1, *axes[1].get_ylim()))
-        return svg(figure)
+        axis.fill_between([m for m, _ in series["kernel_distance"]], low, high, color=COLOURS[0], alpha=0.2)
+        axis.set_yscale("symlog", linthresh=0.1)
+        axis.yaxis.set_major_formatter("{x:g}")  # not as powers of ten, which need mathematical notation
+        drawn = {DISTANCE_CAPTION: svg(figure)}
+    if "copy_rate" in series:
+        with styled_figure(width=4.6, height=3.0) as (figure, axis):
+            _monitor_curve(axis, series["copy_rate"], chosen, "copy rate")
+            axis.set_ylim(0, max(0.1, *axis.get_ylim()))
+            axis.yaxis.set_major_formatter(percent)
+            drawn[COPY_CAPTION] = svg(figure)
+    return drawn
+
+
+def _monitor_curve(axis: "Axes", points: Sequence[tuple[int, float]], chosen: int, label: str) -> None:
+    axis.plot(*zip(*points, strict=True), color=COLOURS[0], linewidth=1.6, marker="o", markersize=3)
+    axis.axvline(chosen, color=INK, linewidth=1, linestyle=":")
+    axis.set(ylabel=label)
+    _over_pictures_seen(axis)
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
@@ -122,7 +131,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
     k = len(classes)
     side = min(10.0, max(3.2, 1.6 + 0.42 * min(k, MAX_NAMED_CLASSES)))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    with styled_figure(width=side, height=side, panels=1) as (figure, (axis,)):
+    with styled_figure(width=side, height=side) as (figure, axis):
         axis.imshow(shares, cmap="BuGn", vmin=0, vmax=1, interpolation="nearest")
         axis.grid(False)
         axis.set(xlabel="predicted", ylabel="true")
@@ -146,7 +155,7 @@ def bars(counts: Mapping[str, float], label: str = "pictures") -> bytes:
         extremes = {*ranked[: MAX_NAMED_CLASSES // 2], *ranked[-MAX_NAMED_CLASSES // 2 :]}
         shown = {name: count for name, count in shown.items() if name in extremes}
     names = [_shortened(name, 28) for name in shown]
-    with styled_figure(width=6.4, height=0.9 + 0.24 * len(names), panels=1) as (figure, (axis,)):
+    with styled_figure(width=5.4, height=0.9 + 0.24 * len(names)) as (figure, axis):
         axis.barh(range(len(names)), list(shown.values()), color=COLOURS[0], height=0.7)
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
@@ -177,19 +186,24 @@ def enlarged(pixels: np.ndarray, min_side: int = MIN_TILE_PIXELS) -> np.ndarray:
     return pixels.repeat(zoom, 0).repeat(zoom, 1)
 
 
-def _series(history: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[tuple[int, float]]]:
-    """The finite points (pictures seen, value) of each name under ``key``."""
+def percent(value: float, position: float) -> str:
+    """A share of an axis in percent."""
+    return f"{value:.0%}"
+
+
+def _series(history: Sequence[Mapping[str, Any]], key: str, min_points: int) -> dict[str, list[tuple[int, float]]]:
+    """The finite points (pictures seen, value) of each name under ``key`` that has ``min_points`` of them or more."""
     series: dict[str, list[tuple[int, float]]] = {}
     for record in history:
         for name, value in record.get(key, {}).items():
             if isinstance(value, int | float) and math.isfinite(value):
                 series.setdefault(name, []).append((record["seen_pictures"], value))
-    return series
+    return {name: points for name, points in series.items() if len(points) >= min_points}
 
 
 @contextmanager
-def styled_figure(width: float, height: float, panels: int) -> "Iterator[tuple[Figure, list[Axes]]]":
-    """A figure of ``width`` × ``height`` inches with ``panels`` axes side by side, in the reports' style."""
+def styled_figure(width: float, height: float) -> "Iterator[tuple[Figure, Axes]]":
+    """A figure of ``width`` × ``height`` inches with one pair of axes, in the reports' style."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -197,14 +211,14 @@ def styled_figure(width: float, height: float, panels: int) -> "Iterator[tuple[F
         # The browser has the glyphs that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure, list(figure.subplots(1, panels, squeeze=False)[0])
+        yield figure, figure.subplots()
 
 
 def svg(figure: "Figure") -> bytes:
-    """The figure as SVG."""
+    """The figure as SVG, whose ink is light where the page is dark."""
     out = io.BytesIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    return out.getvalue().replace(b"<defs>", f"<defs>{_DARK_STYLE}".encode(), 1)
 
 
 def _over_pictures_seen(axis: "Axes") -> None:

@@ -1,14 +1,18 @@
-"""A report as one HTML page: no script, no external resources, all text escaped."""
+"""A report as one HTML page: no script, no external resources, all text escaped, at most six levels of headings."""
 
+import re
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
 from typing import Any
 
-from diptych.report.report import Card, Report, Score, Table, format_number
+from diptych.report.report import Card, Gallery, Report, Score, Table
 from diptych.report.style import STYLE
 from diptych.report.text import display_name, format_cell, format_fact, is_numeric
 from diptych.report.verdict import Verdict
+
+WIDE_POINTS = 400.0  # a wider drawing is not shrunk to a phone but scrolled
 
 
 def render_page(report: Report) -> str:
@@ -25,7 +29,7 @@ def render_page(report: Report) -> str:
 <body>
 <main>
 <header><h1>{_safe(report.title)}</h1>{_contents(report)}</header>
-{_body(report)}
+{_body(report, 2)}
 {"".join(_part(part, str(i)) for i, part in enumerate(report.parts, 1))}
 </main>
 <footer>Made with Diptych. Ranges are 95 % intervals; n is the number of pictures behind a score.</footer>
@@ -48,32 +52,48 @@ def _contents(report: Report) -> str:
     if len(report.parts) < 2:
         return ""
     links = [f'<a href="#part-{i}">{_safe(part.title)}</a>' for i, part in enumerate(report.parts, 1)]
-    return f"<nav>{''.join(links)}</nav>"
+    return f'<nav aria-label="Sections">{"".join(links)}</nav>'
 
 
 def _part(report: Report, section: str) -> str:
     """A section by its number; "2.1" is the first subsection of section 2."""
     level = 2 + section.count(".")
     return (
-        f'<section class="part" id="part-{section}"><h{level}>{_safe(report.title)}</h{level}>{_body(report)}'
+        f'<section class="part" id="part-{section}"><h{level}>{_safe(report.title)}</h{level}>'
+        f"{_body(report, level + 1)}"
         f"{''.join(_part(part, f'{section}.{i}') for i, part in enumerate(report.parts, 1))}</section>\n"
     )
 
 
-def _body(report: Report) -> str:
-    return "\n".join(
-        block
-        for block in (
-            _verdict(report.verdict),
-            _scores(report.scores),
-            _findings(report.findings),
-            _figures(report.figures),
-            "".join(_replay(caption, frames) for caption, frames in report.replays.items()),
-            "".join(_cards(caption, cards) for caption, cards in report.cards.items()),
-            "".join(_table(caption, table) for caption, table in report.tables.items()),
-            _facts(report.facts),
+def _body(report: Report, level: int) -> str:
+    """The verdict, what everybody wants to see, and folded away what few do; captions are headings of ``level``."""
+    blocks = [
+        _verdict(report.verdict),
+        _scores(report, rare=False),
+        _findings(report.findings),
+        _pictures_and_tables(report, level, rare=False),
+        _details(report, level),
+    ]
+    return "\n".join(block for block in blocks if block)
+
+
+def _details(report: Report, level: int) -> str:
+    """What is rarely needed, and the settings."""
+    content = _scores(report, rare=True) + _pictures_and_tables(report, level, rare=True) + _facts(report.facts)
+    return f"<details><summary>More figures and settings</summary>\n{content}</details>" if content else ""
+
+
+def _pictures_and_tables(report: Report, level: int, *, rare: bool) -> str:
+    def chosen(by_caption: Mapping[str, Any]) -> dict[str, Any]:
+        return {caption: item for caption, item in by_caption.items() if (caption in report.rare) == rare}
+
+    return "".join(
+        (
+            _figures(chosen(report.figures), level),
+            *(_replay(caption, frames, level) for caption, frames in chosen(report.replays).items()),
+            *(_cards(caption, cards, level) for caption, cards in chosen(report.cards).items()),
+            *(_table(caption, table) for caption, table in chosen(report.tables).items()),
         )
-        if block
     )
 
 
@@ -86,11 +106,12 @@ def _verdict(verdict: Verdict | None) -> str:
     )
 
 
-def _scores(scores: dict[str, Score]) -> str:
+def _scores(report: Report, *, rare: bool) -> str:
     cards = [
-        f'<div class="score"><dt>{_safe(display_name(name))}</dt><dd><b>{format_number(score.value)}</b>'
+        f'<div class="score"><dt>{_safe(display_name(name))}</dt><dd><b>{score.number}</b>'
         f"<span>{_safe(score.interval)}</span><span>n = {score.n:,}</span></dd></div>"
-        for name, score in scores.items()
+        for name, score in report.scores.items()
+        if (name in report.rare) == rare
     ]
     return f'<dl class="scores">{"".join(cards)}</dl>' if cards else ""
 
@@ -100,19 +121,50 @@ def _findings(findings: list[str]) -> str:
     return f'<ul class="findings">{items}</ul>' if items else ""
 
 
-def _figures(figures: dict[str, bytes]) -> str:
-    shown = "".join(_figure(caption, data) for caption, data in figures.items())
-    return f'<div class="figures">{shown}</div>' if shown else ""
+def _figures(figures: Mapping[str, bytes | Gallery], level: int) -> str:
+    """Pictures and galleries side by side, as far as there is room."""
+    shown = "".join(
+        _gallery(caption, figure, level) if isinstance(figure, Gallery) else _figure(caption, figure)
+        for caption, figure in figures.items()
+    )
+    return f'<div class="figures">{shown}</div>\n' if shown else ""
 
 
 def _figure(caption: str, data: bytes) -> str:
-    return (
-        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(caption)}" src="{_source(data)}">'
-        f"<figcaption>{_safe(caption)}</figcaption></figure>\n"
-    )
+    picture = f'<img class="{_kind(data)[:3]}" alt="{_safe(caption)}" src="{_source(data)}">'
+    if _is_wide(data):  # its text would be too small on a phone
+        picture = f'<div class="wide" {_scrollable(caption)}>{picture}</div>'
+    return f"<figure><figcaption>{_safe(caption)}</figcaption>{picture}</figure>\n"
 
 
-def _replay(caption: str, frames: dict[str, bytes]) -> str:
+def _is_wide(data: bytes) -> bool:
+    """Whether a picture is a drawing of more than :data:`WIDE_POINTS`."""
+    width = re.search(rb'<svg [^>]*width="([\d.]+)pt"', data[:2000])
+    return width is not None and float(width[1]) > WIDE_POINTS
+
+
+def _scrollable(name: str) -> str:
+    """The attributes of an element that may be wider than a phone: the keyboard can reach and so scroll it."""
+    return f'tabindex="0" role="group" aria-label="{_safe(name)}"'
+
+
+def _gallery(caption: str, gallery: Gallery, level: int) -> str:
+    """Pictures that wrap like words; those of a group stay together."""
+    tiles = [
+        f'<figure><figcaption>{_safe(text)}</figcaption><img class="{_kind(data)[:3]}" alt="{_safe(text)}" '
+        f'src="{_source(data)}"></figure>'
+        for text, data in zip(gallery.captions, gallery.pictures, strict=True)
+    ]
+    groups = ["".join(tiles[start : start + gallery.group]) for start in range(0, len(tiles), gallery.group)]
+    items = "".join(f"<li>{group}</li>" for group in groups)
+    return f'<div class="pictures">{_heading(caption, level)}<ul class="gallery">{items}</ul></div>\n'
+
+
+def _heading(caption: str, level: int) -> str:
+    return f'<h{min(level, 6)} class="caption">{_safe(caption)}</h{min(level, 6)}>'
+
+
+def _replay(caption: str, frames: dict[str, bytes], level: int) -> str:
     """A slider of radio buttons, each before its frame, that mouse, finger and arrow keys move without a script."""
     name = f"replay-{sha256(b''.join(frames.values())).hexdigest()[:12]}"
     last = len(frames) - 1
@@ -121,18 +173,19 @@ def _replay(caption: str, frames: dict[str, bytes]) -> str:
         f"{' checked' * (i == last)}>{_figure(label, data)}"
         for i, (label, data) in enumerate(frames.items())
     )
-    return f'<h3 class="caption">{_safe(caption)}</h3><div class="replay" style="--stops:{len(frames)}">{stops}</div>\n'
+    group = f'role="radiogroup" aria-label="{_safe(caption)}"'
+    return f'{_heading(caption, level)}<div class="replay" style="--stops:{len(frames)}" {group}>{stops}</div>\n'
 
 
-def _cards(caption: str, cards: list[Card]) -> str:
+def _cards(caption: str, cards: list[Card], level: int) -> str:
     items = "".join(_card(card) for card in cards)
-    return f'<h3 class="caption">{_safe(caption)}</h3><ul class="cards">{items}</ul>\n' if cards else ""
+    return f'{_heading(caption, level)}<ul class="cards">{items}</ul>\n' if cards else ""
 
 
 def _card(card: Card) -> str:
     pictures = "".join(
-        f'<figure><img class="{_kind(data)[:3]}" alt="{_safe(label)}" src="{_source(data)}">'
-        f"<figcaption>{_safe(label)}</figcaption></figure>"
+        f'<figure><figcaption>{_safe(label)}</figcaption><img class="{_kind(data)[:3]}" alt="{_safe(label)}" '
+        f'src="{_source(data)}"></figure>'
         for label, data in card.pictures.items()
     )
     facts = "".join(
@@ -140,7 +193,7 @@ def _card(card: Card) -> str:
         for name, value in card.facts.items()
         if value is not None
     )
-    return f'<li><div class="row">{pictures}</div><b>{_safe(card.title)}</b><dl class="facts">{facts}</dl></li>\n'
+    return f'<li><b>{_safe(card.title)}</b><div class="row">{pictures}</div><dl class="facts">{facts}</dl></li>\n'
 
 
 def _source(data: bytes) -> str:
@@ -148,28 +201,32 @@ def _source(data: bytes) -> str:
 
 
 def _kind(data: bytes) -> str:
-    signatures = {b"\x89PNG": "png", b"\xff\xd8": "jpeg"}
+    signatures = {b"\x89PNG": "png", b"\xff\xd8": "jpeg", b"GIF8": "gif"}
     return next((kind for start, kind in signatures.items() if data.startswith(start)), "svg+xml")
 
 
 def _table(caption: str, table: Table) -> str:
     align_right = [any(is_numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
-    tags = ['<th class="n">' if right else "<th>" for right in align_right]
-    head = "".join(f"{tag}{_safe(name)}</th>" for tag, name in zip(tags, table.columns, strict=True))
+    head = "".join(_header(name, right) for name, right in zip(table.columns, align_right, strict=True))
     rows = "".join(
         f"<tr>{''.join(_cell(value, right) for value, right in zip(row, align_right, strict=True))}</tr>\n"
         for row in table.rows
     )
     return (
-        f'<div class="table"><table><caption>{_safe(caption)}</caption>'
+        f'<div class="table" {_scrollable(caption)}><table><caption>{_safe(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
     )
+
+
+def _header(name: str, right: bool) -> str:
+    kind = ' class="n"' if right else ""
+    return f'<th scope="col"{kind}>{_safe(name)}</th>' if name else f"<td{kind}></td>"
 
 
 def _cell(value: Any, right: bool) -> str:
     tag = '<td class="n">' if right else "<td>"
     if isinstance(value, Score):
-        return f"{tag}{format_number(value.value)} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
+        return f"{tag}{value.number} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
     return f"{tag}{_safe(format_cell(value))}</td>"
 
 
@@ -182,8 +239,12 @@ def _bar(score: Score) -> str:
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    items = "".join(f"<dt>{_safe(display_name(k))}</dt><dd>{_safe(format_fact(v))}</dd>" for k, v in facts.items())
-    return f'<details open><summary>Details</summary><dl class="facts">{items}</dl></details>' if items else ""
+    items = "".join(
+        f"<dt>{_safe(display_name(name))}</dt><dd>{_safe(format_fact(value))}</dd>"
+        for name, value in facts.items()
+        if value is not None
+    )
+    return f'<dl class="facts">{items}</dl>' if items else ""
 
 
 def _safe(text: str) -> str:

@@ -9,28 +9,45 @@ from typing import Any
 from diptych.files import write_text
 from diptych.report.verdict import Verdict
 
+#: The scores of saved models that are shares.
+SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "copy_rate"})
+
 
 @dataclass(frozen=True)
 class Score:
     """A value with its 95 % interval; ``low`` and ``high`` are ``None`` where no interval is known.
 
-    ``n`` is the number of pictures that the value is computed from.
+    ``n`` is the number of pictures that the value is computed from. A ``share`` lies in 0..1 and is shown in percent.
     """
 
     value: float
     low: float | None
     high: float | None
     n: int
+    share: bool = False
+
+    @classmethod
+    def of_json(cls, name: str, record: Mapping[str, Any]) -> "Score":
+        """The score of this name that :meth:`json` has written."""
+        return cls(record["value"], record["low"], record["high"], record["n"], share=name in SHARES)
 
     def __str__(self) -> str:
-        return f"{format_number(self.value)}{self.interval and f' ({self.interval})'}"
+        return f"{self.number}{self.interval and f' ({self.interval})'}"
+
+    @property
+    def number(self) -> str:
+        """The value as text, "98.5%" or "2.500"."""
+        return self._text(self.value)
 
     @property
     def interval(self) -> str:
-        """The interval as text, "0.941 to 0.983"; empty where none is known."""
+        """The interval as text, "94.1% to 98.3%"; empty where none is known."""
         if self.low is None or self.high is None:
             return ""
-        return f"{format_number(self.low)} to {format_number(self.high)}"
+        return f"{self._text(self.low)} to {self._text(self.high)}"
+
+    def _text(self, value: float) -> str:
+        return f"{value:.1%}" if self.share and math.isfinite(value) else format_number(value)
 
     def json(self) -> dict[str, float | int | None]:
         """``{"value", "low", "high", "n"}``."""
@@ -77,6 +94,25 @@ class Card:
         return {"title": self.title, **to_jsonable(self.facts)}
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of any sizes, each below its caption, as many in a row as the page has room for.
+
+    Attributes
+    ----------
+    pictures
+        PNG or JPEG.
+    captions
+        One for each picture; may have several lines.
+    group
+        As many pictures stay together in a row; 2 for pairs.
+    """
+
+    pictures: list[bytes]
+    captions: list[str]
+    group: int = 1
+
+
 @dataclass
 class Report:
     """Scores with intervals, findings, tables, figures and cards.
@@ -90,7 +126,7 @@ class Report:
     findings
         Sentences: results and recommendations.
     tables, figures
-        By caption; a figure is a PNG, a JPEG or an SVG.
+        By caption; a figure is a PNG, a JPEG, a GIF or an SVG, or a gallery of pictures.
     replays
         By caption, pictures of the same thing at several moments, by label; the page shows them with a slider.
     cards
@@ -101,18 +137,22 @@ class Report:
         Reports within this one, shown as sections.
     verdict
         What it all comes to, shown first; ``None``: there is none to give.
+    rare
+        Names of scores, and captions of figures, replays and tables, that few people need: the page folds them away,
+        as it does the facts.
     """
 
     title: str
     scores: dict[str, Score] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
-    figures: dict[str, bytes] = field(default_factory=dict)
+    figures: dict[str, "bytes | Gallery"] = field(default_factory=dict)
     replays: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cards: dict[str, list[Card]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parts: "list[Report]" = field(default_factory=list)
     verdict: Verdict | None = None
+    rare: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         from diptych.report.text import render_text

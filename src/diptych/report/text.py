@@ -35,8 +35,21 @@ def format_fact(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(format_fact(v) for v in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {format_fact(v)}" for k, v in value.items())
+        return ", ".join(f"{display_name(str(k))} {format_fact(v)}" for k, v in value.items() if v is not None)
     return " ".join(str(value).split())
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings in a sentence: "batch 32, crop 0.6, mirrored"; what is empty or off is left out."""
+    shown = {display_name(name): value for name, value in settings.items() if value not in (None, False, [], ())}
+    return ", ".join(
+        name
+        if value is True
+        else f"{name} {'/'.join(map(format_fact, value))}"
+        if isinstance(value, list | tuple)
+        else f"{name} {format_fact(value)}"
+        for name, value in shown.items()
+    )
 
 
 def is_numeric(value: Any) -> bool:
@@ -49,7 +62,7 @@ def _lines(report: Report, rule: str) -> list[str]:
     if report.verdict is not None:
         lines += ["", *verdict_lines(report.verdict)]
     if report.scores:
-        rows = [[display_name(k), format_number(s.value), s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
+        rows = [[display_name(k), s.number, s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
         lines += ["", *_columns(rows)]
     if report.findings:
         lines.append("")
@@ -58,7 +71,7 @@ def _lines(report: Report, rule: str) -> list[str]:
     for caption, table in (report.tables | _card_tables(report.cards)).items():
         lines += ["", caption, *_table(table)]
     if report.facts:
-        lines += ["", *_columns([[display_name(k), format_fact(v)] for k, v in report.facts.items()])]
+        lines += ["", *_columns([[display_name(k), format_fact(v)] for k, v in report.facts.items() if v is not None])]
     for part in report.parts:
         lines += ["", "", *_lines(part, "-")]
     return lines

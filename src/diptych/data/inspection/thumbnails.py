@@ -12,6 +12,7 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.labels import label_names
 from diptych.data.picture_set import PictureSet
+from diptych.report import Gallery
 
 _MAX_GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 12, 8, 64
 _MAX_ISSUES, _MAX_PAIRS, _MAX_LABEL_ERRORS = 12, 6, 24  # thumbnails of each kind; pairs; label errors
@@ -32,12 +33,12 @@ _TITLES = {
 Pixels = NDArray[np.uint8]
 
 
-def thumbnail_figures(inspection: Inspection[Any]) -> dict[str, bytes]:
-    """PNG figures by title: the counts, some pictures of each kind of issue, and the first pictures of each class."""
+def thumbnail_figures(inspection: Inspection[Any]) -> dict[str, bytes | Gallery]:
+    """Figures by title: the counts, some pictures of each kind of issue, and the first pictures of each class."""
     from diptych.report.figures import bars
 
     images = inspection.images
-    figures: dict[str, bytes] = {}
+    figures: dict[str, bytes | Gallery] = {}
     if len(images.classes) > 1:
         figures["Pictures of each class"] = bars(images.counts())
     errors = images.known_errors()
@@ -53,12 +54,12 @@ def thumbnail_figures(inspection: Inspection[Any]) -> dict[str, bytes]:
     return figures | _class_figures(images, readable)
 
 
-def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str, bytes]:
+def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str, bytes | Gallery]:
     """The first pictures of each class, or of the whole set where there are no classes."""
     from diptych.report.figures import grid
 
     classes = _rows_by_class(images, readable) if images.classes else [("Pictures", np.flatnonzero(readable))]
-    figures = {}
+    figures: dict[str, bytes | Gallery] = {}
     for name, rows in classes[:_MAX_GRID_CLASSES]:
         if len(rows):
             tiles = [to_square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in rows[:_GRID_COLUMNS]]
@@ -66,8 +67,8 @@ def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str,
     return figures
 
 
-def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> bytes:
-    from diptych.report.figures import captioned
+def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> Gallery:
+    from diptych.report.figures import gallery
 
     labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
     if issues[0].other is not None:
@@ -79,16 +80,16 @@ def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> byt
         label, name = labels[issue.row], _shorten(images.paths[issue.row])
         title = f"{label} → {issue.suggested}?" if issue.suggested is not None else label
         captions.append(f"{title}\n{name}" if title else name)
-    return captioned([_tile(images.picture(issue.row)) for issue in shown], captions)
+    return gallery([_tile(images.picture(issue.row)) for issue in shown], captions)
 
 
-def _pair_figure(images: PictureSet, pairs: Sequence[Sequence[int]], titles: NDArray[np.str_]) -> bytes:
+def _pair_figure(images: PictureSet, pairs: Sequence[Sequence[int]], titles: NDArray[np.str_]) -> Gallery:
     """Pairs side by side; ``titles``: (N,) the first line of each picture's caption."""
-    from diptych.report.figures import captioned
+    from diptych.report.figures import gallery
 
     rows = [row for pair in pairs[:_MAX_PAIRS] for row in pair]
     captions = [f"{titles[row]}\n{_shorten(images.paths[row])}" for row in rows]
-    return captioned([_tile(images.picture(row)) for row in rows], captions)
+    return gallery([_tile(images.picture(row)) for row in rows], captions, group=2)
 
 
 def _tile(picture: Pixels) -> Pixels:

@@ -215,7 +215,7 @@ def extensions_table(records: Sequence[Mapping[str, Any]]) -> Table:
     columns = ["extension", "minutes", "pictures shown", "measure", "before", "after", "result"]
     rows = [
         [number, record["minutes"], record["seen_pictures"], record.get("measure", "none held out"),
-         *(Score(**record[end]) if end in record else None for end in ("before", "after")), record["result"]]
+         *(_score(record, end) if end in record else None for end in ("before", "after")), record["result"]]
         for number, record in enumerate(records, 1)
     ]  # fmt: skip
     return Table(columns, rows)
@@ -233,10 +233,15 @@ def sentence(record: Mapping[str, Any]) -> str:
     length = f"{record['minutes']:g} more minutes ({record['seen_pictures']:,} pictures shown)"
     if "measure" not in record:
         return f"{length}: no picture is held out to compare on, so the extended model is the result."
-    before, after = Score(**record["before"]), Score(**record["after"])
+    before, after = _score(record, "before"), _score(record, "after")
     change = f"{record['measure']} {before} before, {after} after, on {after.n:,} held-out pictures"
     verdict = "the extended model is the result" if record["result"] == "extended" else "no better, so it is unchanged"
     return f"{length}: {change}; {verdict}."
+
+
+def _score(record: Mapping[str, Any], end: str) -> Score:
+    """The score of a record "before" or "after"."""
+    return Score.of_json(record["measure"].replace(" ", "_"), record[end])
 
 
 def _refuse_other_settings(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

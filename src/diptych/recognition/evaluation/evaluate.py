@@ -15,6 +15,8 @@ from diptych.metrics import classification as metrics
 from diptych.recognition import datasets
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation import ood_evaluation, reliability
+from diptych.recognition.evaluation.correct_examples import CAPTION as CORRECT_EXAMPLES
+from diptych.recognition.evaluation.correct_examples import correct_examples
 from diptych.recognition.evaluation.reliability import bootstrap_score
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.evaluation.slices import find_failing_slices
@@ -106,10 +108,14 @@ def evaluation_report(
     report.tables["Classes"] = _class_table(targets, predicted, rule.classes)
     if not rule.multi_label:
         matrix = metrics.confusion_matrix(targets, predicted, len(rule.classes))
-        caption = "Confusion: true class by row, predicted class by column"
+        caption = "Which class is taken for which: the true class by row, the predicted one by column"
         report.figures[caption] = figures.confusion(matrix.numpy(), rule.classes)
         report.findings = _confusions(matrix, rule.classes) + report.findings
+    examples = correct_examples(images, targets, predicted, confidence, rule.classes)
+    if examples is not None:
+        report.figures[CORRECT_EXAMPLES] = examples
     reliability.add_reliability(report, confidence, correct, rule)
+    report.rare.add("macro_f1")
     cards = worst_errors(images, targets, predicted, confidence, rule.classes, explainer)
     if cards:
         report.cards["Worst errors: wrong predictions with the highest confidence"] = cards
@@ -199,7 +205,7 @@ def _share(hits: int, n: int) -> Score | None:
 
 def _f1(jaccard: Score) -> Score:
     value, low, high = (2 * j / (1 + j) for j in (jaccard.value, jaccard.low or 0.0, jaccard.high or 0.0))
-    return Score(value, low, high, jaccard.n)
+    return Score(value, low, high, jaccard.n, share=True)
 
 
 def _confusions(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:

@@ -17,7 +17,11 @@ from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.report import Report, Score, Table
 from diptych.report import confidence_figures as figures
-from diptych.report.report import format_number
+
+RELIABILITY = "How often predictions of a confidence are correct: on the dotted line, as often as they promise"
+HISTOGRAM = "How many predictions have which confidence"
+RISK_COVERAGE = "Errors among the most confident predictions, if the others are left to a person"
+LABEL_THRESHOLDS = "A label is predicted from this probability on"
 
 
 def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: DecisionRule) -> None:
@@ -28,18 +32,18 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     confidence, correct
         Of each prediction: (N,), or (N, K) of several labels.
     """
-    report.figures["Reliability: how often predictions of a confidence are correct"] = figures.reliability(
-        confidence.flatten().numpy(), correct.flatten().numpy()
-    )
+    report.figures |= {
+        RELIABILITY: figures.reliability(confidence.flatten().numpy(), correct.flatten().numpy()),
+        HISTOGRAM: figures.confidence_histogram(confidence.flatten().numpy()),
+    }
     if correct.ndim == 2:  # a picture is as certain as its least certain label, and correct where all are
         confidence, correct = confidence.amin(1), correct.all(1)
     low, high = aurc_interval(confidence, correct)
     aurc = area_under_risk_coverage(confidence, correct)
     report.scores["aurc"] = Score(aurc, max(0.0, low), min(1.0, high), len(confidence))
     curve = risk_coverage(confidence, correct)
-    report.figures["Risk and coverage: the share of errors among the most confident predictions"] = (
-        figures.risk_coverage(*(values.numpy() for values in curve))
-    )
+    report.figures[RISK_COVERAGE] = figures.risk_coverage(*(values.numpy() for values in curve))
+    report.rare |= {"aurc", "set_size", RELIABILITY, HISTOGRAM, RISK_COVERAGE, LABEL_THRESHOLDS}
     if rule.cutoff is not None:
         report.findings += [
             describe_coverage(rule),
@@ -49,7 +53,7 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
         report.facts |= {"temperature": rule.temperature, "labels are in the set from": rule.cutoff}
     if rule.label_thresholds:
         rows = [[name, value] for name, value in zip(rule.classes, rule.label_thresholds, strict=True)]
-        report.tables["A label is predicted from this probability on"] = Table(["label", "probability"], rows)
+        report.tables[LABEL_THRESHOLDS] = Table(["label", "probability"], rows)
 
 
 def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: DecisionRule) -> None:
@@ -79,15 +83,15 @@ def count_trained_on(images: Images, index: EmbeddingIndex | None) -> int:
 
 
 def bootstrap_score(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:
-    """A score over n rows with its bootstrap interval, within 0..most."""
+    """A score over n rows with its bootstrap interval, within 0..most; within 0..1 it is a share."""
     low, high = bootstrap_interval(score, n)
-    return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n)
+    return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n, share=most == 1.0)
 
 
 def _warn_of_low_coverage(report: Report, coverage: Score) -> None:
     if coverage.high is not None and coverage.high < conformal.TARGET:
         report.findings.append(
-            f"The label sets hold the true label less often than promised, {format_number(coverage.value)} instead of "
-            f"{conformal.TARGET}: these pictures are unlike those of the calibration. Call calibrate(images) with "
+            f"The label sets hold the true label less often than promised, {coverage.value:.1%} instead of "
+            f"{conformal.TARGET:.0%}: these pictures are unlike those of the calibration. Call calibrate(images) with "
             "some of them."
         )

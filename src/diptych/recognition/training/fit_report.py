@@ -13,6 +13,8 @@ from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.training.run import Job, TrainingResult
 from diptych.report import Report, Table, figures
 
+COUNTS = "Pictures of each class"
+
 
 def make_report(
     job: Job, data: PreparedData, result: TrainingResult, rule: DecisionRule, index: EmbeddingIndex
@@ -57,12 +59,14 @@ def _model_facts(
 
 def _add_training(report: Report, data: PreparedData, result: TrainingResult, facts: Mapping[str, Any]) -> None:
     """Add what a training run shows besides the scores: curves, comparisons, pictures of each class, settings."""
-    report.figures = {"Loss and score over the run": figures.curves(result.history), **report.figures}
+    curves = figures.curves(result.history)
+    report.figures |= curves
     report.findings += facts["training"]["notes"]
     report.tables |= result.tables
     training, validation = data.training.counts(), data.validation.counts()
     rows = [[name, training[name], validation[name]] for name in training]
-    report.tables["Pictures of each class"] = Table(["class", "training", "validation"], list(rows))
+    report.tables[COUNTS] = Table(["class", "training", "validation"], list(rows))
+    report.rare |= {*curves, *result.tables, COUNTS}
     settings = {k: v for k, v in facts["training"].items() if k != "notes"}
     report.facts |= {"network": facts["network"], "size": facts["size"], **settings}
 

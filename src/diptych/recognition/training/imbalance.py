@@ -25,7 +25,6 @@ from diptych.recognition.inference.outputs import Outputs
 from diptych.recognition.networks import Network
 from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures, LogisticRegression
 from diptych.report import Table
-from diptych.report.report import format_number
 
 UNEVEN_RATIO = 3.0  # of the largest class to the smallest, from which on classes count as uneven
 STRENGTHS = torch.arange(0, 2.01, 0.05, dtype=torch.float64)  # τ: 1 undoes the shares if the network learned them fully
@@ -42,7 +41,7 @@ class ImbalanceMethod:
 
     def note(self, shares: Tensor) -> str:
         """A sentence on it for the report."""
-        scores = "; ".join(f"{name} {format_number(balanced)}" for name, (balanced, _) in self.compared.items())
+        scores = "; ".join(f"{name} {balanced:.1%}" for name, (balanced, _) in self.compared.items())
         ratio = float(shares.max() / shares.min())
         comparison = f"The classes are uneven (1 to {ratio:.0f}). Balanced accuracy on validation: {scores}."
         if self.name == AS_TRAINED:

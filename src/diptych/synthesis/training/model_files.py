@@ -11,15 +11,12 @@ from diptych.data.training_digests import pack_digests
 from diptych.engine.warm_start.extension import CAPTION, extensions_table, with_extensions
 from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.report.html import with_table
-from diptych.report.text import display_name
+from diptych.report.text import display_name, format_fact
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.training.run_result import RunResult
+from diptych.synthesis.training.sample_grids import MAX_CLASS_ROWS, real_grid
 
 NAMES = {"gan": "GAN", "vae": "VAE", "flow": "flow"}
-MONITOR_CAPTION = (
-    "Distance of generated pictures from held-out ones (lower is better; the band is a 95 % interval), and the share "
-    "that look like copies of training pictures; the line marks the moment whose weights the model has"
-)
 LIMITS = (
     "Every picture of this model is generated, not photographed: it shows nothing that happened, and must not be "
     "passed off as a photograph.",
@@ -28,7 +25,11 @@ LIMITS = (
     "It may have memorised some pictures. Before sharing samples of private pictures, compare them with those it "
     "was fitted on.",
 )
-MAX_ROW_NAMES = 10  # classes that a grid has rows of
+NOT_EVALUATED = (
+    "The samples were not evaluated. Compare them with real pictures that it was not trained on: diptych score MODEL "
+    "--against PICTURES. For better ones, train longer: --more MINUTES."
+)
+COUNTS = "Pictures of each class that it was trained on"
 
 
 @dataclass(frozen=True)
@@ -111,29 +112,36 @@ def make_report(kind: str, summary: RunSummary) -> Report:
     prepared, result = summary.prepared, summary.result
     training, held_out = len(prepared.training), prepared.held_out
     count = training if held_out is None else len(held_out)
-    report = Report(f"A {NAMES[kind]} of {training} pictures")
+    report = Report(f"A {NAMES[kind]} trained on {training:,} pictures")
     report.verdict = summary.verdict
-    report.scores = {name: _score(value, count) for name, value in result.scores.items()}
-    report.findings = [*result.notes, *LIMITS]
+    report.scores = {name: _score(name, value, count) for name, value in result.scores.items()}
+    report.rare = set(report.scores)
+    report.findings = list(result.notes if summary.verdict else [*result.notes, NOT_EVALUATED])
     _add_figures(report, summary)
     if prepared.classes:
         rows = [*map(list, prepared.training.counts().items())]
-        report.tables["Pictures fitted on"] = Table(["class", "pictures"], rows)
+        report.tables[COUNTS] = Table(["class", "pictures"], rows)
+        report.rare.add(COUNTS)
     if prepared.training.skipped:
         report.tables["Left out"] = Table(["picture and reason"], [[str(error)] for error in prepared.training.skipped])
     report.facts = dict(summary.facts)
+    report.parts = [Report("Limits", findings=list(LIMITS))]
     return report
 
 
 def _add_figures(report: Report, summary: RunSummary) -> None:
-    classes, history = summary.prepared.classes[:MAX_ROW_NAMES], summary.history
-    rows = f" A row each: {', '.join(classes)}." if classes else ""
-    report.figures[f"Generated pictures, seeds 0, 1, 2, …; not selected.{rows}"] = summary.grid
+    classes, history = summary.prepared.classes[:MAX_CLASS_ROWS], summary.history
+    rows = f"; a row each: {', '.join(classes)}" if classes else ""
+    report.figures[f"Generated, not selected{rows}"] = summary.grid
+    report.figures[f"Real pictures that it was trained on{rows}"] = real_grid(summary.prepared)
     if len(summary.frames) > 1:
-        report.replays[f"The same seeds as training went on.{rows}"] = dict(summary.frames)
-    if any("kernel_distance" in record["scores"] for record in history):
-        report.figures[MONITOR_CAPTION] = figures.monitor_figure(history, summary.result.seen_pictures)
-    report.figures["Losses and scores over the pictures seen"] = figures.curves(_without_evaluations(history))
+        report.replays[f"The same samples as training went on{rows}"] = dict(summary.frames)
+    curves = {
+        **figures.monitor_curves(history, summary.result.seen_pictures),
+        **figures.curves(_without_evaluations(history)),
+    }
+    report.figures |= curves
+    report.rare |= set(curves)
 
 
 def _without_evaluations(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -162,8 +170,8 @@ def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
     size, classes, result = data["size"], data["classes"], summary.result
     conditional = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
     synthetic = f", {data['synthetic']} of them generated or in part generated" if data["synthetic"] else ""
-    scores = "\n".join(f"| {display_name(name)} | {_score(value, 0)} |" for name, value in result.scores.items())
-    facts = "\n".join(f"- {display_name(name)}: {value}" for name, value in summary.facts.items())
+    scores = "\n".join(f"| {display_name(name)} | {_score(name, value, 0)} |" for name, value in result.scores.items())
+    facts = "\n".join(f"- {display_name(name)}: {format_fact(value)}" for name, value in summary.facts.items())
     return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
 {_verdict(summary.verdict)}
 Fitted with Diptych on {data["pictures"]} pictures{synthetic}; {data["held_out"]} more were held out for scores. \
@@ -198,6 +206,7 @@ def _verdict(verdict: Verdict | None) -> str:
     return f"\n**{verdict.sentence}** {verdict.reason}\n" if verdict else ""
 
 
-def _score(value: float | Mapping[str, Any], n: int) -> Score:
+def _score(name: str, value: float | Mapping[str, Any], n: int) -> Score:
     """A score that may have an interval and a count of its own."""
-    return Score(**value) if isinstance(value, Mapping) else Score(value, None, None, n)
+    record = value if isinstance(value, Mapping) else {"value": value, "low": None, "high": None, "n": n}
+    return Score.of_json(name, record)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diptych.files import write_bytes
 from diptych.report import figures
+from diptych.synthesis.datasets import GEOMETRY, PreparedData
 
 COLUMNS, MAX_CLASS_ROWS, ROWS_WITHOUT_CLASSES = 8, 10, 4
 FOLDER = "samples"  # of an artefact's
@@ -114,6 +115,17 @@ def _saved(folder: Path) -> list[tuple[int, Path]]:
 def sample_grid(pixels: Tensor) -> bytes:
     """Pictures (N, 3, S, S) uint8 as a grid, a PNG."""
     return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS)
+
+
+def real_grid(prepared: PreparedData) -> bytes:
+    """Training pictures laid out as the samples are, a row for each class, a PNG."""
+    images, rng = prepared.training, np.random.default_rng(0)
+    of_rows = [images.labels == k for k in range(min(len(prepared.classes), MAX_CLASS_ROWS))]
+    if of_rows:
+        rows = np.concatenate([np.resize(rng.permutation(np.flatnonzero(row)), COLUMNS) for row in of_rows])
+    else:
+        rows = rng.permutation(len(images))[: COLUMNS * ROWS_WITHOUT_CLASSES]
+    return sample_grid(images[rows].pixels(prepared.size, GEOMETRY))
 
 
 def _frame(png: bytes) -> bytes:

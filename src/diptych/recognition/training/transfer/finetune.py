@@ -28,7 +28,6 @@ from diptych.recognition.training.transfer.last_stage import TunedLastStage, tun
 from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures
 from diptych.recognition.training.transfer.probe import Probe, fit_probe, set_head
 from diptych.report import Table
-from diptych.report.report import format_number
 
 log = logging.getLogger("diptych")
 STEP_COST = 3  # a training step costs as much as so many forward passes of its pictures
@@ -103,7 +102,7 @@ class _Steps:
         """Score the network as it is; of equals, the one with the lower loss is better, then the later one."""
         self.measure, score = self.job.score(outputs.logits, self.job.validation)
         loss = _loss(self.job, outputs.logits)
-        log.info("%s: %s %s on validation.", _sentence(name), self.measure, format_number(score))
+        log.info("%s: %s %.1f%% on validation.", _sentence(name), self.measure, 100 * score)
         self.rows.append((name, pictures, score))
         if self.best is None or (score, -loss) >= (self.best.score, -self.best.loss):
             network = self.job.network
@@ -127,8 +126,8 @@ class _Steps:
     def describe(self) -> str:
         """What was chosen, in a sentence."""
         assert self.best is not None
-        chosen = f"{_sentence(self.best.name)} is the result ({self.measure} {format_number(self.best.score)})"
-        others = [f"{name} {format_number(score)}" for name, _, score in self.rows if name != self.best.name]
+        chosen = f"{_sentence(self.best.name)} is the result ({self.measure} {self.best.score:.1%})"
+        others = [f"{name} {score:.1%}" for name, _, score in self.rows if name != self.best.name]
         return f"{chosen}; tried besides: {', '.join(others)}." if others else f"{chosen}."
 
 
