@@ -52,8 +52,9 @@ def edit(context: typer.Context) -> None:
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
 
     Pictures are cropped as in training: the largest centred square, at the model's size. The folder given by -o gets
-    the results as PNG, grid.png with all of them beside their sources, and metadata.csv with the source of each and
-    whether all of it is generated ("synthetic") or part of it ("composite"). Your own pictures are never changed.
+    the results as PNG, a page (report.html) and a sheet (grid.png) with all of them beside their sources, and
+    metadata.csv with the source of each and whether all of it is generated ("synthetic") or part of it ("composite").
+    Your own pictures are never changed.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -75,7 +76,7 @@ def reconstruct(
     """
     job = EditJob("reconstruct", model, pictures, output)
     edited = job.synthesizer.reconstruct(job.images, label=label)
-    job.finish(edited, json, job.input_pixels, job.pixels(edited))
+    job.finish(edited, json, {"before": job.input_pixels, "after": job.pixels(edited)})
 
 
 @group.command(context_settings=SETTINGS)
@@ -105,11 +106,13 @@ def interpolate(
         raise UsageError("Interpolation needs two pictures or more. Name another picture.")
     edited = job.synthesizer.interpolate(job.images[:-1], job.images[1:], steps=steps, label=label)
     frames = job.pixels(edited)
+    between = {f"{i / (steps - 1):.0%}": frames[i::steps] for i in range(steps)}
     there_and_back = np.concatenate([frames, frames[-2:0:-1]])
     animations = {"film.gif": animation.gif(there_and_back)}
     if mp4:
         animations["film.mp4"] = animation.mp4(there_and_back)
-    job.finish(edited, json, frames, columns=steps, animations=animations)
+    columns = {"from": job.input_pixels[:-1], **between, "to": job.input_pixels[1:]}
+    job.finish(edited, json, columns, animations=animations)
 
 
 @group.command(context_settings=SETTINGS)
@@ -131,7 +134,9 @@ def traverse(
     """
     job = EditJob("traverse", model, pictures, output)
     edited = job.synthesizer.traverse(job.images, directions=directions, steps=steps, reach=reach, label=label)
-    job.finish(edited, json, job.pixels(edited), columns=steps, directions=directions, reach=reach)
+    moved = job.pixels(edited)
+    columns = {f"{edited.groups['offset'][i]:+.1f} σ": moved[i::steps] for i in range(steps)}
+    job.finish(edited, json, columns, directions=directions, reach=reach)
 
 
 @group.command(context_settings=SETTINGS)
@@ -158,7 +163,9 @@ def inpaint(
     masks = job.masks(mask)
     edited = job.synthesizer.inpaint(job.images, masks, label=label, seed=seed)
     holes = hole_masks(masks, job.images, job.size).permute(0, 2, 3, 1).numpy()
-    job.finish(edited, json, job.input_pixels, grey_out(holes, job.input_pixels), job.pixels(edited), seed=seed)
+    masked = grey_out(holes, job.input_pixels)
+    columns = {"before": job.input_pixels, "mask, in grey": masked, "after": job.pixels(edited)}
+    job.finish(edited, json, columns, seed=seed)
 
 
 @group.command(context_settings=SETTINGS)
@@ -186,7 +193,8 @@ def blend(
     first, second = job.images[:1], job.images[1:]
     masks = None if mask is None else job.masks(mask)
     edited = job.synthesizer.blend(first, second if len(second) else None, mask=masks, label=label, seed=seed)
-    job.finish(edited, json, *job.input_pixels[:, None], job.pixels(edited), seed=seed)
+    sources = dict(zip(("first", "second"), job.input_pixels[:, None], strict=False))
+    job.finish(edited, json, {**sources, "after": job.pixels(edited)}, seed=seed)
 
 
 @group.command(context_settings=SETTINGS)
@@ -207,7 +215,8 @@ def restyle(
     """
     job = EditJob("restyle", model, pictures, output)
     edited = job.synthesizer.restyle(job.images, to, strength=strength, own=label)
-    job.finish(edited, json, job.input_pixels, job.pixels(edited), to=to, strength=strength)
+    columns = {"before": job.input_pixels, f"towards {to}": job.pixels(edited)}
+    job.finish(edited, json, columns, to=to, strength=strength)
 
 
 class EditJob:
@@ -250,20 +259,31 @@ class EditJob:
         self,
         edited: "Images",
         as_json: bool,
-        *pixel_rows: "NDArray[np.uint8]",
-        columns: int | None = None,
+        columns: "dict[str, NDArray[np.uint8]]",
+        *,
         animations: dict[str, bytes] | None = None,
         **settings: Any,
     ) -> None:
-        """Write the results and a sheet of ``pixel_rows``; prints the paths, exits with 4 if a picture was left out."""
-        from diptych.cli.edit_output import GRID, SHEET_COLUMNS, contact_sheet
+        """Write the results, and a sheet and a page of ``columns``, pictures by heading; prints the paths.
 
-        extra_files = {GRID: contact_sheet(*pixel_rows, columns=columns or SHEET_COLUMNS), **(animations or {})}
-        facts = {"edit": self.verb, "model": str(self.model), **settings, "left_out": self.inputs.left_out}
+        Exits with 4 if a picture was left out.
+        """
+        from diptych.cli.edit_output import GRID, PAGE, row_captions
+        from diptych.cli.edit_report import MAX_ROWS, edit_report
+        from diptych.report.contact_sheet import contact_sheet
+
+        shown = {heading: pixels[:MAX_ROWS] for heading, pixels in columns.items()}
+        rows = len(next(iter(columns.values())))
+        captions = row_captions(edited, steps=len(edited) // rows)[:MAX_ROWS]
+        extra_files = {GRID: contact_sheet(shown, captions), **(animations or {})}
+        film, model = extra_files.get("film.gif"), str(self.model)
+        page = edit_report(self.verb, self.synthesizer.kind, model, len(edited), shown, captions, film)
+        extra_files[PAGE] = page.html().encode()
+        facts = {"edit": self.verb, "model": model, **settings, "left_out": self.inputs.left_out}
         record = self.output.write(edited, self.size, facts, extra_files)
         folder = self.output.folder
-        extra_paths = {  # by "grid", "gif" and "mp4"
-            Path(name).stem if name == GRID else name.replace("film.", ""): str(folder / name) for name in extra_files
+        extra_paths = {  # by "grid", "gif", "mp4" and "report"
+            name.replace("film.", "") if "film" in name else Path(name).stem: str(folder / name) for name in extra_files
         }
         if as_json:
             console.print_json({**record, **extra_paths})

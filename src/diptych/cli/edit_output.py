@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from diptych.data.images import Images
 
-RECORD, TABLE, GRID = "edit.json", "metadata.csv", "grid.png"
-SHEET_COLUMNS = 8  # pictures in a row of the sheet
-MAX_SHEET_PICTURES = 64  # more on one sheet are too small to compare
+RECORD, TABLE, GRID, PAGE = "edit.json", "metadata.csv", "grid.png", "report.html"
 
 
 class InputPictures:
@@ -121,21 +119,14 @@ def _written_by_edit(record: Path) -> set[Path]:
     return {record.parent / name for name in (*names, RECORD, TABLE)}
 
 
-def contact_sheet(*pixel_rows: "NDArray[np.uint8]", columns: int = SHEET_COLUMNS) -> bytes:
-    """Stacks of (N, S, S, 3) pictures as a PNG, picture i of each stack below picture i of the stack before."""
-    import numpy as np
-
-    from diptych.report import figures
-
-    count = len(pixel_rows[0])
-    tiles = []
-    for start in range(0, min(count, MAX_SHEET_PICTURES) if len(pixel_rows) > 1 else count, columns):
-        for pixels in pixel_rows:
-            row = pixels[start : start + columns]
-            if count > columns and len(row) < columns:  # white tiles keep the stacks aligned
-                row = np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), 255, np.uint8)])
-            tiles.append(row)
-    return figures.grid(np.concatenate(tiles), min(columns, count))
+def row_captions(edited: "Images", steps: int) -> list[str]:
+    """What each row of a sheet comes from; a row has ``steps`` of the results."""
+    sources = [" → ".join(Path(path).name for path in source.split(" + ")) for source in edited.groups["source"]]
+    directions = edited.groups.get("direction")
+    names = (
+        sources if directions is None else [f"{s}, direction {d + 1}" for s, d in zip(sources, directions, strict=True)]
+    )
+    return names[::steps]
 
 
 def _pixels(images: "Images", size: int) -> "NDArray[np.uint8]":

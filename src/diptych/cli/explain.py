@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 CHUNK = 64  # pictures explained at a time
 NEIGHBOURS = 3  # training pictures shown for each
+LIKELIEST = 5  # classes whose probabilities are shown
 
 
 def explain(
@@ -45,8 +46,8 @@ def explain(
 
     Example: diptych explain models/pets odd.jpg -o explained.png
 
-    Each sheet shows the picture, the same picture in grey with the evidence in colour, and below them the training
-    pictures that the recognizer finds most similar, if their files are still there.
+    Each sheet shows the picture, the same picture in grey with the evidence in colour, and below them the probability
+    of the likeliest classes and the training pictures that are most similar, if their files are still there.
     """
     from diptych.cli.paths import UnreadablePath, image_sets
     from diptych.cli.predict import exit_if_unreadable
@@ -146,10 +147,17 @@ def explanation_rows(
                 heatmaps[i].numpy(),
                 prediction=_prediction_text(row),
                 explained=f"evidence for {row['explained']}",
+                probabilities=_likeliest(row),
                 neighbours=_similar_pictures(row),
             )
             write_bytes(Path(row["sheet"]), sheet)
         yield row
+
+
+def _likeliest(row: Row) -> dict[str, float]:
+    """The probabilities of the likeliest classes, the highest first, and of the explained one."""
+    ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
+    return dict([*ranked[:LIKELIEST], *(item for item in ranked[LIKELIEST:] if item[0] == row["explained"])])
 
 
 def _similar_pictures(row: Row) -> "list[SimilarPicture]":
@@ -161,7 +169,7 @@ def _similar_pictures(row: Row) -> "list[SimilarPicture]":
         SimilarPicture(
             read_picture(neighbour["path"], MIN_SIDE_PIXELS),
             neighbour["path"],
-            f"{neighbour['label']} {neighbour['similarity']:.2f}",
+            f"{neighbour['label']}, similarity {neighbour['similarity']:.2f}",
         )
         for neighbour in row["neighbours"]
     ]

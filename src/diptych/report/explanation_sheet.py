@@ -1,6 +1,6 @@
-"""One picture explained, on one sheet: the picture, its heatmap, and the most similar training pictures."""
+"""One picture explained, on one sheet: the picture, its heatmap, its probabilities, similar training pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from diptych.report.figures import enlarged, png
 from diptych.report.fonts import load_font, shorten
 from diptych.report.heatmap import overlay
 
+Colour = tuple[int, int, int]
 PAPER, INK, SOFT, LINE = (255, 255, 255), (28, 32, 36), (100, 107, 115), (223, 226, 230)
+BAR = (18, 147, 159)
 MIN_SIDE_PIXELS = 320  # smaller pictures are enlarged to at least this, so that there is room for text
 
 
@@ -40,6 +42,7 @@ def explanation_sheet(
     *,
     prediction: str,
     explained: str,
+    probabilities: Mapping[str, float],
     neighbours: Sequence[SimilarPicture],
 ) -> bytes:
     """Draw the sheet as a PNG.
@@ -51,9 +54,11 @@ def explanation_sheet(
     heatmap
         (h, w) in 0..1.
     prediction
-        The text below the picture, such as "cat 98%".
+        The text above the picture, such as "cat 98%".
     explained
-        The text below the heatmap.
+        The text above the heatmap.
+    probabilities
+        0..1 by class, in the order in which they are shown.
     neighbours
         The most similar training pictures, each in a column.
     """
@@ -61,47 +66,69 @@ def explanation_sheet(
     height, width = picture.shape[:2]
     text_size = max(14, width // 24)  # px, legible on a large photograph that is shown as a whole
     gap = text_size
-    sheet_height = height + 3 * gap + text_size + _neighbours_height(neighbours, width, text_size)
+    bars_height = (len(probabilities) + 1) * _line(text_size) + gap
+    sheet_height = height + 4 * gap + bars_height + _neighbours_height(neighbours, width, text_size)
     sheet = Image.new("RGB", (2 * width + 3 * gap, sheet_height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    sheet.paste(Image.fromarray(picture), (gap, gap))
-    sheet.paste(Image.fromarray(overlay(picture, heatmap)), (width + 2 * gap, gap))
-    below = height + gap + text_size // 2
-    _write(draw, (gap, below), prediction, text_size, INK, width)
-    _write(draw, (width + 2 * gap, below), explained, text_size, SOFT, width)
+    write(sheet, (gap, gap // 2), prediction, text_size, INK, width)
+    write(sheet, (width + 2 * gap, gap // 2), explained, text_size, SOFT, width)
+    top = 2 * gap
+    sheet.paste(Image.fromarray(picture), (gap, top))
+    sheet.paste(Image.fromarray(overlay(picture, heatmap)), (width + 2 * gap, top))
+    top += height + gap
+    _draw_probabilities(sheet, probabilities, (gap, top), text_size)
     if neighbours:
-        _draw_neighbours(sheet, draw, neighbours, (gap, below + 2 * text_size), width, text_size)
+        _draw_neighbours(sheet, neighbours, (gap, top + bars_height), width, text_size)
     return png(np.asarray(sheet))
 
 
-def _draw_neighbours(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    neighbours: Sequence[SimilarPicture],
-    corner: tuple[int, int],
-    width: int,
-    text_size: int,
+def write(sheet: Image.Image, corner: tuple[int, int], text: str, size: int, ink: Colour, room: int) -> None:
+    """Write one line of text, ``size`` px high, shortened to ``room`` px."""
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    font = load_font(printable + "…", size)
+    ImageDraw.Draw(sheet).text(corner, shorten(printable, size, room), ink, font)
+
+
+def _draw_probabilities(
+    sheet: Image.Image, probabilities: Mapping[str, float], corner: tuple[int, int], text_size: int
 ) -> None:
-    small, side = max(11, 2 * text_size // 3), _neighbour_side(width)
+    """A bar for each class: its name, the bar, the percentage."""
+    draw, small, line = ImageDraw.Draw(sheet), _small(text_size), _line(text_size)
+    left, top = corner
+    room = sheet.width - 2 * left
+    start, end = left + room // 3, sheet.width - left - 4 * small
+    write(sheet, corner, "Probability of each class" + " (the likeliest)" * (len(probabilities) > 3), small, SOFT, room)
+    for i, (name, probability) in enumerate(probabilities.items(), 1):
+        y = top + i * line
+        write(sheet, (left, y), name, small, INK, room // 3 - small)
+        draw.rectangle((start, y, end, y + small), LINE)
+        if probability > 0:
+            draw.rectangle((start, y, start + round((end - start) * probability), y + small), BAR)
+        write(sheet, (end + small // 2, y), f"{probability:.1%}", small, INK, 4 * small)
+
+
+def _draw_neighbours(
+    sheet: Image.Image, neighbours: Sequence[SimilarPicture], corner: tuple[int, int], width: int, text_size: int
+) -> None:
+    draw, small, side = ImageDraw.Draw(sheet), _small(text_size), _neighbour_side(width)
     left, top = corner
     draw.line((left, top, sheet.width - left, top), LINE, max(1, text_size // 14))
-    _write(draw, (left, top + text_size // 2), "Most similar training pictures", small, SOFT, 2 * width)
+    write(sheet, (left, top + text_size // 2), "Most similar training pictures", small, SOFT, 2 * width)
     top += text_size // 2 + 2 * small
     column = (sheet.width - left) // len(neighbours)
     for i, neighbour in enumerate(neighbours):
-        x = left + i * column
+        x, room = left + i * column, column - text_size
+        write(sheet, (x, top), neighbour.caption, small, INK, room)
+        write(sheet, (x, top + 4 * small // 3), neighbour.name, small, SOFT, room)
+        y = top + 3 * small
         if neighbour.pixels is None:
-            draw.rectangle((x, top, x + side, top + side), outline=LINE)
+            draw.rectangle((x, y, x + side, y + side), outline=LINE)
         else:
             square = Image.fromarray(neighbour.pixels).resize((side, side), Image.Resampling.BILINEAR)
-            sheet.paste(square, (x, top))
-        room = column - text_size
-        _write(draw, (x, top + side + small // 3), neighbour.caption, small, INK, room)
-        _write(draw, (x, top + side + 5 * small // 3), neighbour.name, small, SOFT, room)
+            sheet.paste(square, (x, y))
 
 
 def _neighbours_height(neighbours: Sequence[SimilarPicture], width: int, text_size: int) -> int:
-    return _neighbour_side(width) + text_size + 5 * max(11, 2 * text_size // 3) if neighbours else 0
+    return _neighbour_side(width) + text_size + 5 * _small(text_size) if neighbours else 0
 
 
 def _neighbour_side(width: int) -> int:
@@ -109,8 +136,9 @@ def _neighbour_side(width: int) -> int:
     return width // 3
 
 
-def _write(
-    draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, ink: tuple[int, int, int], room: int
-) -> None:
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    draw.text(corner, shorten(printable, size, room), ink, load_font(printable + "…", size))
+def _small(text_size: int) -> int:
+    return max(11, 2 * text_size // 3)
+
+
+def _line(text_size: int) -> int:
+    return 2 * _small(text_size)

@@ -157,7 +157,8 @@ def _gallery(caption: str, gallery: Gallery, level: int) -> str:
     ]
     groups = ["".join(tiles[start : start + gallery.group]) for start in range(0, len(tiles), gallery.group)]
     items = "".join(f"<li>{group}</li>" for group in groups)
-    return f'<div class="pictures">{_heading(caption, level)}<ul class="gallery">{items}</ul></div>\n'
+    opening = f'<div class="pictures" style="--pictures:{len(tiles)}">'
+    return f'{opening}{_heading(caption, level)}<ul class="gallery">{items}</ul></div>\n'
 
 
 def _heading(caption: str, level: int) -> str:

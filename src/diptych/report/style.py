@@ -9,7 +9,7 @@ STYLE = """
 body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: break-word;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC",
   "PingFang SC", "Microsoft YaHei", sans-serif; }
-main { max-width: 68.5rem; margin: 0 auto; padding: clamp(1.25rem, 4vw, 3rem) clamp(1rem, 4vw, 2rem) 1rem; }
+main { max-width: 71.5rem; margin: 0 auto; padding: clamp(1.25rem, 4vw, 3rem) clamp(1rem, 4vw, 2rem) 1rem; }
 h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; letter-spacing: -.015em; margin: 0 0 .6em; }
 h2 { font-size: 1.35rem; line-height: 1.25; letter-spacing: -.01em; margin: 0 0 .8em; }
 nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin-bottom: 1.4rem; }
@@ -52,11 +52,12 @@ h3, h4, h5, h6 { font-size: 1.1rem; margin: 0 0 .8em; }
   gap: .9rem; margin: 0 0 1.8rem; padding: 0; }
 .cards li { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .8rem; min-width: 0; }
-.pictures { max-width: 100%; min-width: min(12rem, 100%); }
+.pictures { flex: var(--pictures) 1 calc(8.4rem * min(var(--pictures), 4) - .9rem); max-width: 100%;
+  min-width: min(12rem, 100%); }
 .pictures .caption { contain: inline-size; }
 .gallery { list-style: none; display: flex; flex-wrap: wrap; gap: .9rem; margin: 0 0 1.8rem; padding: 0; }
-.gallery li { display: flex; gap: .9rem; }
-.gallery figure { margin: 0; width: 7.5rem; min-width: 0; display: flex; flex-direction: column;
+.gallery li { display: flex; gap: .9rem; max-width: 100%; }
+.gallery figure { margin: 0; flex: 0 1 7.5rem; width: 7.5rem; min-width: 0; display: flex; flex-direction: column;
   justify-content: flex-end; }
 .gallery img { width: 100%; }
 .gallery figcaption { font-size: .78rem; line-height: 1.35; margin-bottom: .25rem; overflow-wrap: anywhere; }
@@ -89,7 +90,7 @@ details[open] summary { margin-bottom: .6rem; }
   margin: .7rem 0 0; font-size: .93rem; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-footer { max-width: 68.5rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2rem) 2.5rem; color: var(--soft);
+footer { max-width: 71.5rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2rem) 2.5rem; color: var(--soft);
   font-size: .82rem; }
 @media (max-width: 40rem) { .wide img.svg { max-width: none; } .bar { display: none; }
   th, td { padding-right: .8rem; } .n small { display: block; }
