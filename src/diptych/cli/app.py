@@ -15,6 +15,7 @@ import typer.core
 from diptych import __version__
 from diptych.cli import (
     cache,
+    compare,
     console,
     demo,
     edit,
@@ -51,6 +52,7 @@ class CommandGroup(typer.core.TyperGroup):
             "tune",
             "predict",
             "evaluate",
+            "compare",
             "explain",
             "embed",
             "export",
@@ -83,7 +85,8 @@ def diptych(
         typer.echo(context.get_help())
 
 
-for verb in (inspect, fit, tune, predict, evaluate, explain, embed, export, sample, edit, score, cache, demo):
+VERBS = (inspect, fit, tune, predict, evaluate, compare, explain, embed, export, sample, edit, score, cache, demo)
+for verb in VERBS:
     verb.add_to(app)
 
 

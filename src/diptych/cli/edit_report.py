@@ -63,18 +63,17 @@ def edit_report(
     ).with_names(model=model)
     if animation is not None:
         report.figures["There and back, as an animation"] = animation
-    report.figures["All results"] = _gallery(columns, captions)
+    rows = [_gallery(columns, i) for i in range(len(captions))]
+    if len(columns) > MAX_TOGETHER:
+        report.figures |= {
+            f"{i}. {caption}": row for i, (caption, row) in enumerate(zip(captions, rows, strict=True), 1)
+        }
+    else:
+        tiles = [tile for row in rows for tile in row.pictures]
+        texts = [f"{caption}\n{text}" for caption, row in zip(captions, rows, strict=True) for text in row.captions]
+        report.figures["All results"] = Gallery(tiles, texts, group=len(columns))
     return report
 
 
-def _gallery(columns: "Mapping[str, NDArray[np.uint8]]", captions: Sequence[str]) -> Gallery:
-    tiles = [
-        (f"{caption}\n{heading}", pixels[i])
-        for i, caption in enumerate(captions)
-        for heading, pixels in columns.items()
-    ]
-    return figures.gallery(
-        [pixels for _, pixels in tiles],
-        [caption for caption, _ in tiles],
-        group=len(columns) if len(columns) <= MAX_TOGETHER else 1,
-    )
+def _gallery(columns: "Mapping[str, NDArray[np.uint8]]", row: int) -> Gallery:
+    return figures.gallery([pixels[row] for pixels in columns.values()], list(columns))

@@ -73,6 +73,8 @@ def inspect(
     inspection = examine(concatenate_sets([Images.open(path) for path in data], data))
     inspection = _with_features(inspection, minutes, model, seed)
     report = inspection_report(inspection)
+    if report.verdict is not None and len(data) == 1:
+        report.verdict = report.verdict.with_names(data=data[0])
     if json:
         console.print_json({**report.json(), "issues": inspection.records()})
     else:

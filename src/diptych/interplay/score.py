@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
 STEPS = 5  # samples, judge, features, copies and distances, usefulness
+SHARES = ("precision", "recall", "coverage")  # density may exceed 1
+RARE = {"kernel_distance", "frechet_distance", "density", "bits_per_dimension"}
 PICTURES_SHOWN = 64  # generated ones, and real ones
 BASELINE_TABLE = "Compared with real pictures"
 ALL_CLASSES = "(all)"
@@ -131,6 +133,7 @@ def _score(
     bar.advance()
     features = judge_used.features(generated.images), judge_used.features(real.images)
     bar.advance()
+    _add_pictures(report, generated.images, real.images)
     audit = memorisation.audit_copies(generated.images, real, budget)
     memorisation.add_copies(report, audit, real.training)
     report.findings.append(f"Judge: {judge_used.embedder.name}. {judge_used.meaning}")
@@ -156,7 +159,7 @@ def _score(
         caveats=[*_shared_note(same, len(generated.images)), *generated.notes],
     )
     report.verdict = _verdict(evidence, model)
-    _add_pictures(report, generated.images, real.images)
+    report.rare |= RARE
     report.facts = _facts(generated, real, judge_used, model, audit)
     report.facts["seconds in total"] = round(budget.seconds, 2)
     return report
@@ -226,8 +229,8 @@ def _add_distances(report: Report, generated: Tensor, real: Tensor, seed: int) -
         )
     ours, baselines = prdc(generated[:n], one_half[:n]), prdc(other_half[:n], one_half[:n])
     for name, value, baseline_value in zip(ours._fields, ours, baselines, strict=True):
-        report.scores[name] = Score(value, None, None, n)
-        rows.append([name, report.scores[name], Score(baseline_value, None, None, n)])
+        report.scores[name] = Score(value, None, None, n, share=name in SHARES)
+        rows.append([name, report.scores[name], Score(baseline_value, None, None, n, share=name in SHARES)])
     report.tables[BASELINE_TABLE] = Table(["", "generated", "one real half against the other"], rows)
     unit = max(kernel_variance(real), 1e-12)  # 0 where all real pictures are one
     return ours, baselines, Distance(*(end / unit for end in measured))

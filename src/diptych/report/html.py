@@ -9,7 +9,7 @@ from typing import Any
 
 from diptych.report.report import Card, Gallery, Report, Score, Table
 from diptych.report.style import STYLE
-from diptych.report.text import display_name, format_cell, format_fact, is_numeric
+from diptych.report.text import display_name, format_cell, format_fact, numeric_columns
 from diptych.report.verdict import Verdict
 
 WIDE_POINTS = 400.0  # a wider drawing is not shrunk to a phone but scrolled
@@ -207,7 +207,7 @@ def _kind(data: bytes) -> str:
 
 
 def _table(caption: str, table: Table) -> str:
-    align_right = [any(is_numeric(row[i]) for row in table.rows) for i in range(len(table.columns))]
+    align_right = numeric_columns(table)
     head = "".join(_header(name, right) for name, right in zip(table.columns, align_right, strict=True))
     rows = "".join(
         f"<tr>{''.join(_cell(value, right) for value, right in zip(row, align_right, strict=True))}</tr>\n"

@@ -52,8 +52,15 @@ def in_words(settings: Mapping[str, Any]) -> str:
     )
 
 
-def is_numeric(value: Any) -> bool:
-    """Whether a cell is a number, which is aligned right."""
+def numeric_columns(table: Table) -> list[bool]:
+    """Which columns hold nothing but numbers, which are aligned right."""
+    return [
+        bool(table.rows) and all(_is_numeric(row[i]) or row[i] is None for row in table.rows)
+        for i in range(len(table.columns))
+    ]
+
+
+def _is_numeric(value: Any) -> bool:
     return isinstance(value, int | float | Score) and not isinstance(value, bool)
 
 
@@ -102,11 +109,7 @@ def _card_tables(cards: Mapping[str, list[Card]]) -> dict[str, Table]:
 
 
 def _table(table: Table) -> list[str]:
-    align_right = [
-        bool(table.rows) and all(is_numeric(row[i]) or row[i] is None for row in table.rows)
-        for i in range(len(table.columns))
-    ]
-    return _columns([table.columns, *[[format_cell(v) for v in row] for row in table.rows]], align_right)
+    return _columns([table.columns, *[[format_cell(v) for v in row] for row in table.rows]], numeric_columns(table))
 
 
 def _columns(rows: list[list[str]], align_right: list[bool] | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from diptych.data import duplicates
 from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.inspection.thumbnails import thumbnail_figures
+from diptych.data.inspection.verdict import inspection_verdict
 from diptych.data.labels import label_names
 from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet
@@ -20,6 +21,7 @@ from diptych.report import Report, Table
 MIN_CLASS_PICTURES = 20
 #: The largest class may have this many times the pictures of the smallest before it is reported.
 MAX_IMBALANCE = 3.0
+COUNTS, SIZES = "Pictures of each class, in figures", "Size in pixels"
 _MAX_ROWS, _MAX_LABEL_ERROR_ROWS = 50, 120
 #: How one picture and several pictures of a kind are described.
 _KIND_SENTENCES = {
@@ -71,6 +73,10 @@ def inspection_report(inspection: Inspection[Any]) -> Report:
     ]
     report.tables = _tables(inspection, counts)
     report.figures = thumbnail_figures(inspection)
+    report.rare = {COUNTS, SIZES}
+    leaks = sum(map(len, inspection.leaks.values()))
+    class_counts = images[counts.readable].counts()
+    report.verdict = inspection_verdict(len(images), class_counts, report.facts["issues"], leaks, MIN_CLASS_PICTURES)
     if not report.findings:
         report.findings = ["No issue was found that would harm training."]
     report.findings += inspection.notes
@@ -249,11 +255,11 @@ def _count_tables(images: PictureSet, sizes: NDArray[np.int64]) -> dict[str, Tab
     counts, tables = images.counts(), {}
     if counts:
         rows = [[name, count, f"{count / max(len(images), 1):.1%}"] for name, count in counts.items()]
-        tables["Pictures of each class"] = Table(["class", "pictures", "share"], rows)
+        tables[COUNTS] = Table(["class", "pictures", "share"], rows)
     if len(sizes):
         summary = {"smallest": sizes.min(0), "median": np.median(sizes, 0), "largest": sizes.max(0)}
         rows = [[name, *(int(value) for value in pair)] for name, pair in summary.items()]
-        tables["Size in pixels"] = Table(["", "width", "height"], rows)
+        tables[SIZES] = Table(["", "width", "height"], rows)
     return tables
 
 
