@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak coverage lint docs wheel bench clean
+.PHONY: setup demo test soak browser coverage lint docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -14,6 +14,10 @@ setup: .venv/.installed
 
 .venv/.docs: .venv/.installed
 	$(INSTALL) --editable '.[dev,docs]'
+	touch $@
+
+.venv/.browser: .venv/.installed
+	$(INSTALL) --editable '.[dev,browser]'
 	touch $@
 
 .venv/.bench: .venv/.installed
@@ -29,6 +33,10 @@ test: setup
 # Tests that run for minutes, each time at other moments.
 soak: setup
 	$(BIN)/pytest -n 2 -m soak tests/soak
+
+# Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, and the width of a phone.
+browser: .venv/.browser
+	$(BIN)/pytest -m browser tests/cli/test_browser.py
 
 # make coverage TESTS=tests/metrics; every test without TESTS.
 coverage: setup

@@ -43,7 +43,9 @@ def test_every_edit_writes_its_pictures_and_a_record(
     for result, count, name in zip(results[:6], (2, 5, 6, 1, 1, 1), "abcdef", strict=True):
         assert result.json["pictures"] == len(result.json["files"]) == count
         assert result.json["folder"] == str(tmp_path / name)
-        assert Path(result.json["grid"]).exists()
+        with Image.open(result.json["grid"]) as sheet:
+            assert min(sheet.size) > 128  # captions and all
+        assert '<div class="verdict">' in Path(result.json["report"]).read_text()
         assert all(pixels(Path(row["path"])).shape == (16, 16, 3) for row in result.json["files"])
     reconstructed, interpolated, _, inpainted, _, restyled = (result.json for result in results[:6])
     assert reconstructed["files"][1].items() >= {"source": str(two), "label": "red", "origin": "synthetic"}.items()
@@ -51,7 +53,10 @@ def test_every_edit_writes_its_pictures_and_a_record(
     with Image.open(interpolated["gif"]) as animation:
         assert animation.n_frames == 8  # there and back
     assert Path(interpolated["mp4"]).read_bytes()[4:8] == b"ftyp"
+    assert "data:image/gif;base64," in Path(interpolated["report"]).read_text()
     assert inpainted["files"][0]["origin"] == "composite"
+    page = Path(inpainted["report"]).read_text()
+    assert page.index("before</figcaption>") < page.index("mask, in grey") < page.index("after</figcaption>")
     assert np.array_equal(pixels(Path(inpainted["files"][0]["path"]))[:, :8], pixels(one)[:, :8])
     assert restyled["files"][0]["label"] == "green"
     reopened = Images.open(tmp_path / "d")

@@ -1,6 +1,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_captions_are_above_their_pictures_and_pairs_stay_together(report: Repor
 def test_headings_have_no_gaps(report: Report) -> None:
     levels = [int(level) for level in re.findall(r"<h([1-6])\b", report.html())]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_shares_are_shown_in_percent_and_stored_as_numbers() -> None:

@@ -134,7 +134,7 @@ def _training_table(models: Sequence[SavedModel]) -> Table:
         "pictures seen": lambda model: model.facts.get("seen_pictures"),
         "minutes": lambda model: f"{model.facts.get('seconds', 0) / 60:.1f}",
         "trained further": lambda model: len(model.facts.get("extensions", ())),
-        "verdict": lambda model: model.facts.get("verdict", {}).get("sentence"),
+        "verdict": lambda model: (model.facts.get("verdict") or {}).get("sentence"),
     }
     return Table(["", *(model.name for model in models)], [[name, *map(of, models)] for name, of in rows.items()])
 

@@ -1,0 +1,83 @@
+"""Every kind of page in a real browser: `make browser`, since it needs Chromium or Chrome."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diptych.cli import demo_run
+from tests.cli.conftest import CommandResult, Terminal, folder
+
+pytestmark = pytest.mark.browser
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PAGES = ("recognizer", "synthesizer", "evaluate", "inspect", "score", "edit", "compare", "compare-samples", "demo")
+
+
+@pytest.fixture(scope="module")
+def pages(
+    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A page of each kind, from small models."""
+    place = tmp_path_factory.mktemp("pages")
+    recognizer, gan = fitted[0] / "recognizer", fitted[0] / "gan"
+    mixed = folder(place / "mixed", {"red": 60, "green": 50})
+    (mixed / "red" / "copy.png").write_bytes((mixed / "green" / "000.png").read_bytes())  # an error, and a copy
+    one, two = colours / "red" / "000.png", colours / "green" / "001.png"
+    made = {name: place / f"{name}.html" for name in ("evaluate", "inspect", "score", "compare", "compare-samples")}
+    results = diptych.several(
+        ["evaluate", recognizer, mixed, "--unknown", colours, "-o", made["evaluate"]],
+        ["inspect", mixed, "-o", made["inspect"]],
+        ["score", gan, "--against", colours, "-n", 40, "--minutes", 0.2, "-o", made["score"]],
+        ["compare", recognizer, recognizer, "--on", mixed, "-o", made["compare"]],
+        ["compare", gan, gan, "-o", made["compare-samples"]],
+        ["edit", "interpolate", gan, one, two, "--label", "red", "-o", place / "edit"],
+    )
+    assert [result.code for result in results] == [0] * 6, [result.err for result in results]
+    _short_demo(place / "demo")
+    folders = {"recognizer": recognizer, "synthesizer": gan, "edit": place / "edit", "demo": place / "demo"}
+    return made | {name: path / "report.html" for name, path in folders.items()}
+
+
+def _short_demo(place: Path) -> None:
+    """The demo at a hundredth of its length."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_run, "RECOGNIZER_EPOCHS", 2)
+        patch.setattr(demo_run, "SAMPLES_PER_DIGIT", 2)
+        short = {kind: (synthesizer, 1) for kind, (synthesizer, _) in demo_run.SYNTHESIZERS.items()}
+        patch.setattr(demo_run, "SYNTHESIZERS", short)
+        demo_run.run_demo(place)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert program is not None, f"These tests need a browser: install one of {', '.join(BROWSERS)}."
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_serious_fault_and_fits_the_screen(
+    pages: dict[str, Path], browser: Any, name: str, width: int, scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(pages[name].as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = [
+        f"{fault['impact']}: {fault['id']}: {fault['nodes'][0]['html'][:200]}"
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in ("serious", "critical", "moderate")
+    ]
+    page.close()
+    assert not faults
