@@ -30,7 +30,9 @@ def test_the_report_shows_reliability_and_risk_and_what_the_decision_rule_promis
     confidence = torch.rand(300, generator=torch.Generator().manual_seed(0))
     correct = torch.rand(300, generator=torch.Generator().manual_seed(1)) < confidence
     reliability.add_reliability(report, confidence, correct, overconfident_rule)
-    assert [caption.split(":")[0] for caption in report.figures] == ["Reliability", "Risk and coverage"]
+    captions = [reliability.RELIABILITY, reliability.HISTOGRAM, reliability.RISK_COVERAGE]
+    assert list(report.figures) == captions
+    assert report.rare >= {"aurc", *captions}
     assert 0.1 < report.scores["aurc"].value < 0.5
     assert "their count of 400" in report.findings[0]
     assert "5.0% (3.1% to 7.3%)" in report.findings[1]

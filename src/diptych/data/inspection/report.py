@@ -282,7 +282,7 @@ def _issue_tables(inspection: Inspection[Any], counts: _Counts) -> dict[str, Tab
     labels = label_names(images.labels, images.classes)
 
     def label_error_row(issue: Issue) -> list[Any]:
-        return [str(paths[issue.row]), ", ".join(labels[issue.row]), issue.suggested, issue.score]
+        return [str(paths[issue.row]), ", ".join(labels[issue.row]), issue.suggested, f"{issue.score:.0%}"]
 
     add("Files left out", ["file", "reason"], counts.unreadable, list)
     for name, pairs in inspection.leaks.items():

@@ -17,7 +17,7 @@ from diptych.report import Gallery
 _MAX_GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 12, 8, 64
 _MAX_ISSUES, _MAX_PAIRS, _MAX_LABEL_ERRORS = 12, 6, 24  # thumbnails of each kind; pairs; label errors
 _TILE_PIXELS = 120
-_CAPTION_CHARACTERS = 20  # that fit on a caption's line
+_CAPTION_CHARACTERS = 17  # that fit on a line of a caption
 _TITLES = {
     "copies with different labels": "Copies with different labels",
     "exact copy": "Exact copies, side by side",
