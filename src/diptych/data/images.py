@@ -77,23 +77,29 @@ class Images(PictureSet):
         return images.with_metadata(labels=numbers, classes=classes)
 
     @classmethod
-    def open(cls, path: str | Path) -> "Images":
+    def open(cls, path: str | Path, labels: str | None = None) -> "Images":
         """Open pictures where they are; nothing is decoded yet.
 
         Parameters
         ----------
         path
-            A folder of class folders, a folder with metadata.csv or metadata.jsonl, a folder of loose pictures,
-            one picture; Parquet, .npz or .tar files (one, a folder, a pattern such as ``pets-*.parquet`` or
-            ``pets-{000..004}.tar``), a .zip of any of these, or any of these behind an fsspec URL; or the name
-            of a built-in set: "digits", "cifar10". An existing path of that name wins.
+            A folder of class folders, a folder with metadata.csv or metadata.jsonl or a table of any other name, a
+            folder of loose pictures, which may have labels in their names (cat.0.jpg), one picture; Parquet, .npz or
+            .tar files (one, a folder, a pattern such as ``pets-*.parquet`` or ``pets-{000..004}.tar``), a folder that
+            Hugging Face's ``save_to_disk`` wrote, a .zip of any of these, or any of these behind an fsspec URL; or the
+            name of a built-in set: "digits", "cifar10". An existing path of that name wins.
+        labels
+            Where the labels come from: "folders", "names" (the words before the numbers in file names), "COLUMN",
+            "TABLE.csv", "TABLE.csv:COLUMN" or "none". ``None``: whichever there is; what was understood is logged.
 
         Raises
         ------
         DataError
-            If nothing is there, or nothing in it is a picture.
+            If nothing is there, or nothing in it is a picture, or its labels can be read in several ways.
+        UsageError
+            If it has no labels of the kind that ``labels`` asks for.
         """
-        return cls.of_source(open_source(path))
+        return cls.of_source(open_source(path, labels))
 
     @classmethod
     def of_files(cls, paths: Iterable[str | Path]) -> "Images":

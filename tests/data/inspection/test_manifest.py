@@ -130,7 +130,7 @@ def test_multi_label_sets_and_names_in_any_script(tmp_path):
     [
         ("", "first line with the columns path, label"),
         ("file,label\na,b\n", '"path" is required'),
-        ("path,action\n", "names no picture"),
+        ("path,action\n", "names no picture. A manifest needs a first line"),
         ("path,action\na.png,keep\nb.png,drop\n", 'line 3: the action "drop" is not one of keep, exclude, review'),
         ("path,split\na.png,trian\n", 'line 2: the split "trian" is not one of train, validation, test'),
         ("path,label\n,cat\n", "line 2: the path is missing"),

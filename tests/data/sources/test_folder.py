@@ -118,10 +118,80 @@ def test_an_empty_class_is_reported_and_left_out(class_folders, caplog):
     assert "no picture in axolotl" in caplog.text
 
 
-def test_one_folder_around_the_class_folders_is_pointed_out(tmp_path, class_folders, caplog):
+def test_folders_around_the_class_folders_are_passed_through(tmp_path, class_folders, scene, caplog):
+    (class_folders / "._cat.jpg").write_bytes(b"\0")
+    (tmp_path / "__MACOSX" / "pets").mkdir(parents=True)
+    scene(1).save(tmp_path / "__MACOSX" / "pets" / "a.png")
+    (class_folders / "cat" / "Thumbs.db").write_bytes(b"\0")
+    (class_folders / "cow").mkdir()
+    with caplog.at_level(logging.INFO, "diptych"):
+        images = Images.open(tmp_path)
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert images.skipped == ()
+    assert "3 hidden" in caplog.text
+    assert "no picture in cow" in caplog.text
+    assert "12 pictures of 2 classes. Labels from the folder names: cat 6, dog 6." in caplog.text
+
+
+def test_a_single_class_folder_is_a_class(tmp_path, scene):
+    (tmp_path / "cat" / "indoors").mkdir(parents=True)
+    for i in range(3):
+        scene(i).save(tmp_path / "cat" / "indoors" / f"{i}.png")
+    assert Images.open(tmp_path).classes == ("cat",)
+
+
+@pytest.fixture
+def parts(tmp_path, scene):
+    for i, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        (tmp_path / name).mkdir(parents=True)
+        scene(i).save(tmp_path / name / "a.png")
+    return tmp_path
+
+
+def test_parts_beside_a_loose_picture_and_one_more_folder_stay_parts(parts, scene, caplog):
+    scene(8).save(parts / "cover.png")
+    (parts / "more").mkdir()
+    scene(9).save(parts / "more" / "a.png")
+    with caplog.at_level(logging.INFO, "diptych"):
+        images = Images.open(parts)
+    assert images.classes == ("cat", "dog")
+    assert sorted(images.groups["split"].tolist()) == ["test"] * 2 + ["train"] * 2
+    reasons = {error.path.rsplit("/")[-1]: error.reason for error in images.skipped}
+    assert reasons == {
+        "cover.png": "a loose picture beside test, train",
+        "more": "a folder of 1 picture beside test, train",
+    }
+    assert "train 2 pictures of 2 classes, test 2 pictures of 2 classes. Labels from the folder names" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/1.png", "train/2.png", "test/1.png", "more/1.png"),
+        ("cat/1.png", "dog/1.png", "test/1.png"),
+        ("train/cat/1.png", "train/dog/1.png", "more/1.png"),
+    ],
+)
+def test_folders_that_may_be_parts_or_classes_are_refused(tmp_path, scene, names):
+    for i, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        scene(i).save(tmp_path / name)
+    with pytest.raises(DataError, match=r"part of a split, or as a class beside .* --labels folders"):
+        Images.open(tmp_path)
+    assert Images.open(tmp_path, labels="folders").classes == tuple(sorted({name.split("/")[0] for name in names}))
+    assert Images.open(tmp_path, labels="none").classes == ()
+
+
+def test_the_names_that_archives_give_to_parts(tmp_path, scene):
+    for i, name in enumerate(
+        ("seg_train/seg_train/sea", "seg_train/seg_train/ice", "Test_Set/sea", "seg_pred/seg_pred")
+    ):
+        (tmp_path / name).mkdir(parents=True)
+        scene(i).save(tmp_path / name / "a.png")
     images = Images.open(tmp_path)
-    assert images.classes == ("pets",)
-    assert f"open {tmp_path}/pets instead" in caplog.text
+    assert images.classes == ("ice", "sea")
+    assert sorted(images.groups["split"].tolist()) == ["test", "train", "train"]
+    assert [error.path.rsplit("/")[-1] for error in images.skipped] == ["seg_pred"]
 
 
 def test_circular_links_are_left_out(class_folders):

@@ -114,3 +114,23 @@ def test_metadata_in_train_and_test_folders(tmp_path, scene):
 def test_a_line_separator_in_a_caption_does_not_end_the_line(flat):
     (flat / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "one\u2028two"}\n', "utf-8")
     assert Images.open(flat).groups["text"].tolist() == ["one\u2028two"]
+
+
+def test_a_column_with_another_name_is_the_label(flat):
+    (flat / "metadata.csv").write_text("file_name,breed,kind\n0.png,pug,a\n1.png,boxer,b\n")
+    assert Images.open(flat).classes == ("boxer", "pug")
+    assert Images.open(flat).groups["kind"].tolist() == ["a", "b"]
+    assert Images.open(flat, labels="kind").classes == ("a", "b")
+    assert Images.open(flat, labels="none").classes == ()
+
+
+def test_the_absolute_path_of_a_picture_in_the_folder(flat):
+    (flat / "metadata.csv").write_text(f"file_name,label\n{flat}/0.png,a\n{flat}/none/../1.png,b\n")
+    assert Images.open(flat).counts() == {"a": 1, "b": 1}
+
+
+def test_names_in_tables_of_diptych_are_taken_as_they_are(flat):
+    images = Images.from_arrays(np.zeros((3, 8, 8, 3), np.uint8), ["a|b", "a", "b"], groups={"n": [1, 2, 3]})
+    again = Images.open(images.save(flat / "saved"))
+    assert again.classes == ("a", "a|b", "b")
+    assert not again.multi_label

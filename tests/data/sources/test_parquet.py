@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from diptych.data.images import Images
-from diptych.errors import DataError
+from diptych.errors import DataError, UsageError
 
 
 def png(picture):
@@ -137,3 +137,26 @@ def test_columns_that_cannot_be_groups_are_not_read(table, tmp_path):
     more = table.append_column("mask", pa.array([b"x"] * 5)).append_column("boxes", pa.array([[1, 2]] * 5))
     pq.write_table(more, tmp_path / "a.parquet")
     assert set(Images.open(tmp_path / "a.parquet").groups) == {"age", "place"}
+
+
+def test_a_class_label_of_any_name(table, tmp_path):
+    renamed = table.rename_columns(["image", "breed", "age", "place"])
+    pq.write_table(renamed.replace_schema_metadata(features(breed={"names": ["dog", "cat"]})), tmp_path / "a.parquet")
+    images = Images.open(tmp_path / "a.parquet")
+    assert images.counts() == {"dog": 2, "cat": 2}
+    assert set(images.groups) == {"age", "place"}
+    assert Images.open(tmp_path / "a.parquet", labels="place").classes == tuple("abcde")
+    with pytest.raises(UsageError, match="choose one with --labels COLUMN"):
+        Images.open(tmp_path / "a.parquet", labels="folders")
+
+
+def test_two_class_labels_are_named_with_their_classes(table, tmp_path):
+    renamed = table.rename_columns(["image", "fine_label", "coarse_label", "place"])
+    description = features(fine_label={"names": ["dog", "cat"]}, coarse_label={"names": list("uvwxyz")})
+    pq.write_table(renamed.replace_schema_metadata(description), tmp_path / "a.parquet")
+    with pytest.raises(
+        DataError, match=r"fine_label \(2 classes\) or coarse_label \(6 classes\).*--labels fine_label or"
+    ):
+        Images.open(tmp_path / "a.parquet")
+    assert Images.open(tmp_path / "a.parquet", labels="coarse_label").classes == tuple("uvwxyz")
+    assert Images.open(tmp_path / "a.parquet", labels="none").classes == ()

@@ -17,7 +17,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.labels import label_names, labels_from_name_lists, labels_from_names
 from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet, PictureSetT
-from diptych.data.sources.folder import SPLIT_NAMES
+from diptych.data.sources.layout import SPLIT_NAMES
+from diptych.data.sources.tables import read_table
 from diptych.data.splits import split
 from diptych.errors import DataError
 from diptych.files import write_text
@@ -41,6 +42,7 @@ ACTIONS = ("keep", "exclude", "review")
 #: The shares of the kept pictures that are proposed for training and for validation.
 SPLIT_SHARES = {"train": 0.85, "validation": 0.15}
 _LABEL_SEPARATOR = "|"
+_NEEDED = f'A manifest needs a first line with the columns {", ".join(COLUMNS)}; "path" is required.'
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,13 @@ def read(path: str | Path) -> list[Row]:
     """
     where = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        table = read_table(Path(path).read_bytes(), where)
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f'{where} is not UTF-8. Save it as "CSV UTF-8".') from None
-    records = list(_records(text, where) if where.lower().endswith(".jsonl") else _table(text, where))
-    rows = [_row(record, f"{where}, line {line}", line) for line, record in records]
-    if not rows:
-        raise DataError(f"{where} names no picture. A manifest has the columns {', '.join(COLUMNS)}.")
+    records = [(row, {name.lower(): cell for name, cell in row.cells.items()}) for row in table]
+    if not any("path" in record for _, record in records):
+        raise DataError(f"{where} names no picture. {_NEEDED}")
+    rows = [_row(record, row.where, row.line) for row, record in records]
     first: dict[str, int] = {}
     for row in rows:
         if first.setdefault(row.path, row.line) != row.line:
@@ -152,40 +152,6 @@ def _propose_splits(images: PictureSet, included: NDArray[np.bool_], seed: int) 
     for name, part in zip(SPLIT_SHARES, parts, strict=True):
         out[rows[part]] = name
     return [str(name) for name in out]
-
-
-def _table(text: str, where: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    header = text.split("\n", 1)[0]
-    separator = max((",", ";", "\t"), key=header.count)
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        yield from _rows(table, where)
-    except csv.Error as error:  # such as an unclosed quotation mark, which would swallow the rows after it
-        raise DataError(f"{where}, line {table.line_num}: {error}. Correct the line.") from None
-
-
-def _rows(table: "csv.DictReader[str]", where: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    names = [name.strip().lower() for name in table.fieldnames or ()]
-    if "path" not in names:
-        raise DataError(f'{where} needs a first line with the columns {", ".join(COLUMNS)}; "path" is required.')
-    table.fieldnames = names
-    for record in table:
-        if record.get(None):
-            raise DataError(f"{where}, line {table.line_num}: more cells than the first line has columns.")
-        if any(record.values()):
-            yield table.line_num, record
-
-
-def _records(text: str, where: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    for line, content in enumerate(text.split("\n"), 1):
-        if content.strip():
-            try:
-                record = json.loads(content)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict):
-                raise DataError(f"{where}, line {line}: not a JSON object.")
-            yield line, record
 
 
 def _row(record: dict[str, Any], where: str, line: int) -> Row:

@@ -3,34 +3,52 @@
 import glob
 import posixpath
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from diptych.data.decode import PICTURE_SUFFIXES
 from diptych.data.messages import explain_os_error, printable
+from diptych.data.sources.archives import ZIP_SUFFIX, ArchivesInFolder
 from diptych.data.sources.arrays import open_npz
-from diptych.data.sources.base import Metadata, Source
+from diptych.data.sources.arrow import find_saved_datasets, open_saved_datasets
+from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.builtin import BUILT_IN
-from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_url, match_names
+from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_hidden, is_url, match_names
 from diptych.data.sources.folder import open_files, open_folder
-from diptych.data.sources.metadata import find_metadata, open_metadata
+from diptych.data.sources.label_choice import LabelChoice
+from diptych.data.sources.metadata import FILE_NAMES, find_metadata, open_metadata
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
-from diptych.errors import DataError
+from diptych.errors import DataError, UsageError
 
 __all__ = ["Metadata", "Source", "open_files", "open_source"]
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path, labels: str | None = None) -> Source:
     """Open a folder, a file, a pattern, an fsspec URL or a built-in set; see :meth:`diptych.Images.open`.
+
+    Parameters
+    ----------
+    labels
+        Where the labels come from; see :class:`~diptych.data.sources.label_choice.LabelChoice`.
 
     Raises
     ------
     DataError
-        If there is nothing of that name, or nothing in it that can be used.
+        If there is nothing of that name, or nothing in it that can be used, or its labels can be read in several ways.
+    UsageError
+        If it has no labels of the kind that ``labels`` asks for.
     """
-    text = str(path)
+    choice = LabelChoice.of(labels)
+    source = _open(str(path), choice)
+    if choice.unlabelled:
+        source.metadata = replace(source.metadata, labels=unlabelled(len(source)), classes=())
+    return source
+
+
+def _open(text: str, choice: LabelChoice) -> Source:
     if is_url(text):
-        return _open_url(text)
+        return _open_url(text, choice)
     local = Path(text).expanduser()
     try:
         local.stat()
@@ -39,24 +57,25 @@ def open_source(path: str | Path) -> Source:
     except OSError as error:
         raise DataError(f"{printable(text)} cannot be opened: {explain_os_error(error)}.") from None
     if local.is_dir():
-        return _open_folder(LocalFiles(local))
-    if local.suffix.lower() == ".zip" and local.is_file():
-        return _open_zip(local)
+        return _open_folder(LocalFiles(local), choice)
+    if local.suffix.lower() == ZIP_SUFFIX and local.is_file():
+        return _open_zip(local, choice)
     if local.is_file():
-        return _open_named(LocalFiles(local.parent), [local.name])
+        return _open_named(LocalFiles(local.parent), [local.name], choice)
     if text in BUILT_IN:
+        _refuse_choice(choice, text)
         return BUILT_IN[text]()
     names = _expand(str(local))
     if not names:
         raise DataError(_not_there(text))
-    return _open_named(LocalFiles(""), names)
+    return _open_named(LocalFiles(""), names, choice)
 
 
-def _open_url(url: str) -> Source:
+def _open_url(url: str, choice: LabelChoice) -> Source:
     head, _, rest = url.partition("://") if "://" in url else (url, "", "")
     files = RemoteFiles(url)
     if files.is_folder():
-        return _open_folder(files)
+        return _open_folder(files, choice)
     inner, _, chain = rest.partition("::")
     folder, name = posixpath.split(inner)
     parent = f"{head}://{folder}" + (f"::{chain}" if chain else "")
@@ -66,45 +85,62 @@ def _open_url(url: str) -> Source:
         names = match_names(parent_files, name) if any(sign in name for sign in "*?[") else []
     if not names:
         raise DataError(_not_there(url))
-    return _open_named(parent_files, names)
+    return _open_named(parent_files, names, choice)
 
 
-def _open_folder(files: Files) -> Source:
-    """Open a folder by what it holds: a metadata file, Parquet files, shards, else pictures."""
-    tables = find_metadata(files)
+def _open_folder(files: Files, choice: LabelChoice) -> Source:
+    """Open a folder by what it holds: a metadata file, Parquet or Arrow files, shards, archives, else pictures."""
+    tables = find_metadata(files) if choice.word in ("auto", "none", "column") and not choice.table else []
     if tables:
-        return open_metadata(files, tables)
+        return open_metadata(files, tables, choice)
     walk = files.walk()
+    if any(posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in walk.files):
+        return open_folder(files, walk, choice)
+    datasets = find_saved_datasets(walk)
+    if datasets:
+        return open_saved_datasets(files, datasets, choice)
     names = [name for name in walk.files if name.lower().endswith((".parquet", *SHARD_SUFFIXES, ".npz"))]
-    pictures = any(posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in walk.files)
-    return _open_named(files, names) if names and not pictures else open_folder(files, walk)
+    if names:
+        return _open_named(files, names, choice)
+    archives = [name for name in walk.files if name.lower().endswith(ZIP_SUFFIX)]
+    if len(archives) == len(walk.files) == 1 and isinstance(files, LocalFiles):
+        return _open_zip(Path(files.root, archives[0]), choice)
+    if archives and not isinstance(files, ArchivesInFolder):
+        return _open_folder(ArchivesInFolder(files, archives), choice)
+    return open_folder(files, walk, choice)
 
 
-def _open_zip(path: Path) -> Source:
+def _open_zip(path: Path, choice: LabelChoice) -> Source:
     """Open an archive, inside the single top folder that many archives have."""
     inside = ""
     files = RemoteFiles(f"zip://::{path}")
-    while len(tops := [name for name in files.folders() if name != "__MACOSX"]) == 1:
+    while len(tops := [name for name in files.folders() if not is_hidden(name)]) == 1:
         inside = posixpath.join(inside, tops[0])
         inner = RemoteFiles(f"zip://{inside}::{path}")
         if not inner.folders() and not find_metadata(inner):
             break
         files = inner
-    return _open_folder(files)
+    return _open_folder(files, choice)
 
 
-def _open_named(files: Files, names: Sequence[str]) -> Source:
+def _open_named(files: Files, names: Sequence[str], choice: LabelChoice) -> Source:
     """Open files of one kind, which their suffix says."""
-    for suffixes, opener in (((".parquet",), open_parquet), (SHARD_SUFFIXES, open_tar)):
-        chosen = [name for name in names if name.lower().endswith(suffixes)]
-        if chosen:
-            return opener(files, chosen)
-    if names[0].lower().endswith(".npz"):
-        return open_npz(files, names[0])
+    parquet = [name for name in names if name.lower().endswith(".parquet")]
+    if parquet:
+        return open_parquet(files, parquet, choice)
     table = posixpath.basename(names[0])
-    if table in ("metadata.csv", "metadata.jsonl") and isinstance(files, LocalFiles):
-        return open_metadata(LocalFiles(Path(files.root, names[0]).parent), [table])
-    return open_files(files, names)
+    if table in FILE_NAMES and isinstance(files, LocalFiles):
+        return open_metadata(LocalFiles(Path(files.root, names[0]).parent), [table], choice)
+    _refuse_choice(choice, files.path(names[0]))
+    shards = [name for name in names if name.lower().endswith(SHARD_SUFFIXES)]
+    if shards:
+        return open_tar(files, shards)
+    return open_npz(files, names[0]) if names[0].lower().endswith(".npz") else open_files(files, names)
+
+
+def _refuse_choice(choice: LabelChoice, where: str) -> None:
+    if choice.word not in ("auto", "none"):
+        raise UsageError(f"{where} has one kind of labels at most; --labels takes only auto or none here.")
 
 
 def _expand(pattern: str) -> list[str]:

@@ -17,6 +17,7 @@ from diptych.data.decode import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.errors import DataError, PictureError
 
+_SYSTEM_NAMES = frozenset(("__macosx", "thumbs.db", "desktop.ini"))  # that macOS and Windows leave behind
 # What a damaged zip raises; RuntimeError where a member is encrypted or compressed in a way Python does not know.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
@@ -35,6 +36,8 @@ class Files(ABC):
     """A folder of files."""
 
     root: str
+    #: Whether :meth:`open` gives a file in which any place is reached at once; in a zip, what is before it is unpacked.
+    seeks_freely = False
 
     def path(self, name: str) -> str:
         """The path of a file for messages: the folder as the person wrote it, and the name, safe to print."""
@@ -80,6 +83,8 @@ class Files(ABC):
 
 class LocalFiles(Files):
     """A folder on this machine."""
+
+    seeks_freely = True
 
     def __init__(self, root: str | Path) -> None:
         self.root = str(root)
@@ -129,7 +134,7 @@ class LocalFiles(Files):
             return
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 walk.hidden += 1
             elif _is_folder(entry):
                 if not entry.is_symlink() or self._follows_link(name, walk, followed):
@@ -204,7 +209,7 @@ class RemoteFiles(Files):
             name = path[len(self._base) :].strip("/")
             if not name:
                 continue
-            if any(part.startswith(".") for part in name.split("/")):
+            if any(map(is_hidden, name.split("/"))):
                 walk.hidden += 1
             elif entry["type"] == "directory":
                 walk.folders.append(name)
@@ -226,6 +231,11 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     except ARCHIVE_ERRORS as error:
         raise DataError(f"{url} is damaged: {error}.") from None
     return filesystem, str(path)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of a person's: .DS_Store, ._cat.jpg, __MACOSX, Thumbs.db."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def stays_inside(name: str) -> bool:

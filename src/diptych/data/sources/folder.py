@@ -1,4 +1,4 @@
-"""Folders of pictures: class folders, loose pictures, train/validation/test folders, lists of files."""
+"""Folders of pictures, labelled by their folders, by the files' names or by a table; lists of files."""
 
 import logging
 import posixpath
@@ -10,17 +10,17 @@ from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
+from diptych.data.sources.columns import pop_origins
+from diptych.data.sources.file_names import read_file_names
 from diptych.data.sources.files import Files, Walk
+from diptych.data.sources.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
+from diptych.data.sources.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
+from diptych.data.sources.layout import Layout, are_numbered, read_layout
 from diptych.data.sources.own_outputs import own_outputs
+from diptych.data.sources.tables import TABLE_SUFFIXES
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")
-#: Common names of the parts of a split, and what ``groups["split"]`` calls them.
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class FileSource(Source):
@@ -43,24 +43,33 @@ class FileSource(Source):
         return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
 
 
-def open_folder(files: Files, walk: Walk) -> Source:
-    """Open a folder by what a walk found in it; see the module's first line for the layouts."""
+def open_folder(files: Files, walk: Walk, choice: LabelChoice = AUTO) -> Source:
+    """Open a folder by what a walk found in it; see the module's first line for the layouts.
+
+    Raises
+    ------
+    DataError
+        There is no picture in it, its labels can be read in several ways, or not as ``choice`` says.
+    """
     pictures, skipped = pictures_in(files, walk)
-    class_of, splits = _layout(pictures)
-    if splits is None:
-        in_folders = [name for name in pictures if "/" in name] or pictures
-        loose = sorted(set(pictures) - set(in_folders))
-        skipped += [PictureError("a loose picture beside class folders", files.path(name)) for name in loose]
-        pictures = in_folders
-    names = [class_of[name] for name in pictures]
-    numbers, classes = labels_from_names([name and printable(name) for name in names])
-    _log_layout(files, walk, skipped, classes, splits is not None)
-    if not pictures:
+    layout = read_layout(pictures, choice)
+    reading = _read(files, walk, layout, choice)
+    skipped += [PictureError(reason, files.path(name)) for name, reason in layout.left_out.items()]
+    splits = layout.splits if layout.splits is None else np.array(layout.splits)
+    groups = {**reading.groups, **({} if splits is None else {"split": splits})}
+    _log_left_out(files, walk, skipped, layout, reading)
+    if not layout.pictures:
         raise DataError(_no_picture(files, skipped))
-    groups = {} if splits is None else {"split": np.array([splits[name] for name in pictures])}
-    paths = [files.path(name) for name in pictures]
-    metadata = Metadata(paths=paths, labels=numbers, classes=classes, groups=groups, skipped=tuple(skipped))
-    return FileSource(files, pictures, metadata)
+    log_reading(files.path(""), groups.get("split"), reading.labels, reading.classes, reading.description)
+    metadata = Metadata(
+        paths=[files.path(name) for name in layout.pictures],
+        labels=reading.labels,
+        classes=reading.classes,
+        groups=groups,
+        origins=pop_origins(groups),
+        skipped=tuple(skipped),
+    )
+    return FileSource(files, layout.pictures, metadata)
 
 
 def open_files(files: Files, names: Sequence[str]) -> Source:
@@ -79,7 +88,7 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
     for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
         if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES or _has_signature(files, name):
             pictures.append(name)
-        else:
+        elif not name.lower().endswith(TABLE_SUFFIXES):  # a table may be about the pictures: it is not left out
             skipped.append(PictureError("not a picture", files.path(name)))
     return pictures, skipped
 
@@ -91,38 +100,71 @@ def _has_signature(files: Files, name: str) -> bool:
         return False
 
 
-def _layout(pictures: Sequence[str]) -> tuple[dict[str, str | None], dict[str, str] | None]:
-    """The class of each picture, and its split where the top folders are train, validation, test."""
-    parts = {name: name.split("/") for name in pictures}
-    tops = {part[0].lower() for part in parts.values() if len(part) > 1}
-    loose = any(len(part) == 1 for part in parts.values())
-    if tops and not loose and tops <= SPLIT_NAMES.keys():
-        labels = {name: part[1] if len(part) > 2 else None for name, part in parts.items()}
-        return labels, {name: SPLIT_NAMES[part[0].lower()] for name, part in parts.items()}
-    return {name: part[0] if len(part) > 1 else None for name, part in parts.items()}, None
+def _read(files: Files, walk: Walk, layout: Layout, choice: LabelChoice) -> Reading:
+    """The labels that are chosen, or those that the folder leaves no doubt about."""
+    where, pictures = files.path(""), layout.pictures
+    unlabelled = Reading("none", "", *labels_from_names([None] * len(pictures)))
+    if choice.unlabelled or not pictures:
+        return unlabelled
+    folders = _by_folders(layout)
+    if choice.word == "folders":
+        return folders
+    if choice.word == "names":
+        return _by_names(layout, where)
+    decided = not layout.doubt and len(folders.classes) > 1 and choice.word == "auto"
+    names = None if decided or choice.word != "auto" else read_file_names(pictures, layout.splits)
+    tables = read_label_tables(files, walk, layout, choice, look_above=not decided)
+    by_table = read_labels(tables, len(pictures), choice, alone=not decided and names is None)
+    if choice.word == "column":
+        return _by_column(by_table, tables, choice, where)
+    numbered = bool(by_table) and are_numbered(layout.folders)  # images_part_1 and images_part_2 are no classes
+    readings = [folders] if decided and not numbered else []
+    chosen = choose([*readings, *([names] if names else []), *by_table], where)
+    if chosen is None and layout.doubt:
+        raise DataError(f"{where}: {layout.doubt}.")
+    if chosen is None and (columns := describe_columns(tables)):
+        log.info("%s: no column is taken for the label; --labels chooses one: %s.", where, columns)
+    return chosen or folders
 
 
-def _log_layout(files: Files, walk: Walk, skipped: Sequence[PictureError], classes: Sequence[str], split: bool) -> None:
-    """Report what was left out, empty classes, and a folder that seems to lie one level too deep."""
+def _by_folders(layout: Layout) -> Reading:
+    labels, classes = labels_from_names([name and printable(name) for name in layout.folders])
+    return Reading("folders", "the folder names", labels, classes)
+
+
+def _by_names(layout: Layout, where: str) -> Reading:
+    """The labels before the numbers in file names, as a person chose."""
+    reading = read_file_names(layout.pictures, layout.splits, chosen=True)
+    if reading is None:
+        example = layout.pictures[0]
+        raise DataError(f"{where}: no file name has a label before its number, as cat.0.jpg has: {example}.")
+    return reading
+
+
+def _by_column(readings: Sequence[Reading], tables: Sequence[LabelTable], choice: LabelChoice, where: str) -> Reading:
+    reading = choose(readings, where) or next(iter(readings), None)
+    if reading is None:
+        columns = describe_columns(tables) or "none"
+        wanted = choice.column or choice.table
+        raise DataError(f"{where}: there are no labels in {wanted}. Columns of tables about these pictures: {columns}.")
+    return reading
+
+
+def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], layout: Layout, reading: Reading) -> None:
+    """Report what was left out, and empty classes."""
     where = files.path("")
     if walk.hidden:
         log.info("%s: %d hidden files or folders were ignored.", where, walk.hidden)
     if skipped:
         names = join_names([str(error) for error in skipped])
-        log.warning("%s: %d files or folders were left out: %s.", where, len(skipped), names)
-    level = 2 if split else 1
-    folders = {name.split("/")[level - 1] for name in walk.folders if name.count("/") == level - 1}
-    folders -= {name.split("/")[level - 1] for name in own_outputs(files, walk) if name.count("/") >= level}
-    empty = sort_class_names({printable(name) for name in folders} - set(classes)) if classes else []
-    if empty:
-        log.warning("%s: no picture in %s, so these classes are left out.", where, join_names(empty))
-    if len(classes) == 1 and not split:
-        inner = {name.split("/")[1] for name in walk.files if name.count("/") >= 2}
-        if len(inner) > 1:
-            log.warning(
-                "%s holds one class folder, %s, with folders inside. If those are the classes, open %s instead.",
-                where, classes[0], files.path(classes[0]),
-            )  # fmt: skip
+        count = "1 file or folder was" if len(skipped) == 1 else f"{len(skipped):,} files or folders were"
+        log.warning("%s: %s left out: %s.", where, count, names)
+    if reading.option == "folders" and reading.classes:
+        outputs = {posixpath.dirname(name) for name in own_outputs(files, walk)}
+        folders = [name for name in walk.folders if name not in outputs]
+        empty = sort_class_names(map(printable, layout.empty_classes(folders)))
+        if empty:
+            log.warning("%s: no picture in %s, so these classes are left out.", where, join_names(empty))
 
 
 def _no_picture(files: Files, skipped: Sequence[PictureError]) -> str:

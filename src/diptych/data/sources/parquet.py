@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
-from diptych.data.messages import printable
+from diptych.data.messages import join_names, printable
 from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
+from diptych.data.sources.columns import column_values, is_likely_label, pop_origins
 from diptych.data.sources.files import Files, stays_inside
-from diptych.data.sources.folder import SPLIT_NAMES
-from diptych.data.sources.metadata import column_values, pop_origins
-from diptych.errors import DataError, PictureError
+from diptych.data.sources.label_choice import AUTO, LabelChoice, log_reading
+from diptych.data.sources.layout import SPLIT_NAMES
+from diptych.errors import DataError, PictureError, UsageError
 
 #: Pictures that are copied at a time where they do not fit in memory.
 _BATCH_PICTURES = 256
-_LABEL_NAMES = ("label", "labels", "fine_label", "class", "category", "target")
+_EXPLICIT_NAMES = ("label", "labels")
 
 
 class ParquetSource(Source):
@@ -59,14 +60,13 @@ class ParquetSource(Source):
             return b"none"
 
 
-def open_parquet(files: Files, names: Sequence[str]) -> Source:
+def open_parquet(files: Files, names: Sequence[str], choice: LabelChoice = AUTO) -> Source:
     """Open one or more Parquet files as one source."""
     import pyarrow as pa
 
     schemas = [_read(files, name, lambda file: import_parquet().ParquetFile(file).schema_arrow) for name in names]
-    image = _image_column(schemas[0], files.path(names[0]))
-    label = next((name for name in _LABEL_NAMES if name in schemas[0].names and name != image), None)
-    columns = [name for name in (label, *_plain_columns(schemas[0], {image, label})) if name is not None]
+    image = image_column(schemas[0], files.path(names[0]))
+    columns = described_columns(schemas[0], image)
     try:
         for schema in schemas:
             for name in columns:
@@ -75,19 +75,85 @@ def open_parquet(files: Files, names: Sequence[str]) -> Source:
         tables = [
             _read(files, name, lambda file: import_parquet().ParquetFile(file).read(columns=columns)) for name in names
         ]
-        labels, classes = _labels(tables, label)
-        groups = {name: _column(tables, name) for name in columns if name != label}
     except (KeyError, pa.ArrowException) as error:
         raise DataError(f"The files beside {files.path(names[0])} do not hold the same columns: {error}") from None
-    splits = _splits(names, tables)
+    paths = [files.path(name) for name in names]
+    described = dict(zip(paths, tables, strict=True))
+    return source_of_tables(files, images, described, _splits(names), choice, join_names(paths))
+
+
+def source_of_tables(
+    files: Files,
+    images: Any,
+    tables: Mapping[str, Any],
+    splits: Sequence[str] | None,
+    choice: LabelChoice,
+    where: str,
+) -> Source:
+    """Pictures in one Arrow column, described by tables of the same columns.
+
+    Parameters
+    ----------
+    images
+        Chunked array of bytes, or of structs with "bytes" and "path".
+    tables
+        Arrow tables by their names for messages; together they have a row for each picture.
+    splits
+        The part that each table is; ``None``: they are no parts.
+    where
+        All of them, for messages.
+    """
+    parts = list(tables.values())
+    label = None if choice.unlabelled else _label_column(parts, choice, where)
+    labels, classes = _labels(parts, label)
+    groups = {name: _column(parts, name) for name in _plain_columns(parts[0].schema, {label})}
     if splits is not None:
-        groups["split"] = splits
+        groups["split"] = np.repeat(np.array(splits), [len(table) for table in parts])
     origins = pop_origins(groups)
-    paths = [
-        f"{files.path(name)}#{i}" for name, table in zip(names, tables, strict=True) for i in range(table.num_rows)
-    ]
+    paths = [f"{name}#{i}" for name, table in tables.items() for i in range(table.num_rows)]
+    log_reading(where, groups.get("split"), labels, classes, f"the column {label}")
     metadata = Metadata(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
     return ParquetSource(images, files, metadata)
+
+
+def _label_column(tables: Sequence[Any], choice: LabelChoice, where: str) -> str | None:
+    """The column of labels; ``None`` if no column looks like one.
+
+    Raises
+    ------
+    DataError
+        There is no column of the chosen name, or several may be meant.
+    UsageError
+        The choice is not of a column.
+    """
+    schema = tables[0].schema
+    if choice.word in ("folders", "names") or choice.table:
+        raise UsageError(f"{where} has its labels in a column; choose one with --labels COLUMN.")
+    if choice.column:
+        if choice.column not in schema.names:
+            raise DataError(f"{where} has no column {choice.column}. It has {', '.join(schema.names)}.")
+        return choice.column
+    explicit = [name for name in _EXPLICIT_NAMES if name in schema.names]
+    described = [name for name in schema.names if class_names(schema, name)]
+    likely = [name for name in schema.names if is_likely_label(name)]
+    candidates = explicit[:1] or described or likely
+    if len(candidates) > 1:
+        counts = {name: len(_labels(tables, name)[1]) for name in candidates}
+        raise DataError(
+            f"{where}: labels can be read from {' or '.join(f'{name} ({n} classes)' for name, n in counts.items())}. "
+            f"Choose with {' or '.join(f'--labels {name}' for name in candidates)}, or --labels none for no labels "
+            f'(in Python: Images.open(…, labels="{candidates[0]}")).'
+        )
+    return candidates[0] if candidates else None
+
+
+def described_columns(schema: Any, image: str) -> list[str]:
+    """The columns to read beside the pictures: those that can be groups, and lists of labels."""
+    wanted = {
+        *_plain_columns(schema, {image}),
+        *(n for n in schema.names if n in _EXPLICIT_NAMES or class_names(schema, n)),
+    }
+    return [name for name in schema.names if name in wanted and name != image]
 
 
 def class_names(schema: Any, column: str) -> list[str]:
@@ -153,7 +219,8 @@ def _is_binary(kind: Any) -> bool:
     return bool(pt.is_binary(kind) or pt.is_large_binary(kind))
 
 
-def _image_column(schema: Any, where: str) -> str:
+def image_column(schema: Any, where: str) -> str:
+    """The first column of bytes, or of structs with "bytes"; raises DataError if there is none."""
     import pyarrow.types as pt
 
     for field in schema:
@@ -217,9 +284,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
-def _splits(names: Sequence[str], tables: Sequence[Any]) -> NDArray[Any] | None:
+def _splits(names: Sequence[str]) -> list[str] | None:
     """Read the split from names such as train-00000-of-00002.parquet, where every file has one."""
     parts = [SPLIT_NAMES.get(re.split(r"[-_.]", name.rsplit("/", 1)[-1].lower())[0]) for name in names]
-    if None in parts or len(names) == 1:
-        return None
-    return np.repeat(np.array(parts), [len(table) for table in tables])
+    return None if len(names) == 1 or None in parts else [part for part in parts if part]

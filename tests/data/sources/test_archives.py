@@ -1,0 +1,57 @@
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from diptych.data.sources import archives
+from diptych.errors import DataError
+
+
+@pytest.fixture
+def zips(class_folders, tmp_path):
+    """A folder with cat.zip and dog.zip."""
+    (tmp_path / "zips").mkdir()
+    for name in ("cat", "dog"):
+        shutil.make_archive(str(tmp_path / "zips" / name), "zip", class_folders / name)
+    return tmp_path / "zips"
+
+
+def test_archives_in_a_folder_are_its_class_folders(zips, class_folders):
+    images, plain = Images.open(zips), Images.open(class_folders)
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert images.paths[0] == f"{zips}/cat/0.png"
+    assert np.array_equal(images.pixels(16), plain.pixels(16))
+
+
+def test_archives_in_an_archive_and_that_alone_in_a_folder(zips, tmp_path):
+    (tmp_path / "one").mkdir()
+    outer = shutil.make_archive(str(tmp_path / "one" / "all"), "zip", zips)
+    for path in (outer, tmp_path / "one"):
+        images = Images.open(path)
+        assert images.counts() == {"cat": 6, "dog": 6}
+        assert images.pixels(8).shape[0] == 12
+
+
+def test_a_table_beside_an_archive(zips):
+    (zips / "dog.zip").unlink()
+    (zips / "sides.csv").write_text("file,category\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(6)))
+    assert Images.open(zips).counts() == {"a": 3, "b": 3}
+
+
+def test_an_archive_in_an_archive_has_a_limit(zips, tmp_path, monkeypatch):
+    outer = shutil.make_archive(str(tmp_path / "all"), "zip", zips)
+    monkeypatch.setattr(archives, "MAX_INNER_BYTES", 1000)
+    with pytest.raises(DataError, match=r"cat\.zip takes more than .* of temporary space\. Unpack the zip around it"):
+        Images.open(outer)
+
+
+def test_a_damaged_archive_is_named(zips, tmp_path):
+    (zips / "dog.zip").write_bytes(b"PK no archive")
+    with pytest.raises(DataError, match=r"dog\.zip is damaged"):
+        Images.open(zips)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(zips / "dog.zip", "dog.zip")
+    with pytest.raises(DataError, match=r"dog\.zip is damaged"):
+        Images.open(tmp_path / "all.zip")

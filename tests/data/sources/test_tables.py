@@ -1,0 +1,48 @@
+import pytest
+
+from diptych.data.sources.tables import read_table
+from diptych.errors import DataError
+
+
+def cells(text, name="t.csv", encoding="utf-8"):
+    return [row.cells for row in read_table(text.encode(encoding), name)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [", ", ";", "\t"])
+def test_spaces_blank_rows_and_encodings(encoding, separator):
+    rows = (["file", "label"], [], ["a.jpg", '"âne, gris"'], ["b.jpg ", " chat "], ["", ""])
+    text = "\r\n".join(["", *(separator.join(row) for row in rows)])
+    assert cells(text, encoding=encoding) == [
+        {"file": "a.jpg", "label": "âne, gris"},
+        {"file": "b.jpg", "label": "chat"},
+    ]
+
+
+def test_rows_know_their_lines():
+    rows = read_table(b'file,label\n\na.jpg,"two\nlines"\nb.jpg\n', "t.csv")
+    assert [(row.line, row.where) for row in rows] == [(4, "t.csv, line 4"), (5, "t.csv, line 5")]
+    assert rows[1].cells == {"file": "b.jpg"}
+    assert [row.line for row in read_table(b'{"a": 1}\n\n{"a": 2}\n', "t.jsonl")] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            b"file,label\na.jpg,retriever, golden\n",
+            r"t\.csv, line 2: more cells than the first line has columns \(3, not 2\)",
+        ),
+        (b"file,label\na,b\nx.jpg,\xe2ne\n", r"t\.csv, line 3: the text is not UTF-8\. Save .* iconv -f WINDOWS-1252"),
+        (b"file,label,label\na,b,c\n", r'two columns have the name "label"'),
+        (b'file,label\na,"b\nc,d\n', r"line 3: .*Correct the line"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(data, message):
+    with pytest.raises(DataError, match=message):
+        read_table(data, "t.csv")
+
+
+def test_json_that_nests_without_end_is_refused():
+    with pytest.raises(DataError, match=r"line 2: not a JSON object"):
+        read_table(b'{"a": 1}\n' + b"[" * 100_000, "t.jsonl")
