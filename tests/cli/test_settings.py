@@ -59,8 +59,9 @@ def test_wrong_settings_get_a_sentence_and_code_2(diptych: Terminal, colours: Pa
     for message, result in zip(cases, diptych.several(*cases.values()), strict=True):
         assert result.code == 2, (message, result)
         assert message in result.err
-        assert result.err.startswith("Error: ")
-        assert result.err.count("\n") == 1
+        said = [line for line in result.err.splitlines() if "Labels from the folder names" not in line]
+        assert len(said) == 1
+        assert said[0].startswith("Error: ")
         assert result.out == ""
     assert not (tmp_path / "m").exists()
 
@@ -100,7 +101,7 @@ def test_data_that_cannot_be_trained_on_is_refused_with_the_reason(diptych: Term
 def test_a_bug_is_reported_in_a_sentence_and_its_traceback_on_demand() -> None:
     code = (
         "import sys; from diptych.cli import app, inspect; from diptych.data.images import Images\n"
-        "Images.open = lambda path: {}['nothing']\n"
+        "Images.open = lambda *arguments: {}['nothing']\n"
         "sys.exit(app.run(sys.argv[1:]))"
     )
     default, debug = (

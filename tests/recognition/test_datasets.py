@@ -83,7 +83,7 @@ def test_too_little_is_refused_in_a_sentence(labels, classes, message):
 
 
 def test_no_labels_and_no_pictures():
-    with pytest.raises(DataError, match=r"no labels.*metadata.csv"):
+    with pytest.raises(DataError, match=r"no labels.*--labels names .* --labels COLUMN"):
         check_labels(noise([-1] * 20, classes=("a", "b")))
     with pytest.raises(DataError, match="no pictures"):
         check_labels(noise([0, 1], classes=("a", "b"))[:0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.options import SETTINGS, Config, Data, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Quiet
 from diptych.cli.predict import exit_if_unreadable
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def embed(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The folder of a recognizer, or a backbone: lite0.")],
     data: Data,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Write to a .parquet or .npz file.")],
+    labels: Labels = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -46,7 +47,7 @@ def embed(
         raise UsageError(f"{output} does not name a format. Give it the suffix {' or '.join(SUFFIXES)}.")
     check_output_file(output)
     embedder = _embedder(model)
-    images = open_images(data)
+    images = open_images(data, labels=labels)
     write = _write_npz if output.suffix.lower() == ".npz" else _write_parquet
     count, dimensions = write(output, _batches(embedder, images), embedder)
     console.list_skipped(images, map(str, images.known_errors().values()))

@@ -7,7 +7,7 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.models import load_predictor
-from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Model, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Manifest, Model, Quiet
 from diptych.cli.paths import open_images
 from diptych.files import check_output_file
 
@@ -23,6 +23,7 @@ def evaluate(
         str | None,
         typer.Option("--unknown", metavar="PATH", help="Pictures of other things: measure how well they are detected."),
     ] = None,
+    labels: Labels = None,
     manifest: Manifest = None,
     json: Json = False,
     output: Annotated[
@@ -42,8 +43,8 @@ def evaluate(
     if output is not None:
         check_output_file(output)
     recognizer = load_predictor(model)
-    images = open_images(data, manifest)
-    ood_images = None if unknown is None else open_images(unknown)
+    images = open_images(data, manifest, labels)
+    ood_images = None if unknown is None else open_images(unknown, labels="none")
     report = recognizer.evaluate(images, unknown=ood_images)
     if report.verdict is not None:
         report.verdict = report.verdict.with_names(model=str(model))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diptych.cli.options import SETTINGS, Config, Data, Json, Manifest, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Manifest, Quiet
 from diptych.engine.run_settings import RunSettings
 from diptych.recognition.settings import RecognizerSettings
 from diptych.settings import Settings, declaration
@@ -69,11 +69,12 @@ def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None
     """Register the verb that trains a model of this kind, with the docstring of the function as its help."""
     first = {"data": (Data, inspect.Parameter.empty), "output": (Output, None)}
     own = {name: (_annotation(settings, name), default) for name, (_, default, _) in declaration(settings).items()}
-    run = {"validate": (Validate, None), "more": (More, None), "start": (Start, None), "manifest": (Manifest, None)}
+    run = {"validate": (Validate, None), "more": (More, None), "start": (Start, None)}
+    pictures = {"labels": (Labels, None), "manifest": (Manifest, None)}
     last = {"json": (Json, False), "quiet": (Quiet, False), "config": (Config, None)}
     parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in {**first, **_ordered(own), **run, **last}.items()
+        for name, (annotation, default) in {**first, **_ordered(own), **run, **pictures, **last}.items()
     ]
 
     def register(described: Callable[[], None]) -> Callable[..., None]:
@@ -82,7 +83,7 @@ def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None
 
             # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
             chosen = {name: _whole(name, values[name]) for name in own if values[name] is not None}
-            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in (*first, *run, "json")}))
+            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in (*first, *run, *pictures, "json")}))
 
         command.__name__, command.__doc__ = kind, described.__doc__
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

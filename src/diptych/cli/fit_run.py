@@ -26,6 +26,7 @@ def train(
     validate: str | None,
     more: float | None,
     start: Path | None,
+    labels: str | None,
     manifest: Path | None,
     json: bool,
 ) -> int:
@@ -36,8 +37,8 @@ def train(
     if output is None:
         console.log.info("The model goes to %s", folder)
     check_output_folder(folder)
-    images = open_images(data, manifest)
-    held_out = None if validate is None else open_images(validate)
+    images = open_images(data, manifest, labels)
+    held_out = None if validate is None else open_images(validate, labels=labels)
     model.fit(images, validate=held_out, into=folder, more=more, start=start)
     return print_result(folder, kind, images, data, json)
 

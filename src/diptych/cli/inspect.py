@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diptych.cli import console
-from diptych.cli.options import SETTINGS, Config, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -44,6 +44,7 @@ def inspect(
     model: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="A trained recognizer that finds label errors and outliers.")
     ] = None,
+    labels: Labels = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the proposed splits and of the training.")] = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -70,7 +71,7 @@ def inspect(
     for target in (output, manifest):
         if target is not None:
             check_output_file(target)
-    inspection = examine(concatenate_sets([Images.open(path) for path in data], data))
+    inspection = examine(concatenate_sets([Images.open(path, labels) for path in data], data))
     inspection = _with_features(inspection, minutes, model, seed)
     report = inspection_report(inspection)
     if report.verdict is not None and len(data) == 1:

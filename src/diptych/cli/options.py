@@ -59,8 +59,15 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A folder of class folders, a folder with metadata.csv, Parquet, .npz or .tar files, a URL of any of "
-        'these, or a built-in set: "digits", "cifar10".',
+        help="A folder of class folders, of pictures such as cat.0.jpg, or with a table of labels; Parquet, Arrow, "
+        '.npz, .tar or .zip files; a URL of any of these; or a built-in set: "digits", "cifar10".',
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FROM",
+        help="Where labels are: folders, names (of the files), COLUMN, TABLE.csv:COLUMN, or none.  [default: as found]",
     ),
 ]
 Manifest = Annotated[

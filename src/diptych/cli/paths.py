@@ -22,11 +22,11 @@ class UnreadablePath:
         self.path, self.reason = path, reason
 
 
-def open_images(data: str, manifest: Path | None = None) -> "Images":
+def open_images(data: str, manifest: Path | None = None, labels: str | None = None) -> "Images":
     """The pictures of a data set; with a manifest, those that it keeps, with its labels and splits."""
     from diptych.data.images import Images
 
-    images = Images.open(data)
+    images = Images.open(data, labels)
     if manifest is None:
         return images
     from diptych.data.inspection.manifest import apply
@@ -83,7 +83,7 @@ def _set_in_chunks(path: str, chunk: int) -> Iterator["Images | UnreadablePath"]
     from diptych.data.images import Images
 
     try:
-        images = Images.open(path)
+        images = Images.open(path, labels="none")
     except DataError as error:
         yield UnreadablePath(path, str(error))
         return

@@ -8,7 +8,7 @@ import typer
 from diptych import artefact
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
-from diptych.cli.options import SETTINGS, Config, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
 from diptych.files import check_output_file
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def score(
         str | None,
         typer.Option(metavar="TRAIN", help="The training pictures, of which copies are searched for."),
     ] = None,
+    labels: Labels = None,
     number: Annotated[
         int | None,
         typer.Option("-n", "--number", min=1, help="Number of generated pictures to score.  [default: up to 2000]"),
@@ -69,8 +70,8 @@ def score(
     from diptych.data.images import Images
 
     subject = subject or Images.open(generated)
-    real = Images.open(against)
-    training = None if seen is None else Images.open(seen)
+    real = Images.open(against, labels)
+    training = None if seen is None else Images.open(seen, labels)
     report = interplay.score(
         subject, against=real, judge=recognizer, seen=training, number=number, minutes=minutes, seed=seed
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from diptych.cli.fit import Validate, option
-from diptych.cli.options import SETTINGS, Config, Data, Json, Model, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Model, Quiet
 from diptych.engine.run_settings import RunSettings
 
 
@@ -20,6 +20,7 @@ def tune(
     minutes: Annotated[float | None, option(RunSettings, "minutes")] = None,
     epochs: Annotated[float | None, option(RunSettings, "epochs")] = None,
     validate: Validate = None,
+    labels: Labels = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -39,8 +40,8 @@ def tune(
     folder = output or model.with_name(f"{model.resolve().name}-tuned")
     check_output_folder(folder)
     flow = load_model(model, "flow")
-    images = Images.open(data)
-    held_out = None if validate is None else Images.open(validate)
+    images = Images.open(data, labels)
+    held_out = None if validate is None else Images.open(validate, labels)
     flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
     raise typer.Exit(print_result(folder, "flow", images, data, json))
 

@@ -58,7 +58,8 @@ class Images(PictureSet):
             Rows of a dataset are asked for when they are needed; its files are decoded as all others are.
         labels
             One for each picture: names, numbers into the classes that are known (else they name themselves), or (N, K)
-            of 0 and 1, as in :meth:`from_arrays`; or a list of names each. ``None``: those that the pictures have.
+            of 0 and 1, as in :meth:`from_arrays`; or a list of names each. ``None``: those that the pictures have. Where
+            ``pictures`` is a path, also a word that says where labels are, as in :meth:`open`.
 
         Raises
         ------
@@ -69,9 +70,13 @@ class Images(PictureSet):
             from diptych.data.combine import join
 
             images: Images = join(pictures)
+        elif isinstance(pictures, cls):
+            images = pictures
+        elif isinstance(pictures, str | Path):
+            images = cls.open(pictures, labels if isinstance(labels, str) else None)
         else:
-            images = pictures if isinstance(pictures, cls) else cls.of_source(coerce.source_of(pictures))
-        if labels is None:
+            images = cls.of_source(coerce.source_of(pictures))
+        if labels is None or (isinstance(labels, str) and (labels == "none" or isinstance(pictures, str | Path))):
             return images
         numbers, classes = labels_from_values(labels, len(images), images.classes)
         return images.with_metadata(labels=numbers, classes=classes)

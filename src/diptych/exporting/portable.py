@@ -80,12 +80,12 @@ class Portable:
 
     def predict(self, images: ImagesLike) -> Predictions:
         """As :meth:`diptych.Recognizer.predict`, with the same results."""
-        images = Images.of(images)
+        images = Images.of(images, "none")
         return self._predictions(list(self._run_batches(images)), images)
 
     def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same in parts of about a thousand pictures, in order: constant memory for any number of pictures."""
-        images = Images.of(images)
+        images = Images.of(images, "none")
         batches: list[_BatchOutputs] = []
         start = count = 0
         for batch in self._run_batches(images):

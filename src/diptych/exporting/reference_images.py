@@ -57,7 +57,7 @@ def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> Refe
         There are no pictures at ``check``.
     """
     if check is not None:
-        subset = _spread_subset(Images.of(check))
+        subset = _spread_subset(Images.of(check, "none"))
         return ReferenceImages(subset, "of the pictures given to check on", True, np.ones(len(subset), bool))
     validation = recognizer.validated_on()
     training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()
@@ -110,7 +110,7 @@ def _open_existing(names: Sequence[str]) -> Images | None:
 def _open_members(source: str, names: Sequence[str]) -> list[Images]:
     """The pictures of these names in a source of many, if it can still be opened."""
     try:
-        images = Images.open(source)
+        images = Images.open(source, labels="none")
     except DataError:
         return []
     return [images[np.flatnonzero(np.isin(images.paths, list(names)))]]

@@ -117,8 +117,9 @@ def check_labels(images: Images) -> None:
         raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
     if not labelled_mask(images).any():
         raise DataError(
-            "The pictures have no labels. Put the pictures of each class into a folder with its name, or add a "
-            "metadata.csv with the columns file_name and label."
+            "The pictures have no labels. Say where they are: --labels names takes them from file names such as "
+            "cat.0.jpg, --labels COLUMN or TABLE.csv:COLUMN from a table (labels=… in Images.open). Or put the "
+            "pictures of each class into a folder with its name."
         )
 
 
@@ -136,7 +137,8 @@ def check_enough_pictures(images: Images) -> None:
     if len(counts) < MIN_CLASSES:
         raise DataError(
             f"There is only one class, {next(iter(counts))!r}; a recognizer tells classes apart. Add a folder "
-            "with pictures of something else."
+            "with pictures of something else, or say where the labels are: --labels names, COLUMN or TABLE.csv:COLUMN "
+            "(labels=… in Images.open)."
         )
     rare = [name for name, count in counts.items() if count < MIN_PER_CLASS]
     if rare:

@@ -158,13 +158,13 @@ class Recognizer(FittedRecognizer, WarmStartable):
         than twenty seconds may run on a faster backend with the same labels, whose confidences may differ by a
         hundredth (:mod:`diptych.recognition.inference.fast_backend`).
         """
-        images = Images.of(images)
+        images = Images.of(images, "none")
         forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
         return self._predictions(compute_outputs(self.network_, images, self.size_, forward=forward), images)
 
     def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same for about a thousand pictures at a time, in order: constant memory for any number of them."""
-        images = Images.of(images)
+        images = Images.of(images, "none")
         forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
         start = 0
         for outputs in stream_outputs(self.network_, images, self.size_, forward=forward):
@@ -180,7 +180,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         DataError
             A picture cannot be read.
         """
-        network, images = self._fitted(), Images.of(images)
+        network, images = self._fitted(), Images.of(images, "none")
         datasets.check_readable(images, self.size_)
         return F.normalize(batched.batched_features(network, images, self.size_), dim=1)
 
@@ -202,7 +202,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         UsageError
             There is no such class; or the network keeps no track of places, and captum is not installed.
         """
-        network, images = self._fitted(), Images.of(images)
+        network, images = self._fitted(), Images.of(images, "none")
         datasets.check_readable(images, self.size_)
         labels = None
         if label is not None:
@@ -263,7 +263,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
             them.
         """
         explainer = ErrorExplainer(self._fitted(), self.size_, self.embedding_index_)
-        labelled, others = Images.of(images, labels), None if unknown is None else Images.of(unknown)
+        labelled, others = Images.of(images, labels), None if unknown is None else Images.of(unknown, "none")
         return evaluate_network(explainer, self._decision_rule, labelled, others, self.training_digests)
 
     def save(self, folder: str | Path) -> Path:

@@ -35,8 +35,6 @@ def source_of(pictures: Any) -> Source:
     DataError
         It is nothing that pictures are taken from, or its shapes or ranges are not those of pictures.
     """
-    if isinstance(pictures, str | Path):
-        return open_source(pictures)
     if isinstance(pictures, Image.Image | bytes):
         return _of_list([pictures])
     if hasattr(pictures, "to_numpy"):  # a column of a table
