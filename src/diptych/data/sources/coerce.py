@@ -5,14 +5,13 @@ Other libraries' classes are recognised by what they offer, so that none of them
 
 import os
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_values
-from diptych.data.sources import open_files, open_source
+from diptych.data.sources import open_files
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import LocalFiles
