@@ -107,5 +107,5 @@ def test_two_readings_are_refused_with_the_option_that_chooses(
     )
     assert [result.code for result in chosen] == [0, 0, 0], [result.err for result in chosen]
     assert chosen[0].json["classes"] == ["h0", "h1"]
-    assert chosen[1].json["n"] == N
+    assert 0 < chosen[1].json["n"] < N  # those that were not trained on
     assert len(chosen[2].lines) == N

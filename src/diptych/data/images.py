@@ -58,8 +58,8 @@ class Images(PictureSet):
             Rows of a dataset are asked for when they are needed; its files are decoded as all others are.
         labels
             One for each picture: names, numbers into the classes that are known (else they name themselves), or (N, K)
-            of 0 and 1, as in :meth:`from_arrays`; or a list of names each. ``None``: those that the pictures have. Where
-            ``pictures`` is a path, also a word that says where labels are, as in :meth:`open`.
+            of 0 and 1, as in :meth:`from_arrays`; or a list of names each. ``None``: those that the pictures have.
+            Where ``pictures`` is a path, also a word that says where labels are, as in :meth:`open`.
 
         Raises
         ------

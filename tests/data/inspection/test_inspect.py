@@ -124,7 +124,7 @@ def test_the_report_lists_the_most_suspect_labels_and_the_manifest_names_all(cla
     suspects = [LabelIssue(3, "cat", "dog", 0.2), LabelIssue(8, "dog", "cat", 0.01)]
     inspection = examine(Images.open(class_folders)).with_label_issues(suspects, listed=1)
     report = inspection_report(inspection)
-    assert [row[1:] for row in report.tables["Suspected label errors"].rows] == [["dog", "cat", 0.01]]
+    assert [row[1:] for row in report.tables["Suspected label errors"].rows] == [["dog", "cat", "1%"]]
     assert "1 label may be wrong" in "\n".join(report.findings)
     table = manifest.write(inspection, tmp_path / "table.csv").read_text(encoding="utf-8")
     assert table.count("label error: ") == 2
@@ -136,8 +136,8 @@ def test_label_errors_are_listed_for_review_with_the_most_suspect_first(class_fo
     )
     report = inspection_report(inspection)
     assert [row[1:] for row in report.tables["Suspected label errors"].rows] == [
-        ["dog", "cat", 0.01],
-        ["cat", "dog", 0.2],
+        ["dog", "cat", "1%"],
+        ["cat", "dog", "20%"],
     ]
     assert "2 labels may be wrong" in "\n".join(report.findings)
     assert "Suspected label errors" in report.figures

@@ -30,8 +30,8 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.labels import label_names, labels_from_name_lists, labels_from_names
 from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet, PictureSetT
-from diptych.data.sources.layout import SPLIT_NAMES
-from diptych.data.sources.tables import read_table
+from diptych.data.sources.labelling.layout import SPLIT_NAMES
+from diptych.data.sources.labelling.tables import read_table
 from diptych.data.splits import split
 from diptych.errors import DataError
 from diptych.files import write_text

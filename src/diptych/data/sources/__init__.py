@@ -15,7 +15,7 @@ from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_hidden, is_url, match_names
 from diptych.data.sources.folder import open_files, open_folder
-from diptych.data.sources.label_choice import LabelChoice
+from diptych.data.sources.labelling.label_choice import LabelChoice
 from diptych.data.sources.metadata import FILE_NAMES, find_metadata, open_metadata
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
@@ -30,7 +30,7 @@ def open_source(path: str | Path, labels: str | None = None) -> Source:
     Parameters
     ----------
     labels
-        Where the labels come from; see :class:`~diptych.data.sources.label_choice.LabelChoice`.
+        Where the labels come from; see :class:`~diptych.data.sources.labelling.label_choice.LabelChoice`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from diptych.data.sources.files import ARCHIVE_ERRORS, Files, RemoteFiles, Walk
-from diptych.data.sources.tables import TABLE_SUFFIXES
+from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.errors import DataError
 
 ZIP_SUFFIX = ".zip"

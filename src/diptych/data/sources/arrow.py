@@ -7,8 +7,8 @@ from typing import Any
 
 from diptych.data.sources.base import Source
 from diptych.data.sources.files import Files, LocalFiles, Walk, stays_inside
-from diptych.data.sources.label_choice import LabelChoice
-from diptych.data.sources.layout import split_of
+from diptych.data.sources.labelling.label_choice import LabelChoice
+from diptych.data.sources.labelling.layout import split_of
 from diptych.data.sources.parquet import described_columns, image_column, source_of_tables
 from diptych.errors import DataError
 

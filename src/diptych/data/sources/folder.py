@@ -10,14 +10,14 @@ from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
-from diptych.data.sources.columns import pop_origins
-from diptych.data.sources.file_names import read_file_names
 from diptych.data.sources.files import Files, Walk
-from diptych.data.sources.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
-from diptych.data.sources.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
-from diptych.data.sources.layout import Layout, are_numbered, read_layout
+from diptych.data.sources.labelling.columns import pop_origins
+from diptych.data.sources.labelling.file_names import read_file_names
+from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
+from diptych.data.sources.labelling.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
+from diptych.data.sources.labelling.layout import Layout, are_numbered, read_layout
+from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
-from diptych.data.sources.tables import TABLE_SUFFIXES
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")

@@ -9,12 +9,12 @@ from pathlib import Path
 from diptych.data.labels import labels_from_names
 from diptych.data.messages import join_names
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.columns import group_columns, label_columns, pop_origins
 from diptych.data.sources.files import Files, stays_inside
 from diptych.data.sources.folder import FileSource
-from diptych.data.sources.label_choice import AUTO, LabelChoice, log_reading
-from diptych.data.sources.layout import SPLIT_NAMES
-from diptych.data.sources.tables import Row, read_table
+from diptych.data.sources.labelling.columns import group_columns, label_columns, pop_origins
+from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
+from diptych.data.sources.labelling.layout import SPLIT_NAMES
+from diptych.data.sources.labelling.tables import Row, read_table
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")

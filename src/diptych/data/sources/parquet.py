@@ -17,10 +17,10 @@ from diptych.data.labels import Labels, labels_from_name_lists, labels_from_name
 from diptych.data.messages import join_names, printable
 from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.columns import column_values, is_likely_label, pop_origins
 from diptych.data.sources.files import Files, stays_inside
-from diptych.data.sources.label_choice import AUTO, LabelChoice, log_reading
-from diptych.data.sources.layout import SPLIT_NAMES
+from diptych.data.sources.labelling.columns import column_values, is_likely_label, pop_origins
+from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
+from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.errors import DataError, PictureError, UsageError
 
 #: Pictures that are copied at a time where they do not fit in memory.

@@ -15,8 +15,8 @@ from typing import Any
 from diptych.data.decode import MAX_FILE_BYTES, PICTURE_SUFFIXES
 from diptych.data.messages import explain_os_error
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.columns import group_columns, labels_of_records, pop_origins
 from diptych.data.sources.files import Files
+from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
 from diptych.errors import DataError, PictureError
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")

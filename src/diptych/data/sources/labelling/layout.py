@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from diptych.data.messages import join_names, printable
-from diptych.data.sources.label_choice import AUTO, LabelChoice
+from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice
 
 #: Common names of the parts of a split, and what ``groups["split"]`` calls them.
 SPLIT_NAMES = {

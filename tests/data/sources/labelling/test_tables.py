@@ -1,6 +1,6 @@
 import pytest
 
-from diptych.data.sources.tables import read_table
+from diptych.data.sources.labelling.tables import read_table
 from diptych.errors import DataError
 
 

@@ -3,8 +3,8 @@
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
-from diptych.data.sources.layout import Layout
-from diptych.data.sources.tables import Row
+from diptych.data.sources.labelling.layout import Layout
+from diptych.data.sources.labelling.tables import Row
 
 _AMBIGUOUS = -1
 

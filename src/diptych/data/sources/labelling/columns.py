@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.sources.base import ORIGINS
-from diptych.data.sources.label_choice import Reading, choose
-from diptych.data.sources.tables import Row
+from diptych.data.sources.labelling.label_choice import Reading, choose
+from diptych.data.sources.labelling.tables import Row
 from diptych.errors import DataError
 
 #: Names of label columns that decide by themselves, the first of them present; and those of which one may be meant.

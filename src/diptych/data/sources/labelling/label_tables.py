@@ -10,12 +10,12 @@ import numpy as np
 
 from diptych.data.messages import join_names
 from diptych.data.sources.base import unlabelled
-from diptych.data.sources.columns import LabelColumns, group_columns, is_likely_label, label_columns
 from diptych.data.sources.files import Files, LocalFiles, Walk
-from diptych.data.sources.label_choice import LabelChoice, Reading
-from diptych.data.sources.layout import Layout, split_of
-from diptych.data.sources.picture_index import PictureIndex
-from diptych.data.sources.tables import TABLE_SUFFIXES, Row, read_table
+from diptych.data.sources.labelling.columns import LabelColumns, group_columns, is_likely_label, label_columns
+from diptych.data.sources.labelling.label_choice import LabelChoice, Reading
+from diptych.data.sources.labelling.layout import Layout, split_of
+from diptych.data.sources.labelling.picture_index import PictureIndex
+from diptych.data.sources.labelling.tables import TABLE_SUFFIXES, Row, read_table
 from diptych.errors import DataError, UsageError
 
 log = logging.getLogger("diptych")

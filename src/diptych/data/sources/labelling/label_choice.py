@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels
 from diptych.data.messages import join_names
-from diptych.data.sources.tables import TABLE_SUFFIXES
+from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")

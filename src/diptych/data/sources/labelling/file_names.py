@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from diptych.data.labels import labels_from_names
 from diptych.data.messages import printable
-from diptych.data.sources.label_choice import Reading
+from diptych.data.sources.labelling.label_choice import Reading
 
 #: First words of names that cameras, scanners and programs give, whatever the picture shows.
 _GENERIC = re.compile(
