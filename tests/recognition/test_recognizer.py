@@ -93,7 +93,7 @@ def test_evaluate_gives_scores_tables_and_figures(fitted, digits):
     assert score.low <= score.value <= score.high
     assert score.n == 80
     assert [row[0] for row in report.tables["Classes"].rows] == list(fitted.classes_)
-    assert any(caption.startswith("Confusion") for caption in report.figures)
+    assert any(caption.startswith("Which class is taken for which") for caption in report.figures)
 
 
 def test_pictures_that_were_trained_on_are_left_out_of_the_scores(fitted, folder, digits, tmp_path, caplog):
