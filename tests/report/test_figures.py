@@ -47,7 +47,7 @@ def test_curves_show_losses_and_scores_and_leave_out_nan() -> None:
         {"seen_pictures": 100 * i, "losses": {"critic": 1 / i, "generator": float("nan")}, "scores": {"accuracy": 0.5}}
         for i in (1, 2, 3)
     ]
-    losses, scores = map(_texts, figures.curves(history).values())
+    losses, scores = (_texts(draw()) for draw in figures.curves(history).values())
     assert "critic" in losses
     assert "generator" not in losses
     assert "accuracy" in scores
@@ -65,7 +65,7 @@ def test_a_single_moment_makes_no_curve() -> None:
 @pytest.mark.parametrize("pictures", [17, 343_000, 8_750_000])
 def test_counts_along_an_axis_do_not_overlap(pictures: int) -> None:
     history = [{"seen_pictures": pictures * i // 20, "losses": {"network": 1.0}} for i in range(1, 21)]
-    root = ElementTree.fromstring(figures.curves(history)["Losses during training"])
+    root = ElementTree.fromstring(figures.curves(history)["Losses during training"]())
     axis = next(part for part in root.iter() if part.get("id") == "matplotlib.axis_1")
     counts = [text.text or "" for text in axis.iter() if text.tag.endswith("text") and text.text != "pictures seen"]
     assert len(counts) >= 3
@@ -93,10 +93,11 @@ def test_the_ink_of_a_chart_is_light_where_the_page_is_dark() -> None:
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
+    moments = [{"seen_pictures": 1, "losses": {"l": 1.0}}, {"seen_pictures": 2, "losses": {"l": 2}}]
     draws = (
         lambda: figures.confusion(np.ones((4, 4), int), NAMES),
         lambda: figures.bars({"a": 1, "b": 2}),
-        lambda: figures.curves([{"seen_pictures": 1, "losses": {"l": 1.0}}, {"seen_pictures": 2, "losses": {"l": 2}}]),
+        lambda: figures.curves(moments)["Losses during training"](),
         lambda: figures.grid(_pixels(2, 8)),
     )
     for draw in draws:

@@ -8,12 +8,13 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from diptych.report.report import Gallery
+from diptych.report.report import Gallery, PageFigure
 from diptych.report.text import display_name
 
 if TYPE_CHECKING:
@@ -68,14 +69,14 @@ def gallery(pictures: Iterable[np.ndarray], captions: Sequence[str], group: int 
     return Gallery([picture(enlarged(pixels, TILE_PIXELS // 2)) for pixels in pictures], list(captions), group)
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Curves of the losses and of the scores over pictures seen, from the records of ``history.jsonl`` -> SVG.
+def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, PageFigure]:
+    """Curves of the losses and of the scores over pictures seen, from the records of ``history.jsonl``.
 
-    By caption; a single moment makes no curve, so there may be none.
+    By caption, as functions that draw an SVG; a single moment makes no curve, so there may be none.
     """
     panels = {"Losses during training": "losses", "Scores during training": "scores"}
     shown = {caption: _series(history, key, min_points=2) for caption, key in panels.items()}
-    return {caption: _curve(series) for caption, series in shown.items() if series}
+    return {caption: partial(_curve, series) for caption, series in shown.items() if series}
 
 
 def _curve(series: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from diptych.report.report import Card, Gallery, Report, Score, Table
+from diptych.report.report import Card, Gallery, PageFigure, Report, Score, Table
 from diptych.report.style import STYLE
 from diptych.report.text import display_name, format_cell, format_fact, numeric_columns
 from diptych.report.verdict import Verdict
@@ -121,10 +121,12 @@ def _findings(findings: list[str]) -> str:
     return f'<ul class="findings">{items}</ul>' if items else ""
 
 
-def _figures(figures: Mapping[str, bytes | Gallery], level: int) -> str:
+def _figures(figures: Mapping[str, PageFigure], level: int) -> str:
     """Pictures and galleries side by side, as far as there is room."""
     shown = "".join(
-        _gallery(caption, figure, level) if isinstance(figure, Gallery) else _figure(caption, figure)
+        _gallery(caption, figure, level)
+        if isinstance(figure, Gallery)
+        else _figure(caption, figure if isinstance(figure, bytes) else figure())
         for caption, figure in figures.items()
     )
     return f'<div class="figures">{shown}</div>\n' if shown else ""

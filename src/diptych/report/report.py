@@ -1,7 +1,7 @@
 """``Report``, the result of every check, evaluation and training run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,9 @@ class Gallery:
     group: int = 1
 
 
+PageFigure = bytes | Callable[[], bytes] | Gallery
+
+
 @dataclass
 class Report:
     """Scores with intervals, findings, tables, figures and cards.
@@ -126,7 +129,8 @@ class Report:
     findings
         Sentences: results and recommendations.
     tables, figures
-        By caption; a figure is a PNG, a JPEG, a GIF or an SVG, or a gallery of pictures.
+        By caption; a figure is a PNG, a JPEG, a GIF or an SVG, a function that draws one when a page shows it (drawing
+        may take longer than training a small network), or a gallery of pictures.
     replays
         By caption, pictures of the same thing at several moments, by label; the page shows them with a slider.
     cards
@@ -146,7 +150,7 @@ class Report:
     scores: dict[str, Score] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
-    figures: dict[str, "bytes | Gallery"] = field(default_factory=dict)
+    figures: dict[str, PageFigure] = field(default_factory=dict)
     replays: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cards: dict[str, list[Card]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)

@@ -72,7 +72,7 @@ def inspection_report(inspection: Inspection[Any]) -> Report:
         *_quality_findings(inspection),
     ]
     report.tables = _tables(inspection, counts)
-    report.figures = thumbnail_figures(inspection)
+    report.figures |= thumbnail_figures(inspection)
     report.rare = {COUNTS, SIZES}
     leaks = sum(map(len, inspection.leaks.values()))
     class_counts = images[counts.readable].counts()

@@ -1,6 +1,7 @@
 """Evaluating a recognizer: scores with intervals, each class, and the worst errors."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def evaluation_report(
     if not rule.multi_label:
         matrix = metrics.confusion_matrix(targets, predicted, len(rule.classes))
         caption = "Which class is taken for which: the true class by row, the predicted one by column"
-        report.figures[caption] = figures.confusion(matrix.numpy(), rule.classes)
+        report.figures[caption] = partial(figures.confusion, matrix.numpy(), rule.classes)
         report.findings = _confusions(matrix, rule.classes) + report.findings
     examples = correct_examples(images, targets, predicted, confidence, rule.classes)
     if examples is not None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,8 +34,8 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
         Of each prediction: (N,), or (N, K) of several labels.
     """
     report.figures |= {
-        RELIABILITY: figures.reliability(confidence.flatten().numpy(), correct.flatten().numpy()),
-        HISTOGRAM: figures.confidence_histogram(confidence.flatten().numpy()),
+        RELIABILITY: partial(figures.reliability, confidence.flatten().numpy(), correct.flatten().numpy()),
+        HISTOGRAM: partial(figures.confidence_histogram, confidence.flatten().numpy()),
     }
     if correct.ndim == 2:  # a picture is as certain as its least certain label, and correct where all are
         confidence, correct = confidence.amin(1), correct.all(1)
@@ -42,7 +43,7 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     aurc = area_under_risk_coverage(confidence, correct)
     report.scores["aurc"] = Score(aurc, max(0.0, low), min(1.0, high), len(confidence))
     curve = risk_coverage(confidence, correct)
-    report.figures[RISK_COVERAGE] = figures.risk_coverage(*(values.numpy() for values in curve))
+    report.figures[RISK_COVERAGE] = partial(figures.risk_coverage, *(values.numpy() for values in curve))
     report.rare |= {"aurc", "set_size", RELIABILITY, HISTOGRAM, RISK_COVERAGE, LABEL_THRESHOLDS}
     if rule.cutoff is not None:
         report.findings += [
