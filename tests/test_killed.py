@@ -110,3 +110,17 @@ def test_killed_five_times_the_final_weights_are_those_of_the_uninterrupted_run(
         fit.run(folder)
         assert final_weights(folder) == final_weights(tmp_path / "whole")
         assert_history_is_whole(folder)
+
+
+def kill_in_the_first_second(fit: Fit, folder: Path, moments: random.Random, times: int) -> None:
+    """Kill as many runs of one command in their first second; each time the command is taken up again."""
+    for _ in range(times):
+        fit.kill_after(moments.uniform(0, 1), folder)
+    fit.run(folder)
+    assert_history_is_whole(folder)
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_killed_in_the_first_second_the_same_command_goes_through(kind, nursery, tmp_path):
+    fit = Fit(kind, nursery, tmp_path / "weights.safetensors")
+    kill_in_the_first_second(fit, tmp_path / "killed", random.Random(kind), times=1)

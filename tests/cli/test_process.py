@@ -24,12 +24,29 @@ def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: 
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 time.sleep(0.05)
             process.send_signal(number)
+            if number == signal.SIGINT:  # an impatient person presses Ctrl-C again
+                time.sleep(0.02)
+                process.send_signal(number)
             output, notes = process.communicate(timeout=60)
         assert process.returncode == 128 + number, notes
         assert output == ""
-        assert "The same command continues it" in notes
+        assert "Stopped" in notes
         assert "Traceback" not in notes
     assert "Continuing after" in notes
+    assert "The same command continues it" in notes
+
+
+def test_on_a_full_disk_the_run_says_so_and_the_same_command_continues(colours: Path, tmp_path: Path) -> None:
+    fit = [sys.executable, "-m", "diptych", "fit", "vae", str(colours), "-o", str(tmp_path / "m"), "--epochs", "2"]
+    # No file may grow beyond 100 KB, which is a full disk to the first larger one.
+    full = ["bash", "-c", 'trap "" XFSZ; ulimit -f 100; exec "$@"', "bash", *fit]
+    failed = subprocess.run(full, capture_output=True, text=True)
+    assert failed.returncode == 1, failed.stderr
+    assert "File too large" in failed.stderr
+    assert "bug" not in failed.stderr
+    assert "Traceback" not in failed.stderr
+    continued = subprocess.run(fit, capture_output=True, text=True)
+    assert continued.returncode == 0, continued.stderr
 
 
 def test_a_terminal_gets_a_table_and_a_bar(fitted: tuple[Path, list[CommandResult]], colours: Path) -> None:

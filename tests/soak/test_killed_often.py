@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.test_killed import COMMANDS, Fit, Nursery, assert_history_is_whole, final_weights
+from tests.test_killed import COMMANDS, Fit, Nursery, assert_history_is_whole, final_weights, kill_in_the_first_second
 
 pytestmark = pytest.mark.soak
 
@@ -39,3 +39,9 @@ def test_killed_often_in_one_folder_the_final_weights_are_those_of_the_uninterru
     fit.run(folder)
     assert final_weights(folder) == final_weights(tmp_path / "whole"), f"seed {seed}"
     assert_history_is_whole(folder)
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_killed_ten_times_in_the_first_second_the_same_command_goes_through(kind, nursery, tmp_path):
+    fit = Fit(kind, nursery, tmp_path / "weights.safetensors")
+    kill_in_the_first_second(fit, tmp_path / "killed", random.Random(secrets.randbits(32)), KILLS)
