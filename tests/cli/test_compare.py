@@ -37,8 +37,8 @@ def test_recognizers_are_compared_by_their_scores_and_on_the_same_pictures(
     assert "Settings that differ" in plain.out
     assert "epochs" in plain.out
     assert "{" not in plain.out
-    assert plain.out.splitlines()[-1].startswith("Next: ")
-    assert "diptych " in plain.out.splitlines()[-1]
+    assert plain.err.splitlines()[-1].startswith("Next: ")
+    assert "diptych " in plain.err.splitlines()[-1]
 
     assert paired.code == 0, paired.err
     assert paired.json["verdict"] == "better"

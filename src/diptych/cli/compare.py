@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from diptych.cli import console
-from diptych.cli.options import SETTINGS, Config, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
         str | None,
         typer.Option(metavar="DATA", help="Labelled pictures to evaluate all recognizers on, with a paired test."),
     ] = None,
+    labels: Labels = None,
     json: Json = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the comparison as one HTML page.")
@@ -34,9 +35,12 @@ def compare(
     the same seed.
     """
     from diptych.cli.paths import open_images
+    from diptych.files import check_output_file
     from diptych.interplay.comparison import compare as compare_models
 
-    images = None if on is None else open_images(on)
+    if output is not None:
+        check_output_file(output)
+    images = None if on is None else open_images(on, labels=labels)
     report = compare_models(models, images)
     if output is not None:
         report.save(output)
@@ -46,7 +50,7 @@ def compare(
     else:
         console.print_text(str(report))
         if report.verdict is not None:
-            console.print_text(f"\nNext: {report.verdict.next_step}")
+            console.suggest_step(report.verdict.next_step)
     if images is not None and console.list_skipped(images, map(str, images.known_errors().values())):
         raise typer.Exit(4)
 
