@@ -18,23 +18,23 @@ def demo(
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
-    """Train all four models on built-in handwritten digits and let them check each other; about three minutes.
+    """Train both panels on built-in handwritten digits and let them check each other; about four minutes.
 
     Example: diptych demo
 
     FOLDER/report.html shows the results; the models and the grids of samples are beside it. The same command again
     resumes.
     """
-    from diptych.cli.demo_run import run_demo
+    from diptych.cli.demo_run import default_plan, run_demo
 
-    result = run_demo(output)
+    result = run_demo(output, default_plan())
     if json:
         console.print_json(result.json())
     else:
         console.print_text(result.text())
-        console.suggest("sample", output / "flow", "-n", 64, "--label", 7, "-o", "sevens")
+        console.suggest("sample", output / result.best, "-n", 64, "--label", 7, "-o", "sevens")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(context_settings=SETTINGS, short_help="Train all four models on built-in digits.")(demo)
+    app.command(context_settings=SETTINGS, short_help="Train both panels on built-in digits.")(demo)

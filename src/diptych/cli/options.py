@@ -60,7 +60,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         help="A folder of class folders, of pictures such as cat.0.jpg, or with a table of labels; Parquet, Arrow, "
-        '.npz, .tar or .zip files; a URL of any of these; or a built-in set: "digits", "cifar10".',
+        '.npz, .tar or .zip files; a URL of any of these; or a built-in set: "digits", "mnist-5k", "cifar10".',
     ),
 ]
 Labels = Annotated[

@@ -92,7 +92,7 @@ class Images(PictureSet):
             folder of loose pictures, which may have labels in their names (cat.0.jpg), one picture; Parquet, .npz or
             .tar files (one, a folder, a pattern such as ``pets-*.parquet`` or ``pets-{000..004}.tar``), a folder that
             Hugging Face's ``save_to_disk`` wrote, a .zip of any of these, or any of these behind an fsspec URL; or the
-            name of a built-in set: "digits", "cifar10". An existing path of that name wins.
+            name of a built-in set: "digits", "mnist-5k", "cifar10". An existing path of that name wins.
         labels
             Where the labels come from: "folders", "names" (the words before the numbers in file names), "COLUMN",
             "TABLE.csv", "TABLE.csv:COLUMN" or "none". ``None``: whichever there is; what was understood is logged.

