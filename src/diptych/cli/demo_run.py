@@ -49,7 +49,7 @@ class Plan:
 
     pictures: str
     network: str
-    settings: Mapping[str, Mapping[str, float]]
+    settings: Mapping[str, Mapping[str, Any]]
     threads: int | None = None
 
     @property
