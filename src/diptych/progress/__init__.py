@@ -69,13 +69,19 @@ class Bar:
 @contextmanager
 def enclosing_bar(title: str, steps: int) -> Iterator[Bar]:
     """A bar of some ``steps`` for work that trains models within: their bars are its note, their log only warnings."""
+    with Bar(title, steps, "steps") as bar, _bars.enclosed_by(bar._work), only_warnings():
+        yield bar
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Within the block, of what is logged only warnings are shown."""
     level = log.level
-    with Bar(title, steps, "steps") as bar, _bars.enclosed_by(bar._work):
-        log.setLevel(max(level, logging.WARNING))
-        try:
-            yield bar
-        finally:
-            log.setLevel(level)
+    log.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def hide_bars(silent: bool = True) -> None:

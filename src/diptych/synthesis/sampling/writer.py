@@ -34,7 +34,7 @@ from diptych.data.messages import counted
 from diptych.data.resources import worker_count
 from diptych.engine import machine
 from diptych.errors import UsageError
-from diptych.progress import Bar
+from diptych.progress import Bar, only_warnings
 from diptych.report import figures
 from diptych.synthesis.protocols import Label, SampledModel
 from diptych.synthesis.sampling.seeding import chunk_size
@@ -130,7 +130,13 @@ def write_samples(model: SampledModel, number: int, label: Label | None, seed: i
     images.save(path)
     (parts / GRID_FILE).replace(path.with_suffix(".grid.png"))
     shutil.rmtree(parts)
-    return Images.open(path)
+    return _opened(path)
+
+
+def _opened(path: Path) -> Images:
+    """The pictures that were written; nobody needs to be told how they are labelled."""
+    with only_warnings():
+        return Images.open(path)
 
 
 def grid_path(path: Path) -> Path:
@@ -161,7 +167,7 @@ def _write_folder(request: SampleRequest) -> Images:
     files.write_bytes(
         request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first]))
     )
-    return Images.open(request.folder)
+    return _opened(request.folder)
 
 
 def _write_pictures(
