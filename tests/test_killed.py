@@ -22,8 +22,8 @@ COMMANDS = {
     "recognizer": ["--network", "convnet", "--epochs", "15"],
     "recognizer, pretrained": ["--network", "timm:test_vit@{weights}", "--size", "16", "--epochs", "1"],
     "gan": ["--epochs", "3"],
-    "vae": ["--epochs", "4"],
-    "flow": ["--epochs", "2"],
+    "vae": ["--epochs", "2"],
+    "flow": ["--epochs", "1"],
 }
 
 
