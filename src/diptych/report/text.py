@@ -39,19 +39,6 @@ def format_fact(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings in a sentence: "batch 32, crop 0.6, mirrored"; what is empty or off is left out."""
-    shown = {display_name(name): value for name, value in settings.items() if value not in (None, False, [], ())}
-    return ", ".join(
-        name
-        if value is True
-        else f"{name} {'/'.join(map(format_fact, value))}"
-        if isinstance(value, list | tuple)
-        else f"{name} {format_fact(value)}"
-        for name, value in shown.items()
-    )
-
-
 def numeric_columns(table: Table) -> list[bool]:
     """Which columns hold nothing but numbers, which are aligned right."""
     return [

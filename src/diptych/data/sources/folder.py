@@ -8,7 +8,7 @@ import numpy as np
 
 from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
 from diptych.data.labels import labels_from_names, sort_class_names
-from diptych.data.messages import join_names, printable
+from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, Walk
 from diptych.data.sources.labelling.columns import pop_origins
@@ -157,7 +157,7 @@ def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], lay
         log.info("%s: %d hidden files or folders were ignored.", where, walk.hidden)
     if skipped:
         names = join_names([str(error) for error in skipped])
-        count = "1 file or folder was" if len(skipped) == 1 else f"{len(skipped):,} files or folders were"
+        count = counted(len(skipped), "file or folder was", "files or folders were")
         log.warning("%s: %s left out: %s.", where, count, names)
     if reading.option == "folders" and reading.classes:
         outputs = {posixpath.dirname(name) for name in own_outputs(files, walk)}

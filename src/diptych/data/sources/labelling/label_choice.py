@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import Labels
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.errors import DataError
 
@@ -52,10 +52,6 @@ class LabelChoice:
     def unlabelled(self) -> bool:
         """Whether labels are to be left out."""
         return self.word == "none"
-
-    def allows(self, word: str) -> bool:
-        """Whether this source of labels may be used."""
-        return self.word in ("auto", word)
 
 
 AUTO = LabelChoice()
@@ -128,10 +124,10 @@ def describe_parts(splits: NDArray[Any] | None, labels: Labels) -> str:
 def _describe_part(labels: Labels) -> str:
     used = np.flatnonzero(labels.any(0)) if labels.ndim == 2 else np.unique(labels[labels >= 0])
     missing = int((~labels.any(1) if labels.ndim == 2 else labels < 0).sum())
-    text = f"{len(labels):,} picture{'s' * (len(labels) != 1)}"
+    text = counted(len(labels), "picture")
     if not len(used):
         return f"{text} without labels"
-    text += f" of {len(used)} class{'es' * (len(used) != 1)}"
+    text += f" of {counted(len(used), 'class', 'classes')}"
     return f"{text} ({missing:,} without a label)" if missing else text
 
 

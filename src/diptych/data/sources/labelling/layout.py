@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from diptych.data.messages import join_names, printable
+from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice
 
 #: Common names of the parts of a split, and what ``groups["split"]`` calls them.
@@ -144,7 +144,7 @@ def _parts(
     left_out = dict.fromkeys(loose, f"a loose picture {beside}")
     for names in others.values():
         folder = "/".join(names[0].split("/")[: level + 1])
-        left_out[folder] = f"a folder of {len(names):,} picture{'s' * (len(names) != 1)} {beside}"
+        left_out[folder] = f"a folder of {counted(len(names), 'picture')} {beside}"
     return Layout(list(pictures), folders, splits, left_out, parents=_parents(pictures, class_levels))
 
 
