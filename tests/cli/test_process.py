@@ -24,7 +24,7 @@ def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: 
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 time.sleep(0.05)
             process.send_signal(number)
-            if number == signal.SIGINT:  # an impatient person presses Ctrl-C again
+            while number == signal.SIGINT and process.poll() is None:  # an impatient person presses Ctrl-C again
                 time.sleep(0.02)
                 process.send_signal(number)
             output, notes = process.communicate(timeout=60)

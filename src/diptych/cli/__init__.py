@@ -8,6 +8,10 @@ import sys
 
 def main() -> None:
     """Run the command that ``sys.argv`` spells; the console script."""
-    from diptych.cli.app import run
+    try:
+        from diptych.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the program was loading
+        code = 130
+    sys.exit(code)
