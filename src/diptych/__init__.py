@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from diptych.data.inspection import manifest
     from diptych.exporting.export import export
     from diptych.loading import load
+    from diptych.recognition.gallery.gallery import Gallery
     from diptych.recognition.label_errors import find_label_errors
     from diptych.recognition.predictions import Prediction, Predictions
     from diptych.recognition.recognizer import Recognizer
@@ -26,6 +27,7 @@ __all__ = [
     "GAN",
     "VAE",
     "Flow",
+    "Gallery",
     "Images",
     "Prediction",
     "Predictions",
@@ -46,6 +48,7 @@ _MODULES = {
 }
 _HOMES = {
     "Images": "diptych.data.images",
+    "Gallery": "diptych.recognition.gallery.gallery",
     "Recognizer": "diptych.recognition.recognizer",
     "Prediction": "diptych.recognition.predictions",
     "Predictions": "diptych.recognition.predictions",

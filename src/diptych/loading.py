@@ -10,6 +10,7 @@ from diptych.errors import ArtefactError
 if TYPE_CHECKING:
     from torch import nn
 
+    from diptych.recognition.gallery.gallery import Gallery
     from diptych.recognition.recognizer import Recognizer
     from diptych.synthesis.flow import Flow
     from diptych.synthesis.gan import GAN
@@ -17,19 +18,20 @@ if TYPE_CHECKING:
 
 MODEL_CLASSES = {
     "recognizer": ("diptych.recognition.recognizer", "Recognizer"),
+    "gallery": ("diptych.recognition.gallery.gallery", "Gallery"),
     "gan": ("diptych.synthesis.gan", "GAN"),
     "vae": ("diptych.synthesis.vae", "VAE"),
     "flow": ("diptych.synthesis.flow", "Flow"),
 }
 
 
-def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Recognizer | GAN | VAE | Flow":
+def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Recognizer | Gallery | GAN | VAE | Flow":
     """Load the model in ``folder``, of any kind; no code in it is executed.
 
     Parameters
     ----------
     network
-        The class of a recognizer's custom network; ``None`` for all other models.
+        The class of a recognizer's custom network, also of that in a gallery; ``None`` for all other models.
 
     Raises
     ------
@@ -44,5 +46,5 @@ def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Re
         )
     module, name = MODEL_CLASSES[kind]
     restore: Any = getattr(importlib.import_module(module), name).from_artefact
-    model: Recognizer | GAN | VAE | Flow = restore(saved) if network is None else restore(saved, network)
+    model: Recognizer | Gallery | GAN | VAE | Flow = restore(saved) if network is None else restore(saved, network)
     return model

@@ -23,17 +23,17 @@ def together(series, owner):
 
 def test_shots_of_a_thing_are_a_series_and_other_things_are_not():
     images, features, owner = shots(20, 4)
-    series = series_of(images, features)
+    series = series_of(images.paths, images.labels, features)
     assert together(series, owner)
     assert len(np.unique(series)) == 20
 
 
 def test_other_names_or_classes_are_other_series():
     images, features, owner = shots(20, 4, names=[f"{'xy'[i % 2]}{i}.jpg" for i in range(80)])
-    series = series_of(images, features)
+    series = series_of(images.paths, images.labels, features)
     assert all(len(np.unique(series[owner == thing])) == 2 for thing in range(20))
     relabelled = Images.from_arrays(images.pixels(8).permute(0, 2, 3, 1).numpy(), np.arange(80) % 2, paths=images.paths)
-    assert len(np.unique(series_of(relabelled, features))) == 40
+    assert len(np.unique(series_of(relabelled.paths, relabelled.labels, features))) == 40
 
 
 def test_where_all_pictures_of_a_class_are_alike_they_are_no_series():
@@ -41,7 +41,7 @@ def test_where_all_pictures_of_a_class_are_alike_they_are_no_series():
     images, _, _ = shots(10, 6)
     centres = draw.normal(size=(2, 64))
     features = (centres[images.labels] + 0.05 * draw.normal(size=(60, 64))).astype(np.float32)
-    sizes = np.bincount(series_of(images, features))
+    sizes = np.bincount(series_of(images.paths, images.labels, features))
     assert sizes.max() <= 15
 
 

@@ -6,11 +6,10 @@ the same, and their names differ in numbers only; so do all that are linked by s
 """
 
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from diptych.data.picture_set import PictureSet
 
 #: Cosine similarity, of features with their mean taken out, from which on two pictures show nearly the same. Of
 #: pictures of different things of one class, one in fifty has another as near; of a shop's shelf, nearly all.
@@ -26,22 +25,22 @@ _NEIGHBOURS = 16  # at most that a picture is linked to
 Features = NDArray[np.float32]  # (N, D)
 
 
-def series_of(images: PictureSet, features: Features) -> NDArray[np.int64]:
+def series_of(paths: NDArray[np.str_], labels: NDArray[Any], features: Features) -> NDArray[np.int64]:
     """(N,) the number of each picture's series, from 0; most pictures are a series of their own.
 
     Parameters
     ----------
-    images
-        At most :data:`MAX_PICTURES`. Where a picture may have several labels, they are not looked at.
+    paths, labels
+        Of at most :data:`MAX_PICTURES` pictures. Labels are not looked at where a picture may have several, (N, K).
     features
         (N, D) of a pretrained backbone.
     """
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
     unit = unit - unit.mean(0)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
-    stems = np.array([re.sub(r"\d+", "", path) for path in images.paths.tolist()])
-    kinds = np.unique(stems, return_inverse=True)[1] if images.multi_label else _pairs_number(images.labels, stems)
-    series, count = np.empty(len(images), np.int64), 0
+    stems = np.array([re.sub(r"\d+", "", path) for path in paths.tolist()])
+    kinds = np.unique(stems, return_inverse=True)[1] if labels.ndim == 2 else _pairs_number(labels, stems)
+    series, count = np.empty(len(paths), np.int64), 0
     for kind in range(int(kinds.max()) + 1 if len(kinds) else 0):
         rows = np.flatnonzero(kinds == kind)
         linked = _linked(unit[rows])

@@ -35,6 +35,12 @@ class FittedRecognizer:
         return dict(self._facts["scores"])
 
     @property
+    def facts_(self) -> dict[str, Any]:
+        """What ``model.json`` says of the model."""
+        self._fitted()
+        return dict(self._facts)
+
+    @property
     def temperature_(self) -> float:
         """What logits are divided by."""
         return self.decision_rule_.temperature

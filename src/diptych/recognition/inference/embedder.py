@@ -76,6 +76,11 @@ class Embedder:
     def _cache(self) -> FeatureCache | None:
         return FeatureCache(f"{self.sha256[:16]}-{self.size}-{CACHE_VERSION}") if self.frozen else None
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers in an embedding."""
+        return self._width - self._slopes
+
     def facts(self) -> dict[str, str | int]:
         """What identifies the embedder, JSON-able."""
         return {"name": self.name, "sha256": self.sha256, "size": self.size}

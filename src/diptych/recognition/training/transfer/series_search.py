@@ -60,5 +60,5 @@ def _find_series(network: str | Network, size: int, until: float, images: Images
         features = embedder.outputs(images[rows], "Probe", until).features
         if not features.isnan().any():
             series = np.empty(len(images), np.int64)
-            series[rows] = series_of(images[rows], features.numpy())
+            series[rows] = series_of(images.paths[rows], images.labels[rows], features.numpy())
     return group.broadcast_object(series)

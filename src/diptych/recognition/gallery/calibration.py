@@ -1,0 +1,166 @@
+"""How often a gallery is wrong: thresholds for stated false-accept rates, measured on its own pictures.
+
+*Unknown*: what if a thing is shown that is in no picture? Each picture is matched against those of all other labels,
+as if its own had never been enrolled; the familiarities of these matches say how often a threshold would take such a
+thing for a known one. *Pairs*: the similarities of pictures of one label and of two. An adapter is learned anew without
+the labels that it is tried on, or it would know them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from diptych.metrics.verification import ErrorRates, Pairs
+from diptych.recognition.gallery.adapter import Adapter
+from diptych.recognition.gallery.labelled_vectors import LabelledVectors
+from diptych.recognition.gallery.pairs import labelled_pairs
+from diptych.recognition.gallery.voting import SHARPNESSES, Votes
+
+FALSE_ACCEPT_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+NEIGHBOURS = 20  # that vote
+MAX_PROBES = 2000  # pictures that are matched with all others
+LABEL_FOLDS = 10
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The lowest value that keeps a false-accept rate.
+
+    Attributes
+    ----------
+    far
+        The false-accept rate that it is to keep, 0..1.
+    value
+        Of the familiarity of a match, or the similarity of a pair, from which on it is accepted.
+    tar
+        The share of what is to be accepted that it accepts.
+    """
+
+    far: float
+    value: float
+    tar: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured on a gallery's pictures.
+
+    Attributes
+    ----------
+    pictures
+        That there were in the gallery.
+    labels
+        Of the pictures that were measured.
+    sharpness
+        Of the vote; see :class:`diptych.recognition.gallery.voting.Votes`.
+    unknown, pairs
+        Thresholds for each of :data:`FALSE_ACCEPT_RATES` that so few pictures can measure; none with one label.
+    """
+
+    pictures: int
+    labels: int
+    sharpness: float = 20.0
+    unknown: tuple[Threshold, ...] = ()
+    pairs: tuple[Threshold, ...] = ()
+
+    def unknown_threshold(self, far: float) -> Threshold | None:
+        """The threshold that keeps this false-accept rate: of the rates measured, the largest up to it."""
+        return _at(self.unknown, far)
+
+    def pair_threshold(self, far: float) -> Threshold | None:
+        """The same, for pairs."""
+        return _at(self.pairs, far)
+
+    def json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, record: Mapping[str, Any]) -> Self:
+        """What :meth:`json` gave."""
+        thresholds = {name: tuple(Threshold(**row) for row in record[name]) for name in ("unknown", "pairs")}
+        return cls(**{**record, **thresholds})
+
+
+def calibrate(pictures: LabelledVectors, count: int, *, adapted: bool) -> Calibration:
+    """Measure a gallery of ``count`` pictures, of which these are known, as it is or adapted."""
+    labels = pictures.label_count()
+    folds = _folds(pictures, adapted) if labels > 1 else []
+    if not folds:
+        return Calibration(count, labels)
+    probes = torch.arange(0, len(pictures), max(1, len(pictures) // MAX_PROBES))
+    space = Adapter.fit(pictures.vectors, pictures.renumbered()) if adapted else _unchanged
+    known = _votes(pictures.with_vectors(space(pictures.vectors)), probes)
+    sharpness = max(SHARPNESSES, key=lambda value: known.log_likelihood(pictures.labels[probes], value))
+    right = known.winners(sharpness) == pictures.labels[probes]
+    strange = [
+        _votes(pictures.with_vectors(map_(pictures.vectors)), rows[:: max(1, 2 * len(rows) // MAX_PROBES)], others=True)
+        for map_, rows in folds
+    ]
+    impostor = torch.cat([votes.familiarity(sharpness) for votes in strange])
+    return Calibration(
+        count,
+        labels,
+        sharpness,
+        _match_thresholds(known.familiarity(sharpness), right, impostor),
+        _pair_thresholds(_pairs(pictures, folds)),
+    )
+
+
+def _unchanged(vectors: Tensor) -> Tensor:
+    return vectors
+
+
+def _folds(pictures: LabelledVectors, adapted: bool) -> list[tuple[Map, Tensor]]:
+    """A map, and the rows of the labels that it was learned without; all rows where there is no adapter."""
+    if not adapted:
+        return [(_unchanged, torch.arange(len(pictures)))]
+    names = torch.unique(pictures.labels)
+    folds: list[tuple[Map, Tensor]] = []
+    for fold in range(min(LABEL_FOLDS, len(names))):
+        tried = torch.isin(pictures.labels, names[fold::LABEL_FOLDS])
+        others = pictures[~tried]
+        if others.teaches():
+            folds.append((Adapter.fit(others.vectors, others.renumbered()), tried.nonzero()[:, 0]))
+    return folds
+
+
+def _votes(pictures: LabelledVectors, probes: Tensor, *, others: bool = False) -> Votes:
+    """The votes for pictures by their rows, by pictures of other series or of other labels."""
+    parts = [part[1:] for part in pictures.nearest(probes, NEIGHBOURS, of_other_labels=others)]
+    similarities, rows = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return Votes(pictures.labels[rows], similarities)
+
+
+def _pairs(pictures: LabelledVectors, folds: list[tuple[Map, Tensor]]) -> Pairs:
+    """The pairs within each fold of labels, in the space that was made without them."""
+    parts = [
+        labelled_pairs(pictures[rows].with_vectors(map_(pictures.vectors[rows])), share=1 / len(folds))
+        for map_, rows in folds
+    ]
+    return Pairs.join(parts)
+
+
+def _match_thresholds(familiarity: Tensor, right: Tensor, impostor: Tensor) -> tuple[Threshold, ...]:
+    """``tar`` counts pictures that are accepted and matched right."""
+    rates = ErrorRates.of_scores(familiarity[right], impostor)
+    share = float(right.double().mean())
+    return tuple(Threshold(row.far, row.value, row.tar * share) for row in _measurable(rates, len(impostor)))
+
+
+def _pair_thresholds(pairs: Pairs) -> tuple[Threshold, ...]:
+    return _measurable(ErrorRates.of(pairs), len(pairs.impostor))
+
+
+def _measurable(rates: ErrorRates, count: int) -> tuple[Threshold, ...]:
+    """One threshold for each rate that lets at least one impostor pass."""
+    return tuple(Threshold(far, *rates.at_far(far)) for far in FALSE_ACCEPT_RATES if far * count >= 1)
+
+
+def _at(thresholds: tuple[Threshold, ...], far: float) -> Threshold | None:
+    kept = [threshold for threshold in thresholds if threshold.far <= far + 1e-9]
+    return kept[-1] if kept else None

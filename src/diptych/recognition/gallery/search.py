@@ -1,0 +1,170 @@
+"""Nearest neighbours in a table of pictures: exactly, by one matrix product, or by the index of a large table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diptych.recognition.gallery.table import Filter, PictureTable, matrix
+
+MAX_PRODUCT = 1 << 25  # similarities computed at a time: 128 MiB
+EF = 128  # candidates that the index keeps while it searches, at least
+ATTEMPTS = 3  # at reading a version, which another process may be deleting
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k rows nearest to each of Q vectors, nearest first; k is the number of rows where there are fewer.
+
+    Attributes
+    ----------
+    ids, labels, paths
+        (Q, k) of the rows.
+    similarities
+        (Q, k) float32 cosine similarities, -1..1.
+    """
+
+    ids: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    paths: NDArray[np.str_]
+    similarities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table, in memory.
+
+    Attributes
+    ----------
+    version
+        Its number.
+    ids, labels, paths
+        (N,) of the rows.
+    vectors
+        (N, d) float32 of unit length.
+    """
+
+    version: int
+    ids: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    paths: NDArray[np.str_]
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def read(cls, table: PictureTable) -> "Snapshot":
+        """The newest version of a table."""
+        for attempt in range(ATTEMPTS):
+            version = table.refresh()
+            try:
+                return cls._read(table, version)
+            except Exception:
+                if attempt == ATTEMPTS - 1 or table.refresh() == version:
+                    raise
+        raise AssertionError
+
+    @classmethod
+    def _read(cls, table: PictureTable, version: int) -> "Snapshot":
+        texts: dict[str, list[str]] = {"id": [], "label": [], "path": []}
+        vectors = []
+        for batch in table.scan(["id", "label", "path", table.vector_column]):
+            for name, values in texts.items():
+                values += batch.column(name).to_pylist()
+            vectors.append(matrix(batch.column(table.vector_column)))
+        ids, labels, paths = (np.array(texts[name], np.str_) for name in ("id", "label", "path"))
+        matrix_of_all = torch.cat(vectors) if vectors else torch.empty(0, 0)
+        return cls(version, ids, labels, paths, matrix_of_all)
+
+    def nearest(self, queries: Tensor, k: int, rows: NDArray[np.int64] | None = None) -> Neighbours:
+        """The nearest of all rows, or of these, to (Q, d) vectors of unit length."""
+        vectors = self.vectors if rows is None else self.vectors[torch.from_numpy(rows)]
+        similarities, positions = nearest_rows(vectors, queries, k)
+        found = positions.numpy() if rows is None else rows[positions.numpy()]
+        return Neighbours(self.ids[found], self.labels[found], self.paths[found], similarities.numpy())
+
+
+class Search:
+    """Searches a table.
+
+    Parameters
+    ----------
+    max_exact_rows
+        Up to so many rows the vectors are kept in memory and searched exactly; above it the index is asked.
+    """
+
+    def __init__(self, table: PictureTable, max_exact_rows: int) -> None:
+        self._table = table
+        self._max_exact_rows = max_exact_rows
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The newest version, from memory where that is in it."""
+        if self._snapshot is None or self._snapshot.version != self._table.refresh():
+            self._snapshot = None  # or there would be two in memory
+            self._snapshot = Snapshot.read(self._table)
+        return self._snapshot
+
+    def nearest(self, queries: Tensor, k: int, where: Filter | None = None) -> Neighbours:
+        """The rows nearest to (Q, d) vectors of unit length, of all rows or of those that a filter picks.
+
+        A filtered answer is always exact: an index may find none of few rows among many.
+        """
+        if where:
+            return self._filtered(queries, k, self._table.condition(where))
+        self._table.refresh()
+        if len(self._table) <= self._max_exact_rows or not self._table.has_index:
+            return self.snapshot().nearest(queries, k)
+        return self._indexed(queries, k)
+
+    def _filtered(self, queries: Tensor, k: int, condition: str) -> Neighbours:
+        self._table.refresh()
+        if len(self._table) <= self._max_exact_rows:
+            picked = {name for batch in self._table.scan(["id"], condition) for name in batch.column("id").to_pylist()}
+            snapshot = self.snapshot()
+            return snapshot.nearest(queries, k, np.flatnonzero(np.isin(snapshot.ids, list(picked))))
+        return self._scanned(queries, k, condition)
+
+    def _scanned(self, queries: Tensor, k: int, condition: str) -> Neighbours:
+        """The nearest of the rows that a condition picks, read from the disk batch by batch."""
+        best: list[list[tuple[float, str, str, str]]] = [[] for _ in queries]
+        for batch in self._table.scan(["id", "label", "path", self._table.vector_column], condition):
+            vectors = matrix(batch.column(self._table.vector_column))
+            similarities, rows = nearest_rows(vectors, queries, k)
+            ids, labels, paths = (batch.column(name).to_pylist() for name in ("id", "label", "path"))
+            for i, (values, positions) in enumerate(zip(similarities.tolist(), rows.tolist(), strict=True)):
+                new = [(v, ids[p], labels[p], paths[p]) for v, p in zip(values, positions, strict=True)]
+                best[i] = sorted([*best[i], *new], key=lambda row: -row[0])[:k]
+        return _neighbours(best)
+
+    def _indexed(self, queries: Tensor, k: int) -> Neighbours:
+        best = []
+        for query in queries.numpy():
+            rows = self._table.nearest(query, k, max(EF, 2 * k))
+            columns = [rows.column(name).to_pylist() for name in ("_distance", "id", "label", "path")]
+            best.append([(1 - distance, *texts) for distance, *texts in zip(*columns, strict=True)])
+        if any(len(rows) < min(k, len(self._table)) for rows in best):
+            return self._scanned(queries, k, "true")
+        return _neighbours(best)
+
+
+def nearest_rows(vectors: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """(Q, k) similarities and positions of the (N, d) vectors nearest to (Q, d) queries; all of unit length."""
+    k = min(k, len(vectors))
+    if k == 0:
+        return torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
+    step = max(1, MAX_PRODUCT // len(vectors))
+    best = [(queries[start : start + step] @ vectors.T).topk(k, 1) for start in range(0, max(1, len(queries)), step)]
+    return torch.cat([values for values, _ in best]).clamp(-1, 1), torch.cat([rows for _, rows in best])
+
+
+def _neighbours(best: list[list[Any]]) -> Neighbours:
+    columns = [[[row[column] for row in rows] for rows in best] for column in range(4)]
+    shape = (len(best), len(best[0]) if best else 0)
+    similarities = np.array(columns[0], np.float32).reshape(shape)
+    ids, labels, paths = (np.array(texts, np.str_).reshape(shape) for texts in columns[1:])
+    return Neighbours(ids, labels, paths, similarities)

@@ -1,0 +1,157 @@
+"""How a gallery is stored: ``model.json`` says which table is the gallery's, with which embedder and adapter.
+
+Pictures are appended to the table by batches. Whatever changes every vector (an adapter, another backbone) writes a
+new table beside the old one; the switch is ``model.json``, and only then the old table is deleted.
+"""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from diptych import artefact
+from diptych.artefact import Artefact
+from diptych.recognition.gallery.adapter import Adapter
+from diptych.recognition.gallery.calibration import Calibration
+from diptych.recognition.gallery.labelled_vectors import LabelledVectors
+from diptych.recognition.gallery.search import Search
+from diptych.recognition.gallery.source import EmbeddingSource
+from diptych.recognition.gallery.table import PictureTable, matrix, vector_array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KIND = "gallery"
+DATABASE = "database"  # the folder of the table, in that of the gallery
+MAX_EXACT_ROWS = 200_000  # searched by a matrix product in memory; more have an index
+MAX_WAIT_SECONDS = 600.0  # for another process that is writing
+
+
+class GalleryFiles:
+    """The folder of a gallery and what is in it, as of the last look.
+
+    Parameters
+    ----------
+    folder
+        Its path.
+    source
+        What embeds pictures.
+    url
+        Of the folder of the table; ``None``: it is in the gallery's folder.
+    """
+
+    def __init__(self, folder: Path, source: EmbeddingSource, url: str | None) -> None:
+        self.folder, self.source, self.url = folder, source, url
+        self.adapter: Adapter | None = None
+        self.calibration = Calibration(0, 0)
+        self._table_name = _new_name()
+        self.save()
+        self._connect()
+
+    @classmethod
+    def read(cls, saved: Artefact, network: type[nn.Module] | None = None) -> "GalleryFiles":
+        """Those of an artefact.
+
+        Raises
+        ------
+        ArtefactError
+            They are damaged, or the weights have changed.
+        """
+        files = cls.__new__(cls)
+        files.folder = saved.folder
+        files._adopt(saved, EmbeddingSource.of_gallery(saved, network))
+        files._connect()
+        return files
+
+    def _adopt(self, saved: Artefact, source: EmbeddingSource) -> None:
+        self.source, self.url = source, saved.facts["table"]["url"]
+        self.adapter = Adapter.of_tensors(saved.weights)
+        self.calibration = Calibration.of_json(saved.facts["calibration"])
+        self._table_name = saved.facts["table"]["name"]
+
+    def _connect(self) -> None:
+        self.table = self._open_table(self._table_name, self.source, self.adapter)
+        self.search = Search(self.table, MAX_EXACT_ROWS)
+        self._facts_at = self._modified()
+
+    def _open_table(self, name: str, source: EmbeddingSource, adapter: Adapter | None) -> PictureTable:
+        searched = None if adapter is None else len(adapter.projection)
+        return PictureTable(self.url or str(self.folder / DATABASE), name, source.embedder.dimensions, searched)
+
+    def _modified(self) -> int:
+        return artefact.path_of(self.folder, "model.json").stat().st_mtime_ns
+
+    def refresh(self) -> None:
+        """See what other processes have changed."""
+        if self._modified() != self._facts_at:
+            saved, name = artefact.read(self.folder, KIND), self._table_name
+            same = saved.facts["embedder"] == self.source.embedder.facts()
+            self._adopt(saved, self.source if same else EmbeddingSource.of_gallery(saved))
+            self._facts_at = self._modified()
+            if self._table_name != name:
+                self._connect()
+        self.table.refresh()
+
+    def locked(self) -> FileLock:
+        """A block in which no other process writes to the gallery."""
+        return FileLock(self.folder / ".lock", timeout=MAX_WAIT_SECONDS)
+
+    def save(self) -> None:
+        """Write ``model.json`` and the weights, atomically."""
+        facts = {
+            "kind": KIND,
+            "parameters": {},
+            **self.source.facts(),
+            "table": {"url": self.url, "name": self._table_name},
+            "calibration": self.calibration.json(),
+        }
+        tensors = {} if self.adapter is None else self.adapter.tensors()
+        artefact.write(self.folder, facts, tensors, extra_files=self.source.files())
+        self._facts_at = self._modified()
+
+    def vectors(self, embeddings: Tensor) -> Tensor:
+        """(N, d) what is searched for (N, D) embeddings: adapted, where there is an adapter."""
+        return embeddings if self.adapter is None else self.adapter(embeddings)
+
+    def contents(self) -> LabelledVectors:
+        """The embeddings of the pictures, as they were before any adapter."""
+        parts, labels, paths = [torch.empty(0, self.source.embedder.dimensions)], [], []
+        for batch in self.table.scan(["label", "path", "embedding"]):
+            labels += batch.column("label").to_pylist()
+            paths += batch.column("path").to_pylist()
+            parts.append(matrix(batch.column("embedding")))
+        return LabelledVectors.of(torch.cat(parts), labels, paths)
+
+    def rewrite(
+        self, source: EmbeddingSource, adapter: Adapter | None, embed: Callable[["pa.RecordBatch"], Tensor]
+    ) -> None:
+        """Write all rows to a new table, with new embeddings (n, D) of each batch, and switch to it."""
+        name, old = _new_name(), self.table
+        new = self._open_table(name, source, adapter)
+        try:
+            for batch in old.scan(old.columns):
+                new.add(with_vectors(batch, embed(batch), adapter))
+        except BaseException:
+            new.drop()
+            raise
+        self.source, self.adapter, self._table_name = source, adapter, name
+        self.save()
+        self._connect()
+        self.table.drop_others()
+
+
+def with_vectors(rows: "pa.RecordBatch", embeddings: Tensor, adapter: Adapter | None) -> "pa.Table":
+    """The rows with other embeddings (n, D), and with what the adapter makes of them."""
+    import pyarrow as pa
+
+    kept = {name: rows.column(name) for name in rows.schema.names if name not in ("embedding", "vector")}
+    adapted = {} if adapter is None else {"vector": vector_array(adapter(embeddings))}
+    return pa.table({**kept, "embedding": vector_array(embeddings), **adapted})
+
+
+def _new_name() -> str:
+    return f"pictures-{secrets.token_hex(4)}"

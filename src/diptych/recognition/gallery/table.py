@@ -1,0 +1,216 @@
+"""The table of a gallery's pictures, in LanceDB: embedded, crash-safe, on a disk or an object store.
+
+LanceDB never changes a file in place: a batch of rows is a new file and a new version of the table, so that readers
+see a whole version and a kill leaves the last one. What is removed is gone from the disk once old versions are.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from diptych.errors import ArtefactError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from torch import Tensor
+
+log = logging.getLogger("diptych")
+MAX_FRAGMENTS = 64  # files of rows, above which they are joined: each costs a scan some time
+READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old version
+SCAN_ROWS = 8192  # read at a time
+Filter = Mapping[str, str | Sequence[str]]
+_METADATA = "m_"  # before the names of columns of metadata
+
+
+class PictureTable:
+    """Rows of pictures: id, label, path, origin, thumbnail, embedding, and columns of metadata.
+
+    Parameters
+    ----------
+    uri
+        A folder, or the URL of one on an object store (``s3://bucket/folder``), whose credentials and endpoint come
+        from the environment as its own tools have them (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …).
+    name
+        Of the table in it.
+    dimensions
+        Numbers in an embedding; the table is created with them where it is not there.
+    searched
+        Numbers in the vectors that are searched instead of the embeddings; ``None``: the embeddings are.
+
+    Raises
+    ------
+    UsageError
+        LanceDB is not installed.
+    ArtefactError
+        The table cannot be opened.
+    """
+
+    def __init__(self, uri: str, name: str, dimensions: int, searched: int | None = None) -> None:
+        lancedb = _lancedb()
+        self.uri, self.name = uri, name
+        self.vector_column = "embedding" if searched is None else "vector"
+        try:
+            self._database = lancedb.connect(uri)
+            self._table = self._database.create_table(name, schema=_schema(dimensions, searched), exist_ok=True)
+        except Exception as error:  # of many kinds: missing buckets, wrong credentials, damaged files
+            raise ArtefactError(f"The database at {uri} cannot be opened: {_first_line(error)}.") from error
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def refresh(self) -> int:
+        """Go to the newest version, of whichever process; returns its number."""
+        self._table.checkout_latest()
+        return int(self._table.version)
+
+    @property
+    def metadata_columns(self) -> list[str]:
+        """Names of the columns of metadata, as people gave them."""
+        return [name.removeprefix(_METADATA) for name in self._table.schema.names if name.startswith(_METADATA)]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns, as the table has them."""
+        return list(self._table.schema.names)
+
+    def add(self, rows: "pa.Table") -> None:
+        """Append rows, durable when this returns; columns of metadata that the table does not have are added to it."""
+        import pyarrow as pa
+
+        missing = [name for name in rows.column_names if name not in self.columns]
+        if missing:
+            self._table.add_columns(dict.fromkeys(missing, "cast(NULL as string)"))
+        schema = self._table.schema
+        for column in schema:
+            if column.name not in rows.column_names:
+                rows = rows.append_column(column, pa.nulls(len(rows), column.type))
+        self._table.add(rows.select(schema.names).cast(schema))
+
+    def scan(self, columns: Sequence[str], where: str | None = None) -> Iterator["pa.RecordBatch"]:
+        """These columns of all rows, or of those that a condition picks, some thousand at a time."""
+        query = self._table.search().select(list(columns))
+        if where is not None:
+            query = query.where(where)
+        yield from query.to_batches(batch_size=SCAN_ROWS)
+
+    def nearest(self, vector: Any, k: int, ef: int) -> "pa.Table":
+        """The k rows nearest to a (d,) vector by the index: id, label, path, _distance."""
+        query = self._table.search(vector, vector_column_name=self.vector_column).distance_type("cosine")
+        return query.ef(ef).refine_factor(2).limit(k).select(["id", "label", "path", "_distance"]).to_arrow()
+
+    def condition(self, where: Filter) -> str:
+        """The condition that a filter stands for: each of its columns has the value, or one of the values.
+
+        Raises
+        ------
+        UsageError
+            There is no such column.
+        """
+        columns = {"label": "label", "path": "path", "origin": "origin", "id": "id"}
+        columns |= {name: metadata_column(name) for name in self.metadata_columns}
+        parts = []
+        for name, values in where.items():
+            if name not in columns:
+                raise UsageError(f"The gallery has no column {name}. Its columns are: {', '.join(sorted(columns))}.")
+            parts.append(one_of(columns[name], [values] if isinstance(values, str) else values))
+        return " AND ".join(parts)
+
+    def update(self, where: str, label: str) -> int:
+        """Give the rows that a condition picks another label; returns how many."""
+        return int(self._table.update(where=where, values={"label": label}).rows_updated)
+
+    def erase(self, where: str) -> int:
+        """Remove the rows that a condition picks, from the disk too; returns how many."""
+        removed = int(self._table.count_rows(where))
+        if removed:
+            self._table.delete(where)
+            self.tidy(timedelta(0))
+        return removed
+
+    def tidy(self, keep: timedelta = READERS_GRACE) -> None:
+        """Join small files, bring the index up to date, and delete versions older than ``keep``."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="optimize", category=UserWarning)  # removal has to erase
+            self._table.optimize(cleanup_older_than=keep)
+
+    def tidy_if_due(self) -> None:
+        """:meth:`tidy` once there are many small files."""
+        if self._table.stats()["fragment_stats"]["num_fragments"] > MAX_FRAGMENTS:
+            self.tidy()
+
+    def create_index(self) -> None:
+        """Build the index of the searched vectors, or bring it up to date.
+
+        Hierarchical navigable small worlds (Malkov & Yashunin 2018) over vectors of 8 bits a number.
+        """
+        from lancedb.index import HnswSq
+
+        if self._table.list_indices():
+            self.tidy()
+        else:
+            config = HnswSq(distance_type="cosine", m=20, ef_construction=200)
+            self._table.create_index(config=config, vector_column_name=self.vector_column)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether there is an index of the searched vectors."""
+        return bool(self._table.list_indices())
+
+    def drop(self) -> None:
+        """Delete the table."""
+        self._database.drop_table(self.name, ignore_missing=True)
+
+    def drop_others(self) -> None:
+        """Delete all other tables there: the one before this, and drafts of those that a kill interrupted."""
+        for name in self._database.table_names():
+            if name != self.name:
+                self._database.drop_table(name)
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """The condition that a column has one of these texts."""
+    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"`{column}` IN ({texts})" if texts else "false"
+
+
+def _schema(dimensions: int, searched: int | None) -> "pa.Schema":
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("id", "label", "path", "origin")]
+    vector = [] if searched is None else [("vector", pa.list_(pa.float32(), searched))]
+    return pa.schema([*texts, ("thumbnail", pa.binary()), ("embedding", pa.list_(pa.float32(), dimensions)), *vector])
+
+
+def metadata_column(name: str) -> str:
+    """The table's name for a column of metadata; some characters are not allowed in it."""
+    return _METADATA + re.sub(r"[^\w -]", "_", name)
+
+
+def vector_array(vectors: "Tensor") -> "pa.FixedSizeListArray":
+    """(n, d) float32 as Arrow has it."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.contiguous().numpy().reshape(-1)), vectors.shape[1])
+
+
+def matrix(column: Any) -> "Tensor":
+    """(n, d) of an Arrow column of vectors."""
+    import torch
+
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(values.copy()).reshape(len(column), -1)  # Arrow's own memory is read-only
+
+
+def _lancedb() -> Any:
+    try:
+        import lancedb
+    except ImportError:
+        raise UsageError('A gallery needs LanceDB. Install it with: pip install "diptych[gallery]"') from None
+    return lancedb
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
