@@ -20,11 +20,14 @@ from diptych.cli import (
     demo,
     edit,
     embed,
+    enroll,
     evaluate,
     explain,
     export,
     fit,
+    gallery,
     inspect,
+    match,
     predict,
     sample,
     score,
@@ -55,6 +58,9 @@ class CommandGroup(typer.core.TyperGroup):
             "compare",
             "explain",
             "embed",
+            "enroll",
+            "match",
+            "gallery",
             "export",
             "sample",
             "edit",
@@ -85,7 +91,25 @@ def diptych(
         typer.echo(context.get_help())
 
 
-VERBS = (inspect, fit, tune, predict, evaluate, compare, explain, embed, export, sample, edit, score, cache, demo)
+VERBS = (
+    inspect,
+    fit,
+    tune,
+    predict,
+    evaluate,
+    compare,
+    explain,
+    embed,
+    enroll,
+    match,
+    gallery,
+    export,
+    sample,
+    edit,
+    score,
+    cache,
+    demo,
+)
 for verb in VERBS:
     verb.add_to(app)
 

@@ -42,7 +42,7 @@ def evaluate(
     """
     if output is not None:
         check_output_file(output)
-    recognizer = load_predictor(model)
+    recognizer = load_predictor(model, "recognizer", "gallery")
     images = open_images(data, manifest, labels)
     ood_images = None if unknown is None else open_images(unknown, labels="none")
     report = recognizer.evaluate(images, unknown=ood_images)

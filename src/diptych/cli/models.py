@@ -6,6 +6,11 @@ from typing import Any
 from diptych.errors import ArtefactError
 
 SYNTHESIZERS = ("gan", "vae", "flow")
+_NEEDED = {
+    ("recognizer",): "a recognizer",
+    ("gallery",): "a gallery, as diptych enroll makes it",
+    ("recognizer", "gallery"): "a recognizer or a gallery",
+}
 
 
 def load_model(folder: Path, *kinds: str) -> Any:
@@ -20,14 +25,14 @@ def load_model(folder: Path, *kinds: str) -> Any:
 
     kind = artefact.facts(folder)["kind"]
     if kind not in kinds:
-        required = "a recognizer" if kinds == ("recognizer",) else "a synthesizer (gan, vae or flow)"
+        required = _NEEDED.get(kinds, "a synthesizer (gan, vae or flow)")
         raise ArtefactError(f"{folder} holds a {kind}; this command needs {required}. Name the folder of one.")
     from diptych.loading import load
 
     return load(folder)
 
 
-def load_predictor(path: Path) -> Any:
+def load_predictor(path: Path, *kinds: str) -> Any:
     """The recognizer in a folder, or the exported one in an .onnx file, which needs no torch.
 
     Raises
@@ -36,7 +41,7 @@ def load_predictor(path: Path) -> Any:
         There is no model, it is damaged, or it is of another kind.
     """
     if path.suffix.lower() != ".onnx" or path.is_dir():
-        return load_model(path, "recognizer")
+        return load_model(path, *kinds)
     from diptych.exporting.portable import Portable
 
     return Portable.open(path)

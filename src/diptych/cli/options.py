@@ -76,4 +76,5 @@ Manifest = Annotated[
         metavar="FILE", help="Table of pictures to use, with labels and splits, as diptych inspect writes it."
     ),
 ]
+Gallery = Annotated[Path, typer.Argument(metavar="GALLERY", help="The folder of a gallery.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]

@@ -50,7 +50,7 @@ def predict(
     from diptych.cli.prediction_rows import RowWriter
 
     writer = RowWriter(as_json=json, file=output, csv_file=csv)
-    recognizer = load_predictor(model)
+    recognizer = load_predictor(model, "recognizer")
     total = failed = 0
     doubtful: list[Row] = []  # the prediction of the lowest confidence
     for images in image_sets(paths):

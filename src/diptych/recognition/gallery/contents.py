@@ -1,6 +1,6 @@
 """What is in a gallery: labels renamed, merged, reassigned and removed; pictures embedded again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,9 +13,11 @@ from diptych.data.messages import join_names
 from diptych.errors import DataError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.gallery.calibration import calibrate
+from diptych.recognition.gallery.export import export_table
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import GalleryFiles
-from diptych.recognition.gallery.table import one_of
+from diptych.recognition.gallery.table import metadata_column, one_of
+from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.recognizer import Recognizer
 
 GROWTH = 0.1  # of the pictures, after which thresholds are measured again
@@ -55,6 +57,36 @@ class Contents:
         if changed or before.labels < 2 or abs(len(files.table) - before.pictures) > GROWTH * before.pictures:
             files.calibration = calibrate(files.contents(), len(files.table), adapted=files.adapter is not None)
             files.save()
+
+    @property
+    def embedder(self) -> Embedder:
+        """What turns pictures into vectors."""
+        return self._files.source.embedder
+
+    def pictures(self, label: str) -> Iterator[dict[str, str]]:
+        """The pictures of a label: id, label, path, origin and metadata of each.
+
+        Raises
+        ------
+        UsageError
+            There is no such label.
+        """
+        self._require_labels([label])
+        table = self._files.table
+        columns = ["id", "label", "path", "origin", *map(metadata_column, table.metadata_columns)]
+        for batch in table.scan(columns, one_of("label", [label])):
+            yield from batch.rename_columns(columns[:4] + table.metadata_columns).to_pylist()
+
+    def export(self, path: str | Path) -> int:
+        """Write all pictures to a .parquet file, or to .csv without thumbnails and vectors; returns how many.
+
+        Raises
+        ------
+        UsageError
+            The file's suffix is neither, or it cannot be written.
+        """
+        self._files.refresh()
+        return export_table(self._files.table, Path(path))
 
     def rename(self, label: str, new: str) -> int:
         """Give a label another name, which no other has; returns the number of its pictures.

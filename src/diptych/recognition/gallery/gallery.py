@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,14 +18,16 @@ from diptych.progress import Bar
 from diptych.recognition.gallery.adaptation import try_adapter
 from diptych.recognition.gallery.calibration import NEIGHBOURS
 from diptych.recognition.gallery.contents import Contents
-from diptych.recognition.gallery.enrolment import BATCH, Enrolment, Rows, rows_of
+from diptych.recognition.gallery.enrolment import BATCH, Enrolment, Rows, ids_of, rows_of
+from diptych.recognition.gallery.evaluation import PAIR_FAR, evaluation_report
 from diptych.recognition.gallery.matches import Matches, PairMatch, matches_of
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import KIND, MAX_EXACT_ROWS, GalleryFiles
 from diptych.recognition.gallery.table import Filter, matrix
 from diptych.recognition.recognizer import Recognizer
+from diptych.report import Report
 
-MATCH_FAR, PAIR_FAR = 0.05, 0.01  # false-accept rates, where none is named
+MATCH_FAR = 0.05  # the false-accept rate, where none is named
 
 
 class Gallery(Contents):
@@ -114,12 +117,19 @@ class Gallery(Contents):
         """
         _check(k, far)
         pictures = Images.of(images)
+        return self._matches(pictures, self._vectors(pictures), k, where, far)
+
+    def _vectors(self, pictures: Images) -> Tensor:
+        """(N, d) as they are searched; NaN for a picture that cannot be read."""
         files = self._files
-        embeddings = torch.cat(
-            [torch.empty(0, files.source.embedder.dimensions), *files.source.embedder.batches(pictures)]
-        )
+        empty = torch.empty(0, files.source.embedder.dimensions)
+        embeddings = torch.cat([empty, *files.source.embedder.batches(pictures)])
         files.refresh()
-        neighbours = files.search.nearest(files.vectors(embeddings.nan_to_num()), k, where)
+        return files.vectors(embeddings)
+
+    def _matches(self, pictures: Images, vectors: Tensor, k: int, where: Filter | None, far: float) -> Matches:
+        files = self._files
+        neighbours = files.search.nearest(vectors.nan_to_num(), k, where)
         threshold = files.calibration.unknown_threshold(far)
         return matches_of(pictures, neighbours, files.calibration.sharpness, threshold.value if threshold else 0.0)
 
@@ -152,15 +162,47 @@ class Gallery(Contents):
         similarity = float(first @ second)
         return PairMatch(similarity, similarity >= threshold.value, threshold.value, threshold.far, threshold.tar)
 
+    def evaluate(self, images: ImagesLike, labels: Any = None, *, unknown: ImagesLike | None = None) -> Report:
+        """Measure how well labelled pictures are matched; those that are in the gallery are left out.
+
+        Parameters
+        ----------
+        images, labels
+            As :meth:`diptych.Images.of` takes them; of one label each.
+        unknown
+            Pictures of things that are not in the gallery: how many are taken for one that is?
+
+        Raises
+        ------
+        DataError
+            No picture is left, or one has no label or several.
+        """
+        files = self._files
+        given = Images.of(images, labels).readable(files.source.embedder.size)
+        files.refresh()
+        ids = ids_of(given.store.content_digests())
+        known = self._labels_of(ids)
+        pictures = given[np.array([name not in known for name in ids], bool)]
+        if not len(pictures):
+            raise DataError("All of these pictures are in the gallery; evaluate it on others.")
+        vectors = self._vectors(pictures)
+        strange = None if unknown is None else self.match(unknown)
+        matches = self._matches(pictures, vectors, NEIGHBOURS, None, MATCH_FAR)
+        report = evaluation_report(pictures, vectors, matches, strange, files.calibration)
+        if known:
+            report.findings.insert(
+                0, f"{counted(len(known), 'picture is', 'pictures are')} in the gallery and left out."
+            )
+        return report
+
     def _vector(self, images: ImagesLike) -> Tensor:
         pictures = Images.of(images)
         if len(pictures) != 1:
             raise UsageError(f"A pair is one picture and another one; one side has {len(pictures):,}.")
-        embeddings = torch.cat(list(self._files.source.embedder.batches(pictures)))
+        vectors = self._vectors(pictures)
         for error in pictures.known_errors().values():
             raise error
-        self._files.refresh()
-        return self._files.vectors(embeddings)[0]
+        return vectors[0]
 
     def enroll(self, images: ImagesLike, labels: Any = None, *, adapt: bool = False) -> Self:
         """Add labelled pictures; a new label is known from then on, without training.

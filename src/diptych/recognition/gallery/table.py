@@ -72,6 +72,11 @@ class PictureTable:
         return [name.removeprefix(_METADATA) for name in self._table.schema.names if name.startswith(_METADATA)]
 
     @property
+    def schema(self) -> "pa.Schema":
+        """Names and types of all columns."""
+        return self._table.schema
+
+    @property
     def columns(self) -> list[str]:
         """Names of all columns, as the table has them."""
         return list(self._table.schema.names)

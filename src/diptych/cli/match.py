@@ -1,0 +1,103 @@
+"""``diptych match``: find the pictures of a gallery that are nearest to others."""
+
+from typing import Annotated, Any
+
+import typer
+
+from diptych.cli import console
+from diptych.cli.options import SETTINGS, Config, Gallery, Json, Quiet
+from diptych.cli.paths import UnreadablePath, image_sets
+from diptych.cli.predict import exit_if_unreadable
+from diptych.errors import UsageError
+
+
+def match(
+    gallery: Gallery,
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Pictures, folders of pictures (walked in sorted order), data sets."),
+    ],
+    pair: Annotated[bool, typer.Option("--pair", help="Say whether two pictures show the same thing.")] = False,
+    nearest: Annotated[
+        int, typer.Option("-k", "--nearest", min=1, help="How many nearest pictures vote and are named.")
+    ] = 20,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Compare only with pictures that have this value; can be repeated."),
+    ] = None,
+    far: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="False-accept rate, 0 to 1, that the threshold keeps.  [default: 0.05; of a pair 0.01]",
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Match pictures with the nearest ones in a gallery: the label they vote for, or unknown.
+
+    Example: diptych match models/gallery probe.jpg
+
+    Each line has path, label, share of the vote, distance of the nearest picture (1 - cosine similarity), its path, and
+    "unknown" where the match is not familiar enough: at most the false-accept rate of things that are not in the
+    gallery would pass, measured on its own pictures.
+    """
+    from diptych.cli.models import load_model
+
+    opened = load_model(gallery, "gallery")
+    rate = {} if far is None else {"far": far}
+    if pair:
+        _match_pair(opened, paths, rate, json)
+        return
+    total = failed = 0
+    for images in image_sets(paths):
+        if isinstance(images, UnreadablePath):
+            _print({"path": images.path, "error": images.reason}, json)
+            total, failed = total + 1, failed + 1
+            continue
+        for matches in opened.match_batches(images, k=nearest, where=_filter(where), **rate):
+            for one in matches:
+                _print(one.json(), json)
+            total, failed = total + len(matches), failed + len(matches.errors)
+    exit_if_unreadable(failed, total)
+
+
+def _match_pair(gallery: Any, paths: list[str], rate: dict[str, float], as_json: bool) -> None:
+    if len(paths) != 2:
+        raise UsageError(f"--pair compares two pictures; {len(paths)} were named.")
+    answer = gallery.match_pair(*paths, **rate)
+    if as_json:
+        console.print_json({"pair": paths, **vars(answer)})
+    else:
+        console.print_text(str(answer))
+
+
+def _filter(conditions: list[str] | None) -> dict[str, list[str]]:
+    """``{"year": ["2020", "2021"]}`` of "year=2020" and "year=2021"."""
+    values: dict[str, list[str]] = {}
+    for condition in conditions or ():
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(f"--where takes COLUMN=VALUE, not {condition}.")
+        values.setdefault(column, []).append(value)
+    return values
+
+
+def _print(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        console.print_json(row)
+        return
+    if "error" in row:
+        cells = [row["path"], "", "", "", "", row["error"]]
+    else:
+        near = row["nearest"][0]["path"] if row["nearest"] else ""
+        numbers = [f"{row[name]:.4f}" if name in row else "" for name in ("confidence", "distance")]
+        cells = [row["path"], row["label"] or "", *numbers, near, "unknown" if row["unknown"] else ""]
+    console.print_text("\t".join(" ".join(cell.split()) for cell in cells).rstrip("\t"))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(context_settings=SETTINGS)(match)
