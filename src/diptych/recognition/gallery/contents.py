@@ -143,9 +143,10 @@ class Contents:
         self._require_ids(ids)
         with self._files.locked():
             self._files.refresh()
-            removed = self._files.table.erase(f"{one_of('label', labels)} OR {one_of('id', ids)}")
+            before, condition = len(self._files.table), f"{one_of('label', labels)} OR {one_of('id', ids)}"
+            self._files.rewrite(self._files.source, self._files.adapter, where=f"NOT ({condition})")
             self._calibrate_if_due(changed=False)
-        return removed
+        return before - len(self._files.table)
 
     def _require_labels(self, labels: Sequence[str]) -> None:
         known = self.labels

@@ -1,6 +1,8 @@
 """``Gallery``: labelled pictures in an embedding database; labels come and go without training."""
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +25,7 @@ from diptych.recognition.gallery.evaluation import PAIR_FAR, evaluation_report
 from diptych.recognition.gallery.matches import Matches, PairMatch, matches_of
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import KIND, MAX_EXACT_ROWS, GalleryFiles
-from diptych.recognition.gallery.table import Filter, matrix
+from diptych.recognition.gallery.table import Filter
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report
 
@@ -62,8 +64,9 @@ class Gallery(Contents):
         *,
         table: str | None = None,
     ) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="diptych-") if store is None else None
-        folder = Path(self._temporary.name if self._temporary else str(store))
+        folder = Path(tempfile.mkdtemp(prefix="diptych-") if store is None else store)
+        if store is None:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.enrolment_ = Enrolment()
         if not artefact.exists(folder):
             self._files = GalleryFiles(folder, EmbeddingSource.of(embedder or "lite0"), table)
@@ -76,7 +79,7 @@ class Gallery(Contents):
     def from_artefact(cls, saved: Artefact, network: type[nn.Module] | None = None) -> Self:
         """The gallery of a folder; ``network`` is the class of its recognizer's network, if that is a custom one."""
         gallery = cls.__new__(cls)
-        gallery._temporary, gallery.enrolment_ = None, Enrolment()
+        gallery.enrolment_ = Enrolment()
         gallery._files = GalleryFiles.read(saved, network)
         return gallery
 
@@ -86,7 +89,7 @@ class Gallery(Contents):
             raise UsageError(
                 f"The pictures in {self.folder} were embedded with {known.name}, whose vectors cannot be compared with "
                 f"those of {source.embedder.name}. Name another folder, or embed them again: diptych gallery rebuild "
-                f"{self.folder} --embedder …"
+                f"{self.folder} --recognizer …"
             )
 
     def __repr__(self) -> str:
@@ -256,7 +259,7 @@ class Gallery(Contents):
         files = self._files
         trial = try_adapter(files.contents())
         if trial.adapter is not None or files.adapter is not None:
-            files.rewrite(files.source, trial.adapter, lambda rows: matrix(rows.column("embedding")))
+            files.rewrite(files.source, trial.adapter)
         return trial.sentence
 
 

@@ -1,7 +1,8 @@
 """How a gallery is stored: ``model.json`` says which table is the gallery's, with which embedder and adapter.
 
-Pictures are appended to the table by batches. Whatever changes every vector (an adapter, another backbone) writes a
-new table beside the old one; the switch is ``model.json``, and only then the old table is deleted.
+Pictures are appended to the table by batches. Whatever changes every vector (an adapter, another backbone), and a
+removal, which has to erase, writes a new table beside the old one; the switch is ``model.json``, and only then the old
+table is deleted.
 """
 
 import secrets
@@ -127,14 +128,25 @@ class GalleryFiles:
         return LabelledVectors.of(torch.cat(parts), labels, paths)
 
     def rewrite(
-        self, source: EmbeddingSource, adapter: Adapter | None, embed: Callable[["pa.RecordBatch"], Tensor]
+        self,
+        source: EmbeddingSource,
+        adapter: Adapter | None,
+        embed: Callable[["pa.RecordBatch"], Tensor] | None = None,
+        where: str | None = None,
     ) -> None:
-        """Write all rows to a new table, with new embeddings (n, D) of each batch, and switch to it."""
+        """Write the rows, or those that a condition picks, to a new table, and switch to it.
+
+        Parameters
+        ----------
+        embed
+            Gives new embeddings (n, D) of n rows; ``None``: they stay.
+        """
         name, old = _new_name(), self.table
         new = self._open_table(name, source, adapter)
         try:
-            for batch in old.scan(old.columns):
-                new.add(with_vectors(batch, embed(batch), adapter))
+            for batch in old.scan(old.columns, where):
+                embeddings = matrix(batch.column("embedding")) if embed is None else embed(batch)
+                new.add(with_vectors(batch, embeddings, adapter))
         except BaseException:
             new.drop()
             raise

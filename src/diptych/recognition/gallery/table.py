@@ -1,12 +1,11 @@
 """The table of a gallery's pictures, in LanceDB: embedded, crash-safe, on a disk or an object store.
 
 LanceDB never changes a file in place: a batch of rows is a new file and a new version of the table, so that readers
-see a whole version and a kill leaves the last one. What is removed is gone from the disk once old versions are.
+see a whole version and a kill leaves the last one.
 """
 
 import logging
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -127,19 +126,9 @@ class PictureTable:
         """Give the rows that a condition picks another label; returns how many."""
         return int(self._table.update(where=where, values={"label": label}).rows_updated)
 
-    def erase(self, where: str) -> int:
-        """Remove the rows that a condition picks, from the disk too; returns how many."""
-        removed = int(self._table.count_rows(where))
-        if removed:
-            self._table.delete(where)
-            self.tidy(timedelta(0))
-        return removed
-
-    def tidy(self, keep: timedelta = READERS_GRACE) -> None:
-        """Join small files, bring the index up to date, and delete versions older than ``keep``."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="optimize", category=UserWarning)  # removal has to erase
-            self._table.optimize(cleanup_older_than=keep)
+    def tidy(self) -> None:
+        """Join small files, bring the index up to date, and delete old versions."""
+        self._table.optimize(cleanup_older_than=READERS_GRACE)
 
     def tidy_if_due(self) -> None:
         """:meth:`tidy` once there are many small files."""
@@ -157,7 +146,7 @@ class PictureTable:
             self.tidy()
         else:
             config = HnswSq(distance_type="cosine", m=20, ef_construction=200)
-            self._table.create_index(config=config, vector_column_name=self.vector_column)
+            self._table.create_index(self.vector_column, config=config)
 
     @property
     def has_index(self) -> bool:
@@ -170,7 +159,7 @@ class PictureTable:
 
     def drop_others(self) -> None:
         """Delete all other tables there: the one before this, and drafts of those that a kill interrupted."""
-        for name in self._database.table_names():
+        for name in self._database.list_tables().tables:
             if name != self.name:
                 self._database.drop_table(name)
 
