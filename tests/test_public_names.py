@@ -6,7 +6,7 @@ import diptych
 
 def test_the_public_names_are_these() -> None:
     assert diptych.__all__ == [
-        "GAN", "VAE", "Flow", "Images", "Prediction", "Predictions", "Recognizer", "Report",
+        "GAN", "VAE", "Flow", "Gallery", "Images", "Prediction", "Predictions", "Recognizer", "Report",
         "errors", "export", "find_label_errors", "interplay", "load", "manifest",
     ]  # fmt: skip
     for name in diptych.__all__:

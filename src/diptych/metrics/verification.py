@@ -94,11 +94,16 @@ class ErrorRates:
         return cls(scores[order][last], far[last], tar[last])
 
     def at_far(self, far: float) -> tuple[float, float]:
-        """The lowest threshold whose FAR is at most ``far``, and its TAR; (infinity, 0) where there is none."""
+        """The threshold of the largest TAR whose FAR is at most ``far``, and this TAR; (infinity, 0) if there is none.
+
+        It lies halfway between the last score that it has to accept and the next one, so that where the two kinds are
+        far apart it is near neither.
+        """
         position = int((self.far <= far).sum()) - 1
-        if position < 0:
+        if position < 0 or self.tar[position] == 0:
             return float("inf"), 0.0
-        return float(self.thresholds[position]), float(self.tar[position])
+        last = int((self.tar < self.tar[position]).sum())
+        return float(self.thresholds[last : last + 2].mean()), float(self.tar[position])
 
     def equal_error_rate(self) -> float:
         """The rate at which as many impostors are accepted as genuine pairs are refused; between steps, their mean."""

@@ -157,8 +157,9 @@ def _pair_thresholds(pairs: Pairs) -> tuple[Threshold, ...]:
 
 
 def _measurable(rates: ErrorRates, count: int) -> tuple[Threshold, ...]:
-    """One threshold for each rate that lets at least one impostor pass."""
-    return tuple(Threshold(far, *rates.at_far(far)) for far in FALSE_ACCEPT_RATES if far * count >= 1)
+    """One threshold for each rate that lets at least one impostor pass, and something that is to be accepted."""
+    thresholds = [Threshold(far, *rates.at_far(far)) for far in FALSE_ACCEPT_RATES if far * count >= 1]
+    return tuple(threshold for threshold in thresholds if threshold.tar > 0)
 
 
 def _at(thresholds: tuple[Threshold, ...], far: float) -> Threshold | None:
