@@ -1,7 +1,7 @@
 """Runs ``diptych`` commands in processes that start at once: imports everything, then forks a child for each command.
 
 A command is a JSON list on standard input; the output is the child's process number and, after it has ended, its exit
-status. Killing a child at any moment does not affect the next.
+status. Killing a child at any moment does not affect the next. An argument is the least time between two checkpoints.
 """
 
 import json
@@ -13,10 +13,14 @@ import torch.distributed.run  # noqa: F401 - imported here so that no child pays
 import torchvision  # noqa: F401
 
 import diptych.cli.app
+import diptych.engine.loop
 import diptych.recognition.recognizer
 import diptych.synthesis.flow
 import diptych.synthesis.gan
 import diptych.synthesis.vae
+
+if len(sys.argv) > 1:
+    diptych.engine.loop.MIN_CHECKPOINT_SECONDS, diptych.engine.loop.MAX_CHECKPOINT_SHARE = float(sys.argv[1]), 1.0
 
 for line in sys.stdin:
     pid = os.fork()

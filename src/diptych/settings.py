@@ -100,9 +100,8 @@ class Settings:
         return self
 
     def __repr__(self) -> str:
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        changed = {name: value for name, value in self.parameters().items() if value != defaults[name]}
-        arguments = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in changed.items()]
+        settings = changed(type(self), self.parameters())
+        arguments = [f"{k}={v.__name__ if isinstance(v, type) else repr(v)}" for k, v in settings.items()]
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 
@@ -113,6 +112,12 @@ def declaration(settings: type[Settings]) -> Mapping[str, tuple[type, Any, Rule]
         field.name: (_value_type(types[field.name]), field.default, field.metadata["rule"])
         for field in dataclasses.fields(settings)
     }
+
+
+def changed(settings: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not their settings' defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def check(settings: type[Settings], name: str, value: Any) -> None:

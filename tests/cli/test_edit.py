@@ -23,13 +23,12 @@ def mask(path: Path, side: int = 16) -> Path:
     return path
 
 
-def test_every_edit_writes_its_pictures_and_a_record(
-    diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path: Path
-) -> None:
-    model, one, two = fitted[0] / "gan", colours / "red" / "000.png", colours / "red" / "001.png"
+def test_every_edit_writes_its_pictures_and_a_record(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
+    model, one, two = tmp_path / "vae", colours / "red" / "000.png", colours / "red" / "001.png"
     half = mask(tmp_path / "half.png")
     red = ["--label", "red", "--json"]
-    results = diptych.several(
+    fit, *results = diptych.several(
+        ["fit", "vae", colours, "-o", model, "--size", 16, "--epochs", 1, "--latent", 4],  # encodes without a search
         ["edit", "reconstruct", model, one, two, "-o", tmp_path / "a", *red],
         ["edit", "interpolate", model, one, two, "--steps", 5, "--mp4", "-o", tmp_path / "b", *red],
         ["edit", "traverse", model, one, "--directions", 2, "--steps", 3, "-o", tmp_path / "c", *red],
@@ -39,7 +38,7 @@ def test_every_edit_writes_its_pictures_and_a_record(
         ["edit", "blend", model, one, two, "--mask", half, "-o", tmp_path / "e"],
         ["edit", "reconstruct", model, colours, "-o", tmp_path / "g"],
     )
-    assert [result.code for result in results] == [0] * 8, [result.err for result in results]
+    assert [result.code for result in (fit, *results)] == [0] * 9, [result.err for result in (fit, *results)]
     for result, count, name in zip(results[:6], (2, 5, 6, 1, 1, 1), "abcdef", strict=True):
         assert result.json["pictures"] == len(result.json["files"]) == count
         assert result.json["folder"] == str(tmp_path / name)

@@ -25,12 +25,24 @@ def test_a_table_names_the_other_labels_of_the_prediction_set() -> None:
     for row in ROWS:
         write(row)
     certain, ambiguous, odd, old, both, gone = (" ".join(line.split()) for line in stream.getvalue().splitlines())
-    assert certain == "certain.png cat 0.6100"
-    assert ambiguous == "ambiguous.png cat 0.6100 (or dog, fox, owl and 1 more)"
-    assert odd == "odd.png cat 0.6100 (or dog) (unlike the training pictures)"
-    assert old == "old.png cat 0.6100"
-    assert both == "both.png cat;dog 0.6100 (or owl)"
+    assert certain == "certain.png cat 61 %"
+    assert ambiguous == "ambiguous.png cat 61 % (or dog, fox, owl and 1 more)"
+    assert odd == "odd.png cat 61 % (or dog) (unlike the training pictures)"
+    assert old == "old.png cat 61 %"
+    assert both == "both.png cat;dog 61 % (or owl)"
     assert gone == "gone.png it is not there"
+
+
+def test_a_table_shows_confidence_in_percent_and_tabs_the_number() -> None:
+    table, tabs = io.StringIO(), io.StringIO()
+    for confidence in (0.6310, 0.0712, 1.0):
+        row = {"path": "a.png", **PREDICTION, "confidence": confidence}
+        prediction_rows._as_table(table)(row)
+        prediction_rows._as_tabs(tabs)(row)
+    lines = table.getvalue().splitlines()
+    assert [line.split("cat")[1].strip() for line in lines] == ["63 %", "7 %", "100 %"]
+    assert len({len(line) for line in lines}) == 1, "the percentages are aligned"
+    assert [line.split("\t")[2] for line in tabs.getvalue().splitlines()] == ["0.6310", "0.0712", "1.0000"]
 
 
 def test_csv_has_a_column_for_the_prediction_set(tmp_path: Path) -> None:

@@ -202,3 +202,16 @@ def test_a_verdict_names_the_model_and_the_pictures_where_they_are_known() -> No
     assert named.next_step == "diptych fit recognizer photos -o models/pets --more 5"
     assert named.reason == verdict.reason
     assert verdict.with_names() == verdict
+
+
+def test_a_next_step_repeats_where_the_labels_of_its_pictures_are() -> None:
+    step = (
+        "diptych inspect DATA, then diptych score MODEL --against REAL --seen DATA; or diptych predict MODEL PICTURES"
+    )
+    verdict = Verdict("poor", "Poor.", "", step)
+    named = verdict.with_names(labels="table.csv:DATA", model="m", data="my photos", real="test")
+    assert named.next_step == (
+        "diptych inspect 'my photos' --labels table.csv:DATA, then diptych score m --against test "
+        "--labels table.csv:DATA --seen 'my photos'; or diptych predict m PICTURES"
+    )
+    assert verdict.with_names(labels="breed", model="m").next_step == step.replace("MODEL", "m")

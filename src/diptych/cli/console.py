@@ -68,6 +68,11 @@ def suggest(*words: object) -> None:
     suggest_step(f"diptych {shlex.join(map(str, words))}")
 
 
+def labels_option(labels: str | None) -> list[str]:
+    """The words by which a proposed command reads the labels of pictures as this one did."""
+    return [] if labels is None else ["--labels", labels]
+
+
 def suggest_step(sentence: str) -> None:
     """Propose what to do next, in words with a command in them, as the last line of this command."""
     _next_steps[:] = [sentence]

@@ -56,7 +56,7 @@ def embed(
         console.print_json({"file": str(output), "pictures": count, "dimensions": dimensions, "embedder": facts})
     else:
         console.print_text(f"{counted(count, 'picture')} in {output}: {dimensions} numbers each")
-        console.suggest("inspect", data)
+        console.suggest("inspect", data, *console.labels_option(labels))
     exit_if_unreadable(len(images) - count, len(images))
 
 

@@ -7,6 +7,7 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.models import load_predictor
+from diptych.cli.next_step import with_run_options
 from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Manifest, Model, Quiet
 from diptych.cli.paths import open_images
 from diptych.files import check_output_file
@@ -48,6 +49,8 @@ def evaluate(
     report = recognizer.evaluate(images, unknown=ood_images)
     if report.verdict is not None:
         report.verdict = report.verdict.with_names(model=str(model))
+        if model.is_dir():
+            report.verdict = with_run_options(report.verdict, model)
     left_out = sum(_list_unreadable(opened) for opened in (images, ood_images) if opened is not None)
     if json:
         console.print_json(_scores_json(report))

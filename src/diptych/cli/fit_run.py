@@ -2,11 +2,13 @@
 
 import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.cli import console
+from diptych.cli.next_step import with_run_options
 from diptych.cli.paths import open_images
 from diptych.files import check_output_folder
 from diptych.loading import MODEL_CLASSES
@@ -40,17 +42,23 @@ def train(
     images = open_images(data, manifest, labels)
     held_out = None if validate is None else open_images(validate, labels=labels)
     model.fit(images, validate=held_out, into=folder, more=more, start=start)
-    return print_result(folder, kind, images, data, json)
+    run = {"validate": validate, "manifest": manifest, "from": start}
+    return print_result(folder, kind, images, data, json, labels, **run)
 
 
-def print_result(folder: Path, kind: str, images: "Images", data: str, as_json: bool) -> int:
-    """Print the model's folder and scores, and the pictures that were left out; returns the exit code."""
+def print_result(
+    folder: Path, kind: str, images: "Images", data: str, as_json: bool, labels: str | None, **run: Any
+) -> int:
+    """Print the model's folder and scores, and the pictures that were left out; returns the exit code.
+
+    The next step repeats ``labels`` and the other options ``run`` that the run was given.
+    """
     from diptych.engine.distributed import is_leader
 
     if not is_leader():  # of the processes that torchrun started, only one prints
         return 0
     left_out = console.list_skipped(images, _skipped(folder))
-    verdict = _verdict(folder, data)
+    verdict = _verdict(folder, data, labels, run)
     result = _result_json(folder, kind, left_out, verdict)
     if as_json:
         console.print_json(result)
@@ -74,10 +82,12 @@ def _skipped(folder: Path) -> list[str]:
     return [f"{e['path']}: {e['reason']}" if isinstance(e, dict) else str(e) for e in skipped]
 
 
-def _verdict(folder: Path, data: str) -> Verdict | None:
-    """The verdict that the model was given, with its folder and the pictures in the next step; ``None``: none."""
+def _verdict(folder: Path, data: str, labels: str | None, run: Mapping[str, Any]) -> Verdict | None:
+    """The verdict that the model was given, with its folder, pictures and options in the next step; ``None``: none."""
     values = artefact.facts(folder).get("verdict")
-    return Verdict(**values).with_names(model=str(folder), data=data) if values else None
+    if not values:
+        return None
+    return with_run_options(Verdict(**values).with_names(labels=labels, model=str(folder), data=data), folder, **run)
 
 
 def _result_json(folder: Path, kind: str, left_out: int, verdict: Verdict | None) -> dict[str, Any]:

@@ -75,14 +75,14 @@ def inspect(
     inspection = _with_features(inspection, minutes, model, seed)
     report = inspection_report(inspection)
     if report.verdict is not None and len(data) == 1:
-        report.verdict = report.verdict.with_names(data=data[0])
+        report.verdict = report.verdict.with_names(labels=labels, data=data[0])
     if json:
         console.print_json({**report.json(), "issues": inspection.records()})
     else:
         console.print_text(str(report))
         kind = "recognizer" if len(inspection.images.classes) > 1 else "flow"
         table = [] if manifest is None else ["--manifest", manifest]
-        console.suggest("fit", kind, data[0], *table)
+        console.suggest("fit", kind, data[0], *console.labels_option(labels), *table)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)

@@ -89,9 +89,9 @@ def _as_table(stream: TextIO) -> Write:
     width = max(20, min(60, shutil.get_terminal_size().columns - 34))
 
     def write(row: Row) -> None:
-        path, label, confidence, unknown, error, _ = (_one_line(v) for v in _cells(row))
+        path, label, _, unknown, error, _ = (_one_line(v) for v in _cells(row))
         path = path if len(path) <= width else "…" + path[1 - width :]
-        prediction = error or f"{label:<20}  {confidence}{_alternatives(row)}"
+        prediction = error or f"{label:<20}  {_percentage(row['confidence']):>5}{_alternatives(row)}"
         note = "  (unlike the training pictures)" if unknown else ""
         print(f"{path:<{width}}  {prediction}{note}".rstrip(), file=stream)
 
@@ -111,6 +111,11 @@ def _cells(row: Row) -> list[str]:
         return [row["path"], "", "", "", row["error"], ""]
     names, prediction_set = ";".join(_predicted(row)), ";".join(row.get("set", ()))
     return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", "", prediction_set]
+
+
+def _percentage(confidence: float) -> str:
+    """A confidence as a person reads it, such as "63 %"."""
+    return f"{100 * confidence:.0f} %"
 
 
 def _predicted(row: Row) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 from diptych import artefact
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
+from diptych.cli.next_step import with_run_options
 from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
 from diptych.files import check_output_file
 
@@ -77,7 +78,10 @@ def score(
     )
     if report.verdict is not None:
         pictures = {} if seen is None else {"data": seen}
-        report.verdict = report.verdict.with_names(model=generated, generated=generated, real=against, **pictures)
+        names = {"model": generated, "generated": generated, "real": against, **pictures}
+        report.verdict = report.verdict.with_names(labels=labels, **names)
+        if artefact.exists(generated):
+            report.verdict = with_run_options(report.verdict, Path(generated))
     if json:
         console.print_json(scores_json(report))
     else:

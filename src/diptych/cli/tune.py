@@ -43,7 +43,7 @@ def tune(
     images = Images.open(data, labels)
     held_out = None if validate is None else Images.open(validate, labels)
     flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
-    raise typer.Exit(print_result(folder, "flow", images, data, json))
+    raise typer.Exit(print_result(folder, "flow", images, data, json, labels))
 
 
 def add_to(app: typer.Typer) -> None:

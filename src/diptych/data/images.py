@@ -49,7 +49,7 @@ class Images(PictureSet):
             - a path, as in :meth:`open`;
             - a file's bytes, or a picture of Pillow;
             - an array: a picture (H, W, 3) or a grey one (H, W); many (N, H, W, 3) or (N, H, W); a fourth channel is
-              alpha. uint8, or floats in 0..1;
+              alpha. uint8, or floats in 0..1. Flattened pictures (N, D) are refused;
             - a tensor, with the channels first: (3, H, W), (N, 3, H, W);
             - a list, or a column of a table, of these, of any sizes;
             - a map-style dataset of torch: pictures, or pairs of a picture and a label;
@@ -75,7 +75,7 @@ class Images(PictureSet):
         elif isinstance(pictures, str | Path):
             images = cls.open(pictures, labels if isinstance(labels, str) else None)
         else:
-            images = cls.of_source(coerce.source_of(pictures))
+            images = cls.of_source(coerce.source_of(pictures, labels))
         if labels is None or (isinstance(labels, str) and (labels == "none" or isinstance(pictures, str | Path))):
             return images
         numbers, classes = labels_from_values(labels, len(images), images.classes)

@@ -22,11 +22,16 @@ NONE: Digests = np.empty(0, np.uint64)
 def pack_digests(images: PictureSet, others: Digests = NONE) -> str:
     """The digests of these pictures, and others, as text for ``data.json``: eleven characters a picture."""
     digests = np.unique(np.concatenate([content_digests(images), others]))
-    return b64encode(digests[digests > 0].astype("<u8").tobytes()).decode()  # 0 is that of an unreadable picture
+    return digests_text(digests[digests > 0])  # 0 is that of an unreadable picture
+
+
+def digests_text(digests: Digests) -> str:
+    """Digests as text, which :func:`stored_digests` reads."""
+    return b64encode(digests.astype("<u8").tobytes()).decode()
 
 
 def stored_digests(data: Mapping[str, Any]) -> Digests:
-    """The digests in a model's ``data.json``.
+    """The digests in a model's ``data.json``, or in the metadata of its exported file.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych import artefact, files
 from diptych.data.images import Images, ImagesLike
+from diptych.data.training_digests import digests_text
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
@@ -124,7 +125,10 @@ def _int8_candidates(
 
 
 def _facts(recognizer: Recognizer, precision: str) -> dict[str, Any]:
+    trained = recognizer.training_digests
+    digests = {"digests": digests_text(trained)} if len(trained) else {}  # an earlier version saved none
     return {
+        **digests,
         "format": FORMAT,
         "kind": "recognizer",
         "classes": list(recognizer.classes_),

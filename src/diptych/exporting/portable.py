@@ -13,6 +13,7 @@ from diptych.data.decode import Pixels
 from diptych.data.images import Images, ImagesLike
 from diptych.data.resources import worker_count
 from diptych.data.store import Batch
+from diptych.data.training_digests import stored_digests
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, UsageError
 from diptych.progress import Bar
@@ -103,7 +104,7 @@ class Portable:
         Raises
         ------
         DataError
-            The pictures have no labels, or a class that this recognizer does not know.
+            The pictures have no labels, a class that this recognizer does not know, or were all trained on.
         UsageError
             ``unknown`` is given.
         """
@@ -119,6 +120,7 @@ class Portable:
             size=self.size_,
             multi_label=self.multi_label_,
             calibration=self.facts["calibration"],
+            trained=stored_digests(self.facts) if "digests" in self.facts else None,
         )
 
     def logits(self, images: Images) -> NDArray[np.float32]:

@@ -222,9 +222,38 @@ def test_labels_given_beside_pictures(folder: Path) -> None:
         (TensorDataset(torch.arange(3), torch.arange(3)), None, r"A picture has the shape \(\)"),
         (PIXELS, [0, 1], "6 pictures need 6 labels"),
         (PIXELS, [["cat"], "dog"], "6 pictures need 6 lists of names"),
-        (np.zeros((1797, 64)), NUMBERS, "1 pictures need 1 labels"),
+        (np.zeros((9, 10)), NUMBERS, "1 pictures need 1 labels"),
     ],
 )
 def test_what_is_not_understood_is_named(pictures: object, labels: object, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         Images.of(pictures, labels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "cure"),
+    [
+        ((1797, 64), None, r"1,797 flattened ones\. Give them their height and width, such as reshape\(-1, 8, 8\)"),
+        ((1797, 64), [0] * 1797, r"reshape\(-1, 8, 8\)"),
+        ((6, 10), NUMBERS, r"6 flattened ones.* reshape\(-1, 5, 2\)"),
+        ((500, 784), [3] * 500, r"reshape\(-1, 28, 28\)"),
+        ((50, 3072), None, r"reshape\(-1, 32, 32, 3\), or reshape\(-1, 3, 32, 32\)"),
+        ((13233, 2914), ["a", "b"] * 6616 + ["a"], r"reshape\(-1, 62, 47\)"),
+    ],
+)
+def test_flattened_pictures_are_met_with_the_shape_that_they_probably_have(
+    shape: tuple[int, int], labels: object, cure: str
+) -> None:
+    for array in (np.zeros(shape, np.uint8), torch.zeros(shape, dtype=torch.uint8)):
+        with pytest.raises(DataError, match=cure):
+            Images.of(array, labels)
+    with pytest.raises(DataError, match=cure.split("such as")[-1].split(".* ")[-1].strip()):
+        Images.from_arrays(np.zeros(shape, np.uint8))
+
+
+def test_a_wide_grey_picture_is_one_picture() -> None:
+    for shape in ((64, 1000), (1, 12), (30, 30)):
+        assert len(Images.of(np.zeros(shape, np.uint8))) == 1
+    assert len(Images.of(np.zeros((40, 3000), np.uint8)[None])) == 1
+    assert len(Images.of(np.zeros((4, 10), np.uint8), "none")) == 1
+    assert Images.of(np.zeros((8, 10), np.uint8), ["cat"]).classes == ("cat",)

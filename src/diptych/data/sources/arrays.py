@@ -1,5 +1,6 @@
 """Pictures that are arrays already: in memory, in .npz files, and scikit-learn's digits."""
 
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -71,8 +72,10 @@ def to_rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape[1:]:
+        cure = f" Flattened pictures need their height and width, such as {unflattened(array.shape[1])}."
         raise DataError(
             f"Pixels have the shape {np.shape(pixels)}; they must be (N, H, W, 3), or (N, H, W) if they are grey."
+            + (cure if array.ndim == 2 and array.shape[1] else "")
         )
     array = _to_uint8(array)
     if array.shape[-1] == 4:
@@ -112,6 +115,15 @@ def load_digits() -> Source:
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     paths = [f"digits#{i}" for i in range(len(pixels))]
     return from_arrays(pixels, bunch.target, classes=[str(i) for i in range(10)], paths=paths)
+
+
+def unflattened(values: int) -> str:
+    """The call that makes pictures of flattened ones, of so many values each: ``reshape(-1, 28, 28)``."""
+    colour_side, side = math.isqrt(values // 3), math.isqrt(values)
+    if 3 * colour_side**2 == values:
+        return f"reshape(-1, {colour_side}, {colour_side}, 3), or reshape(-1, 3, {colour_side}, {colour_side})"
+    width = next(width for width in range(side, 0, -1) if values % width == 0)
+    return f"reshape(-1, {values // width}, {width})"
 
 
 def _broadcast(values: Any, n: int) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_values
 from diptych.data.sources import open_files
-from diptych.data.sources.arrays import from_arrays
+from diptych.data.sources.arrays import from_arrays, unflattened
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import LocalFiles
 from diptych.data.sources.sequence import CHANNELS, SequenceSource, content_of, is_array, rgb_pixels, to_numpy
@@ -22,12 +22,13 @@ TAKEN = (
     "Pictures are taken as Images, a path, a file's bytes, a picture of Pillow, an array (H, W, 3) or (N, H, W, 3), "
     "a tensor (3, H, W) or (N, 3, H, W), a list of these, or a dataset with a length and rows."
 )
+MAX_SIDES = 20  # a picture's longer side, as a multiple of the shorter one, in an array (H, W)
 _LABEL_COLUMNS = ("label", "labels")  # of a table whose features name no classes
 _PAIR = 2  # a row of a torch dataset: picture and label
 
 
-def source_of(pictures: Any) -> Source:
-    """The source that an object is; see :meth:`diptych.Images.of`.
+def source_of(pictures: Any, labels: Any = None) -> Source:
+    """The source that an object is; see :meth:`diptych.Images.of`. ``labels`` tell how many pictures are meant.
 
     Raises
     ------
@@ -40,7 +41,10 @@ def source_of(pictures: Any) -> Source:
         pictures = pictures.to_numpy()
     if is_array(pictures):
         array = to_numpy(pictures)
-        return _of_list(array.ravel().tolist()) if array.dtype.kind in "OUT" else _of_array(array)
+        if array.dtype.kind in "OUT":
+            return _of_list(array.ravel().tolist())
+        _refuse_flattened(array, labels)
+        return _of_array(array)
     if isinstance(pictures, list | tuple | Iterator):
         return _of_list(list(pictures))
     if isinstance(pictures, Mapping):
@@ -51,6 +55,26 @@ def source_of(pictures: Any) -> Source:
         return _of_table(pictures) if is_table else _of_dataset(pictures)
     inner = " Give its dataset." if hasattr(pictures, "dataset") else ""
     raise DataError(f"{type(pictures).__name__} is nothing that pictures are taken from.{inner} {TAKEN}")
+
+
+def _refuse_flattened(array: Any, labels: Any) -> None:
+    """Refuse (N, D) where that is no grey picture: there is a label for each row, or one side is many times the other.
+
+    Raises
+    ------
+    DataError
+        With the shape that the rows probably have.
+    """
+    if array.ndim != 2 or not array.size:
+        return
+    rows, values = array.shape
+    labelled = 1 if labels is None or isinstance(labels, str) else len(labels)
+    if labelled == rows > 1 or max(rows, values) > MAX_SIDES * min(rows, values):
+        raise DataError(
+            f"An array of the shape {array.shape} would be one grey picture, {rows:,} px high and {values:,} px wide, "
+            f"but looks like {rows:,} flattened ones. Give them their height and width, such as {unflattened(values)}; "
+            "one picture as it is: array[None]."
+        )
 
 
 def _of_array(array: Any) -> Source:

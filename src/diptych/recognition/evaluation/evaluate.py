@@ -43,7 +43,7 @@ def evaluate_network(
     """
     network, size, index = explainer.network, explainer.size, explainer.index
     evaluated = datasets.evaluation_images(images, rule.classes, size)
-    evaluated, left_out = _held_out(evaluated, trained)
+    evaluated, left_out = held_out_pictures(evaluated, trained)
     outputs = compute_outputs(network, evaluated, size, title="Evaluating")
     report = evaluation_report(
         f"Evaluation on {counted(len(evaluated), 'picture')}", evaluated, outputs.logits, rule, explainer
@@ -65,7 +65,7 @@ def evaluate_network(
     return report
 
 
-def _held_out(images: Images, trained: Digests) -> tuple[Images, list[str]]:
+def held_out_pictures(images: Images, trained: Digests) -> tuple[Images, list[str]]:
     """The pictures that a model was not trained on, and a sentence if there were others among them.
 
     Raises

@@ -1,0 +1,28 @@
+"""The next step of a verdict as a command that works when it is typed."""
+
+import importlib
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from diptych import artefact
+from diptych.loading import MODEL_CLASSES
+from diptych.report import Verdict
+from diptych.settings import changed
+
+
+def with_run_options(verdict: Verdict, folder: Path, **options: Any) -> Verdict:
+    """The verdict whose command to train the model in ``folder`` further repeats what the model was fitted with.
+
+    Without them that command would be refused, as another run's. ``options`` are those of the run that are not in
+    ``model.json``, by name; ``None`` where they were not given.
+    """
+    facts = artefact.facts(folder)
+    home, name = MODEL_CLASSES[facts["kind"]]
+    settings = changed(getattr(importlib.import_module(home), name), facts["parameters"])
+    given = {key: value for key, value in {**settings, **options}.items() if value is not None}
+    words = [str(word) for key, value in given.items() for word in (f"--{key}", value)]
+    target = ["-o", str(folder)]
+    short, whole = (shlex.join([*target, *between, "--more"]) for between in ([], words))
+    return replace(verdict, next_step=verdict.next_step.replace(short, whole))
