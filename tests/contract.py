@@ -105,19 +105,15 @@ def test_unfitted_models_can_be_pickled(model):
     assert repr(back) == repr(model.make())
 
 
-def test_fit_returns_the_model_itself(model, digits):
-    unfitted = model.make()
-    assert unfitted.fit(digits) is unfitted
-
-
 def test_the_same_seed_gives_the_same_model(model, digits, finished, tmp_path):
     torch.rand(7)  # whatever was drawn before
     model.make().fit(digits, into=tmp_path / "again")
     assert weights(tmp_path / "again") == weights(finished(model)[1])
 
 
-def test_another_seed_gives_another_model(model, digits, finished, tmp_path):
-    model.make(seed=1).fit(digits, into=tmp_path / "other")
+def test_another_seed_gives_another_model_and_fit_returns_the_model_itself(model, digits, finished, tmp_path):
+    unfitted = model.make(seed=1)
+    assert unfitted.fit(digits, into=tmp_path / "other") is unfitted
     assert weights(tmp_path / "other") != weights(finished(model)[1])
 
 

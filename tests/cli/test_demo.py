@@ -11,8 +11,10 @@ from diptych import Images
 from diptych.cli import demo_run
 from diptych.errors import UsageError
 
-EPOCHS = {"recognizer": 10, "gan": 1, "vae": 1, "flow": 1}
-SHORT = replace(demo_run.SMALL, settings={kind: {"epochs": number} for kind, number in EPOCHS.items()})
+EPOCHS = {"recognizer": 8, "gan": 0.5, "vae": 0.5, "flow": 0.25}
+SETTINGS = {kind: {"epochs": number} for kind, number in EPOCHS.items()}
+SETTINGS["flow"]["steps"] = 4
+SHORT = replace(demo_run.SMALL, settings=SETTINGS)
 
 
 def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

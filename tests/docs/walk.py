@@ -17,11 +17,12 @@ from PIL import Image
 from diptych.cli.app import run
 
 ROOT = Path(__file__).parents[2]
+SIDE = 8  # px, of the pictures
 SHORTER = (
     (r"--minutes \S+( --more) \S+", r"--epochs 1\1 0.02"),
     (r"(inspect .*--minutes) \S+", r"\1 0.1"),
     (r"(fit \w+|tune) (.*)--minutes \S+", r"\1 \2--epochs 1"),
-    (r"--size 64", "--size 16"),
+    (r"--size 64", f"--size {SIDE}"),
     (r"-n 64", "-n 4"),
     (r"minutes=\d+", "epochs=1"),
 )
@@ -41,9 +42,9 @@ def shortened(code: str) -> str:
 
 
 def picture(path: Path, seed: int, base: int) -> None:
-    """A noisy picture of 16 px, dark or bright."""
+    """A noisy picture, dark or bright."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = base + np.random.default_rng(seed).integers(0, 60, (16, 16, 3))
+    pixels = base + np.random.default_rng(seed).integers(0, 60, (SIDE, SIDE, 3))
     Image.fromarray(pixels.astype(np.uint8)).save(path)
 
 

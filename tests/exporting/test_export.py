@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from diptych import Images, Recognizer, export, load
-from diptych.errors import ArtefactError, ExportError, UsageError
+from diptych.errors import ArtefactError, DataError, ExportError, UsageError
 from diptych.exporting import Portable
 from diptych.exporting.parity import Parity, expected_same_share, measure_parity
 from diptych.exporting.reference_images import ReferenceImages, reference_images
@@ -54,7 +54,29 @@ def test_it_predicts_as_the_folder_does(file, model, pictures, tmp_path):
     assert np.allclose(exported.confidence, expected.confidence, atol=1e-5, equal_nan=True)
     parts = list(Portable.open(file).predict_batches(images))
     assert [name for part in parts for name in part.names] == exported.names
-    assert Portable.open(file).evaluate(Images.open(pictures)).scores["accuracy"].value > 0.9
+
+
+def test_it_is_evaluated_on_pictures_that_the_model_was_not_trained_on(file, model, pictures, tmp_path):
+    images = Images.open(pictures)
+    folder_report, report = load(model).evaluate(images), Portable.open(file).evaluate(images)
+    left_out = [finding for finding in report.findings if "They are left out" in finding]
+    assert left_out == [finding for finding in folder_report.findings if "They are left out" in finding] != []
+    assert report.facts["pictures"] == folder_report.facts["pictures"] < len(images)
+    assert report.scores["accuracy"] == folder_report.scores["accuracy"]
+    held_out = set(load(model).validated_on())
+    trained = images[[row for row, path in enumerate(images.paths) if path not in held_out]]
+    with pytest.raises(DataError, match="trained on all of these pictures"):
+        Portable.open(file).evaluate(trained)
+
+
+def test_a_file_without_digests_says_that_training_pictures_may_be_among_the_test(file, pictures, tmp_path):
+    graph = onnx.load(file)
+    (entry,) = (entry for entry in graph.metadata_props if entry.key == "digests")
+    graph.metadata_props.remove(entry)
+    (tmp_path / "file.onnx").write_bytes(graph.SerializeToString())
+    report = Portable.open(tmp_path / "file.onnx").evaluate(Images.open(pictures))
+    assert report.facts["pictures"] == 120
+    assert "does not say which pictures the model was trained on" in report.findings[0]
 
 
 def test_int8_predicts_the_same_labels(model, pictures, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.docs.walk import persons_folder, picture, walk
+from tests.docs.walk import SIDE, persons_folder, picture, walk
 
 pytestmark = pytest.mark.soak
 
@@ -28,8 +28,8 @@ def test_its_commands_run_in_the_order_in_which_it_shows_them(tmp_path: Path) ->
             picture(tmp_path / "birds" / f"{name}bird" / f"{i}.png", 8000 + base + i, base)
     shutil.copytree(tmp_path / "new", tmp_path / "other")
     shutil.copy(tmp_path / "new" / "1.jpg", tmp_path / "odd.jpg")
-    mask = np.zeros((16, 16), np.uint8)
-    mask[4:12, 4:12] = 255
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[2:6, 2:6] = 255
     for name in ("hole", "half"):
         Image.fromarray(mask).save(tmp_path / f"{name}.png")
     (tmp_path / "settings.yaml").write_text("epochs: 1\n", encoding="utf-8")

@@ -1,5 +1,7 @@
 """A flow tuned to few calls: what a person may rely on, on models of a few pictures and steps."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ import diptych
 from diptych.data.images import Images
 from diptych.engine.loop import Run
 from diptych.errors import DataError, Interrupted, UsageError
+from diptych.synthesis import consistency_tuning, verdict
+from diptych.synthesis.training import monitor
 
 CLASSES = ("red", "green", "blue")
 
@@ -115,6 +119,18 @@ def test_classes_are_matched_by_name(flow, tmp_path):
     assert fast.classes_ == CLASSES
     samples = _array(fast.sample(6, label="blue")).float().mean(dim=(2, 3))
     assert (samples.argmax(1) == 2).all()
+
+
+def test_a_tuning_that_changes_nothing_is_no_better_and_says_so(flow, tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor, "MIN_RUN_SECONDS", 0.0)  # evaluated however short
+    monkeypatch.setattr(verdict, "MIN_TUNING_STEPS", 1)
+    monkeypatch.setattr(consistency_tuning, "LEARNING_RATE_SHARE", 0.0)
+    fast = diptych.load(flow.save(tmp_path / "copy")).tune(_images(24), epochs=1, validate=_images(12))
+    assert fast.verdict_.word == "no_better"
+    assert fast.verdict_.sentence == "No better than the flow without tuning."
+    before, after = re.findall(r"\d+\.\d{3}", fast.verdict_.reason)
+    assert before == after
+    assert fast.verdict_.sentence in fast.report_.html()
 
 
 def test_one_step_still_encodes_the_picture(flow):

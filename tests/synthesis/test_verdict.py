@@ -115,3 +115,14 @@ def test_a_tuning_of_few_steps_is_not_offered_as_usable():
     assert verdict.word == "too_short"
     assert "trained for 1 step;" in verdict.reason
     assert "diptych tune FLOW DATA" in verdict.next_step
+
+
+def test_a_tuning_that_does_not_help_is_not_offered_as_an_improvement():
+    assert rules.useless_tuning_verdict(0.4, 0.3, 5) is None
+    for after in (0.4, 0.5):
+        verdict = rules.useless_tuning_verdict(0.4, after, 5)
+        assert verdict.word == "no_better"
+        assert f"was 0.400 before and is {after:.3f} now" in verdict.reason
+        assert "sample from that flow" in verdict.next_step
+        assert "diptych tune FLOW DATA -o NEW-MODEL --minutes 20" in verdict.next_step
+    assert "--minutes 10" in rules.useless_tuning_verdict(0.4, 0.4, None).next_step

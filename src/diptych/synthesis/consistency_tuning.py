@@ -174,6 +174,13 @@ class ConsistencyTunable(Synthesizer):
         lr = LEARNING_RATE_SHARE * self.settings_["learning_rate"]
         return TrainingConfig(layout, batch=self.settings_["batch"], lr=lr, clip=1.0, method_settings=settings)
 
+    def _untuned(self) -> Self | None:
+        if "tuned" not in self.modules_:
+            return None
+        untuned = copy.copy(self)
+        untuned.modules_ = {**self.modules_, "tuned": self.modules_["network"]}
+        return untuned
+
     def _take_state(self, other: Self) -> Self:
         self.steps = other.steps
         return super()._take_state(other)

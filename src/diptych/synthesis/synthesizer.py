@@ -293,10 +293,16 @@ class Synthesizer(Editor):
         self.scores_ = result.scores
         self._record = {**ended.totals(), **ended.job.origin()}
         extended = ended.job.extension is not None
-        grid, self.verdict_ = ended.monitor.finish(self, result.seen_pictures, extended=extended)
+        grid, self.verdict_ = ended.monitor.finish(
+            self, result.seen_pictures, extended=extended, untuned=self._untuned()
+        )
         summary = ended.summary(grid, self.verdict_)
         self.report_ = make_report(self.kind, summary)
         self._model_files = make_model_files(self.kind, summary, self.report_)
+
+    def _untuned(self) -> Self | None:
+        """The same model without its tuning, sampled in the same way; ``None``: it is not tuned."""
+        return None
 
     def _save_finished(self, ended: EndedRun) -> None:
         """Warn of what the run noted, save the model where there is a folder, and delete the checkpoints."""

@@ -118,6 +118,23 @@ def short_tuning_verdict(steps: int) -> Verdict | None:
     )
 
 
+def useless_tuning_verdict(before: float, after: float, minutes: float | None) -> Verdict | None:
+    """The verdict "no_better" on a tuned flow whose samples are no closer to real pictures than without the tuning.
+
+    ``before`` and ``after`` are kernel distances from held-out pictures, of samples in the same few calls; ``minutes``
+    is the tuning's length. ``None``: the tuning helped.
+    """
+    if after < before:
+        return None
+    longer = (minutes or 0) + max(MIN_MINUTES, MORE * (minutes or 0))
+    return Verdict(
+        "no_better",
+        "No better than the flow without tuning.",
+        f"In as few steps, the kernel distance from held-out pictures was {before:.3f} before and is {after:.3f} now.",
+        f"sample from that flow, or tune it for longer: diptych tune FLOW DATA -o NEW-MODEL --minutes {longer:g}",
+    )
+
+
 def _sentence(word: Word, evidence: Evidence) -> str:
     if word == "recognisable" and not _shortcomings(evidence):
         return "Recognisable; how close to real is for a better judge to say."

@@ -27,7 +27,7 @@ from diptych.synthesis.sampling import seeding
 from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
 from diptych.synthesis.training.run_result import RunResult
 from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
-from diptych.synthesis.verdict import samples_verdict, short_tuning_verdict
+from diptych.synthesis.verdict import samples_verdict, short_tuning_verdict, useless_tuning_verdict
 
 log = logging.getLogger("diptych")
 MAX_TIME_SHARE = 0.05  # of the time at most goes into evaluations,
@@ -136,8 +136,12 @@ class Monitor:
             "evaluation_seconds": seconds,
         }
 
-    def finish(self, model: SampledModel, seen_pictures: int, *, extended: bool) -> tuple[bytes, Verdict | None]:
+    def finish(
+        self, model: SampledModel, seen_pictures: int, *, extended: bool, untuned: SampledModel | None
+    ) -> tuple[bytes, Verdict | None]:
         """The grid of a finished model, which becomes that of the moment that its weights are of, and a verdict on it.
+
+        ``untuned`` is a tuned model without its tuning, which it should be better than; ``None``: it is not tuned.
 
         ``None`` in a run too short to be evaluated, unless it ``extended`` a model, which may have one; and where too
         few pictures are held out.
@@ -146,8 +150,7 @@ class Monitor:
         pixels = model.sample_pixels(samples.seeds, samples.labels)
         grid = sample_grid(pixels)
         self.grids.add(grid, seen_pictures)
-        tuned = "tuned" in model.layout_
-        if tuned and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
+        if untuned is not None and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
             return grid, too_short
         evaluator = None
         if self._state()["planned"]:
@@ -157,9 +160,14 @@ class Monitor:
         ):  # samples are there now; the search for copies is what costs
             evaluator = QualityEvaluator.for_data(self.prepared, copies=False)
         evidence = None if evaluator is None else evaluator.evidence(pixels)
-        if evidence is None:
+        if evaluator is None or evidence is None:
             return grid, None
-        return grid, samples_verdict(evidence, model.kind, self.run.recipe.minutes, tuned=tuned)
+        minutes = self.run.recipe.minutes
+        if untuned is not None:
+            before = evaluator.distance(untuned.sample_pixels(samples.seeds, samples.labels))
+            if useless := useless_tuning_verdict(before, evaluator.distance(pixels), minutes):
+                return grid, useless
+        return grid, samples_verdict(evidence, model.kind, minutes, tuned=untuned is not None)
 
     @property
     def _best(self) -> dict[str, Any] | None:

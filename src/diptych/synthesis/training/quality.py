@@ -48,6 +48,10 @@ class QualityEvaluator:
         distance = kernel_distance(self._features(samples), self._held_out)
         return distance, CopyRate(0.0, False) if self._copies is None else self._copies(samples)
 
+    def distance(self, samples: Tensor) -> float:
+        """The kernel distance of samples (N, 3, S, S) uint8 from the held-out pictures."""
+        return kernel_distance(self._features(samples), self._held_out).value
+
     def evidence(self, samples: Tensor) -> Evidence | None:
         """What a verdict on samples (N, 3, S, S) uint8 is weighed from; ``None``: there are too few pictures.
 
