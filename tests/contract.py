@@ -21,6 +21,7 @@ from diptych import GAN, VAE, Flow, Images, Recognizer, load
 from diptych.data.training_digests import stored_digests, trained_on
 from diptych.engine import checkpoint
 from diptych.errors import ArtefactError, Interrupted, NotFittedError, UsageError
+from diptych.synthesis.editing import latents
 
 
 @dataclass(frozen=True)
@@ -310,6 +311,13 @@ EDITS = {
 }
 
 
+@pytest.fixture
+def short_search(monkeypatch):
+    """Few of the steps in which a GAN searches for the latents of a picture."""
+    monkeypatch.setattr(latents, "INVERSION_STEPS", 20)
+
+
+@pytest.mark.usefixtures("short_search")
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
 def test_an_edit_is_the_same_each_time_and_names_its_source(synthesizer, digits, edit):
     images = digits[[0, 45, 90]]
@@ -322,6 +330,7 @@ def test_an_edit_is_the_same_each_time_and_names_its_source(synthesizer, digits,
     assert all(any(path in source for path in images.paths) for source in edited.groups["source"])
 
 
+@pytest.mark.usefixtures("short_search")
 def test_inpainting_keeps_the_pixels_outside_the_mask_to_the_bit(synthesizer, digits):
     images = digits[[3, 50]]
     mask = np.zeros((8, 8), bool)

@@ -1,13 +1,19 @@
 """The verdict on a synthesizer that was just fitted, as ``diptych fit`` prints it."""
 
+import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import diptych as library
+from diptych import artefact
+from diptych.cli.next_step import with_run_options
+from diptych.report import Verdict
 from diptych.synthesis.training import monitor
 from tests.cli.conftest import Terminal
+from tests.docs.test_commands import parse
 
 
 def test_fit_of_a_synthesizer_begins_with_its_verdict(
@@ -22,8 +28,25 @@ def test_fit_of_a_synthesizer_begins_with_its_verdict(
     named = replace(named, next_step=named.next_step.replace(f"-o {folder} --more", options))
     assert f"diptych fit vae digits {options} 10" in named.next_step
     command = ["fit", "vae", "digits", "-o", folder, "--epochs", 1, "--latent", 4]
-    text, json, more = diptych.several(command, [*command, "--json"], [*command, "--more", 0.02, "--json"])
+    proposed = shlex.split(named.next_step.split("diptych ")[1].replace("--more 10", "--more 0.02"))
+    text, printed, more = diptych.several(command, [*command, "--json"], [*proposed, "--json"])
     assert text.code == 0, text.err
     assert text.out.splitlines()[0] == named.sentence
-    assert (json.json["verdict"], json.json["verdict_text"]) == (named.word, str(named))
+    assert (printed.json["verdict"], printed.json["verdict_text"]) == (named.word, str(named))
+    assert more.code == 0, more.err  # the next step as it was printed, but for its length
+    assert len(more.json["extensions"]) == 1
     assert "Next: " in more.json["verdict_text"]
+
+
+def test_the_next_step_repeats_the_options_of_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    facts = {"format": artefact.FORMAT, "kind": "flow", "parameters": library.Flow(size=16, minutes=0.5).parameters()}
+    (folder / "model.json").write_text(json.dumps(facts))
+    step = "train longer: diptych fit flow DATA -o MODEL --more 10"
+    verdict = Verdict("noise", "Noise.", "", step).with_names(model=str(folder), data="photos")
+    proposed = with_run_options(verdict, folder, validate="test", manifest=None).next_step
+    first, options = ["fit", "flow", "photos", "-o", folder], ["--minutes", 0.5, "--size", 16, "--validate", "test"]
+    expected = [*first, *options, "--more", 10]
+    assert proposed == f"train longer: diptych {shlex.join(map(str, expected))}"
+    parse([str(word) for word in expected])

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -73,4 +74,5 @@ def test_a_terminal_gets_a_table_and_a_bar(fitted: tuple[Path, list[CommandResul
     rows = [line for line in text.splitlines() if "000.png" in line]
     assert len(rows) == 1
     assert "\t" not in rows[0]
+    assert re.search(r"(red|green) +\d+ %", rows[0])
     assert "\x1b[3" not in text  # NO_COLOR is set in the tests

@@ -136,7 +136,10 @@ def test_the_artefact_holds_grids_facts_data_card_and_report(tmp_path, loss):
     data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     assert (data["pictures"], data["held_out"]) == (114, 6)
     assert "generated, not photographed" in (folder / "README.md").read_text(encoding="utf-8")
-    assert "data:image/png" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png" in page
+    samples, real = page.index("Generated, not selected"), page.index("Real pictures that it was trained on")
+    assert samples < real < page.index("More figures and settings") < page.index('<dl class="scores">')
 
 
 def test_a_handful_of_pictures_is_refused():
