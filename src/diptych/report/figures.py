@@ -216,9 +216,14 @@ def styled_figure(width: float, height: float) -> "Iterator[tuple[Figure, Axes]]
 
 
 def svg(figure: "Figure") -> bytes:
-    """The figure as SVG, whose ink is light where the page is dark."""
+    """The figure as SVG on a transparent ground, whose ink is light where the page is dark."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_facecolor("none")
     out = io.BytesIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # `savefig` would draw it twice, for layouts that take a drawing to be known; this one computes its own.
+    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return out.getvalue().replace(b"<defs>", f"<defs>{_DARK_STYLE}".encode(), 1)
 
 
