@@ -13,7 +13,7 @@ from diptych.synthesis.editing import latents
 
 MODELS = {
     "gan": lambda: diptych.GAN(epochs=25, batch=32),
-    "vae": lambda: diptych.VAE(latent=12, epochs=25, batch=32),
+    "vae": lambda: diptych.VAE(latent=12, epochs=14, batch=32),
     "flow": lambda: diptych.Flow(steps=6, epochs=15, batch=32),
 }
 HALF = np.broadcast_to(np.arange(8) >= 4, (8, 8))
