@@ -14,7 +14,7 @@ from diptych import artefact, load
 from diptych.engine import checkpoint
 from tests.killing import Fit, Nursery, final_weights, write_few_digits
 
-MINUTES = {"recognizer, pretrained": 0.2}  # a head is fitted before there is a run to be killed
+MINUTES = {"recognizer, pretrained": 0.3}  # a head is fitted before there is a run to be killed
 OTHER_MINUTES = 0.04
 OPTIONS = {
     "recognizer": ["--epochs", "4"],
