@@ -14,20 +14,21 @@ from diptych.report import Verdict
 from diptych.synthesis.training import monitor
 from tests.cli.conftest import Terminal
 from tests.docs.test_commands import parse
+from tests.killing import write_few_digits
 
 
 def test_fit_of_a_synthesizer_begins_with_its_verdict(
     diptych: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "MIN_RUN_SECONDS", 0.0)  # evaluated however short
-    folder = tmp_path / "vae"
-    vae = library.VAE(epochs=1, latent=4).fit(library.Images.open("digits"), into=folder)
+    folder, data = tmp_path / "vae", write_few_digits(tmp_path / "digits.npz")
+    vae = library.VAE(epochs=1, latent=4).fit(data, into=folder)
     assert vae.verdict_ is not None
-    named = vae.verdict_.with_names(model=str(folder), data="digits")
-    options = f"-o {folder} --latent 4 --epochs 1 --more"
+    named = vae.verdict_.with_names(model=str(folder), data=data)
+    options = f"-o {folder} --epochs 1 --latent 4 --more"
     named = replace(named, next_step=named.next_step.replace(f"-o {folder} --more", options))
-    assert f"diptych fit vae digits {options} 10" in named.next_step
-    command = ["fit", "vae", "digits", "-o", folder, "--epochs", 1, "--latent", 4]
+    assert f"diptych fit vae {data} {options} 10" in named.next_step
+    command = ["fit", "vae", data, "-o", folder, "--epochs", 1, "--latent", 4]
     proposed = shlex.split(named.next_step.split("diptych ")[1].replace("--more 10", "--more 0.02"))
     text, printed, more = diptych.several(command, [*command, "--json"], [*proposed, "--json"])
     assert text.code == 0, text.err
