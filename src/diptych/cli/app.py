@@ -31,6 +31,7 @@ from diptych.cli import (
     predict,
     sample,
     score,
+    serve,
     tune,
 )
 from diptych.cli.options import SETTINGS
@@ -65,6 +66,7 @@ class CommandGroup(typer.core.TyperGroup):
             "sample",
             "edit",
             "score",
+            "serve",
             "cache",
         ]
 
@@ -107,6 +109,7 @@ VERBS = (
     sample,
     edit,
     score,
+    serve,
     cache,
     demo,
 )

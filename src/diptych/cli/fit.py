@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Manifest, Quiet
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Manifest, Quiet, setting_annotation
 from diptych.engine.run_settings import RunSettings
 from diptych.recognition.settings import RecognizerSettings
 from diptych.settings import Settings, declaration
@@ -46,29 +46,12 @@ def fit(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def option(settings: type[Settings], name: str) -> Any:
-    """The command line's option of a setting."""
-    kind, _, rule = declaration(settings)[name]
-    is_number = kind in (int, float)
-    return typer.Option(
-        f"--{name}",
-        help=rule.help + (f"  [default: {rule.automatic}]" if rule.automatic else ""),
-        metavar="|".join(rule.choices) or None,
-        min=rule.minimum if is_number else None,
-        max=rule.maximum if is_number else None,
-    )
-
-
-def _annotation(settings: type[Settings], name: str) -> Any:
-    kind, default, _ = declaration(settings)[name]
-    kind = str if kind is object else kind
-    return Annotated[kind if default is not None else kind | None, option(settings, name)]
-
-
 def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None]], Callable[..., None]]:
     """Register the verb that trains a model of this kind, with the docstring of the function as its help."""
     first = {"data": (Data, inspect.Parameter.empty), "output": (Output, None)}
-    own = {name: (_annotation(settings, name), default) for name, (_, default, _) in declaration(settings).items()}
+    own = {
+        name: (setting_annotation(settings, name), default) for name, (_, default, _) in declaration(settings).items()
+    }
     run = {"validate": (Validate, None), "more": (More, None), "start": (Start, None)}
     pictures = {"labels": (Labels, None), "manifest": (Manifest, None)}
     last = {"json": (Json, False), "quiet": (Quiet, False), "config": (Config, None)}

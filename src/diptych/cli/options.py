@@ -7,6 +7,7 @@ import typer
 
 from diptych import progress
 from diptych.cli import console
+from diptych.settings import Settings, declaration
 
 SETTINGS: dict[str, Any] = {"auto_envvar_prefix": "DIPTYCH", "help_option_names": ["-h", "--help"]}
 
@@ -78,3 +79,23 @@ Manifest = Annotated[
 ]
 Gallery = Annotated[Path, typer.Argument(metavar="GALLERY", help="The folder of a gallery.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]
+
+
+def setting_option(settings: type[Settings], name: str) -> Any:
+    """The option of a setting, as its rule declares it."""
+    kind, _, rule = declaration(settings)[name]
+    is_number = kind in (int, float)
+    return typer.Option(
+        f"--{name.replace('_', '-')}",
+        help=rule.help + (f"  [default: {rule.automatic}]" if rule.automatic else ""),
+        metavar="|".join(rule.choices) or None,
+        min=rule.minimum if is_number else None,
+        max=rule.maximum if is_number else None,
+    )
+
+
+def setting_annotation(settings: type[Settings], name: str) -> Any:
+    """The annotation of a verb's parameter that is a setting: its type and its option."""
+    kind, default, _ = declaration(settings)[name]
+    value: Any = str if kind is object else kind
+    return Annotated[value if default is not None else value | None, setting_option(settings, name)]

@@ -13,12 +13,8 @@ from diptych.cli.paths import UnreadablePath, image_sets
 from diptych.data.messages import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from diptych.data.images import Images
     from diptych.exporting.portable import Portable
-    from diptych.recognition.predictions import Predictions
     from diptych.recognition.recognizer import Recognizer
 
 Row = dict[str, Any]
@@ -90,31 +86,7 @@ def _confidence(row: Row) -> float:
 
 def prediction_rows_of(recognizer: "Recognizer | Portable", images: "Images") -> Iterator[list[Row]]:
     """A row for each picture, in order and in batches: the prediction, or why there is none."""
-    start = 0
-    for predictions in recognizer.predict_batches(images):
-        paths = images.paths[start : start + len(predictions)].tolist()
-        yield [_prediction_row(predictions, i, path) for i, path in enumerate(paths)]
-        start += len(predictions)
-
-
-def _prediction_row(predictions: "Predictions", i: int, path: str) -> Row:
-    if i in predictions.errors:
-        return {"path": path, "error": predictions.errors[i].reason}
-    multi_label = predictions.labels.ndim == 2
-    probabilities = [round(probability, 6) for probability in predictions.probabilities[i].tolist()]
-    row = {
-        "path": path,
-        "label": _class_names(predictions, predictions.labels[i]) if multi_label else predictions.names[i],
-        "confidence": round(float(predictions.confidence[i]), 6),
-        "probabilities": dict(zip(predictions.classes, probabilities, strict=True)),
-        "unknown": bool(predictions.unknown[i]),
-    }
-    return row if predictions.sets is None else {**row, "set": _class_names(predictions, predictions.sets[i])}
-
-
-def _class_names(predictions: "Predictions", members: "NDArray[np.bool_]") -> list[str]:
-    """The names of the classes where ``members`` (K,) is true."""
-    return [predictions.classes[k] for k in members.nonzero()[0].tolist()]
+    return (predictions.json_rows() for predictions in recognizer.predict_batches(images))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from diptych.cli.fit import Validate, option
-from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Model, Quiet
+from diptych.cli.fit import Validate
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Model, Quiet, setting_option
 from diptych.engine.run_settings import RunSettings
 
 
@@ -17,8 +17,8 @@ def tune(
         Path | None,
         typer.Option("-o", "--output", metavar="FOLDER", help="Folder of the tuned model.  [default: <MODEL>-tuned]"),
     ] = None,
-    minutes: Annotated[float | None, option(RunSettings, "minutes")] = None,
-    epochs: Annotated[float | None, option(RunSettings, "epochs")] = None,
+    minutes: Annotated[float | None, setting_option(RunSettings, "minutes")] = None,
+    epochs: Annotated[float | None, setting_option(RunSettings, "epochs")] = None,
     validate: Validate = None,
     labels: Labels = None,
     json: Json = False,

@@ -175,6 +175,31 @@ class Predictions:
         ]
         return DataFrame(rows, columns=["path", "label", "confidence", "unknown", "label_set", "error"])
 
+    def json_rows(self) -> list[dict[str, Any]]:
+        """A row for each picture as JSON can hold it: what ``diptych predict --json`` prints and the server answers.
+
+        ``{"path", "label", "confidence", "probabilities", "unknown"}``, with "set" where there are label sets; or
+        ``{"path", "error"}``. "label" is a name, or a list of names where a picture may have several labels.
+        """
+        return [self._json_row(i) for i in range(len(self))]
+
+    def _json_row(self, i: int) -> dict[str, Any]:
+        if i in self.errors:
+            return {"path": self._path(i), "error": self.errors[i].reason}
+        probabilities = [round(probability, 6) for probability in self.probabilities[i].tolist()]
+        row = {
+            "path": self._path(i),
+            "label": self._members(self.labels[i]) if self.labels.ndim == 2 else self.names[i],
+            "confidence": round(float(self.confidence[i]), 6),
+            "probabilities": dict(zip(self.classes, probabilities, strict=True)),
+            "unknown": bool(self.unknown[i]),
+        }
+        return row if self.sets is None else {**row, "set": self._members(self.sets[i])}
+
+    def _members(self, row: NDArray[np.bool_]) -> list[str]:
+        """The names of the classes where ``row`` (K,) is true."""
+        return [self.classes[k] for k in np.flatnonzero(row).tolist()]
+
     def _row(self, i: int) -> Prediction:
         return Prediction(
             path=self._path(i),
@@ -182,7 +207,7 @@ class Predictions:
             confidence=float(self.confidence[i]),
             probabilities=dict(zip(self.classes, self.probabilities[i].tolist(), strict=True)),
             unknown=bool(self.unknown[i]),
-            label_set=None if self.sets is None else tuple(self.classes[k] for k in np.flatnonzero(self.sets[i])),
+            label_set=None if self.sets is None else tuple(self._members(self.sets[i])),
             error=self.errors.get(i),
         )
 

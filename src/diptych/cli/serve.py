@@ -1,0 +1,70 @@
+"""``diptych serve``: serve models over HTTP; its options follow from the server's settings."""
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from diptych.cli import console
+from diptych.cli.options import SETTINGS, Config, Quiet, setting_annotation
+from diptych.serving.settings import ServerSettings
+from diptych.settings import declaration
+
+if TYPE_CHECKING:
+    import socket
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder whose subfolders are the models.")]
+
+
+def serve(folder: Path, quiet: bool, config: Path | None, **values: Any) -> None:
+    """Serve models over HTTP, and take new pictures and jobs.
+
+    Example: diptych serve models/
+
+    Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
+    can reach the server, unless --host names another address; then a token is asked for. SIGTERM and Ctrl-C end it,
+    after every accepted request is answered.
+    """
+    from diptych.serving.listening import check_home, listen
+
+    check_home(folder)
+    settings = ServerSettings(**{name: value for name, value in values.items() if value is not None})
+    listener = listen(settings.host, settings.port)
+    _run(folder, settings, listener)
+
+
+def _run(folder: Path, settings: ServerSettings, listener: "socket.socket") -> None:
+    import uvicorn
+
+    from diptych.serving.app import create_app
+
+    app = create_app(folder.resolve(), settings)
+    console.print_text(f"Diptych serves {folder} at http://{_address(settings.host)}:{settings.port}")
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    server.run(sockets=[listener])
+
+
+def _address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _signature() -> inspect.Signature:
+    parameters: dict[str, tuple[Any, Any]] = {"folder": (Folder, inspect.Parameter.empty)}
+    parameters |= {
+        name: (setting_annotation(ServerSettings, name), default)
+        for name, (_, default, _) in declaration(ServerSettings).items()
+    }
+    parameters |= {"quiet": (Quiet, False), "config": (Config, None)}
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in parameters.items()
+        ]
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    serve.__signature__ = _signature()  # type: ignore[attr-defined]
+    app.command(context_settings=SETTINGS, short_help="Serve models over HTTP.")(serve)

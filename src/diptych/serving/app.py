@@ -1,0 +1,74 @@
+"""``create_app``: the web application, of which nothing imports torch."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from diptych import __version__
+from diptych.errors import DiptychError
+from diptych.serving.errors import RequestError, status_and_code
+from diptych.serving.metrics import RequestMetrics
+from diptych.serving.routes import generation, health, models, predictions
+from diptych.serving.services import ClientGone, Services
+from diptych.serving.settings import ServerSettings
+
+DESCRIPTION = "Recognise pictures, generate pictures, and let each check the other."
+ROUTERS = (predictions.router, generation.router, models.router, health.router)
+CODES = {404: "not_found", 405: "method_not_allowed"}
+CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody reads it but the metrics
+
+
+def create_app(home: Path, settings: ServerSettings) -> FastAPI:
+    """The application that serves the models in the folders under ``home``."""
+    services = Services(home, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.start()
+        yield
+        await services.close()  # uvicorn has answered every request by then
+
+    app = FastAPI(
+        title="Diptych", version=__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(RequestMetrics, metrics=services.metrics)
+    app.add_exception_handler(DiptychError, _diptych_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientGone, _client_gone)
+    return app
+
+
+def error_response(status: int, code: str, message: str, headers: Any = None) -> Response:
+    """An error in the one form that all of them have."""
+    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+
+
+async def _diptych_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DiptychError)
+    status, code = status_and_code(error)
+    return error_response(status, code, str(error), error.headers if isinstance(error, RequestError) else None)
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = (f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}" for problem in error.errors())
+    return error_response(422, "bad_request", "; ".join(problems))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return error_response(error.status_code, CODES.get(error.status_code, "error"), error.detail, error.headers)
+
+
+async def _client_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

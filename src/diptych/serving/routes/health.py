@@ -1,0 +1,31 @@
+"""``/health/live``, ``/health/ready`` and ``/metrics``: for whatever watches the server."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from diptych.serving.errors import Unavailable
+from diptych.serving.services import Services
+from diptych.serving.worker.client import STARTING
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live", summary="Whether the server answers")
+async def live() -> dict[str, str]:
+    """200 as long as the server answers at all."""
+    return {"status": "live"}
+
+
+@router.get("/health/ready", summary="Whether requests can be answered")
+async def ready(request: Request) -> dict[str, str]:
+    """200 while there is a worker that holds the models; 503 while it starts, or after it has died."""
+    if not Services.of(request).worker.ready:
+        raise Unavailable(STARTING)
+    return {"status": "ready"}
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Requests, latency, queue, batches and worker in Prometheus's text format."""
+    return Response(Services.of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,139 @@
+"""``/models/NAME/predict``, ``explain`` and ``embed``: what a recognizer says of pictures.
+
+One picture is the raw body of the request, so that nothing is parsed before the worker decodes it.
+"""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from diptych.serving.batching import Answer, Picture
+from diptych.serving.bodies import is_set, media_type, unpack
+from diptych.serving.errors import RequestError
+from diptych.serving.services import Services
+
+router = APIRouter(prefix="/models/{name}", tags=["recognition"])
+UNPACKED_FACTOR = 4  # times the upload limit: what an archive may hold
+JSON = "application/json"
+ROW = {
+    "path": "cat.jpg",
+    "label": "cat",
+    "confidence": 0.97,
+    "probabilities": {"cat": 0.97, "dog": 0.03},
+    "unknown": False,
+    "set": ["cat"],
+}
+PICTURE_BODY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+ONE_PICTURE: dict[str, Any] = {
+    "required": True,
+    "content": {"image/*": PICTURE_BODY, "application/octet-stream": PICTURE_BODY},
+}
+PICTURES_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["pictures"],
+    "properties": {"pictures": {"type": "array", "items": {"type": "object"}}},
+}
+MANY_PICTURES: dict[str, Any] = {
+    "required": True,
+    "content": {
+        **ONE_PICTURE["content"],
+        JSON: {"schema": PICTURES_SCHEMA, "example": {"pictures": [{"name": "cat.jpg", "data": "/9j/4AAQ…"}]}},
+        "application/zip": PICTURE_BODY,
+        "application/x-tar": PICTURE_BODY,
+    },
+}
+Name = Annotated[str, Query(alias="path", max_length=4096, description="How the answer names the picture.")]
+
+
+class UnreadablePictureError(RequestError):
+    """A picture that cannot be read, in a request of this one picture."""
+
+    code = "unreadable_picture"
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(f"The picture cannot be read: {reason}.")
+        self.status = status
+
+
+def _example(value: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {JSON: {"example": value}}}}
+
+
+@router.post(
+    "/predict",
+    summary="Predict what is in pictures",
+    response_class=Response,
+    openapi_extra={"requestBody": MANY_PICTURES},
+    responses=_example(ROW),
+)
+async def predict(request: Request, name: str, path: Name = "picture") -> Response:
+    """The label of a picture with its confidence: the JSON of ``diptych predict --json``.
+
+    The body is one picture (``image/*`` or ``application/octet-stream``), which gives one object; or several as JSON in
+    base64, as a ``.zip`` or a ``.tar``, which gives ``{"rows": [...]}`` in their order, where one that cannot be read
+    has "error" in place of a label.
+    """
+    return await _quick(request, "predict", name, path)
+
+
+@router.post(
+    "/embed",
+    summary="Embed pictures",
+    response_class=Response,
+    openapi_extra={"requestBody": MANY_PICTURES},
+    responses=_example({"path": "cat.jpg", "embedding": [0.031, -0.12]}),
+)
+async def embed(request: Request, name: str, path: Name = "picture") -> Response:
+    """The features of pictures, vectors of unit length in which alike pictures lie near each other.
+
+    Bodies and answers are those of predict, with "embedding" in place of a label.
+    """
+    return await _quick(request, "embed", name, path)
+
+
+@router.post(
+    "/explain",
+    summary="Explain a prediction",
+    response_class=Response,
+    openapi_extra={"requestBody": ONE_PICTURE},
+    responses=_example({**ROW, "explained": "cat", "heatmap": "iVBORw0KGgo…", "neighbours": []}),
+)
+async def explain(
+    request: Request,
+    name: str,
+    label: Annotated[str | None, Query(description="The class to explain; else the most likely.")] = None,
+    path: Name = "picture",
+) -> Response:
+    """The prediction for one picture, with a heatmap of the evidence and the most similar training pictures.
+
+    "heatmap" is a grey PNG in base64, white where the evidence for the class is strongest.
+    """
+    services = Services.of(request)
+    services.catalog.check_kind(name, "recognizer")
+    async with services.bodies.read(request) as body:
+        options = {"names": [path], "label": label}
+        frame = await services.slow(request, "explain", name, options, [body])
+    return _single(Answer(frame.parts[0], frame.header["value"]["statuses"][0]))
+
+
+async def _quick(request: Request, verb: str, name: str, path: str) -> Response:
+    services = Services.of(request)
+    services.catalog.check_kind(name, "recognizer")
+    kind = media_type(request)
+    async with services.bodies.read(request) as body:
+        if not is_set(kind):
+            (answer,) = await services.quick(request, (verb, name), [Picture(path, body)])
+            return _single(answer)
+        limits = services.settings.queue, UNPACKED_FACTOR * services.max_upload_bytes
+        pictures = await unpack(body, kind, *limits)
+        answers = await services.quick(request, (verb, name), pictures)
+    rows = b",".join(answer.row for answer in answers)
+    return Response(b'{"rows": [' + rows + b"]}", media_type=JSON)
+
+
+def _single(answer: Answer) -> Response:
+    if answer.status != 200:
+        raise UnreadablePictureError(json.loads(answer.row)["error"], answer.status)
+    return Response(answer.row, media_type=JSON)

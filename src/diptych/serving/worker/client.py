@@ -1,0 +1,151 @@
+"""The web process's end of the connection: starts the worker, sends requests, and starts another when it dies."""
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diptych.serving.errors import Unavailable, WorkerError
+from diptych.serving.worker import frames
+from diptych.serving.worker.frames import Frame
+
+log = logging.getLogger("diptych")
+STABLE_SECONDS = 10.0  # a worker that lived so long is followed by another at once
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0  # before another after one that did not, doubled each time
+EXIT_SECONDS = 5.0  # that a worker has to end by itself
+BUFFER_BYTES = 1 << 20
+STARTING = "The worker that holds the models is starting. Try again in a moment."
+ENDED = "The worker that holds the models has ended; another one is starting. Try again in a moment."
+
+
+class Worker:
+    """A worker process for the models in the folder ``home``; restarted when it dies.
+
+    Parameters
+    ----------
+    models
+        Models that each of its lanes keeps in memory.
+    threads
+        Threads that compute.
+
+    Attributes
+    ----------
+    ready
+        Whether requests can be sent.
+    restarts
+        How often a worker has died.
+    """
+
+    def __init__(self, home: Path, *, models: int, threads: int) -> None:
+        self._arguments = (str(home), str(models), str(threads))
+        self.ready, self.restarts = False, 0
+        self._closing = False
+        self._pending: dict[int, asyncio.Future[Frame]] = {}
+        self._last_id = 0
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready."""
+        self._supervisor = asyncio.create_task(self._supervise())
+
+    async def call(
+        self, verb: str, model: str, options: dict[str, Any], parts: Sequence[bytes] = (), *, lane: str
+    ) -> Frame:
+        """The answer to a request: its header's "value", and its parts.
+
+        Raises
+        ------
+        Unavailable
+            There is no worker at present, or it has died meanwhile.
+        WorkerError
+            What the worker raised.
+        """
+        if not self.ready or self._writer is None:
+            raise Unavailable(STARTING)
+        self._last_id += 1
+        number = self._last_id
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+        header = {"id": number, "lane": lane, "verb": verb, "model": model, "options": options}
+        try:
+            self._writer.writelines(frames.encode(header, parts))
+            await self._writer.drain()
+            frame = await answer
+        except ConnectionError:
+            raise Unavailable(ENDED) from None
+        finally:
+            self._pending.pop(number, None)
+        if "error" in frame.header:
+            raise WorkerError(**frame.header["error"])
+        return frame
+
+    def kill(self) -> None:
+        """End a worker that no longer answers; another one is started."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def close(self) -> None:
+        """End the worker for good."""
+        self._closing = True
+        if self._writer is not None:
+            self._writer.close()
+        if self._supervisor is not None:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._supervisor), EXIT_SECONDS)
+            except TimeoutError:
+                self.kill()
+                await self._supervisor
+
+    async def _supervise(self) -> None:
+        pause = 0.0
+        while not self._closing:
+            started = time.monotonic()
+            await self._run()
+            if self._closing:
+                return
+            self.restarts += 1
+            log.warning("The worker that holds the models has ended; another one is started.")
+            lived = time.monotonic() - started
+            pause = 0.0 if lived >= STABLE_SECONDS else min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, 2 * pause))
+            await asyncio.sleep(pause)
+
+    async def _run(self) -> None:
+        """One worker, from its start to its end."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = theirs.fileno()
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "diptych.serving.worker", str(descriptor), *self._arguments),
+                pass_fds=[descriptor],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=BUFFER_BYTES)
+        try:
+            if self._closing:
+                return
+            while (frame := await frames.receive(reader)) is not None:
+                self._take(frame)
+        finally:
+            self.ready = False
+            self._fail_pending()
+            self._writer.close()
+            await self._process.wait()
+
+    def _take(self, frame: Frame) -> None:
+        number = frame.header["id"]
+        if number == 0:
+            self.ready = True
+        answer = self._pending.get(number)  # none where nobody waits any more
+        if answer is not None and not answer.done():
+            answer.set_result(frame)
+
+    def _fail_pending(self) -> None:
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(Unavailable(ENDED))

@@ -1,0 +1,55 @@
+"""A lane: a thread of the worker that answers one frame after the other, with models of its own."""
+
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diptych.errors import DiptychError
+from diptych.serving.worker.frames import Frame
+from diptych.serving.worker.model_cache import ModelCache
+from diptych.serving.worker.verbs import VERBS
+
+Send = Callable[[dict[str, Any], Sequence[bytes]], None]
+
+
+class Lane(threading.Thread):
+    """Answers frames in their order; models are not shared with other lanes, so that none changes under another."""
+
+    def __init__(self, name: str, models: ModelCache, send: Send) -> None:
+        super().__init__(name=f"diptych-{name}", daemon=True)
+        self._models, self._send = models, send
+        self._frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+
+    def put(self, frame: Frame) -> None:
+        """Add a frame to those to be answered."""
+        self._frames.put(frame)
+
+    def run(self) -> None:
+        """Answer for ever."""
+        while True:
+            frame = self._frames.get()
+            header = frame.header
+            value, parts = self._answer(header, frame.parts)
+            self._send({"id": header["id"], **value}, parts)
+
+    def _answer(self, header: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+        try:
+            model = self._models.get(header["model"])
+            value, answers = VERBS[header["verb"]](model, header["options"], parts)
+        except Exception as error:  # nothing that a picture or a model does may end the worker
+            return {"error": _described(error)}, []
+        return {"value": value}, answers
+
+
+def _described(error: Exception) -> dict[str, str]:
+    """The error's class and message for the web process; a bug's traceback goes to stderr."""
+    if isinstance(error, DiptychError):
+        kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "diptych.errors"]
+        return {"kind": kinds[0], "message": str(error)}
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return {"kind": "MemoryError", "message": "There is not enough memory for this request."}
+    traceback.print_exc()
+    summary = " ".join(f"{type(error).__name__}: {error}".split())
+    return {"kind": "Exception", "message": f"This is a bug in Diptych ({summary}). Please report it."}

@@ -1,0 +1,107 @@
+"""What the worker does with a model: each verb takes a frame's options and parts, and gives those of the answer."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from diptych.data.decode import has_picture_signature
+from diptych.data.images import Images
+from diptych.errors import UsageError
+from diptych.recognition.inference.embedder import Embedder
+from diptych.report.figures import png
+
+Answer = tuple[dict[str, Any], list[bytes]]  # the header's value, and parts
+EDITS = ("reconstruct", "interpolate", "traverse", "inpaint", "blend", "restyle")
+NEIGHBOURS = 3  # training pictures named in an explanation
+
+
+def predict(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """A row of JSON for each picture; see :meth:`diptych.Predictions.json_rows`."""
+    return _rows_answer(recognizer.predict(pictures).json_rows(), options["names"], pictures)
+
+
+def embed(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """The embedding of each picture, of unit length, or why it cannot be read."""
+    images = Images.of(pictures, "none")
+    vectors = torch.cat(list(Embedder(recognizer.network_, recognizer.size_, "").batches(images)))
+    errors = images.known_errors()
+    rows = [
+        {"path": "", "error": errors[i].reason} if i in errors else {"path": "", "embedding": vector}
+        for i, vector in enumerate(vectors.tolist())
+    ]
+    return _rows_answer(rows, options["names"], pictures)
+
+
+def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """The prediction for one picture, the heatmap of the evidence for a label, and the most similar training pictures.
+
+    The heatmap is a grey PNG of the network's input size in base64, white where the evidence is strongest.
+    """
+    images, label = Images.of(pictures, "none"), options["label"]
+    (row,) = recognizer.predict(images).json_rows()
+    if "error" not in row:
+        (heatmap,) = recognizer.explain(images, label).numpy()
+        grey = (heatmap * 255).round().astype(np.uint8)
+        row["explained"] = label or max(row["probabilities"], key=row["probabilities"].get)
+        row["heatmap"] = b64encode(png(grey)).decode()
+        index = recognizer.embedding_index_
+        row["neighbours"] = recognizer.neighbours(images, NEIGHBOURS).rows(0) if index else []
+    return _rows_answer([row], options["names"], pictures)
+
+
+def sample(synthesizer: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
+    """Generated pictures as PNG, with their labels."""
+    if options["steps"] is not None:
+        if synthesizer.kind != "flow":
+            raise UsageError(f"Only a flow has sampling steps; this is a {synthesizer.kind}. Leave out steps.")
+        synthesizer = synthesizer.with_steps(options["steps"])
+    return _pictures_answer(synthesizer.sample(options["number"], label=options["label"], seed=options["seed"]))
+
+
+def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """The pictures of one of :data:`EDITS`; the last part is the mask where there is one."""
+    arguments = {name: value for name, value in options["arguments"].items() if value is not None}
+    masks = {"mask": Images.of(pictures.pop(), "none")} if options["masked"] else {}
+    images = Images.of(pictures, "none")
+    operation = options["operation"]
+    if operation == "interpolate":
+        _require(len(images) >= 2, "Interpolation needs two pictures or more.")
+        return _pictures_answer(synthesizer.interpolate(images[:-1], images[1:], **arguments))
+    if operation == "blend":
+        _require(len(images) <= 2, "Blending takes one picture or two.")
+        return _pictures_answer(
+            synthesizer.blend(images[:1], images[1:] if len(images) > 1 else None, **arguments, **masks)
+        )
+    _require(operation != "inpaint" or bool(masks), "Inpainting needs a mask: white where to generate.")
+    return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks))
+
+
+VERBS: dict[str, Callable[[Any, dict[str, Any], list[bytes]], Answer]] = {
+    verb.__name__: verb for verb in (predict, embed, explain, sample, edit)
+}
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def _rows_answer(rows: list[dict[str, Any]], names: Sequence[str], pictures: list[bytes]) -> Answer:
+    """Rows under the names that the request gave; a status for each, were its picture the only one."""
+    statuses = [
+        200 if "error" not in row else 400 if has_picture_signature(picture[:16]) else 415
+        for row, picture in zip(rows, pictures, strict=True)
+    ]
+    named = ({**row, "path": name} for row, name in zip(rows, names, strict=True))
+    return {"statuses": statuses}, [json.dumps(row, ensure_ascii=False, allow_nan=False).encode() for row in named]
+
+
+def _pictures_answer(images: Images) -> Answer:
+    """Pictures as PNG, with their labels and origins."""
+    labels = [images.classes[label] if label >= 0 else None for label in images.labels.tolist()]
+    value = {"labels": labels, "origins": images.origins.tolist()}
+    return value, [png(images.picture(i)) for i in range(len(images))]
