@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -10,9 +10,6 @@ from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Quiet, setting_annotation
 from diptych.serving.settings import ServerSettings
 from diptych.settings import declaration
-
-if TYPE_CHECKING:
-    import socket
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder whose subfolders are the models.")]
 
@@ -30,19 +27,13 @@ def serve(folder: Path, quiet: bool, config: Path | None, **values: Any) -> None
 
     check_home(folder)
     settings = ServerSettings(**{name: value for name, value in values.items() if value is not None})
-    listener = listen(settings.host, settings.port)
-    _run(folder, settings, listener)
-
-
-def _run(folder: Path, settings: ServerSettings, listener: "socket.socket") -> None:
-    import uvicorn
-
+    listener = listen(settings.host, settings.port)  # a taken port is found out before anything is loaded
     from diptych.serving.app import create_app
+    from diptych.serving.server import Server
 
     app = create_app(folder.resolve(), settings)
     console.print_text(f"Diptych serves {folder} at http://{_address(settings.host)}:{settings.port}")
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-    server.run(sockets=[listener])
+    Server(app).run(sockets=[listener])
 
 
 def _address(host: str) -> str:

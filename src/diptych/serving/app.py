@@ -15,6 +15,7 @@ from diptych.errors import DiptychError
 from diptych.serving.errors import RequestError, status_and_code
 from diptych.serving.metrics import RequestMetrics
 from diptych.serving.routes import generation, health, models, predictions
+from diptych.serving.server import Draining, DrainState
 from diptych.serving.services import ClientGone, Services
 from diptych.serving.settings import ServerSettings
 
@@ -40,7 +41,9 @@ def create_app(home: Path, settings: ServerSettings) -> FastAPI:
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
+    app.state.drain = DrainState()
     app.add_middleware(RequestMetrics, metrics=services.metrics)
+    app.add_middleware(Draining, state=app.state.drain)
     app.add_exception_handler(DiptychError, _diptych_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -14,6 +14,7 @@ from diptych.errors import ArtefactError
 
 MAX_PICTURES = 10_000  # in the index
 QUERY_BATCH = 1024  # embeddings compared with the whole index at a time
+INDEX_BATCH = 512  # of the index in float32 at a time: they stay in the cache, which takes a fifth of the time
 FILE = "embeddings.safetensors"
 
 
@@ -61,11 +62,16 @@ class EmbeddingIndex:
         -------
         (N, k) float32 cosine similarities in -1..1, and (N, k) int64 rows of this index.
         """
-        indexed, k = self.embeddings.float(), min(k, len(self))
+        k = min(k, len(self))
         batches = (embeddings[start : start + QUERY_BATCH] for start in range(0, max(1, len(embeddings)), QUERY_BATCH))
-        matches = [(batch.float() @ indexed.T).topk(k, 1) for batch in batches]
+        matches = [self._similarities(batch.float()).topk(k, 1) for batch in batches]
         similarities = [values.clamp(-1, 1) for values, _ in matches]
         return torch.cat(similarities), torch.cat([rows for _, rows in matches])
+
+    def _similarities(self, embeddings: Tensor) -> Tensor:
+        """(N, M) float32 of (N, D) float32."""
+        parts = torch.split(self.embeddings, INDEX_BATCH)
+        return torch.cat([embeddings @ part.float().T for part in parts], 1)
 
     def tensors(self) -> dict[str, Tensor]:
         """The content of ``embeddings.safetensors``; ``data.json`` has the paths."""

@@ -4,13 +4,16 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from diptych.engine.allocator import keep_freed_memory
 from diptych.errors import DiptychError
 from diptych.serving.worker.frames import Frame
 from diptych.serving.worker.model_cache import ModelCache
 from diptych.serving.worker.verbs import VERBS
 
+IDLE_SECONDS = 2.0  # after which memory is given back
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
@@ -27,12 +30,20 @@ class Lane(threading.Thread):
         self._frames.put(frame)
 
     def run(self) -> None:
-        """Answer for ever."""
+        """Answer for ever; memory that is free goes back to the system when the lane has nothing to do."""
         while True:
-            frame = self._frames.get()
-            header = frame.header
-            value, parts = self._answer(header, frame.parts)
-            self._send({"id": header["id"], **value}, parts)
+            frame: Frame | None = self._frames.get()
+            with keep_freed_memory():
+                while frame is not None:
+                    value, parts = self._answer(frame.header, frame.parts)
+                    self._send({"id": frame.header["id"], **value}, parts)
+                    frame = self._next()
+
+    def _next(self) -> Frame | None:
+        """The next frame; ``None`` if there is none for a while."""
+        with suppress(queue.Empty):
+            return self._frames.get(timeout=IDLE_SECONDS)
+        return None
 
     def _answer(self, header: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         try:
