@@ -71,6 +71,19 @@ class _Sampler(threading.Thread):
         self.join()
 
 
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process and its descendants in which each shares a common page by its part (PSS)."""
+    return 1024 * sum(_proportional_kilobytes(member) for member in _family(pid))
+
+
+def _proportional_kilobytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:  # it has ended
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
 def _family(pid: int) -> list[int]:
     """The process and its descendants."""
     try:

@@ -18,9 +18,7 @@ from diptych.errors import DataError, UsageError
 from diptych.serving.batching import Picture
 from diptych.serving.errors import Overloaded
 
-ZIP_TYPES = ("application/zip", "application/x-zip-compressed")
-TAR_TYPES = ("application/x-tar", "application/tar")
-JSON_TYPE = "application/json"
+ZIP_TYPE, TAR_TYPE, JSON_TYPE = "application/zip", "application/x-tar", "application/json"
 
 
 class BodyReader:
@@ -58,7 +56,7 @@ def media_type(request: Request) -> str:
 
 def is_set(kind: str) -> bool:
     """Whether a body of this media type holds any number of pictures."""
-    return kind == JSON_TYPE or kind in ZIP_TYPES or kind in TAR_TYPES
+    return kind in (ZIP_TYPE, TAR_TYPE, JSON_TYPE)
 
 
 async def unpack(body: bytes, kind: str, max_pictures: int, max_bytes: int) -> list[Picture]:
@@ -76,7 +74,7 @@ async def unpack(body: bytes, kind: str, max_pictures: int, max_bytes: int) -> l
     UsageError
         It holds nothing, or more than is taken.
     """
-    members = _json_members if kind == JSON_TYPE else _zip_members if kind in ZIP_TYPES else _tar_members
+    members = _json_members if kind == JSON_TYPE else _zip_members if kind == ZIP_TYPE else _tar_members
     return await asyncio.to_thread(_collect, members(body, max_bytes), max_pictures, max_bytes)
 
 

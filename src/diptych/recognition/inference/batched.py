@@ -78,8 +78,7 @@ def run_in_chunks(
     parts: list[Tensor] = []
     bar = Bar(title, len(images)) if title else nullcontext()
     with bar as shown, _thread_pool(network, device) as (executor, threads):
-        share = max(MIN_CPU_BATCH, -(-len(images) // threads))  # a few pictures keep every thread busy, too
-        decoded = images.decoded_batches(size, batch=min(_batch_size(device, size), share))
+        decoded = images.decoded_batches(size, batch=_batch_size(device, size))
         batches = ((_augmented(torch.from_numpy(pixels), augment), readable) for pixels, readable in decoded)
         for outputs in ordered_map(executor, work, batches, ahead=2 * threads):
             if shown:

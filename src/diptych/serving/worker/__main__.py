@@ -20,14 +20,10 @@ def main(descriptor: int, home: Path, models: int, threads: int) -> None:
     """Answer until the web process closes the connection, or ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the web process answers all that it has accepted first
         signal.signal(number, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    import torch
-
     from diptych import progress
-    from diptych.serving.worker.lane import Lane
+    from diptych.serving.worker.lane import Lane, QuickLane
     from diptych.serving.worker.model_cache import ModelCache
 
-    torch.set_num_threads(threads)
     progress.hide_bars()
     connection = socket.socket(fileno=descriptor)
     lock = threading.Lock()
@@ -37,7 +33,10 @@ def main(descriptor: int, home: Path, models: int, threads: int) -> None:
         with lock:
             connection.sendall(content)
 
-    lanes = {name: Lane(name, ModelCache(home, models), send) for name in ("quick", "slow")}
+    lanes = {
+        "quick": QuickLane("quick", ModelCache(home, models), send, threads),
+        "slow": Lane("slow", ModelCache(home, models), send, threads),
+    }
     for lane in lanes.values():
         lane.start()
     send({"id": 0})  # ready

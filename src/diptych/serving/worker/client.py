@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 import time
@@ -42,6 +43,8 @@ class Worker:
 
     def __init__(self, home: Path, *, models: int, threads: int) -> None:
         self._arguments = (str(home), str(models), str(threads))
+        # One arena: with one for each thread the worker keeps 150 MB of freed memory, and is no faster.
+        self._environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
         self.ready, self.restarts = False, 0
         self._closing = False
         self._pending: dict[int, asyncio.Future[Frame]] = {}
@@ -124,6 +127,7 @@ class Worker:
                 *(sys.executable, "-m", "diptych.serving.worker", str(descriptor), *self._arguments),
                 pass_fds=[descriptor],
                 stdin=asyncio.subprocess.DEVNULL,
+                env=self._environment,
             )
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=BUFFER_BYTES)
         try:

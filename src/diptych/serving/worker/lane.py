@@ -4,25 +4,34 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
+
+import torch
 
 from diptych.engine.allocator import keep_freed_memory
 from diptych.errors import DiptychError
 from diptych.serving.worker.frames import Frame
 from diptych.serving.worker.model_cache import ModelCache
-from diptych.serving.worker.verbs import VERBS
+from diptych.serving.worker.verbs import VERBS, Answer, Verb
 
 IDLE_SECONDS = 2.0  # after which memory is given back
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
 class Lane(threading.Thread):
-    """Answers frames in their order; models are not shared with other lanes, so that none changes under another."""
+    """Answers frames in their order; models are not shared with other lanes, so that none changes under another.
 
-    def __init__(self, name: str, models: ModelCache, send: Send) -> None:
+    Parameters
+    ----------
+    threads
+        Threads that compute an answer: those of torch's operations.
+    """
+
+    def __init__(self, name: str, models: ModelCache, send: Send, threads: int) -> None:
         super().__init__(name=f"diptych-{name}", daemon=True)
-        self._models, self._send = models, send
+        self._models, self._send, self._threads = models, send, threads
         self._frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
 
     def put(self, frame: Frame) -> None:
@@ -31,6 +40,7 @@ class Lane(threading.Thread):
 
     def run(self) -> None:
         """Answer for ever; memory that is free goes back to the system when the lane has nothing to do."""
+        self._prepare()
         while True:
             frame: Frame | None = self._frames.get()
             with keep_freed_memory():
@@ -48,10 +58,38 @@ class Lane(threading.Thread):
     def _answer(self, header: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         try:
             model = self._models.get(header["model"])
-            value, answers = VERBS[header["verb"]](model, header["options"], parts)
+            value, answers = self._compute(VERBS[header["verb"]], model, header["options"], parts)
         except Exception as error:  # nothing that a picture or a model does may end the worker
             return {"error": _described(error)}, []
         return {"value": value}, answers
+
+    def _prepare(self) -> None:
+        torch.set_num_threads(self._threads)
+
+    def _compute(self, verb: Verb, model: Any, options: dict[str, Any], parts: list[bytes]) -> Answer:
+        return verb(model, options, parts)
+
+
+class QuickLane(Lane):
+    """A lane for batches of pictures, each of whose threads answers a share of them on one core.
+
+    Two threads that never wait for each other are twice as fast as torch's, which meet after each operation.
+    """
+
+    def _prepare(self) -> None:
+        self._executor = ThreadPoolExecutor(self._threads, "diptych-share", torch.set_num_threads, (1,))
+
+    def _compute(self, verb: Verb, model: Any, options: dict[str, Any], parts: list[bytes]) -> Answer:
+        shares = self._threads if model.network_.thread_safe else 1
+        size = -(-len(parts) // shares)
+
+        def share(start: int) -> Answer:
+            rows = slice(start, start + size)
+            return verb(model, {"names": options["names"][rows]}, parts[rows])
+
+        answers = list(self._executor.map(share, range(0, len(parts), size)))
+        statuses = [status for value, _ in answers for status in value["statuses"]]
+        return {"statuses": statuses}, [row for _, rows in answers for row in rows]
 
 
 def _described(error: Exception) -> dict[str, str]:

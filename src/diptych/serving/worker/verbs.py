@@ -15,6 +15,7 @@ from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
 
 Answer = tuple[dict[str, Any], list[bytes]]  # the header's value, and parts
+Verb = Callable[[Any, dict[str, Any], list[bytes]], Answer]  # of a model, options and parts
 EDITS = ("reconstruct", "interpolate", "traverse", "inpaint", "blend", "restyle")
 NEIGHBOURS = 3  # training pictures named in an explanation
 
@@ -80,9 +81,7 @@ def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
     return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks))
 
 
-VERBS: dict[str, Callable[[Any, dict[str, Any], list[bytes]], Answer]] = {
-    verb.__name__: verb for verb in (predict, embed, explain, sample, edit)
-}
+VERBS: dict[str, Verb] = {verb.__name__: verb for verb in (predict, embed, explain, sample, edit)}
 
 
 def _require(condition: bool, message: str) -> None:
