@@ -164,6 +164,8 @@ BAD_REQUESTS: list[tuple[str, Any, str, int, str]] = [
     ("/models/..%2f..%2fetc/predict", None, "image/png", 404, "not_found"),
     ("/models/%2e%2e/predict", None, "image/png", 404, "not_found"),
     ("/models/%00/predict", None, "image/png", 404, "not_found"),
+    (f"/models/{'long' * 100}/predict", None, "image/png", 404, "not_found"),
+    ("/models/%ed%a0%80/predict", None, "image/png", 404, "not_found"),
     ("/nothing", None, "image/png", 404, "not_found"),
     ("/health/live", None, "image/png", 405, "method_not_allowed"),
 ]
@@ -178,6 +180,11 @@ def test_a_bad_request_gets_its_status_and_a_message(
     assert (reply.status, reply.json["error"]["code"]) == (status, code), reply.body
     assert len(reply.json["error"]["message"]) > 8
     assert "Traceback" not in reply.json["error"]["message"]
+
+
+def test_a_name_that_is_no_unicode_harms_nobody(server: ServerProcess, pictures: list[bytes]) -> None:
+    body = {"pictures": [{"name": "\ud800.png", "data": in_base64(pictures[0])}]}
+    assert server.post_json("/models/colours/predict", body).json["rows"][0]["path"] == "?.png"
 
 
 def test_the_interface_is_described_with_examples(server: ServerProcess) -> None:

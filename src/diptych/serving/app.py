@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from diptych import __version__
 from diptych.errors import DiptychError
@@ -48,12 +49,15 @@ def create_app(home: Path, settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientGone, _client_gone)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+    app.add_exception_handler(Exception, _bug)
     return app
 
 
 def error_response(status: int, code: str, message: str, headers: Any = None) -> Response:
     """An error in the one form that all of them have."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    encodable = message.encode(errors="replace").decode()  # what a client sent may be no Unicode
+    return JSONResponse({"error": {"code": code, "message": encodable}}, status, headers)
 
 
 async def _diptych_error(_: Request, error: Exception) -> Response:
@@ -75,3 +79,8 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 async def _client_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _bug(_: Request, error: Exception) -> Response:
+    summary = " ".join(f"{type(error).__name__}: {error}".split())
+    return error_response(500, "internal", f"This is a bug in Diptych ({summary}). Please report it.")

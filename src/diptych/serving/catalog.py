@@ -31,9 +31,15 @@ class Catalog:
         NotFound
             There is no model of this name; also for any name that would lead out of the served folder.
         """
-        if name.startswith(".") or Path(name).name != name or not artefact.exists(self.home / name):
+        if name.startswith(".") or Path(name).name != name or not self._exists(name):
             raise NotFound(f"There is no model {name!r}. The list of models: GET /models")
         return self.home / name
+
+    def _exists(self, name: str) -> bool:
+        try:
+            return artefact.exists(self.home / name)
+        except OSError:  # the name is too long for a file
+            return False
 
     def facts(self, name: str) -> dict[str, Any]:
         """What ``model.json`` says of a model.

@@ -96,7 +96,8 @@ def _rows_answer(rows: list[dict[str, Any]], names: Sequence[str], pictures: lis
         for row, picture in zip(rows, pictures, strict=True)
     ]
     named = ({**row, "path": name} for row, name in zip(rows, names, strict=True))
-    return {"statuses": statuses}, [json.dumps(row, ensure_ascii=False, allow_nan=False).encode() for row in named]
+    texts = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in named)
+    return {"statuses": statuses}, [text.encode(errors="replace") for text in texts]  # a name may be no Unicode
 
 
 def _pictures_answer(images: Images) -> Answer:
