@@ -10,6 +10,7 @@ from base64 import b64decode
 from typing import Any
 
 import litserve
+from fastapi import Request
 
 import diptych
 from diptych import progress
@@ -23,8 +24,8 @@ class PredictAPI(litserve.LitAPI):
         progress.hide_bars()
         self.recognizer = diptych.load(sys.argv[1])
 
-    def decode_request(self, request: Any) -> bytes:
-        """The bytes of the picture's file."""
+    def decode_request(self, request: Request) -> bytes:
+        """The bytes of the picture's file; LitServe gives the parsed JSON of what is annotated as a request."""
         return b64decode(request["image"])
 
     def batch(self, inputs: list[bytes]) -> list[bytes]:

@@ -284,6 +284,8 @@ def main() -> None:
         f"not ready {facts['unready_seconds']:.2f} s after its worker was killed."
         for facts in robust
     ]
+    if not all(row["statuses"].get("200") for row in rows):
+        sys.exit(f"A server answered nothing: {[(row['side'], row['statuses']) for row in rows]}")
     options = ["--clients", str(args.clients), "--seconds", f"{args.seconds:g}", "--networks", *args.networks]
     common.publish(
         args.out,

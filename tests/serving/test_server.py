@@ -196,6 +196,14 @@ def test_the_interface_is_described_with_examples(server: ServerProcess) -> None
         assert described["requestBody"]["content"]
 
 
+def test_the_description_is_a_page_that_asks_nothing_of_other_hosts(server: ServerProcess) -> None:
+    page = server.request("/docs").body.decode()
+    assert "POST /models/{name}/predict" in page
+    assert "&quot;label&quot;: &quot;cat&quot;" in page
+    assert "<script" not in page
+    assert "//" not in page
+
+
 def test_metrics_count_requests_and_batches(server: ServerProcess, pictures: list[bytes]) -> None:
     before = server.metric("diptych_batch_pictures_count")
     server.request("/models/colours/predict", pictures[0])

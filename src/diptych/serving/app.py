@@ -15,13 +15,13 @@ from diptych import __version__
 from diptych.errors import DiptychError
 from diptych.serving.errors import RequestError, status_and_code
 from diptych.serving.metrics import RequestMetrics
-from diptych.serving.routes import generation, health, models, predictions
+from diptych.serving.routes import generation, health, models, predictions, reference
 from diptych.serving.server import Draining, DrainState
 from diptych.serving.services import ClientGone, Services
 from diptych.serving.settings import ServerSettings
 
 DESCRIPTION = "Recognise pictures, generate pictures, and let each check the other."
-ROUTERS = (predictions.router, generation.router, models.router, health.router)
+ROUTERS = tuple(group.router for group in (predictions, generation, models, health, reference))
 CODES = {404: "not_found", 405: "method_not_allowed"}
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody reads it but the metrics
 
