@@ -1,6 +1,7 @@
 """``diptych serve``: serve models over HTTP; its options follow from the server's settings."""
 
 import inspect
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ def serve(folder: Path, quiet: bool, config: Path | None, **values: Any) -> None
 
     app = create_app(folder.resolve(), settings)
     console.print_text(f"Diptych serves {folder} at http://{_address(settings.host)}:{settings.port}")
+    sys.stdout.flush()  # it may be a pipe, and the server runs on
     Server(app).run(sockets=[listener])
 
 
