@@ -1,0 +1,111 @@
+"""The connections of uvicorn with a deadline for headers, and with room for everyone.
+
+A client that sends its headers a byte at a time holds a connection and nothing else. It is closed at the deadline, and
+sooner where its address has more connections than it may: the oldest that has not asked for anything makes room for the
+newest, so that slow clients cost a quick one nothing, also where all come from the same address.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: Read at a time (asyncio: 256 kB). What is read is parsed at once, so that others are answered in between.
+READ_BYTES = 16_384
+#: What the framing of a chunked body may take beyond a quarter of the body: 3 MB in chunks of 6 bytes would keep a
+#: processor busy for ten seconds.
+MAX_FRAMING_BYTES = 100_000
+#: A connection of this age has had its chance to ask; where very many are opened at once, those in excess of twice the
+#: limit are closed sooner.
+GRACE_SECONDS = 0.25
+_FRAMING = "The body of the request comes in too small chunks."
+
+
+class DeadlineProtocol(H11Protocol):
+    """One connection; made by :func:`connection_protocol`."""
+
+    header_seconds: float
+    client_connections: int
+    _deadline: asyncio.TimerHandle | None = None
+    _opened = 0.0
+    _framing_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the deadline, and make room where there are too many connections of this address."""
+        super().connection_made(transport)
+        vars(transport)["max_size"] = READ_BYTES
+        self._opened = self.loop.time()
+        self._set_deadline()
+        self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and see whether a request's headers are complete and its body is not mostly framing."""
+        cycle, held = self.cycle, 0 if self.is_waiting else len(self.cycle.body)
+        super().data_received(data)
+        self._set_deadline()
+        if self.cycle is not cycle or self.is_waiting:
+            self._framing_bytes = 0
+            return
+        body_bytes = len(self.cycle.body) - held
+        self._framing_bytes += len(data) - body_bytes - body_bytes // 4
+        if self._framing_bytes > MAX_FRAMING_BYTES:
+            self._refuse_framing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        super().connection_lost(exc)
+        self._cancel_deadline()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no request is being answered: before the first, between two, and while an old body drips in."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def close(self) -> None:
+        """End the connection without an answer."""
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse_framing(self) -> None:
+        if not self.cycle.response_started:
+            self.send_400_response(_FRAMING)
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self.close()
+
+    def _set_deadline(self) -> None:
+        if not self.is_waiting:
+            self._cancel_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_seconds, self.close)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _make_room(self) -> None:
+        peers = [peer for peer in self.connections if isinstance(peer, DeadlineProtocol) and self._is_peer(peer)]
+        excess = len(peers) - self.client_connections
+        if excess > 0:
+            oldest = sorted((peer for peer in peers if peer.is_waiting), key=lambda peer: peer._opened)[:excess]
+            for n, peer in enumerate(oldest):
+                if self._opened - peer._opened > GRACE_SECONDS or n < excess - self.client_connections:
+                    peer.close()
+
+    def _is_peer(self, other: "DeadlineProtocol") -> bool:
+        same_address = (self.client or ("",))[0] == (other.client or ("",))[0]
+        return same_address and not other.transport.is_closing()
+
+
+def connection_protocol(header_seconds: float, client_connections: int) -> type[DeadlineProtocol]:
+    """The class for ``uvicorn.Config(http=…)``.
+
+    Parameters
+    ----------
+    header_seconds
+        Until a request's headers must be complete, from the connection's beginning or from the next request's.
+    client_connections
+        How many connections a client's address may have open.
+    """
+    limits = {"header_seconds": header_seconds, "client_connections": client_connections}
+    return type("LimitedConnection", (DeadlineProtocol,), limits)

@@ -1,0 +1,217 @@
+"""What a job may run: five verbs of the command line, with names and numbers as their options, never with paths.
+
+A request names data sets and models of the server; reports and exported files go into the job's own folder.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diptych import artefact
+from diptych.errors import UsageError
+from diptych.recognition.settings import RecognizerSettings
+from diptych.serving.datasets import DataSets
+from diptych.serving.names import safe_name
+from diptych.serving.refusals import RefusedError
+from diptych.settings import Settings, declaration, declared, setting
+from diptych.synthesis.settings import FlowSettings, GANSettings, VAESettings
+
+Options = Mapping[str, Any]
+KINDS: Mapping[str, type[Settings]] = {
+    "recognizer": RecognizerSettings,
+    "gan": GANSettings,
+    "vae": VAESettings,
+    "flow": FlowSettings,
+}
+_WORD = re.compile(r"(timm:)?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_COLUMN = re.compile(r"\w[\w .-]{0,99}")
+
+
+@declared
+class JobNumbers(Settings):
+    """The numbers that verbs besides fit take."""
+
+    minutes: float | None = setting("Time budget.", default=None, minimum=0.1)
+    more: float | None = setting("Minutes of further training.", default=None, minimum=0.01)
+    number: int | None = setting("Number of generated pictures.", default=None, minimum=1)
+    seed: int = setting("Seed of every random choice.", default=0, minimum=0, maximum=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a server's models and data sets are."""
+
+    home: Path
+    datasets: DataSets
+
+    def data(self, name: Any) -> str:
+        """The folder of a data set, as the command line is given it."""
+        return self._shown(self.datasets.folder(_text("data set", name)))
+
+    def model(self, name: Any) -> str:
+        """The folder of a model that is there."""
+        safe = safe_name(_text("model", name))
+        folder = self.home / safe
+        if folder.is_symlink() or not artefact.exists(folder):
+            raise RefusedError(404, "not_found", f"There is no model called {safe}.")
+        return safe
+
+    def output(self, name: Any) -> str:
+        """The folder of a model to be trained, which may be there from an earlier run."""
+        safe = safe_name(_text("model", name))
+        folder = self.home / safe
+        if safe == self.datasets.root.name or folder.is_symlink() or folder.is_file():
+            raise RefusedError(409, "name_taken", f"There is something else called {safe}. Choose another name.")
+        return safe
+
+    def _shown(self, folder: Path) -> str:
+        """Relative to the server's folder, in which jobs run, so that reports name no other folder."""
+        return str(folder.relative_to(self.home) if folder.is_relative_to(self.home) else folder)
+
+
+Words = Callable[[Places, Any], list[str]]  # of one option: its value as words of the command line
+
+
+def command(verb: str, options: Options, places: Places, folder: Path) -> list[str]:
+    """The command line of a job, whose files go into ``folder``.
+
+    Raises
+    ------
+    UsageError
+        There is no such verb or option, or a value is not possible.
+    RefusedError
+        404: there is no such model or data set.
+    """
+    if verb not in _VERBS:
+        raise UsageError(f"There is no job {verb[:60]!a}. The jobs are: {', '.join(_VERBS)}.")
+    words = _VERBS[verb](dict(options), places, folder)
+    return [sys.executable, "-P", "-m", "diptych", verb, *words]
+
+
+def models_of(verb: str, options: Options) -> set[str]:
+    """The names of the models that a job reads or writes."""
+    named = {options.get(name) for name in ("model", "from", "judge", *(("output",) if verb == "fit" else ()))}
+    return {name for name in named if isinstance(name, str)}
+
+
+def _fit(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    kind = options.pop("kind", None)
+    if kind not in KINDS:
+        raise UsageError(f"kind must be one of {', '.join(KINDS)}.")
+    known = declaration(KINDS[kind])
+    values = {name: options.pop(name) for name in list(options) if name in known}
+    KINDS[kind](**{**values, **_checked_network(values)})  # checks them all, also together
+    own = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return [
+        kind, *own, "--json",
+        *_words(options, places, _FIT, required=("data", "output"), positional=("data",)),
+    ]  # fmt: skip
+
+
+def _checked_network(values: dict[str, Any]) -> dict[str, Any]:
+    """The name of a network: a word, so neither a path nor an address."""
+    network = values.get("network")
+    if network is not None and not (isinstance(network, str) and _WORD.fullmatch(network)):
+        raise UsageError("network must be the name of a network, such as auto or speednet.")
+    return {} if network is None else {"network": network}
+
+
+def _inspect(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    outputs = ["--json", f"--output={folder / 'report.html'}", f"--manifest={folder / 'manifest.csv'}"]
+    return [*outputs, *_words(options, places, _INSPECT, required=("data",), positional=("data",))]
+
+
+def _score(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    if ("model" in options) == ("generated" in options):
+        raise UsageError("Name either the model whose samples are scored, or a data set of generated pictures.")
+    outputs = ["--json", f"--output={folder / 'report.html'}"]
+    return [*outputs, *_words(options, places, _SCORE, required=("against",), positional=("model", "generated"))]
+
+
+def _evaluate(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    outputs = ["--json", f"--output={folder / 'report.html'}"]
+    return [*outputs, *_words(options, places, _EVALUATE, required=("model", "data"), positional=("model", "data"))]
+
+
+def _export(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    outputs = ["--json", f"--output={folder / 'model.onnx'}"]
+    return [*outputs, *_words(options, places, _EXPORT, required=("model",), positional=("model",))]
+
+
+def _words(
+    options: dict[str, Any],
+    places: Places,
+    allowed: Mapping[str, Words],
+    *,
+    required: Sequence[str],
+    positional: Sequence[str],
+) -> list[str]:
+    """Options as words: ``--name=value`` each, so that no value can pass for an option, then what has no name."""
+    options = {name: value for name, value in options.items() if value is not None}
+    unknown, missing = sorted(options.keys() - allowed.keys()), [name for name in required if name not in options]
+    if unknown:
+        raise UsageError(f"There is no option {unknown[0][:60]!a} here. The options are: {', '.join(allowed)}.")
+    if missing:
+        raise UsageError(f"The option {missing[0]} is missing.")
+    words = {name: allowed[name](places, value) for name, value in options.items()}
+    named = [f"--{name}={word}" for name in options if name not in positional for word in words[name]]
+    flags = [word.removesuffix("=") for word in named]
+    return [*flags, "--", *(word for name in positional for word in words.get(name, []))]
+
+
+def _data(places: Places, value: Any) -> list[str]:
+    return [places.data(value)]
+
+
+def _data_sets(places: Places, value: Any) -> list[str]:
+    return [places.data(name) for name in (value if isinstance(value, list) else [value])]
+
+
+def _model(places: Places, value: Any) -> list[str]:
+    return [places.model(value)]
+
+
+def _output(places: Places, value: Any) -> list[str]:
+    return [places.output(value)]
+
+
+def _labels(places: Places, value: Any) -> list[str]:
+    if not (isinstance(value, str) and _COLUMN.fullmatch(value)):
+        raise UsageError("labels must be folders, names, none, or the name of a column.")
+    return [value]
+
+
+def _number(name: str) -> Words:
+    def words(places: Places, value: Any) -> list[str]:
+        JobNumbers(**{name: value})
+        return [str(value)]
+
+    return words
+
+
+def _flag(places: Places, value: Any) -> list[str]:
+    if not isinstance(value, bool):
+        raise UsageError("An option without a value is set by true or false.")
+    return [""] if value else []
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"The {what} must be a name.")
+    return value
+
+
+_FIT = {"data": _data, "output": _output, "validate": _data, "from": _model, "labels": _labels, "more": _number("more")}
+_INSPECT = {
+    "data": _data_sets, "model": _model, "labels": _labels, "minutes": _number("minutes"), "seed": _number("seed"),
+}  # fmt: skip
+_SCORE = {
+    "model": _model, "generated": _data, "against": _data, "judge": _model, "seen": _data, "labels": _labels,
+    "number": _number("number"), "minutes": _number("minutes"), "seed": _number("seed"),
+}  # fmt: skip
+_EVALUATE = {"model": _model, "data": _data, "unknown": _data, "labels": _labels}
+_EXPORT = {"model": _model, "int8": _flag, "check": _data}
+_VERBS = {"fit": _fit, "inspect": _inspect, "score": _score, "evaluate": _evaluate, "export": _export}

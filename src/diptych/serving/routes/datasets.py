@@ -1,0 +1,141 @@
+"""``/datasets``: list, create, upload, thumbnails, relabel, delete, and the manifest."""
+
+import csv
+import io
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from diptych.data.inspection.manifest import COLUMNS
+from diptych.errors import PictureError
+from diptych.serving.datasets import DataSets
+from diptych.serving.picture_reader import PictureReader
+from diptych.serving.refusals import RefusedError
+
+THUMBNAIL_SIDES = (16, 512)  # px
+MAX_PAGE = 1000  # pictures listed or relabelled in one request
+
+
+class NewDataSet(BaseModel):
+    """A data set to create."""
+
+    name: str = Field(examples=["pets"])
+
+
+class Relabelling(BaseModel):
+    """Pictures of a data set, and the label that they get."""
+
+    pictures: list[str] = Field(max_length=MAX_PAGE, examples=[["cat/1.jpg", "cat/7.jpg"]])
+    label: str = Field(examples=["dog"])
+
+
+def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
+    """The routes of these data sets; ``reader`` checks and shrinks pictures."""
+    routes = APIRouter(prefix="/datasets", tags=["data sets"])
+
+    @routes.get("")
+    def list_data_sets() -> dict[str, list[dict[str, Any]]]:
+        """All data sets, with the number of pictures of each class."""
+        return {"datasets": [_facts(datasets, name) for name in datasets.names()]}
+
+    @routes.post("", status_code=201)
+    def create_data_set(new: NewDataSet) -> dict[str, Any]:
+        """An empty data set, to upload pictures into."""
+        return _facts(datasets, datasets.create(new.name))
+
+    @routes.get("/{name}")
+    def data_set(name: str) -> dict[str, Any]:
+        """One data set, with the number of pictures of each class."""
+        return _facts(datasets, name)
+
+    @routes.get("/{name}/manifest")
+    def manifest(name: str) -> Response:
+        """The manifest as CSV: a row for each picture, to be edited and given to ``diptych fit --manifest``."""
+        headers = {"Content-Disposition": 'attachment; filename="manifest.csv"'}
+        return Response(_manifest(datasets, name), media_type="text/csv; charset=utf-8", headers=headers)
+
+    @routes.post("/{name}/relabel")
+    def relabel(name: str, change: Relabelling) -> dict[str, Any]:
+        """Give pictures another label: they move to the folder of that class, all or none."""
+        return {"pictures": datasets.relabel(name, change.pictures, change.label)}
+
+    _add_pictures(routes, datasets, reader)
+    return routes
+
+
+def _add_pictures(routes: APIRouter, datasets: DataSets, reader: PictureReader) -> None:
+    """The routes of single pictures."""
+
+    @routes.get("/{name}/pictures")
+    def list_pictures(
+        name: str,
+        label: str | None = None,
+        offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    ) -> dict[str, Any]:
+        """Pictures in the order of their paths, ``limit`` at a time."""
+        pictures = (p for p in datasets.pictures(name) if label in (None, p.label))
+        return {"pictures": [vars(picture) for picture in islice(pictures, offset, offset + limit)]}
+
+    @routes.put("/{name}/pictures/{label}/{file}", status_code=201, openapi_extra=_PICTURE_BODY)
+    async def upload(name: str, label: str, file: str, request: Request) -> dict[str, Any]:
+        """Add the picture in the body to a class, under a file name that is not taken."""
+        datasets.place(name, label, file)
+        with datasets.draft() as draft:
+            async for part in request.stream():
+                draft.write(part)
+            draft.finish()
+            try:
+                facts = await reader.read(draft.path, file)
+            except PictureError as error:
+                raise RefusedError(415, "not_a_picture", str(error)) from error
+            picture = datasets.keep(draft, name, label, file)
+        return {**vars(picture), "width": facts.width, "height": facts.height}
+
+    @routes.get("/{name}/pictures/{path:path}", response_class=FileResponse)
+    def picture(name: str, path: str) -> FileResponse:
+        """A picture as it was uploaded, as a download."""
+        return FileResponse(datasets.picture(name, path), media_type="application/octet-stream", headers=_AS_FILE)
+
+    @routes.delete("/{name}/pictures/{path:path}", status_code=204)
+    def delete(name: str, path: str) -> None:
+        """Delete a picture for good."""
+        datasets.delete(name, path)
+
+    @routes.get("/{name}/thumbnails/{path:path}", response_class=Response)
+    async def thumbnail(
+        name: str, path: str, side: Annotated[int, Query(ge=THUMBNAIL_SIDES[0], le=THUMBNAIL_SIDES[1])] = 160
+    ) -> Response:
+        """A picture as a JPEG of at most ``side`` px a side, upright."""
+        facts = await reader.read(datasets.picture(name, path), path, side)
+        return Response(facts.thumbnail, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
+
+
+_AS_FILE = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+_PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/*",)},
+    }
+}
+
+
+def _facts(datasets: DataSets, name: str) -> dict[str, Any]:
+    """A data set as JSON."""
+    counts = datasets.counts(name)
+    return {
+        "name": name,
+        "pictures": sum(counts.values()),
+        "classes": {label: n for label, n in counts.items() if label},
+        "writable": datasets.is_writable(name),
+    }
+
+
+def _manifest(datasets: DataSets, name: str) -> str:
+    out = io.StringIO(newline="")
+    rows = [(picture.path, picture.label, "", "keep", "") for picture in datasets.pictures(name)]
+    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
+    return out.getvalue()
