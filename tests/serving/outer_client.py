@@ -75,6 +75,13 @@ class Server:
         self.process.stdout.close()
 
 
+def read_answer(client: socket.socket) -> Answer:
+    """The whole next answer on a connection."""
+    with http.client.HTTPResponse(client) as answer:
+        answer.begin()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+
 @contextmanager
 def serving(home: Path, **options: Any):
     server = Server(home, **options)

@@ -6,6 +6,8 @@ newest, so that slow clients cost a quick one nothing, also where all come from 
 """
 
 import asyncio
+from collections import defaultdict
+from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,9 +16,9 @@ READ_BYTES = 16_384
 #: What the framing of a chunked body may take beyond a quarter of the body: 3 MB in chunks of 6 bytes would keep a
 #: processor busy for ten seconds.
 MAX_FRAMING_BYTES = 100_000
-#: A connection of this age has had its chance to ask; where very many are opened at once, those in excess of twice the
-#: limit are closed sooner.
+#: A connection of this age has had its chance to ask; of younger ones so many may be in excess, and no more.
 GRACE_SECONDS = 0.25
+MAX_YOUNG = 400
 _FRAMING = "The body of the request comes in too small chunks."
 
 
@@ -25,6 +27,8 @@ class DeadlineProtocol(H11Protocol):
 
     header_seconds: float
     client_connections: int
+    peers: defaultdict[str, dict["DeadlineProtocol", None]]  # by address; the oldest first
+    _address = ""
     _deadline: asyncio.TimerHandle | None = None
     _opened = 0.0
     _framing_bytes = 0
@@ -33,7 +37,8 @@ class DeadlineProtocol(H11Protocol):
         """Start the deadline, and make room where there are too many connections of this address."""
         super().connection_made(transport)
         vars(transport)["max_size"] = READ_BYTES
-        self._opened = self.loop.time()
+        self._address, self._opened = (self.client or ("",))[0], self.loop.time()
+        self.peers[self._address][self] = None
         self._set_deadline()
         self._make_room()
 
@@ -54,6 +59,7 @@ class DeadlineProtocol(H11Protocol):
         """Forget the deadline."""
         super().connection_lost(exc)
         self._cancel_deadline()
+        self._leave()
 
     @property
     def is_waiting(self) -> bool:
@@ -62,6 +68,7 @@ class DeadlineProtocol(H11Protocol):
 
     def close(self) -> None:
         """End the connection without an answer."""
+        self._leave()
         if not self.transport.is_closing():
             self.transport.close()
 
@@ -84,17 +91,17 @@ class DeadlineProtocol(H11Protocol):
             self._deadline = None
 
     def _make_room(self) -> None:
-        peers = [peer for peer in self.connections if isinstance(peer, DeadlineProtocol) and self._is_peer(peer)]
+        peers = self.peers[self._address]
         excess = len(peers) - self.client_connections
-        if excess > 0:
-            oldest = sorted((peer for peer in peers if peer.is_waiting), key=lambda peer: peer._opened)[:excess]
-            for n, peer in enumerate(oldest):
-                if self._opened - peer._opened > GRACE_SECONDS or n < excess - self.client_connections:
-                    peer.close()
+        for peer in [peer for peer in peers if peer.is_waiting][: max(0, excess)]:
+            if self._opened - peer._opened > GRACE_SECONDS or excess > MAX_YOUNG:
+                peer.close()
+                excess -= 1
 
-    def _is_peer(self, other: "DeadlineProtocol") -> bool:
-        same_address = (self.client or ("",))[0] == (other.client or ("",))[0]
-        return same_address and not other.transport.is_closing()
+    def _leave(self) -> None:
+        self.peers[self._address].pop(self, None)
+        if not self.peers[self._address]:
+            del self.peers[self._address]
 
 
 def connection_protocol(header_seconds: float, client_connections: int) -> type[DeadlineProtocol]:
@@ -107,5 +114,9 @@ def connection_protocol(header_seconds: float, client_connections: int) -> type[
     client_connections
         How many connections a client's address may have open.
     """
-    limits = {"header_seconds": header_seconds, "client_connections": client_connections}
+    limits: dict[str, Any] = {
+        "header_seconds": header_seconds,
+        "client_connections": client_connections,
+        "peers": defaultdict(dict),
+    }
     return type("LimitedConnection", (DeadlineProtocol,), limits)

@@ -192,7 +192,7 @@ class Jobs:
             self._set(job, state, ended=time.time(), exit_code=code, message=message, process=None)
 
     def _set(self, job: Job, state: str, **changes: Any) -> None:
-        """Change a job, in memory and on disk, once whoever follows it has been told: its last event is never missed."""
+        """Change a job, in memory and on disk; its event comes first, so that whoever follows it misses none."""
         folder = JobFolder(self._root / job.id)
         folder.path.mkdir(exist_ok=True)
         folder.add_event("state", {"state": state, "message": changes.get("message", job.message)})
