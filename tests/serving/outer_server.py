@@ -3,6 +3,7 @@
 ``python outer_server.py FOLDER '{"given": [], "max_bytes": 1000000, ...}'`` prints its port.
 """
 
+import asyncio
 import json
 import socket
 import sys
@@ -46,7 +47,7 @@ def build(home: Path, options: dict, draining) -> FastAPI:
     async def lifespan(app: FastAPI):
         jobs.start()
         yield
-        jobs.close()
+        await asyncio.to_thread(jobs.close)
         await reader.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)

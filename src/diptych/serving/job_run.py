@@ -66,8 +66,9 @@ class JobRun:
                 _signal_group(self._process.pid, signal.SIGKILL)
 
     def _add_events(self) -> None:
-        for line in self._log.new_lines():
-            self._folder.add_event("log", line[:MAX_LINE])
+        with suppress(OSError):  # such as a log that somebody deleted; the command goes on
+            for line in self._log.new_lines():
+                self._folder.add_event("log", line[:MAX_LINE])
         for records in self._histories:
             for record in records.new_records():
                 self._folder.add_event("tick", record)

@@ -132,6 +132,7 @@ class Jobs:
             if job.state not in RESUMABLE:
                 raise RefusedError(409, "not_resumable", f"The job is {job.state}; there is nothing to resume.")
             self._refuse_too_many()
+            self._cancelled.discard(job.id)
             self._set(job, "waiting", ended=None, exit_code=None, message="")
         return job
 
