@@ -12,19 +12,20 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from diptych.errors import UsageError
 from diptych.serving import refusals
-from diptych.serving.datasets import DataSets
 from diptych.serving.deadlines import connection_protocol
-from diptych.serving.jobs import Jobs
+from diptych.serving.jobs.queue import Jobs
 from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
-from diptych.serving.model_files import ModelFiles
-from diptych.serving.picture_reader import PictureReader
 from diptych.serving.routes import datasets as dataset_routes
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_routes
+from diptych.serving.storage.datasets import DataSets
+from diptych.serving.storage.model_files import ModelFiles
+from diptych.serving.storage.picture_reader import PictureReader
 
 DEFAULTS = {
     "given": [],
@@ -53,6 +54,7 @@ def build(home: Path, options: dict, draining) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(refusals.RefusedError, refusals.answer)
     app.add_exception_handler(UsageError, answer_usage_error)
+    app.add_exception_handler(RequestValidationError, answer_usage_error)
     app.include_router(dataset_routes.router(datasets, reader))
     app.include_router(job_routes.router(jobs, draining))
     app.include_router(model_routes.router(ModelFiles(home, jobs.uses_model)))
@@ -68,7 +70,7 @@ def build(home: Path, options: dict, draining) -> FastAPI:
 
 
 def answer_usage_error(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": {"code": "bad_request", "message": str(error)}}, 422)
+    return JSONResponse({"error": {"code": "bad_request", "message": ascii(error)}}, 422)
 
 
 async def count(request: Request) -> int:

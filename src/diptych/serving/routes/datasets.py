@@ -1,5 +1,6 @@
 """``/datasets``: list, create, upload, thumbnails, relabel, delete, and the manifest."""
 
+import asyncio
 import csv
 import io
 from itertools import islice
@@ -11,9 +12,9 @@ from pydantic import BaseModel, Field
 
 from diptych.data.inspection.manifest import COLUMNS
 from diptych.errors import PictureError
-from diptych.serving.datasets import DataSets
-from diptych.serving.picture_reader import PictureReader
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.datasets import DataSets
+from diptych.serving.storage.picture_reader import PictureReader
 
 THUMBNAIL_SIDES = (16, 512)  # px
 MAX_PAGE = 1000  # pictures listed or relabelled in one request
@@ -87,12 +88,12 @@ def _add_pictures(routes: APIRouter, datasets: DataSets, reader: PictureReader) 
         with datasets.draft() as draft:
             async for part in request.stream():
                 draft.write(part)
-            draft.finish()
+            await asyncio.to_thread(draft.finish)
             try:
                 facts = await reader.read(draft.path, file)
             except PictureError as error:
                 raise RefusedError(415, "not_a_picture", str(error)) from error
-            picture = datasets.keep(draft, name, label, file)
+            picture = await asyncio.to_thread(datasets.keep, draft, name, label, file)
         return {**vars(picture), "width": facts.width, "height": facts.height}
 
     @routes.get("/{name}/pictures/{path:path}", response_class=FileResponse)

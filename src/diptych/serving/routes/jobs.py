@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from diptych.serving.job import OUTPUTS, UNFINISHED, Job
-from diptych.serving.jobs import Jobs
+from diptych.serving.jobs.queue import Jobs
+from diptych.serving.jobs.record import OUTPUTS, UNFINISHED, Job
 from diptych.serving.refusals import RefusedError
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 15.0  # so that proxies do not take a quiet stream for a dead one
 
+Number = Annotated[int, Field(ge=-(2**53), le=2**53)]  # those that every reader of JSON has
 LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0, le=2**62)]
 
 
@@ -24,7 +25,7 @@ class NewJob(BaseModel):
     """A verb of the command line with its options; data sets and models are named, never paths."""
 
     verb: str = Field(examples=["fit"])
-    options: dict[str, bool | int | float | str | list[str] | None] = Field(
+    options: dict[str, bool | Number | float | str | list[str] | None] = Field(
         default_factory=dict, examples=[{"kind": "recognizer", "data": "pets", "output": "pets-1", "minutes": 5}]
     )
 
@@ -84,8 +85,8 @@ def router(jobs: Jobs, draining: Callable[[], bool]) -> APIRouter:
     return routes
 
 
-#: Scripts of a report run in a document of no origin, which can ask this server for nothing.
-_FILE_HEADERS = {"Content-Security-Policy": "sandbox allow-scripts", "X-Content-Type-Options": "nosniff"}
+#: A report is shown as a document of no origin and without scripts, which can ask this server for nothing.
+_FILE_HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 _EVENT_STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 

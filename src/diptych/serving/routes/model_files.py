@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from diptych.serving.model_files import ModelFiles
+from diptych.serving.storage.model_files import ModelFiles
 
 
 class NewName(BaseModel):

@@ -13,9 +13,9 @@ from typing import Any
 from diptych import artefact
 from diptych.errors import UsageError
 from diptych.recognition.settings import RecognizerSettings
-from diptych.serving.datasets import DataSets
-from diptych.serving.names import safe_name
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.datasets import DataSets
+from diptych.serving.storage.names import safe_name
 from diptych.settings import Settings, declaration, declared, setting
 from diptych.synthesis.settings import FlowSettings, GANSettings, VAESettings
 
@@ -76,7 +76,7 @@ Words = Callable[[Places, Any], list[str]]  # of one option: its value as words 
 
 
 def command(verb: str, options: Options, places: Places, folder: Path) -> list[str]:
-    """The command line of a job, whose files go into ``folder``.
+    """The command line of a job, which runs in the server's folder, and whose files go into ``folder``.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def models_of(verb: str, options: Options) -> set[str]:
 
 def _fit(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     kind = options.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UsageError(f"kind must be one of {', '.join(KINDS)}.")
     known = declaration(KINDS[kind])
     values = {name: options.pop(name) for name in list(options) if name in known}
@@ -167,7 +167,10 @@ def _data(places: Places, value: Any) -> list[str]:
 
 
 def _data_sets(places: Places, value: Any) -> list[str]:
-    return [places.data(name) for name in (value if isinstance(value, list) else [value])]
+    names = value if isinstance(value, list) else [value]
+    if not names:
+        raise UsageError("The option data names no data set.")
+    return [places.data(name) for name in names]
 
 
 def _model(places: Places, value: Any) -> list[str]:

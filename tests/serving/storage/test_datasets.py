@@ -136,7 +136,7 @@ def test_names_that_lead_elsewhere_write_nothing(server, home, pets, path):
     assert files_of(home.parent) == before
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "/tmp/x", "a/b", "", "a\0", ".drafts", "．．", "x" * 300])
+@pytest.mark.parametrize("name", ["..", "../x", "/tmp/x", "a/b", "", "a\0", ".drafts", "．．", "x" * 300, "\ud800"])
 def test_a_data_set_of_such_a_name_is_not_created(server, home, name):
     assert server.post("/datasets", {"name": name}).status == 422
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from diptych.engine import history
-from diptych.serving.job import JobFolder
+from diptych.serving.jobs.record import JobFolder
 
 SECONDS_BETWEEN_LOOKS = 0.2
 #: How long a command may take to save itself; then it is killed, and its last checkpoint counts.
 GRACE_SECONDS = 60.0
+MAX_READ_BYTES = 1 << 20  # of the log at a time
 MAX_LINE = 2000  # characters of a line of the log that become an event
-NICENESS = 10  # so that the server answers first
+NICENESS = 5  # so that the server answers first
 
 
 class JobRun:
@@ -85,8 +86,8 @@ class _Tail:
         """Those that have become complete since the last call."""
         with self._path.open("rb") as file:
             file.seek(self._at)
-            text = file.read()
-        complete = text[: text.rfind(b"\n") + 1]
+            text = file.read(MAX_READ_BYTES)
+        complete = text[: text.rfind(b"\n") + 1] if len(text) < MAX_READ_BYTES else text
         self._at += len(complete)
         return complete.decode("utf-8", errors="replace").splitlines()
 

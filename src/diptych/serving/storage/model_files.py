@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diptych import artefact
-from diptych.serving.names import inside, safe_name
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.names import inside, safe_name
 
 
 class ModelFiles:

@@ -12,16 +12,19 @@
 """
 
 import json
+import logging
 import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from diptych import files
 
+log = logging.getLogger("diptych")
 State = Literal["waiting", "running", "done", "failed", "cancelled", "stopped"]
 UNFINISHED = ("waiting", "running")
 RESUMABLE = ("failed", "cancelled", "stopped")
@@ -81,8 +84,9 @@ class JobFolder:
         return Job(**json.loads((self.path / "job.json").read_text(encoding="utf-8")))
 
     def write(self, job: Job) -> None:
-        """Write the record, atomically."""
-        files.write_text(self.path / "job.json", json.dumps(asdict(job)) + "\n")
+        """Write the record, atomically; a disk that is full stops no job."""
+        with _warned_of(self.path):
+            files.write_text(self.path / "job.json", json.dumps(asdict(job)) + "\n")
 
     def result(self) -> Any:
         """What the command printed: its last line of JSON, or nothing."""
@@ -105,10 +109,12 @@ class JobFolder:
         return next((line.removeprefix("Error: ") for line in reversed(lines) if line.startswith("Error: ")), "")
 
     def add_event(self, kind: str, data: Any) -> None:
-        """Append an event."""
+        """Append an event; a disk that is full stops no job."""
         line = json.dumps({"event": kind, "data": data}) + "\n"
-        with (self.path / "events.jsonl").open("ab") as file:
-            file.write(line.encode())
+        with _warned_of(self.path):
+            self.path.mkdir(exist_ok=True)
+            with (self.path / "events.jsonl").open("ab") as file:
+                file.write(line.encode())
 
     def events(self, after: int) -> Iterator[tuple[int, str, Any]]:
         """The identifier, kind and data of the events after the one of this identifier; 0: all.
@@ -128,3 +134,11 @@ class JobFolder:
             while (line := file.readline()).endswith(b"\n"):
                 record = json.loads(line)
                 yield file.tell(), record["event"], record["data"]
+
+
+@contextmanager
+def _warned_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.warning("The job in %s cannot be written to disk: %s", folder, error.strerror)

@@ -11,14 +11,16 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from diptych import files
 from diptych.data.decode import PICTURE_SUFFIXES
-from diptych.serving.names import inside, picture_name, safe_name
+from diptych.errors import UsageError
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.names import inside, picture_name, safe_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class DataSets:
     home
         The server's folder; its own sets are in ``data/`` there.
     given
-        Folders of pictures that were named when the server started.
+        Folders of pictures that were named when the server started, by their own names.
     quota_bytes
         How much the sets in ``data/`` may take together.
     """
@@ -47,8 +49,10 @@ class DataSets:
         self.root = home / "data"
         self._drafts = self.root / ".drafts"
         self._quota_bytes = quota_bytes
+        self._home = home.resolve()
         self._given = {folder.resolve().name: folder.resolve() for folder in given}
-        self._writable_given = {name for name, folder in self._given.items() if folder.is_relative_to(home.resolve())}
+        if len(self._given) < len(given):
+            raise UsageError("Two of the data folders have the same name. Rename one of them.")
         self._lock = threading.Lock()  # a place is looked at and taken in one step
         shutil.rmtree(self._drafts, ignore_errors=True)
         self._drafts.mkdir(parents=True)
@@ -73,7 +77,7 @@ class DataSets:
 
     def is_writable(self, name: str) -> bool:
         """Whether pictures may be added, moved and deleted."""
-        return name not in self._given or name in self._writable_given
+        return self.folder(name).resolve().is_relative_to(self._home)
 
     def create(self, name: str) -> str:
         """Add an empty set; returns its name as it is written.
@@ -133,6 +137,8 @@ class DataSets:
         target = self._writable(name) / safe_name(label, "label") / picture_name(file)
         if target.parent.is_symlink():
             raise RefusedError(403, "read_only", f"The class {label} is a link to another folder.")
+        if target.parent.exists() and not target.parent.is_dir():
+            raise RefusedError(409, "name_taken", f"There is a file called {label}. Choose another label.")
         if target.exists() or target.is_symlink():
             raise RefusedError(409, "name_taken", f"There is a picture {label}/{target.name} already.")
         return target
@@ -232,7 +238,9 @@ class Draft:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.finish()
+        if self._file is not None:
+            with suppress(OSError):  # such as a full disk, which has been raised already
+                self._file.close()
         if not self.kept:
             self.path.unlink(missing_ok=True)
             self._datasets._use(-self._bytes)
@@ -256,4 +264,3 @@ class Draft:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._file = None

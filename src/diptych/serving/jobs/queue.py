@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from diptych.serving.datasets import DataSets
-from diptych.serving.job import RESUMABLE, UNFINISHED, Job, JobFolder
-from diptych.serving.job_commands import Options, Places, command, models_of
-from diptych.serving.job_run import GRACE_SECONDS, JobRun, end_orphan
+from diptych.serving.jobs.commands import Options, Places, command, models_of
+from diptych.serving.jobs.record import RESUMABLE, UNFINISHED, Job, JobFolder
+from diptych.serving.jobs.run import GRACE_SECONDS, JobRun, end_orphan
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.datasets import DataSets
 
 log = logging.getLogger("diptych")
+FOLDER = ".jobs"
 MAX_WAITING = 50
 MAX_KEPT = 500  # finished jobs; the oldest goes first
 _DONE_CODES = (0, 4)  # 4: some files were left out
@@ -34,7 +35,7 @@ class Jobs:
 
     def __init__(self, home: Path, datasets: DataSets, *, at_once: int = 1) -> None:
         self._home = home.resolve()
-        self._root = self._home / ".jobs"
+        self._root = self._home / FOLDER
         self._places = Places(self._home, datasets)
         self._changed = threading.Condition()
         self._closing = False
@@ -88,10 +89,10 @@ class Jobs:
         Raises
         ------
         UsageError, RefusedError
-            It is not possible (see :mod:`diptych.serving.job_commands`); 503: too many are waiting.
+            It is not possible (see :mod:`diptych.serving.jobs.commands`); 503: too many are waiting.
         """
         job = Job.new(verb, dict(options))
-        command(verb, options, self._places, self._root / job.id)
+        command(verb, options, self._places, Path(FOLDER, job.id))
         with self._changed:
             self._refuse_too_many()
             self._discard_oldest()
@@ -144,12 +145,7 @@ class Jobs:
         """Run jobs one after the other until the server ends."""
         self._end_orphans()
         while (job := self._next()) is not None:
-            try:
-                code = self._runs[job.id].follow()
-            except OSError as error:
-                log.warning("The job %s cannot be followed: %s", job.id, error)
-                code = 1
-            self._finish(job, code)
+            self._finish(job, self._runs[job.id].follow())
 
     def _next(self) -> Job | None:
         """Start the job that has waited longest, once there is one; ``None``: the server ends."""
@@ -166,7 +162,7 @@ class Jobs:
         """Start the command; a job whose data or model has gone in the meantime has failed."""
         folder = JobFolder(self._root / job.id)
         try:
-            words = command(job.verb, job.options, self._places, folder.path)
+            words = command(job.verb, job.options, self._places, Path(FOLDER, job.id))
             (folder.path / "manifest.csv").unlink(missing_ok=True)  # of an earlier run: inspect replaces none
             model = self._home / self._places.output(job.options["output"]) if job.verb == "fit" else None
             run = JobRun(words, self._home, folder, model)
@@ -195,7 +191,6 @@ class Jobs:
     def _set(self, job: Job, state: str, **changes: Any) -> None:
         """Change a job, in memory and on disk; its event comes first, so that whoever follows it misses none."""
         folder = JobFolder(self._root / job.id)
-        folder.path.mkdir(exist_ok=True)
         folder.add_event("state", {"state": state, "message": changes.get("message", job.message)})
         vars(job).update(changes, state=state)
         folder.write(job)

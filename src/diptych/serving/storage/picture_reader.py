@@ -12,7 +12,7 @@ from typing import Any
 from diptych.errors import PictureError
 
 SECONDS = 20.0  # for one picture: the largest that is decoded takes about two
-_COMMAND = (sys.executable, "-P", "-m", "diptych.serving.picture_process")
+_COMMAND = (sys.executable, "-P", "-m", "diptych.serving.storage.picture_process")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from diptych.errors import PictureError
-from diptych.serving.picture_reader import PictureReader
+from diptych.serving.storage.picture_reader import PictureReader
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from diptych.errors import UsageError
-from diptych.serving.names import inside, picture_name, safe_name
 from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.names import inside, picture_name, safe_name
 
 HOSTILE = [
     "", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "a\0b", "%2e%2e", "a\nb", ".hidden", "-rf", "a.", "a ", " a",

@@ -1,0 +1,107 @@
+"""What a job may run: the command line of each request, and what is refused."""
+
+import pytest
+
+from diptych.cli.app import _command_tree
+from diptych.errors import UsageError
+from diptych.serving.jobs.commands import Places, command, models_of
+from diptych.serving.refusals import RefusedError
+from diptych.serving.storage.datasets import DataSets
+
+FIT = {"kind": "recognizer", "data": "pets", "output": "pets-1"}
+REQUESTS = {
+    "fit": {
+        **FIT,
+        "validate": "more",
+        "from": "old",
+        "labels": "folders",
+        "minutes": 2.5,
+        "seed": 7,
+        "network": "auto",
+    },
+    "inspect": {"data": ["pets", "more"], "minutes": 1, "labels": "folders", "seed": 3},
+    "score": {"model": "old", "against": "pets", "judge": "old", "seen": "more", "number": 10, "minutes": 1, "seed": 1},
+    "evaluate": {"model": "old", "data": "pets", "unknown": "more", "labels": "names"},
+    "export": {"model": "old", "int8": True, "check": "pets"},
+}
+
+
+@pytest.fixture
+def places(tmp_path):
+    home = tmp_path / "home"
+    for folder in ("data/pets", "data/more", "old", "no-model"):
+        (home / folder).mkdir(parents=True)
+    (home / "old" / "model.json").write_text("{}")
+    (home / "linked").symlink_to(tmp_path)
+    (tmp_path / "outside").mkdir()
+    return Places(home, DataSets(home, [tmp_path / "outside"], quota_bytes=1000))
+
+
+@pytest.mark.parametrize("verb", REQUESTS)
+def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
+    words = command(verb, REQUESTS[verb], places, tmp_path / "job")
+    assert words[1:5] == ["-P", "-m", "diptych", verb]
+    parsed = _command_tree().commands[verb]
+    arguments = words[5:]
+    if verb == "fit":
+        parsed, arguments = parsed.commands[arguments[0]], arguments[1:]
+    values = parsed.make_context(verb, arguments, resilient_parsing=False).params
+    for name in ("minutes", "seed", "number", "labels", "int8"):
+        if name in REQUESTS[verb]:
+            assert values[name] == REQUESTS[verb][name]
+    assert values["json"]
+
+
+def test_files_go_to_the_job_and_models_to_the_servers_folder(places, tmp_path):
+    words = command("fit", FIT, places, tmp_path / "job")
+    assert words[5:] == ["recognizer", "--json", "--output=pets-1", "--", "data/pets"]
+    words = command("export", {"model": "old", "int8": False}, places, tmp_path / "job")
+    assert words[5:] == ["--json", f"--output={tmp_path}/job/model.onnx", "--", "old"]
+    words = command("evaluate", {"model": "old", "data": "outside"}, places, tmp_path / "job")
+    assert words[-2:] == ["old", str(tmp_path / "outside")]
+
+
+@pytest.mark.parametrize("value", ["../pets", "/etc", "data/pets", "..", "", "--output=/tmp/x", "pets\0", "digits",
+                                   "https://example.org/x.zip", "．．/x", 7, True, ["pets"]])  # fmt: skip
+@pytest.mark.parametrize(("verb", "option"), [
+    ("fit", "data"), ("fit", "validate"), ("fit", "from"), ("evaluate", "unknown"), ("evaluate", "model"),
+    ("score", "against"), ("score", "judge"), ("export", "check"), ("inspect", "model"),
+])  # fmt: skip
+def test_an_input_is_a_data_set_or_a_model_of_the_server_and_no_path(places, tmp_path, verb, option, value):
+    with pytest.raises((UsageError, RefusedError)):
+        command(verb, {**REQUESTS[verb], option: value}, places, tmp_path / "job")
+
+
+@pytest.mark.parametrize("value", ["../x", "/tmp/x", "a/b", "..", ".jobs", "data", "", "-o", "linked", "a\n", 3, None])
+def test_a_model_goes_to_a_name_and_nowhere_else(places, tmp_path, value):
+    with pytest.raises((UsageError, RefusedError)):
+        command("fit", {**FIT, "output": value}, places, tmp_path / "job")
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("serve", {}), ("cache", {}), ("fit; rm -rf /", {}), ("--help", {}),
+        ("fit", {**FIT, "kind": "os"}), ("fit", {"data": "pets", "output": "x"}),
+        ("fit", {**FIT, "config": "/etc/passwd"}), ("fit", {**FIT, "manifest": "/etc/passwd"}),
+        ("fit", {**FIT, "network": "timm:resnet@/etc/passwd"}), ("fit", {**FIT, "network": "../x"}),
+        ("fit", {**FIT, "network": "-o"}), ("fit", {**FIT, "network": 5}),
+        ("fit", {**FIT, "minutes": 1, "epochs": 1}), ("fit", {**FIT, "minutes": -1}), ("fit", {**FIT, "seed": "1"}),
+        ("fit", {**FIT, "minutes": float("nan")}), ("fit", {**FIT, "imbalance": "--x"}),
+        ("fit", {**FIT, "labels": "/etc/passwd:x"}), ("fit", {**FIT, "labels": "../t.csv"}),
+        ("inspect", {"data": "pets", "output": "/tmp/x.html"}), ("inspect", {"data": "pets", "manifest": "x.csv"}),
+        ("inspect", {"data": []}), ("inspect", {}), ("inspect", {"data": "pets", "minutes": "1"}),
+        ("export", {"model": "old", "output": "/tmp/x"}), ("export", {"model": "old", "int8": "--debug"}),
+        ("export", {"model": "no-model"}), ("score", {"against": "pets"}),
+        ("score", {"against": "pets", "model": "old", "generated": "more"}),
+    ],
+)  # fmt: skip
+def test_other_verbs_options_and_values_are_refused(places, tmp_path, verb, options):
+    with pytest.raises((UsageError, RefusedError)):
+        command(verb, options, places, tmp_path / "job")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "outside"]
+
+
+def test_the_models_that_a_job_uses_are_known():
+    assert models_of("fit", REQUESTS["fit"]) == {"pets-1", "old"}
+    assert models_of("score", REQUESTS["score"]) == {"old"}
