@@ -1,8 +1,8 @@
 """Matching with a gallery of groceries: accuracy, and what the adapter brings, also for kinds that it never saw.
 
-Pictures of ``test`` are matched with galleries of ``train``, of five pictures of each kind, of one iconic picture of each
-kind, and of 25 kinds whose adapter learned from the other 25; each plain and adapted. An adapter that learned from all
-of ``train`` is kept when its pictures are removed and others enrolled.
+Pictures of ``test`` are matched with galleries of ``train``, of five pictures of each kind, of one iconic picture of
+each kind, and of 25 kinds whose adapter learned from the other 25; each plain and adapted. An adapter that learned from
+all of ``train`` is kept when its pictures are removed and others enrolled.
 
     python benchmarks/gallery_groceries.py groceries
 """
@@ -103,8 +103,9 @@ def main() -> None:
     columns = ["gallery of", "adapter", "pictures", *common.ACCURACY, "TAR at FAR 1 %", "equal error rate"]
     lines = common.table([*columns, "FAR of the gallery's threshold for 1 %"], map(cells, results))
     about = (
-        "Embedded by lite0 as it is. The last three columns are of pairs of test pictures, with intervals from resampling "
-        "the kinds; the threshold was measured on the gallery's pictures. A gallery with one picture a kind cannot measure one."
+        "Embedded by lite0 as it is. The last three columns are of pairs of test pictures, with intervals from "
+        "resampling the kinds; the threshold was measured on the gallery's pictures, which one picture a kind does not "
+        "allow."
     )
     command = shlex.join(["python", "benchmarks/gallery_groceries.py", options.data.name])
     machine = measure.hardware("torch", "lancedb")

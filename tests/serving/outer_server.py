@@ -16,10 +16,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from diptych.errors import UsageError
-from diptych.serving import refusals
 from diptych.serving.deadlines import connection_protocol
 from diptych.serving.jobs.queue import Jobs
 from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
+from diptych.serving.refusals import RefusedError
 from diptych.serving.routes import datasets as dataset_routes
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_routes
@@ -52,7 +52,7 @@ def build(home: Path, options: dict, draining) -> FastAPI:
         await reader.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_exception_handler(refusals.RefusedError, refusals.answer)
+    app.add_exception_handler(RefusedError, answer_refusal)
     app.add_exception_handler(UsageError, answer_usage_error)
     app.add_exception_handler(RequestValidationError, answer_usage_error)
     app.include_router(dataset_routes.router(datasets, reader))
@@ -67,6 +67,10 @@ def build(home: Path, options: dict, draining) -> FastAPI:
         app.add_middleware(TokenCheck, token=options["token"], open_paths=("/health/live",))
     app.add_middleware(HostCheck, hosts=options["hosts"])
     return app
+
+
+def answer_refusal(request: Request, error: RefusedError) -> JSONResponse:
+    return error.response()
 
 
 def answer_usage_error(request: Request, error: Exception) -> JSONResponse:

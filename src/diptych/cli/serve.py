@@ -1,6 +1,7 @@
 """``diptych serve``: serve models over HTTP; its options follow from the server's settings."""
 
 import inspect
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,30 +13,40 @@ from diptych.cli.options import SETTINGS, Config, Quiet, setting_annotation
 from diptych.serving.settings import ServerSettings
 from diptych.settings import declaration
 
+TOKEN_BYTES = 24
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder whose subfolders are the models.")]
 
 
-def serve(folder: Path, quiet: bool, config: Path | None, **values: Any) -> None:
+DataFolders = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FOLDER", help="Pictures that jobs may read, in place; can be repeated."),
+]
+
+
+def serve(folder: Path, data: list[Path] | None, quiet: bool, config: Path | None, **values: Any) -> None:
     """Serve models over HTTP, and take new pictures and jobs.
 
-    Example: diptych serve models/
+    Example: diptych serve models/ --data photos/
 
     Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
     can reach the server, unless --host names another address; then a token is asked for. SIGTERM and Ctrl-C end it,
     after every accepted request is answered.
     """
-    from diptych.serving.listening import check_home, listen
+    from diptych.serving.listening import check_data, check_home, is_loopback, listen
 
     check_home(folder)
+    check_data(data or ())
     settings = ServerSettings(**{name: value for name, value in values.items() if value is not None})
     listener = listen(settings.host, settings.port)  # a taken port is found out before anything is loaded
     from diptych.serving.app import create_app
     from diptych.serving.server import Server
 
-    app = create_app(folder.resolve(), settings)
-    console.print_text(f"Diptych serves {folder} at http://{_address(settings.host)}:{settings.port}")
+    token = settings.token or (None if is_loopback(settings.host) else secrets.token_urlsafe(TOKEN_BYTES))
+    app = create_app(folder.resolve(), settings, data or (), token)
+    address = f"http://{_address(settings.host)}:{settings.port}/"
+    console.print_text(f"Diptych serves {folder} at {address}{f'#token={token}' if token else ''}")
     sys.stdout.flush()  # it may be a pipe, and the server runs on
-    Server(app).run(sockets=[listener])
+    Server(app, settings).run(sockets=[listener])
 
 
 def _address(host: str) -> str:
@@ -44,6 +55,7 @@ def _address(host: str) -> str:
 
 def _signature() -> inspect.Signature:
     parameters: dict[str, tuple[Any, Any]] = {"folder": (Folder, inspect.Parameter.empty)}
+    parameters["data"] = (DataFolders, None)
     parameters |= {
         name: (setting_annotation(ServerSettings, name), default)
         for name, (_, default, _) in declaration(ServerSettings).items()

@@ -35,6 +35,8 @@ def series_of(paths: NDArray[np.str_], labels: NDArray[Any], features: Features)
     features
         (N, D) of a pretrained backbone.
     """
+    if not len(paths):
+        return np.empty(0, np.int64)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
     unit = unit - unit.mean(0)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)

@@ -57,6 +57,34 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class SortedScores:
+    """Scores from the highest to the lowest.
+
+    Attributes
+    ----------
+    values
+        (P,) float64.
+    order
+        (P,) where each of them was; what is to be accepted came first.
+    last
+        (P,) bool: whether it is the last of equal scores.
+    genuine
+        How many are to be accepted.
+    """
+
+    values: Tensor
+    order: Tensor
+    last: Tensor
+    genuine: int
+
+    @classmethod
+    def of(cls, genuine: Tensor, impostor: Tensor) -> Self:
+        """Sort the scores of what is to be accepted (G,), and of what is not (I,)."""
+        values, order = torch.cat([genuine, impostor]).double().sort(descending=True)
+        return cls(values, order, torch.cat([values.diff() != 0, torch.ones(1, dtype=torch.bool)]), len(genuine))
+
+
+@dataclass(frozen=True)
 class ErrorRates:
     """Error rates at every threshold, from the highest threshold to the lowest.
 
@@ -80,18 +108,21 @@ class ErrorRates:
         cls,
         genuine_scores: Tensor,
         impostor_scores: Tensor,
-        genuine_weights: Tensor | None = None,
-        impostor_weights: Tensor | None = None,
     ) -> Self:
-        """The rates of what is to be accepted and what is not, (G,) and (I,), each counted once or by its weight."""
-        scores = torch.cat([genuine_scores, impostor_scores]).double()
-        genuine = _ones(genuine_scores) if genuine_weights is None else genuine_weights.double()
-        impostor = _ones(impostor_scores) if impostor_weights is None else impostor_weights.double()
-        order = scores.argsort(descending=True)
-        tar = torch.cat([genuine, torch.zeros_like(impostor)])[order].cumsum(0) / genuine.sum()
-        far = torch.cat([torch.zeros_like(genuine), impostor])[order].cumsum(0) / impostor.sum()
-        last = torch.cat([scores[order].diff() != 0, torch.ones(1, dtype=torch.bool)])  # of pairs of equal similarity
-        return cls(scores[order][last], far[last], tar[last])
+        """The rates of the scores of what is to be accepted and what is not, (G,) and (I,)."""
+        return cls.of_sorted(SortedScores.of(genuine_scores, impostor_scores))
+
+    @classmethod
+    def of_sorted(
+        cls, scores: "SortedScores", genuine_weights: Tensor | None = None, impostor_weights: Tensor | None = None
+    ) -> Self:
+        """The same of sorted scores, each counted once or by its weight."""
+        genuine = torch.ones(scores.genuine) if genuine_weights is None else genuine_weights
+        impostor = torch.ones(len(scores.order) - scores.genuine) if impostor_weights is None else impostor_weights
+        accepted = torch.cat([genuine, torch.zeros(len(impostor))]).double()[scores.order].cumsum(0)
+        passed = torch.cat([torch.zeros(len(genuine)), impostor]).double()[scores.order].cumsum(0)
+        last = scores.last
+        return cls(scores.values[last], passed[last] / passed[-1], accepted[last] / accepted[-1])
 
     def at_far(self, far: float) -> tuple[float, float]:
         """The threshold of the largest TAR whose FAR is at most ``far``, and this TAR; (infinity, 0) if there is none.
@@ -132,28 +163,26 @@ def far_interval(pairs: Pairs, threshold: float, seed: int = 0) -> tuple[float, 
 
 def tar_interval(pairs: Pairs, far: float, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the TAR at this FAR."""
+    scores = SortedScores.of(pairs.genuine, pairs.impostor)
     return bootstrap_interval(
-        lambda rows: _resampled(pairs, rows).at_far(far)[1], pairs.things, rounds=ROUNDS, seed=seed
+        lambda rows: _resampled(pairs, scores, rows).at_far(far)[1], pairs.things, rounds=ROUNDS, seed=seed
     )
 
 
 def equal_error_interval(pairs: Pairs, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the equal error rate."""
+    scores = SortedScores.of(pairs.genuine, pairs.impostor)
     return bootstrap_interval(
-        lambda rows: _resampled(pairs, rows).equal_error_rate(), pairs.things, rounds=ROUNDS, seed=seed
+        lambda rows: _resampled(pairs, scores, rows).equal_error_rate(), pairs.things, rounds=ROUNDS, seed=seed
     )
 
 
-def _resampled(pairs: Pairs, rows: Tensor) -> ErrorRates:
+def _resampled(pairs: Pairs, scores: SortedScores, rows: Tensor) -> ErrorRates:
     genuine, impostor = pairs.weights(_counts(rows, pairs.things))
     if not genuine.any() or not impostor.any():
-        return ErrorRates.of(pairs)
-    return ErrorRates.of_scores(pairs.genuine, pairs.impostor, genuine, impostor)
+        return ErrorRates.of_sorted(scores)
+    return ErrorRates.of_sorted(scores, genuine, impostor)
 
 
 def _counts(rows: Tensor, things: int) -> Tensor:
     return torch.bincount(rows, minlength=things)
-
-
-def _ones(scores: Tensor) -> Tensor:
-    return torch.ones(len(scores), dtype=torch.float64)

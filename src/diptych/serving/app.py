@@ -1,6 +1,7 @@
 """``create_app``: the web application, of which nothing imports torch."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,49 @@ from starlette.requests import ClientDisconnect
 from diptych import __version__
 from diptych.errors import DiptychError
 from diptych.serving.errors import RequestError, status_and_code
+from diptych.serving.jobs.queue import Jobs
+from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
 from diptych.serving.metrics import RequestMetrics
-from diptych.serving.routes import generation, health, models, predictions, reference
+from diptych.serving.routes import datasets as dataset_routes
+from diptych.serving.routes import galleries, generation, health, models, predictions, reference, start_page
+from diptych.serving.routes import jobs as job_routes
+from diptych.serving.routes import model_files as model_file_routes
 from diptych.serving.server import Draining, DrainState
 from diptych.serving.services import ClientGone, Services
 from diptych.serving.settings import ServerSettings
+from diptych.serving.storage.datasets import DataSets
+from diptych.serving.storage.model_files import ModelFiles
+from diptych.serving.storage.picture_reader import PictureReader
 
 DESCRIPTION = "Recognise pictures, generate pictures, and let each check the other."
-ROUTERS = tuple(group.router for group in (predictions, generation, models, health, reference))
+ROUTERS = tuple(group.router for group in (predictions, galleries, generation, models, health, reference))
+OPEN_PATHS = ("/", "/health/live", "/health/ready")  # without a token
+GIGABYTE = 1_000_000_000
 CODES = {404: "not_found", 405: "method_not_allowed"}
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody reads it but the metrics
 
 
-def create_app(home: Path, settings: ServerSettings) -> FastAPI:
-    """The application that serves the models in the folders under ``home``."""
+def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), token: str | None = None) -> FastAPI:
+    """The application that serves the models in the folders under ``home``.
+
+    Parameters
+    ----------
+    data
+        Folders of pictures that jobs may read, besides the data sets in ``home``/data.
+    token
+        Asked for by all but the start page and the health checks; ``None``: no token is asked for.
+    """
     services = Services(home, settings)
+    datasets = DataSets(home, data, quota_bytes=int(settings.quota_gb * GIGABYTE))
+    reader, jobs, drain = PictureReader(), Jobs(home, datasets), DrainState()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
+        jobs.start()
         yield
+        await asyncio.to_thread(jobs.close)
+        await reader.close()
         await services.close()  # uvicorn has answered every request by then
 
     app = FastAPI(
@@ -42,7 +66,18 @@ def create_app(home: Path, settings: ServerSettings) -> FastAPI:
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
-    app.state.drain = DrainState()
+    app.include_router(start_page.router())
+    app.include_router(dataset_routes.router(datasets, reader))
+    app.include_router(job_routes.router(jobs, lambda: drain.draining))
+    app.include_router(model_file_routes.router(ModelFiles(home, jobs.uses_model)))
+    app.state.drain = drain
+    # The last is the outermost: what is refused is counted, and closes its connection when the server ends.
+    app.add_middleware(BodyLimit, max_bytes=services.max_upload_bytes, seconds=settings.body_deadline_s)
+    app.add_middleware(ContentTypeCheck)
+    app.add_middleware(ClientLimit, requests=settings.client_requests)
+    if token is not None:
+        app.add_middleware(TokenCheck, token=token, open_paths=OPEN_PATHS)
+    app.add_middleware(HostCheck, hosts=[settings.host])
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(Draining, state=app.state.drain)
     app.add_exception_handler(DiptychError, _diptych_error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from diptych.serving.errors import Overloaded
 
 IN_FLIGHT = 2  # batches: one computed, and one at hand as soon as it is
-Key = tuple[str, str]  # verb and model
+Key = tuple[str, str, str]  # verb, model, and options as JSON: pictures of one key are computed together
 
 
 @dataclass(frozen=True)

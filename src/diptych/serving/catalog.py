@@ -65,7 +65,7 @@ class Catalog:
         """
         kind = self._kind(name)
         if kind not in kinds:
-            required = "a recognizer" if kinds == ("recognizer",) else "a synthesizer (gan, vae or flow)"
+            required = f"a {kinds[0]}" if len(kinds) == 1 else "a synthesizer (gan, vae or flow)"
             raise UsageError(f"{name} is a {kind}; this needs {required}. The list of models: GET /models")
 
     def _kind(self, name: str) -> str:

@@ -2,7 +2,9 @@
 
 import errno
 import importlib.util
+import ipaddress
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from diptych import artefact
@@ -27,6 +29,29 @@ def check_home(folder: Path) -> None:
         raise UsageError(f"There is no folder {folder}. Name the folder that holds your models, such as models/.")
     if artefact.exists(folder):
         raise UsageError(f"{folder} is a model itself. Name the folder that it lies in: {folder.resolve().parent}")
+
+
+def check_data(folders: Iterable[Path]) -> None:
+    """Refuse what is no folder of pictures.
+
+    Raises
+    ------
+    UsageError
+        Names it.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder}. Name a folder of pictures with --data.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on this address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Send
 
-from diptych.errors import DiptychError
+from diptych.serving.errors import RequestError
 
 
-class RefusedError(DiptychError):
+class RefusedError(RequestError):
     """A request that is refused.
 
     Attributes
@@ -33,13 +32,6 @@ class RefusedError(DiptychError):
         """The answer to the client."""
         content = {"error": {"code": self.code, "message": str(self)}}
         return JSONResponse(content, self.status, self.headers)
-
-
-async def answer(request: Request, error: Exception) -> JSONResponse:
-    """The handler of :class:`RefusedError`, for ``app.add_exception_handler``."""
-    if not isinstance(error, RefusedError):
-        raise error
-    return error.response()
 
 
 async def refuse(scope: Any, send: Send, error: RefusedError) -> None:

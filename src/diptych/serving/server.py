@@ -8,6 +8,9 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from diptych.serving.deadlines import connection_protocol
+from diptych.serving.settings import ServerSettings
+
 GRACE_SECONDS = 1.0  # for requests that are on their way over connections that are open already
 POLL_SECONDS = 0.02
 CLOSE = (b"connection", b"close")
@@ -42,8 +45,9 @@ class DrainState:
 class Server(uvicorn.Server):
     """Ends on SIGTERM and Ctrl-C: takes no new connection, answers what comes over the open ones, then closes them."""
 
-    def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
+        protocol = connection_protocol(settings.header_deadline_s, settings.client_connections)
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", http=protocol))
         self._state: DrainState = app.state.drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,6 +1,7 @@
 """What the routes share: the models, the worker, the queue, the metrics."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -104,8 +105,8 @@ class Services:
             return await self.worker.call(verb, model, options, parts, lane="slow")
 
     async def _compute(self, key: Key, pictures: list[Picture]) -> list[Answer]:
-        verb, model = key
-        options = {"names": [picture.name for picture in pictures]}
+        verb, model, given = key
+        options = {**json.loads(given), "names": [picture.name for picture in pictures]}
         contents = [picture.content for picture in pictures]
         try:
             async with asyncio.timeout(self.settings.timeout_s + LOADING_SECONDS):

@@ -35,6 +35,7 @@ class ServerSettings(Settings):
         "Seconds in which a request's body must arrive.", default=30.0, minimum=0.1, maximum=DAY_SECONDS
     )
     client_requests: int = setting("Requests of one client at a time.", default=512, minimum=1)
+    client_connections: int = setting("Open connections of one client.", default=1024, minimum=1)
     max_upload_mb: float = setting("Size of a request's body.", default=50.0, minimum=0.001)
     bodies_mb: float = setting("Size of all bodies in memory at a time.", default=256.0, minimum=0.001)
     quota_gb: float = setting("Size of all uploaded pictures.", default=10.0, minimum=0.001)

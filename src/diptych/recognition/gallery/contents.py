@@ -18,6 +18,7 @@ from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import GalleryFiles
 from diptych.recognition.gallery.table import metadata_column, one_of
 from diptych.recognition.inference.embedder import Embedder
+from diptych.recognition.networks import Network
 from diptych.recognition.recognizer import Recognizer
 
 GROWTH = 0.1  # of the pictures, after which thresholds are measured again
@@ -57,6 +58,11 @@ class Contents:
         if changed or before.labels < 2 or abs(len(files.table) - before.pictures) > GROWTH * before.pictures:
             files.calibration = calibrate(files.contents(), len(files.table), adapted=files.adapter is not None)
             files.save()
+
+    @property
+    def network_(self) -> Network:
+        """The network that embeds."""
+        return self.embedder.network
 
     @property
     def embedder(self) -> Embedder:

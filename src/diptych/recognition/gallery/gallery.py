@@ -127,12 +127,14 @@ class Gallery(Contents):
         files = self._files
         empty = torch.empty(0, files.source.embedder.dimensions)
         embeddings = torch.cat([empty, *files.source.embedder.batches(pictures)])
-        files.refresh()
-        return files.vectors(embeddings)
+        with files.in_turn:
+            files.refresh()
+            return files.vectors(embeddings)
 
     def _matches(self, pictures: Images, vectors: Tensor, k: int, where: Filter | None, far: float) -> Matches:
         files = self._files
-        neighbours = files.search.nearest(vectors.nan_to_num(), k, where)
+        with files.in_turn:
+            neighbours = files.search.nearest(vectors.nan_to_num(), k, where)
         threshold = files.calibration.unknown_threshold(far)
         return matches_of(pictures, neighbours, files.calibration.sharpness, threshold.value if threshold else 0.0)
 

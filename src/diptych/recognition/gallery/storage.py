@@ -6,6 +6,7 @@ table is deleted.
 """
 
 import secrets
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,10 +44,16 @@ class GalleryFiles:
         What embeds pictures.
     url
         Of the folder of the table; ``None``: it is in the gallery's folder.
+
+    Attributes
+    ----------
+    in_turn
+        To be held by threads that match at the same time, while they look at the table.
     """
 
     def __init__(self, folder: Path, source: EmbeddingSource, url: str | None) -> None:
         self.folder, self.source, self.url = folder, source, url
+        self.in_turn = threading.Lock()
         self.adapter: Adapter | None = None
         self.calibration = Calibration(0, 0)
         self._table_name = _new_name()
@@ -63,7 +70,7 @@ class GalleryFiles:
             They are damaged, or the weights have changed.
         """
         files = cls.__new__(cls)
-        files.folder = saved.folder
+        files.folder, files.in_turn = saved.folder, threading.Lock()
         files._adopt(saved, EmbeddingSource.of_gallery(saved, network))
         files._connect()
         return files

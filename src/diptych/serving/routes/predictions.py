@@ -4,6 +4,8 @@ One picture is the raw body of the request, so that nothing is parsed before the
 """
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -75,7 +77,7 @@ async def predict(request: Request, name: str, path: Name = "picture") -> Respon
     base64, as a ``.zip`` or a ``.tar``, which gives ``{"rows": [...]}`` in their order, where one that cannot be read
     has "error" in place of a label.
     """
-    return await _quick(request, "predict", name, path)
+    return await quick_answer(request, "predict", name, path)
 
 
 @router.post(
@@ -90,7 +92,7 @@ async def embed(request: Request, name: str, path: Name = "picture") -> Response
 
     Bodies and answers are those of predict, with "embedding" in place of a label.
     """
-    return await _quick(request, "embed", name, path)
+    return await quick_answer(request, "embed", name, path)
 
 
 @router.post(
@@ -118,19 +120,37 @@ async def explain(
     return _single(Answer(frame.parts[0], frame.header["value"]["statuses"][0]))
 
 
-async def _quick(request: Request, verb: str, name: str, path: str) -> Response:
+async def quick_answer(
+    request: Request, verb: str, name: str, path: str, options: str = "{}", model: str = "recognizer"
+) -> Response:
+    """The answer of the quick lane for one picture, or for a set of them.
+
+    Parameters
+    ----------
+    path
+        What the answer calls a single picture.
+    options
+        JSON for the worker; pictures with other options are computed apart.
+    model
+        The kind of model that the verb needs.
+    """
     services = Services.of(request)
-    services.catalog.check_kind(name, "recognizer")
-    kind = media_type(request)
-    async with services.bodies.read(request) as body:
-        if not is_set(kind):
-            (answer,) = await services.quick(request, (verb, name), [Picture(path, body)])
-            return _single(answer)
-        limits = services.settings.queue, UNPACKED_FACTOR * services.max_upload_bytes
-        pictures = await unpack(body, kind, *limits)
-        answers = await services.quick(request, (verb, name), pictures)
+    services.catalog.check_kind(name, model)
+    async with pictures_of(request, path) as pictures:
+        answers = await services.quick(request, (verb, name, options), pictures)
+    if not is_set(media_type(request)):
+        return _single(answers[0])
     rows = b",".join(answer.row for answer in answers)
     return Response(b'{"rows": [' + rows + b"]}", media_type=JSON)
+
+
+@asynccontextmanager
+async def pictures_of(request: Request, path: str) -> AsyncIterator[list[Picture]]:
+    """The picture that is the body, or the pictures in it, while they are in memory."""
+    services, kind = Services.of(request), media_type(request)
+    async with services.bodies.read(request) as body:
+        limits = services.settings.queue, UNPACKED_FACTOR * services.max_upload_bytes
+        yield await unpack(body, kind, *limits) if is_set(kind) else [Picture(path, body)]
 
 
 def _single(answer: Answer) -> Response:

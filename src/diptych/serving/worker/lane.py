@@ -85,7 +85,7 @@ class QuickLane(Lane):
 
         def share(start: int) -> Answer:
             rows = slice(start, start + size)
-            return verb(model, {"names": options["names"][rows]}, parts[rows])
+            return verb(model, {**options, "names": options["names"][rows]}, parts[rows])
 
         answers = list(self._executor.map(share, range(0, len(parts), size)))
         statuses = [status for value, _ in answers for status in value["statuses"]]

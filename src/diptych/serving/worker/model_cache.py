@@ -7,6 +7,7 @@ from typing import Any
 
 from diptych import artefact
 from diptych.loading import load
+from diptych.recognition.gallery.gallery import Gallery
 from diptych.serving.worker.light_timm import import_timm
 
 Stamp = tuple[int, int, int]  # of model.json: inode, time of its last change, bytes
@@ -29,11 +30,12 @@ class ModelCache:
         """
         stamp = _stamp(self._home / name)
         cached = self._models.get(name)
-        if cached is None or cached[0] != stamp:
+        if cached is None or (cached[0] != stamp and not isinstance(cached[1], Gallery)):  # which sees changes itself
             self._models.pop(name, None)
             while len(self._models) >= self._capacity:
                 self._models.popitem(last=False)
-            if artefact.facts(self._home / name).get("backbone"):
+            facts = artefact.facts(self._home / name)
+            if facts["kind"] == "gallery" or facts.get("backbone"):
                 import_timm()
             cached = self._models[name] = stamp, load(self._home / name)
         self._models.move_to_end(name)

@@ -54,6 +54,22 @@ def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> 
     return _rows_answer([row], options["names"], pictures)
 
 
+def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """The nearest enrolled pictures of each picture, and the label that they vote for."""
+    arguments = {name: options[name] for name in ("k", "far", "where") if options.get(name) is not None}
+    rows = [row.json() for row in gallery.match(Images.of(pictures, "none"), **arguments)]
+    return _rows_answer(rows, options["names"], pictures)
+
+
+def enroll(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """Add pictures under one label; those that cannot be read are named."""
+    images = Images.of(pictures, "none").with_metadata(paths=np.array(options["names"]))
+    gallery.enroll(images, [options["label"]] * len(pictures))
+    result = gallery.enrolment_
+    value = {"added": result.added, "present": result.present, "unreadable": [str(e) for e in result.unreadable]}
+    return {**value, "pictures": len(gallery), "labels": gallery.labels}, []
+
+
 def sample(synthesizer: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
     """Generated pictures as PNG, with their labels."""
     if options["steps"] is not None:
@@ -81,7 +97,7 @@ def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
     return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks))
 
 
-VERBS: dict[str, Verb] = {verb.__name__: verb for verb in (predict, embed, explain, sample, edit)}
+VERBS: dict[str, Verb] = {verb.__name__: verb for verb in (predict, embed, explain, match, enroll, sample, edit)}
 
 
 def _require(condition: bool, message: str) -> None:
