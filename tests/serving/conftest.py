@@ -47,8 +47,11 @@ class ServerProcess:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.wait_until(ready=True)
 
-    def request(self, path: str, body: bytes | None = None, kind: str = "image/png") -> Reply:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": kind})
+    def request(
+        self, path: str, body: bytes | None = None, kind: str = "image/png", method: str | None = None
+    ) -> Reply:
+        address = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(address, body, {"Content-Type": kind}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return Reply(answer.status, answer.headers, answer.read())

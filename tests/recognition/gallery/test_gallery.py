@@ -60,13 +60,14 @@ def test_a_new_label_is_known_at_once(gallery: Gallery) -> None:
     assert gallery.match(probe).names == ["9"]
 
 
-def test_filters_pick_the_pictures_that_are_compared(embedding_recognizer: Recognizer) -> None:
+def test_filters_pick_the_pictures_that_are_compared(embedding_recognizer: Recognizer, tmp_path: Path) -> None:
     pictures = digits_of((5, 6), 20)
     years = np.array(["2020", "o'clock"])[np.arange(40) % 2]
     named = Images.from_arrays(
         [pictures.picture(i) for i in range(40)], pictures.labels, classes=pictures.classes, groups={"the year": years}
     )
-    gallery = Gallery(embedding_recognizer).enroll(named)
+    Gallery(embedding_recognizer, tmp_path / "gallery").enroll(named)
+    gallery = load(tmp_path / "gallery")
     everything = gallery.match(pictures[:5], k=40)
     filtered = gallery.match(pictures[:5], k=40, where={"the year": "o'clock"})
     for whole, part in zip(everything, filtered, strict=True):

@@ -53,7 +53,10 @@ class PictureTable:
         self.vector_column = "embedding" if searched is None else "vector"
         try:
             self._database = lancedb.connect(uri)
-            self._table = self._database.create_table(name, schema=_schema(dimensions, searched), exist_ok=True)
+            if name in self._database.list_tables().tables:
+                self._table = self._database.open_table(name)
+            else:
+                self._table = self._database.create_table(name, schema=_schema(dimensions, searched))
         except Exception as error:  # of many kinds: missing buckets, wrong credentials, damaged files
             raise ArtefactError(f"The database at {uri} cannot be opened: {_first_line(error)}.") from error
 

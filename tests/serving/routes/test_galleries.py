@@ -1,0 +1,63 @@
+"""Match and enroll over HTTP, on a real server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diptych.data.images import Images
+from diptych.loading import load
+from diptych.recognition.gallery.gallery import Gallery
+from tests.serving.conftest import ServerProcess, pixels, png
+
+
+@pytest.fixture(scope="module")
+def gallery_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a gallery of ten red pictures."""
+    folder = tmp_path_factory.mktemp("galleries")
+    named = Images.from_arrays(pixels(0)[:10], ["red"] * 10, groups={"year": ["2020"] * 5 + ["2021"] * 5})
+    Gallery(home / "colours", folder / "things").enroll(named)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery_server(gallery_home: Path) -> Iterator[ServerProcess]:
+    server = ServerProcess(gallery_home)
+    yield server
+    server.stop()
+
+
+def test_what_is_enrolled_is_matched_at_once(
+    gallery_server: ServerProcess, gallery_home: Path, pictures: list[bytes]
+) -> None:
+    red, blue = pictures[:2]
+    answer = gallery_server.request("/models/things/match?k=3&path=one.png", red)
+    assert answer.status == 200
+    assert answer.json["path"] == "one.png"
+    assert answer.json["label"] == "red"
+    assert len(answer.json["nearest"]) == 3
+    expected = load(gallery_home / "things").match([red], k=3)[0]
+    assert answer.json["distance"] == pytest.approx(expected.distance, abs=1e-4)
+    assert gallery_server.request("/models/things/match", blue).json["label"] == "red"  # there is nothing else
+    blues = [png(picture) for picture in pixels(5)[:6, ..., ::-1]]
+    for number, picture in enumerate(blues):
+        enrolled = gallery_server.request(f"/models/things/enroll?label=blue&path={number}.png", picture)
+        assert enrolled.json["added"] == 1
+    assert enrolled.json["labels"] == {"blue": 6, "red": 10}
+    assert gallery_server.request("/models/things/enroll?label=blue", blues[0]).json["present"] == 1
+    assert gallery_server.request("/models/things/match", blue).json["label"] == "blue"
+    assert load(gallery_home / "things").labels == {"blue": 6, "red": 10}
+
+
+def test_filters_and_bad_requests(gallery_server: ServerProcess, pictures: list[bytes]) -> None:
+    path = "/models/things/match"
+    filtered = gallery_server.request(f"{path}?where=year%3D2021&k=100", pictures[0]).json
+    assert len(filtered["nearest"]) == 5
+    assert gallery_server.request(f"{path}?where=nonsense", pictures[0]).status == 422
+    assert gallery_server.request(f"{path}?where=colour%3Dred", pictures[0]).status == 422
+    assert gallery_server.request(f"{path}?k=0", pictures[0]).status == 422
+    assert gallery_server.request(path, b"no picture").status == 415
+    assert gallery_server.request("/models/things/predict", pictures[0]).status == 422
+    assert gallery_server.request("/models/things/enroll", pictures[0]).status == 422
+    assert json.loads(gallery_server.request("/models").body)["models"][0]["kind"] == "gallery"
