@@ -3,15 +3,16 @@
 #   docker build -t diptych .
 #   docker run -p 127.0.0.1:8000:8000 -v "$PWD/models:/models" -e DIPTYCH_TOKEN=… diptych
 #
-# The folder must be writable for user 10001 where jobs and uploads are wanted; mount it with :ro where not.
+# The folder must be writable for user 10001.
 FROM python:3.11-slim AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# torch's builds for processors are a tenth of those with CUDA. They are on an index of its own, to be named here:
+#   --build-arg PIP_EXTRA_INDEX_URL=…
+ARG PIP_EXTRA_INDEX_URL=
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/diptych
-# The builds for processors are a tenth of those with CUDA; their version is that of the constraints with "+cpu".
-RUN /opt/diptych/bin/pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c constraints.txt ".[serve,export]"
+RUN /opt/diptych/bin/pip install --no-cache-dir -c constraints.txt ".[serve,gallery,export]"
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home diptych && install -d -o diptych -g diptych /models

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak browser coverage lint docs wheel bench clean
+.PHONY: setup demo test soak browser object-store coverage lint docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -37,6 +37,14 @@ soak: setup
 # Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, and the width of a phone.
 browser: .venv/.browser
 	$(BIN)/pytest -m browser tests/cli/test_browser.py
+
+# A gallery on an object store, by moto's server in an environment of its own: its pins are others.
+object-store: setup .venv-moto/bin/moto_server
+	MOTO_SERVER=.venv-moto/bin/moto_server $(BIN)/pytest -m object_store tests/recognition/gallery/test_object_store.py
+
+.venv-moto/bin/moto_server:
+	$(PYTHON) -m venv .venv-moto
+	.venv-moto/bin/python -m pip install --quiet 'moto[server]>=5'
 
 # make coverage TESTS=tests/metrics; every test without TESTS.
 coverage: setup
