@@ -19,7 +19,8 @@ import numpy as np
 from common import Row
 
 ROWS, DIMENSIONS, CENTRES, NEAREST = 100_000, 256, 1000, 10
-QUERIES, BATCH, WRITTEN = 300, 1000, 5000  # single queries; queries of a batch; rows written together
+QUERIES, BLOCK = 300, 50  # single queries; by turns, so many at a time, or threads of one wait for those of another
+BATCH, WRITTEN = 1000, 5000  # queries of a batch; rows written together
 
 
 def vectors(count: int, seed: int) -> Any:
@@ -64,9 +65,9 @@ def timed(searches: dict[str, Any], queries: Any) -> dict[str, Row]:
     batch: dict[str, list[float]] = {name: [] for name in searches}
     for search in searches.values():
         search(queries[:1])  # what is read on first use
-    for query in range(QUERIES):
+    for first in range(0, QUERIES, BLOCK):
         for name, search in searches.items():
-            single[name].append(milliseconds(search, queries[query : query + 1]))
+            single[name] += [milliseconds(search, queries[n : n + 1]) for n in range(first, first + BLOCK)]
     for _ in range(5):
         for name, search in searches.items():
             batch[name].append(milliseconds(search, queries[:BATCH]))

@@ -75,7 +75,8 @@ def try_adapter(pictures: LabelledVectors) -> AdapterTrial:
     found = f"right on held-out pictures: {seen}" + (f"; of labels that it never saw: {unseen}" if unseen else "")
     if seen.adapted <= seen.plain or (unseen is not None and unseen.worse):
         return AdapterTrial(None, f"The adapter is not kept ({found}).")
-    return AdapterTrial(Adapter.fit(pictures.vectors, pictures.renumbered()), f"The adapter is kept ({found}).")
+    adapter = Adapter.fit(pictures.vectors, pictures.renumbered(), pictures.names)
+    return AdapterTrial(adapter, f"The adapter is kept ({found}).")
 
 
 def _of_seen_labels(pictures: LabelledVectors) -> Comparison | None:

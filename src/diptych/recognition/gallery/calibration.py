@@ -86,14 +86,14 @@ class Calibration:
         return cls(**{**record, **thresholds})
 
 
-def calibrate(pictures: LabelledVectors, count: int, *, adapted: bool) -> Calibration:
+def calibrate(pictures: LabelledVectors, count: int, adapter: Adapter | None) -> Calibration:
     """Measure a gallery of ``count`` pictures, of which these are known, as it is or adapted."""
     labels = pictures.label_count()
-    folds = _folds(pictures, adapted) if labels > 1 else []
+    folds = _folds(pictures, adapter) if labels > 1 else []
     if not folds:
         return Calibration(count, labels)
     probes = torch.arange(0, len(pictures), max(1, len(pictures) // MAX_PROBES))
-    space = Adapter.fit(pictures.vectors, pictures.renumbered()) if adapted else _unchanged
+    space = adapter or _unchanged
     known = _votes(pictures.with_vectors(space(pictures.vectors)), probes)
     sharpness = max(SHARPNESSES, key=lambda value: known.log_likelihood(pictures.labels[probes], value))
     right = known.winners(sharpness) == pictures.labels[probes]
@@ -115,11 +115,17 @@ def _unchanged(vectors: Tensor) -> Tensor:
     return vectors
 
 
-def _folds(pictures: LabelledVectors, adapted: bool) -> list[tuple[Map, Tensor]]:
-    """A map, and the rows of the labels that it was learned without; all rows where there is no adapter."""
-    if not adapted:
+def _folds(pictures: LabelledVectors, adapter: Adapter | None) -> list[tuple[Map, Tensor]]:
+    """A map, and the rows of the labels that it was learned without; all rows where there is no adapter.
+
+    Where most labels came after the adapter was learned, it is measured on these; else others like it are.
+    """
+    if adapter is None:
         return [(_unchanged, torch.arange(len(pictures)))]
     names = torch.unique(pictures.labels)
+    later = torch.tensor([number for number in names.tolist() if pictures.names[number] not in adapter.labels])
+    if 2 * len(later) > len(names):
+        return [(adapter, torch.isin(pictures.labels, later).nonzero()[:, 0])]
     folds: list[tuple[Map, Tensor]] = []
     for fold in range(min(LABEL_FOLDS, len(names))):
         tried = torch.isin(pictures.labels, names[fold::LABEL_FOLDS])

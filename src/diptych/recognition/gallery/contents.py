@@ -56,7 +56,7 @@ class Contents:
         files = self._files
         before = files.calibration
         if changed or before.labels < 2 or abs(len(files.table) - before.pictures) > GROWTH * before.pictures:
-            files.calibration = calibrate(files.contents(), len(files.table), adapted=files.adapter is not None)
+            files.calibration = calibrate(files.contents(), len(files.table), files.adapter)
             files.save()
 
     @property

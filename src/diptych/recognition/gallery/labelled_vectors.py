@@ -23,26 +23,29 @@ class LabelledVectors:
     labels, series
         (N,) int64 numbers from 0. Pictures of one series are shots of the same thing: a picture is never measured
         against its own series, which would say nothing on other things of its label.
+    names
+        Of the labels, by their numbers.
     """
 
     vectors: Tensor
     labels: Tensor
     series: Tensor
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, vectors: Tensor, labels: Sequence[str], paths: Sequence[str], seed: int = 0) -> "LabelledVectors":
         """Of a gallery's contents; of many pictures some are drawn."""
         rows = np.random.default_rng(seed).permutation(len(labels))[:MAX_PICTURES]
-        names = np.unique(np.array(labels, np.str_)[rows], return_inverse=True)[1].astype(np.int64)
-        chosen = vectors[torch.from_numpy(rows)]
-        series = series_of(np.array(paths, np.str_)[rows], names, chosen.numpy())
-        return cls(chosen, torch.from_numpy(names), torch.from_numpy(series))
+        names, numbers = np.unique(np.array(labels, np.str_)[rows], return_inverse=True)
+        chosen, numbers = vectors[torch.from_numpy(rows)], numbers.astype(np.int64)
+        series = series_of(np.array(paths, np.str_)[rows], numbers, chosen.numpy())
+        return cls(chosen, torch.from_numpy(numbers), torch.from_numpy(series), tuple(names.tolist()))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, rows: Tensor) -> "LabelledVectors":
-        return LabelledVectors(self.vectors[rows], self.labels[rows], self.series[rows])
+        return replace(self, vectors=self.vectors[rows], labels=self.labels[rows], series=self.series[rows])
 
     def with_vectors(self, vectors: Tensor) -> "LabelledVectors":
         """The same pictures with other vectors (N, d)."""

@@ -77,7 +77,7 @@ class GalleryFiles:
 
     def _adopt(self, saved: Artefact, source: EmbeddingSource) -> None:
         self.source, self.url = source, saved.facts["table"]["url"]
-        self.adapter = Adapter.of_tensors(saved.weights)
+        self.adapter = Adapter.of_tensors(saved.weights, saved.facts["adapter_labels"])
         self.calibration = Calibration.of_json(saved.facts["calibration"])
         self._table_name = saved.facts["table"]["name"]
 
@@ -116,6 +116,7 @@ class GalleryFiles:
             **self.source.facts(),
             "table": {"url": self.url, "name": self._table_name},
             "calibration": self.calibration.json(),
+            "adapter_labels": [] if self.adapter is None else list(self.adapter.labels),
         }
         tensors = {} if self.adapter is None else self.adapter.tensors()
         artefact.write(self.folder, facts, tensors, extra_files=self.source.files())
