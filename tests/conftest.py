@@ -1,8 +1,22 @@
 """What every test shares: a cache folder of its own, and one thread a process (two processes run side by side)."""
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, here and in the processes that tests start
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="diptych-tests-")
 os.environ["NO_COLOR"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that runs in the process of the tests sets up the log; the next test finds it as it was."""
+    log = logging.getLogger("diptych")
+    handlers, propagate, level = log.handlers[:], log.propagate, log.level
+    yield
+    log.handlers, log.propagate = handlers, propagate
+    log.setLevel(level)

@@ -3,7 +3,10 @@
 Results go to stdout, everything else to stderr. torch is imported only by the verbs that need it, when they run.
 """
 
+import signal
 import sys
+
+from diptych.errors import Interrupted
 
 
 def main() -> None:
@@ -12,6 +15,9 @@ def main() -> None:
         from diptych.cli.app import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # while the program was loading
+    except (KeyboardInterrupt, Interrupted):  # while the program was loading, or once more while it ended
+        print("Error: Stopped.", file=sys.stderr)
         code = 130
+    for number in (signal.SIGINT, signal.SIGTERM):  # what comes now must not break into the interpreter's exit
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

@@ -133,11 +133,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return _close_stdout()
     except (KeyboardInterrupt, typer.Abort):
-        _ignore_signals()
         console.print_error("Stopped.")
         return 130
     except Exception as error:
-        _ignore_signals()
         if debug:
             traceback.print_exc()
         return _print_failure(error)
@@ -146,7 +144,6 @@ def run(arguments: list[str]) -> int:
 
 def _finish(code: int) -> int:
     """End a command that did its work, or part of it."""
-    _ignore_signals()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -158,12 +155,6 @@ def _finish(code: int) -> int:
 
 def _raise_interrupted(number: int, frame: object) -> None:
     raise Interrupted("Stopped.", number)
-
-
-def _ignore_signals() -> None:
-    """From the command's end on: a second Ctrl-C must not break into the last sentence or the interpreter's exit."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _command_tree() -> Any:
