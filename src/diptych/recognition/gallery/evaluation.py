@@ -24,7 +24,13 @@ GOOD_ACCURACY, FAIR_ACCURACY = 0.9, 0.6
 
 
 def evaluation_report(
-    images: PictureSet, vectors: Tensor, matches: Matches, unknown: Matches | None, calibration: Calibration
+    images: PictureSet,
+    vectors: Tensor,
+    matches: Matches,
+    unknown: Matches | None,
+    calibration: Calibration,
+    *,
+    adapted: bool,
 ) -> Report:
     """The report on N pictures, none of which is in the gallery.
 
@@ -38,6 +44,8 @@ def evaluation_report(
         The matches of pictures of things that are not in the gallery; ``None``: there are none.
     calibration
         Of the gallery, whose threshold for pairs is tried.
+    adapted
+        Whether the gallery has an adapter.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def evaluation_report(
     report.tables["Classes"] = _label_table(targets, right)
     pictures = LabelledVectors.of(vectors, targets, images.paths.tolist())
     _add_verification(report, pictures, calibration)
-    report.verdict = _verdict(scores["accuracy"])
+    report.verdict = _verdict(scores["accuracy"], adapted)
     return report
 
 
@@ -101,7 +109,7 @@ def _add_verification(report: Report, pictures: LabelledVectors, calibration: Ca
     report.facts["pairs of one label"], report.facts["pairs of two labels"] = len(pairs.genuine), len(pairs.impostor)
 
 
-def _verdict(accuracy: Score) -> Verdict:
+def _verdict(accuracy: Score, adapted: bool) -> Verdict:
     reason = f"{accuracy} of {counted(accuracy.n, 'picture')} were matched with the right label."
     if accuracy.low is not None and accuracy.low >= GOOD_ACCURACY:
         return Verdict(
@@ -111,6 +119,5 @@ def _verdict(accuracy: Score) -> Verdict:
         sentence = "The gallery is often right about pictures like these; look at its answers before you rely on them."
     else:
         sentence = "The gallery is often wrong about pictures like these."
-    return Verdict(
-        "usable" if accuracy.value >= FAIR_ACCURACY else "poor", sentence, reason, "diptych enroll MODEL DATA --adapt"
-    )
+    word = "usable" if accuracy.value >= FAIR_ACCURACY else "poor"
+    return Verdict(word, sentence, reason, f"diptych enroll MODEL MORE-PICTURES{'' if adapted else ' --adapt'}")

@@ -193,7 +193,9 @@ class Gallery(Contents):
         vectors = self._vectors(pictures)
         strange = None if unknown is None else self.match(unknown)
         matches = self._matches(pictures, vectors, NEIGHBOURS, None, MATCH_FAR)
-        report = evaluation_report(pictures, vectors, matches, strange, files.calibration)
+        report = evaluation_report(
+            pictures, vectors, matches, strange, files.calibration, adapted=files.adapter is not None
+        )
         if known:
             report.findings.insert(
                 0, f"{counted(len(known), 'picture is', 'pictures are')} in the gallery and left out."
