@@ -74,13 +74,16 @@ def test_an_unlabelled_folder_and_a_foreign_folder_are_refused(
     diptych: Terminal, colours: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    unlabelled, foreign, negative = diptych.several(
+    unlabelled, foreign, negative, absent = diptych.several(
         ["enroll", tmp_path / "gallery", colours, "--labels", "none"],
         ["enroll", tmp_path, colours],
         ["match", tmp_path / "gallery", colours / "red" / "000.png", "--far", "2"],
+        ["match", tmp_path / "gallery", "nwe"],
     )
     assert unlabelled.code == 3
     assert "--as" in unlabelled.err
     assert foreign.code == 2
     assert "not a model" in foreign.err
     assert negative.code == 2
+    assert absent.code == 3
+    assert "nwe is not there" in absent.err

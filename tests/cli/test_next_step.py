@@ -32,7 +32,7 @@ def test_every_command_ends_with_the_next_one(diptych: Terminal, fitted: Fitted,
         "explain": ["evaluate", recognizer, "TEST-PICTURES"],
         "embed": ["inspect", colours, "--labels", "folders"],
         "export": ["predict", tmp_path / "file.onnx", "PICTURES"],
-        "sample": ["score", gan, "--against", "REAL-PICTURES"],
+        "sample": ["score", tmp_path / "samples", "--against", "REAL-PICTURES"],
         "edit": ["edit", "interpolate", gan, "PICTURE", "PICTURE"],
     }
     results = dict(zip(commands, diptych.several(*commands.values()), strict=True))

@@ -6,8 +6,9 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Gallery, Json, Quiet
-from diptych.cli.paths import UnreadablePath, image_sets
+from diptych.cli.paths import UnreadablePath, image_sets, require_one
 from diptych.cli.predict import exit_if_unreadable
+from diptych.data.messages import counted
 from diptych.errors import UsageError
 
 
@@ -46,12 +47,13 @@ def match(
     """
     from diptych.cli.models import load_model
 
+    require_one(paths)
     opened = load_model(gallery, "gallery")
     rate = {} if far is None else {"far": far}
     if pair:
         _match_pair(opened, paths, rate, json)
         return
-    total = failed = 0
+    total = failed = unknown = 0
     for images in image_sets(paths):
         if isinstance(images, UnreadablePath):
             _print({"path": images.path, "error": images.reason}, json)
@@ -60,8 +62,22 @@ def match(
         for matches in opened.match_batches(images, k=nearest, where=_filter(where), **rate):
             for one in matches:
                 _print(one.json(), json)
+                unknown += one.unknown and one.error is None
             total, failed = total + len(matches), failed + len(matches.errors)
+    if unknown and not json:
+        _explain_unknown(unknown, opened, rate)
     exit_if_unreadable(failed, total)
+
+
+def _explain_unknown(count: int, gallery: Any, rate: dict[str, float]) -> None:
+    """Say what the threshold means, which rate it keeps, and what it costs."""
+    threshold = gallery.match_threshold(**rate)
+    if threshold is not None:
+        console.log.info(
+            "%s unknown: less familiar than a threshold which %.1f %% of things that are not in it would pass, "
+            "and %.0f %% of those in it (each of its pictures tried on the others). A higher --far lets more pass.",
+            counted(count, "picture is", "pictures are"), 100 * threshold.far, 100 * threshold.tar,
+        )  # fmt: skip
 
 
 def _match_pair(gallery: Any, paths: list[str], rate: dict[str, float], as_json: bool) -> None:

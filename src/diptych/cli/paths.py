@@ -34,6 +34,21 @@ def open_images(data: str, manifest: Path | None = None, labels: str | None = No
     return apply(images, manifest)
 
 
+def require_one(paths: list[str]) -> None:
+    """Refuse paths none of which is there, before a model is loaded for them.
+
+    Raises
+    ------
+    DataError
+        Names the first.
+    """
+    from diptych.data.sources.builtin import BUILT_IN
+    from diptych.data.sources.files import is_url
+
+    if not any(is_url(path) or glob.has_magic(path) or path in BUILT_IN or Path(path).exists() for path in paths):
+        raise DataError(f"{paths[0]} is not there. Give pictures, or a folder of pictures.")
+
+
 def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | UnreadablePath"]:
     """The pictures of all paths, in the order of the paths, ``chunk`` at a time."""
     from diptych.data.images import Images

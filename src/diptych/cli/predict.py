@@ -9,7 +9,7 @@ import typer
 from diptych.cli import console
 from diptych.cli.models import load_predictor
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
-from diptych.cli.paths import UnreadablePath, image_sets
+from diptych.cli.paths import UnreadablePath, image_sets, require_one
 from diptych.data.messages import counted
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def predict(
     from diptych.cli.prediction_rows import RowWriter
 
     writer = RowWriter(as_json=json, file=output, csv_file=csv)
+    require_one(paths)
     recognizer = load_predictor(model, "recognizer")
     total = failed = 0
     doubtful: list[Row] = []  # the prediction of the lowest confidence

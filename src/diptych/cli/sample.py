@@ -67,7 +67,7 @@ def sample(
         )
     else:
         console.print_text(f"{counted(len(samples), 'picture')} in {target}; grid: {grid}")
-        console.suggest("score", model, "--against", "REAL-PICTURES")
+        console.suggest("score", target, "--against", "REAL-PICTURES")  # these, rather than sample others
 
 
 def _with_steps(synthesizer: Any, steps: int) -> Any:

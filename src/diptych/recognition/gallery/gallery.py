@@ -18,7 +18,7 @@ from diptych.data.messages import counted
 from diptych.errors import DataError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.gallery.adaptation import try_adapter
-from diptych.recognition.gallery.calibration import NEIGHBOURS
+from diptych.recognition.gallery.calibration import NEIGHBOURS, Threshold
 from diptych.recognition.gallery.contents import Contents
 from diptych.recognition.gallery.enrolment import BATCH, Enrolment, Rows, ids_of, rows_of
 from diptych.recognition.gallery.evaluation import PAIR_FAR, evaluation_report
@@ -137,6 +137,10 @@ class Gallery(Contents):
             neighbours = files.search.nearest(vectors.nan_to_num(), k, where)
         threshold = files.calibration.unknown_threshold(far)
         return matches_of(pictures, neighbours, files.calibration.sharpness, threshold.value if threshold else 0.0)
+
+    def match_threshold(self, far: float = MATCH_FAR) -> Threshold | None:
+        """What :meth:`match` calls unknown by, and what is known of it; ``None``: too few pictures to measure it on."""
+        return self._files.calibration.unknown_threshold(far)
 
     def match_batches(self, images: ImagesLike, **options: Any) -> Iterator[Matches]:
         """As :meth:`match`, some hundred pictures at a time, in order."""

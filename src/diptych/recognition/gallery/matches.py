@@ -178,6 +178,6 @@ class PairMatch:
     def __str__(self) -> str:
         answer = "the same" if self.same else "not the same"
         return (
-            f"{answer} (similarity {self.similarity:.3f}, threshold {self.threshold:.3f}; of different ones "
-            f"{self.far:.2%} would pass, of the same {self.tar:.1%})"
+            f"{answer} (similarity {self.similarity:.3f}, threshold {self.threshold:.3f}: it lets {self.far:.2%} of "
+            f"pairs of two labels pass, and {self.tar:.1%} of those of one label)"
         )
