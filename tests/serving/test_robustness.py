@@ -100,6 +100,8 @@ def test_sigterm_answers_what_was_accepted(small_server: ServerProcess) -> None:
     assert small_server.process.returncode == 128 + signal.SIGTERM
     assert f"http://127.0.0.1:{small_server.port}" in out
     assert "Traceback" not in notes
+    assert "everything that it had accepted is answered" in notes
+    assert "Error" not in notes
     assert not Path(f"/proc/{worker}").exists()
 
 

@@ -10,6 +10,7 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Quiet, setting_annotation
+from diptych.errors import Interrupted
 from diptych.serving.settings import ServerSettings
 from diptych.settings import declaration
 
@@ -46,7 +47,15 @@ def serve(folder: Path, data: list[Path] | None, quiet: bool, config: Path | Non
     address = f"http://{_address(settings.host)}:{settings.port}/"
     console.print_text(f"Diptych serves {folder} at {address}{f'#token={token}' if token else ''}")
     sys.stdout.flush()  # it may be a pipe, and the server runs on
-    Server(app, settings).run(sockets=[listener])
+    try:
+        Server(app, settings).run(sockets=[listener])
+        code = 0
+    except Interrupted as error:  # uvicorn raises the signal again once everything is answered
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    console.log.info("The server has ended; everything that it had accepted is answered.")
+    raise typer.Exit(code)
 
 
 def _address(host: str) -> str:
