@@ -9,8 +9,8 @@ from diptych.metrics.verification import (
     ErrorRates,
     Pairs,
     equal_error_interval,
+    false_accept_rate,
     far_interval,
-    shares_accepted,
     tar_interval,
 )
 
@@ -57,6 +57,6 @@ def test_intervals_hold_their_values() -> None:
         low, high = equal_error_interval(sample)
         assert low <= rates.equal_error_rate() <= high
         assert low < high
-        far, _ = shares_accepted(sample, threshold)
+        far = false_accept_rate(sample, threshold)
         low, high = far_interval(sample, threshold)
         assert low <= far <= high

@@ -46,6 +46,7 @@ def match(
     gallery would pass, measured on its own pictures.
     """
     from diptych.cli.models import load_model
+    from diptych.recognition.gallery.table import parse_filter
 
     require_one(paths)
     opened = load_model(gallery, "gallery")
@@ -59,7 +60,7 @@ def match(
             _print({"path": images.path, "error": images.reason}, json)
             total, failed = total + 1, failed + 1
             continue
-        for matches in opened.match_batches(images, k=nearest, where=_filter(where), **rate):
+        for matches in opened.match_batches(images, k=nearest, where=parse_filter(where or ()), **rate):
             for one in matches:
                 _print(one.json(), json)
                 unknown += one.unknown and one.error is None
@@ -88,17 +89,6 @@ def _match_pair(gallery: Any, paths: list[str], rate: dict[str, float], as_json:
         console.print_json({"pair": paths, **vars(answer)})
     else:
         console.print_text(str(answer))
-
-
-def _filter(conditions: list[str] | None) -> dict[str, list[str]]:
-    """``{"year": ["2020", "2021"]}`` of "year=2020" and "year=2021"."""
-    values: dict[str, list[str]] = {}
-    for condition in conditions or ():
-        column, equals, value = condition.partition("=")
-        if not equals:
-            raise UsageError(f"--where takes COLUMN=VALUE, not {condition}.")
-        values.setdefault(column, []).append(value)
-    return values
 
 
 def _print(row: dict[str, Any], as_json: bool) -> None:

@@ -7,10 +7,14 @@ _DEFAULT_FREE_BYTES = 4 << 30  # where the system does not say
 _MAX_WORKERS = 16
 
 
+def core_count() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def worker_count() -> int:
     """Number of decoding threads: Pillow releases the interpreter lock while it decodes."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MAX_WORKERS, available))
+    return min(_MAX_WORKERS, core_count())
 
 
 def free_memory_bytes() -> int:

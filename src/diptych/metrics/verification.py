@@ -29,8 +29,7 @@ class Pairs:
     genuine_things
         (G,) int64 the thing of each pair.
     impostor_things
-        (I, 2) int64 the two things of each pair.
-        Things are numbered from 0.
+        (I, 2) int64 the two things of each pair; things are numbered from 0.
     """
 
     genuine: Tensor
@@ -104,11 +103,7 @@ class ErrorRates:
         return cls.of_scores(pairs.genuine, pairs.impostor)
 
     @classmethod
-    def of_scores(
-        cls,
-        genuine_scores: Tensor,
-        impostor_scores: Tensor,
-    ) -> Self:
+    def of_scores(cls, genuine_scores: Tensor, impostor_scores: Tensor) -> Self:
         """The rates of the scores of what is to be accepted and what is not, (G,) and (I,)."""
         return cls.of_sorted(SortedScores.of(genuine_scores, impostor_scores))
 
@@ -142,12 +137,9 @@ class ErrorRates:
         return float((self.far[position] + 1 - self.tar[position]) / 2)
 
 
-def shares_accepted(pairs: Pairs, threshold: float) -> tuple[float, float]:
-    """FAR and TAR of a threshold that was chosen elsewhere."""
-    return (
-        float((pairs.impostor >= threshold).double().mean()),
-        float((pairs.genuine >= threshold).double().mean()),
-    )
+def false_accept_rate(pairs: Pairs, threshold: float) -> float:
+    """FAR of a threshold that was chosen elsewhere."""
+    return float((pairs.impostor >= threshold).double().mean())
 
 
 def far_interval(pairs: Pairs, threshold: float, seed: int = 0) -> tuple[float, float]:

@@ -143,7 +143,8 @@ def _zip_members(body: bytes, max_bytes: int) -> Iterator[Picture]:
                 if not member.is_dir():
                     with archive.open(member) as file:
                         yield Picture(member.filename, file.read(max_bytes + 1))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    # RuntimeError is a password; NotImplementedError, a kind of it, a compression that Python does not know.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
         raise DataError(f"The ZIP archive cannot be read: {error}") from None
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from diptych.data.resources import core_count
 from diptych.serving.batching import Answer, Batcher, Key, Picture
 from diptych.serving.bodies import BodyReader
 from diptych.serving.catalog import Catalog
@@ -33,7 +33,7 @@ class Services:
     def __init__(self, home: Path, settings: ServerSettings) -> None:
         self.settings, self.catalog, self.metrics = settings, Catalog(home), Metrics()
         self.bodies = BodyReader(int(settings.bodies_mb * MEGABYTE))
-        self.worker = Worker(home, models=settings.models, threads=settings.threads or cores())
+        self.worker = Worker(home, models=settings.models, threads=settings.threads or core_count())
         self.batcher = Batcher(
             self._compute,
             capacity=settings.queue,
@@ -143,8 +143,3 @@ async def answered(request: Request, answer: Awaitable[Result], seconds: float) 
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

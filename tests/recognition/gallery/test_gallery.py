@@ -10,6 +10,7 @@ import torch
 
 from diptych import Gallery, Images, Recognizer, load
 from diptych.errors import ArtefactError, DataError, UsageError
+from diptych.recognition.gallery.enrolment import rows_of
 from tests.recognition.gallery.conftest import digits_of
 
 
@@ -112,6 +113,29 @@ def test_what_is_removed_is_in_no_file_any_more(gallery: Gallery, digit_files: P
     assert gallery.remove(labels=["5"]) == 20
     assert gallery.labels == {"6": 20, "7": 19}
     assert gallery.match(path, k=1)[0].nearest[0].id != near.id
+
+
+def test_galleries_that_keep_their_tables_in_one_place_leave_each_other_alone(
+    embedding_recognizer: Recognizer, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "tables")
+    one, two = (Gallery(embedding_recognizer, tmp_path / name, table=place) for name in ("one", "two"))
+    one.enroll(digits_of((5, 6), 5))
+    two.enroll(digits_of((7, 8), 5))
+    one.remove(labels=["5"])
+    assert one.labels == {"6": 5}
+    assert load(tmp_path / "two").labels == {"7": 5, "8": 5}
+
+
+def test_a_picture_embedded_before_a_rebuild_is_not_added_after_it(gallery: Gallery) -> None:
+    other = Recognizer("convnet", epochs=1, batch=16, seed=2).fit(digits_of((0, 1), 20))
+    before = load(gallery.folder)
+    embedder = before.embedder
+    (rows, _), *_ = rows_of(digits_of((9,), 3), embedder)
+    gallery.rebuild(other)
+    with pytest.raises(DataError, match="rebuilt with another network"):
+        before._append(rows, embedder, before.enrolment_)
+    assert "9" not in load(gallery.folder).labels
 
 
 def test_vectors_of_another_network_are_refused_until_the_gallery_is_rebuilt(gallery: Gallery) -> None:

@@ -99,7 +99,7 @@ def _add_verification(report: Report, pictures: LabelledVectors, calibration: Ca
     )
     threshold = calibration.pair_threshold(PAIR_FAR)
     if threshold is not None:
-        far, _ = verification.shares_accepted(pairs, threshold.value)
+        far = verification.false_accept_rate(pairs, threshold.value)
         interval = verification.far_interval(pairs, threshold.value)
         report.scores["pair_far_of_threshold"] = Score(far, *interval, n, share=True)
         report.findings.append(

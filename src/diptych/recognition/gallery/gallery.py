@@ -26,6 +26,7 @@ from diptych.recognition.gallery.matches import Matches, PairMatch, matches_of
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import KIND, MAX_EXACT_ROWS, GalleryFiles
 from diptych.recognition.gallery.table import Filter
+from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report
 
@@ -229,13 +230,13 @@ class Gallery(Contents):
         Raises
         ------
         DataError
-            A picture has no label, or several.
+            A picture has no label, or several; or another process has rebuilt the gallery with another network.
         """
-        pictures, files = Images.of(images, labels), self._files
+        pictures, files, embedder = Images.of(images, labels), self._files, self.embedder
         self.enrolment_ = result = Enrolment()
         with Bar("Enrolling", len(pictures)) as bar:
-            for rows, errors in rows_of(pictures, files.source.embedder):
-                self._append(rows, result)
+            for rows, errors in rows_of(pictures, embedder):
+                self._append(rows, embedder, result)
                 result.unreadable += errors
                 bar.advance(len(rows) + len(errors))
         with files.locked():
@@ -248,11 +249,13 @@ class Gallery(Contents):
             self._calibrate_if_due(adapt)
         return self
 
-    def _append(self, rows: Rows, result: Enrolment) -> None:
+    def _append(self, rows: Rows, embedder: Embedder, result: Enrolment) -> None:
         """Write those of the rows that are not in the gallery; they are safe when this returns."""
         files = self._files
         with files.locked():
             files.refresh()
+            if files.source.embedder is not embedder:
+                raise DataError(f"{self.folder} was rebuilt with another network meanwhile. Enroll the rest again.")
             labels = self._labels_of(rows.ids)
             new = [row for row, name in enumerate(rows.ids) if name not in labels and name not in rows.ids[:row]]
             if new:

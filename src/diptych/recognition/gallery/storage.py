@@ -53,10 +53,10 @@ class GalleryFiles:
 
     def __init__(self, folder: Path, source: EmbeddingSource, url: str | None) -> None:
         self.folder, self.source, self.url = folder, source, url
-        self.in_turn = threading.Lock()
+        self.in_turn, self._facts_at = threading.Lock(), 0
         self.adapter: Adapter | None = None
         self.calibration = Calibration(0, 0)
-        self._table_name = _new_name()
+        self._table_name = _next_name(f"pictures-{secrets.token_hex(8)}-0")
         self.save()
         self._connect()
 
@@ -71,6 +71,7 @@ class GalleryFiles:
         """
         files = cls.__new__(cls)
         files.folder, files.in_turn = saved.folder, threading.Lock()
+        files._facts_at = 0  # the first look reads them again, whatever has changed since they were read
         files._adopt(saved, EmbeddingSource.of_gallery(saved, network))
         files._connect()
         return files
@@ -84,7 +85,6 @@ class GalleryFiles:
     def _connect(self) -> None:
         self.table = self._open_table(self._table_name, self.source, self.adapter)
         self.search = Search(self.table, MAX_EXACT_ROWS)
-        self._facts_at = self._modified()
 
     def _open_table(self, name: str, source: EmbeddingSource, adapter: Adapter | None) -> PictureTable:
         searched = None if adapter is None else len(adapter.projection)
@@ -95,11 +95,12 @@ class GalleryFiles:
 
     def refresh(self) -> None:
         """See what other processes have changed."""
-        if self._modified() != self._facts_at:
+        modified = self._modified()  # before they are read: a later change is seen at the next look
+        if modified != self._facts_at:
             saved, name = artefact.read(self.folder, KIND), self._table_name
             same = saved.facts["embedder"] == self.source.embedder.facts()
             self._adopt(saved, self.source if same else EmbeddingSource.of_gallery(saved))
-            self._facts_at = self._modified()
+            self._facts_at = modified
             if self._table_name != name:
                 self._connect()
         self.table.refresh()
@@ -149,7 +150,7 @@ class GalleryFiles:
         embed
             Gives new embeddings (n, D) of n rows; ``None``: they stay.
         """
-        name, old = _new_name(), self.table
+        name, old = _next_name(self._table_name), self.table
         new = self._open_table(name, source, adapter)
         try:
             for batch in old.scan(old.columns, where):
@@ -161,7 +162,7 @@ class GalleryFiles:
         self.source, self.adapter, self._table_name = source, adapter, name
         self.save()
         self._connect()
-        self.table.drop_others()
+        self.table.drop_others(_own(name))
 
 
 def with_vectors(rows: "pa.RecordBatch", embeddings: Tensor, adapter: Adapter | None) -> "pa.Table":
@@ -173,5 +174,10 @@ def with_vectors(rows: "pa.RecordBatch", embeddings: Tensor, adapter: Adapter | 
     return pa.table({**kept, "embedding": vector_array(embeddings), **adapted})
 
 
-def _new_name() -> str:
-    return f"pictures-{secrets.token_hex(4)}"
+def _own(name: str) -> str:
+    """What the names of all tables of one gallery begin with: others may lie beside them on an object store."""
+    return name.rpartition("-")[0]
+
+
+def _next_name(name: str) -> str:
+    return f"{_own(name)}-{secrets.token_hex(4)}"

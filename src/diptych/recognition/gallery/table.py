@@ -4,7 +4,6 @@ LanceDB never changes a file in place: a batch of rows is a new file and a new v
 see a whole version and a kill leaves the last one.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
-log = logging.getLogger("diptych")
 MAX_FRAGMENTS = 64  # files of rows, above which they are joined: each costs a scan some time
 READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old version
 SCAN_ROWS = 8192  # read at a time
@@ -160,11 +158,28 @@ class PictureTable:
         """Delete the table."""
         self._database.drop_table(self.name, ignore_missing=True)
 
-    def drop_others(self) -> None:
-        """Delete all other tables there: the one before this, and drafts of those that a kill interrupted."""
+    def drop_others(self, prefix: str) -> None:
+        """Delete the other tables whose names begin so: the one before this, and drafts that a kill left."""
         for name in self._database.list_tables().tables:
-            if name != self.name:
+            if name.startswith(prefix) and name != self.name:
                 self._database.drop_table(name)
+
+
+def parse_filter(conditions: Iterable[str]) -> dict[str, list[str]]:
+    """``{"year": ["2020", "2021"]}`` of "year=2020" and "year=2021".
+
+    Raises
+    ------
+    UsageError
+        A condition has no equals sign.
+    """
+    values: dict[str, list[str]] = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(f"where takes COLUMN=VALUE, not {condition[:60]!a}.")
+        values.setdefault(column, []).append(value)
+    return values
 
 
 def one_of(column: str, values: Iterable[str]) -> str:

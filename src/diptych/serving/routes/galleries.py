@@ -1,13 +1,13 @@
 """``/models/NAME/match`` and ``enroll``: a gallery's nearest pictures, and new ones for it."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from diptych.errors import UsageError
-from diptych.serving.routes.predictions import MANY_PICTURES, Name, pictures_of, quick_answer
+from diptych.recognition.gallery.table import parse_filter
+from diptych.serving.routes.predictions import MANY_PICTURES, Name, example, pictures_of, quick_answer
 from diptych.serving.services import Services
 
 router = APIRouter(prefix="/models/{name}", tags=["gallery"])
@@ -23,16 +23,12 @@ MATCH = {
 ENROLLED = {"added": 1, "present": 0, "unreadable": [], "pictures": 41, "labels": {"cat": 21, "dog": 20}}
 
 
-def _example(value: Any) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"example": value}}}}
-
-
 @router.post(
     "/match",
     summary="Match pictures with those in a gallery",
     response_class=Response,
     openapi_extra={"requestBody": MANY_PICTURES},
-    responses=_example(MATCH),
+    responses=example(MATCH),
 )
 async def match(
     request: Request,
@@ -50,7 +46,7 @@ async def match(
 
     Bodies and answers are those of predict, for one picture or several.
     """
-    options = {"k": k, "far": far, "where": _filter(where)}
+    options = {"k": k, "far": far, "where": parse_filter(where or ())}
     return await quick_answer(request, "match", name, path, json.dumps(options, sort_keys=True), "gallery")
 
 
@@ -59,7 +55,7 @@ async def match(
     summary="Add pictures to a gallery",
     response_class=JSONResponse,
     openapi_extra={"requestBody": MANY_PICTURES},
-    responses=_example(ENROLLED),
+    responses=example(ENROLLED),
 )
 async def enroll(
     request: Request,
@@ -77,13 +73,3 @@ async def enroll(
         options = {"label": label, "names": [picture.name for picture in pictures]}
         frame = await services.slow(request, "enroll", name, options, [picture.content for picture in pictures])
     return JSONResponse(frame.header["value"])
-
-
-def _filter(conditions: list[str] | None) -> dict[str, list[str]] | None:
-    values: dict[str, list[str]] = {}
-    for condition in conditions or ():
-        column, equals, value = condition.partition("=")
-        if not equals:
-            raise UsageError(f"where takes COLUMN=VALUE, not {condition[:60]!a}.")
-        values.setdefault(column, []).append(value)
-    return values or None

@@ -59,7 +59,8 @@ class UnreadablePictureError(RequestError):
         self.status = status
 
 
-def _example(value: Any) -> dict[int | str, dict[str, Any]]:
+def example(value: Any) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route whose answer is JSON like this."""
     return {200: {"content": {JSON: {"example": value}}}}
 
 
@@ -68,7 +69,7 @@ def _example(value: Any) -> dict[int | str, dict[str, Any]]:
     summary="Predict what is in pictures",
     response_class=Response,
     openapi_extra={"requestBody": MANY_PICTURES},
-    responses=_example(ROW),
+    responses=example(ROW),
 )
 async def predict(request: Request, name: str, path: Name = "picture") -> Response:
     """The label of a picture with its confidence: the JSON of ``diptych predict --json``.
@@ -85,7 +86,7 @@ async def predict(request: Request, name: str, path: Name = "picture") -> Respon
     summary="Embed pictures",
     response_class=Response,
     openapi_extra={"requestBody": MANY_PICTURES},
-    responses=_example({"path": "cat.jpg", "embedding": [0.031, -0.12]}),
+    responses=example({"path": "cat.jpg", "embedding": [0.031, -0.12]}),
 )
 async def embed(request: Request, name: str, path: Name = "picture") -> Response:
     """The features of pictures, vectors of unit length in which alike pictures lie near each other.
@@ -100,7 +101,7 @@ async def embed(request: Request, name: str, path: Name = "picture") -> Response
     summary="Explain a prediction",
     response_class=Response,
     openapi_extra={"requestBody": ONE_PICTURE},
-    responses=_example({**ROW, "explained": "cat", "heatmap": "iVBORw0KGgo…", "neighbours": []}),
+    responses=example({**ROW, "explained": "cat", "heatmap": "iVBORw0KGgo…", "neighbours": []}),
 )
 async def explain(
     request: Request,
