@@ -7,7 +7,7 @@ import time
 import pytest
 from safetensors.torch import save_file
 
-from diptych.backbones import weights
+from diptych.backbones import timm_backbone, weights
 from diptych.errors import UsageError
 from diptych.recognition.networks import pretrained
 from tests.backbones.conftest import NAME, fill_cache, hub_folder
@@ -17,7 +17,7 @@ def test_a_folder_names_its_backbone_size_and_normalisation(tmp_path, state):
     folder = hub_folder(tmp_path / "any", state, mean=[0.1, 0.2, 0.3], interpolation="bilinear", crop_pct=0.9)
     (backbone,) = weights.weights_in_folder(folder)
     assert backbone.network == f"timm:{NAME}.mine@{folder / 'model.safetensors'}"
-    assert pretrained.default_size(backbone.network) == 96
+    assert timm_backbone.default_size(backbone.network) == 96
     network = pretrained.build(backbone.network, classes=2, size=32)
     assert network.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert (

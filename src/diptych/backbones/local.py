@@ -7,6 +7,7 @@ from diptych.backbones import builtin
 from diptych.backbones.weights import CONFIG, FILE, SUFFIX, VARIABLE, Weights, hub_cache_weights, weights_in_folder
 from diptych.errors import UsageError
 
+MIN_PHOTOGRAPH_SIDE = 32  # px of pictures that a pretrained backbone compares; smaller ones are no photographs
 # Megabytes of weights up to which the largest backbone is the best choice: beyond, it is too slow to train.
 MAX_MEGABYTES = {"cpu": 120, "mps": 120, "cuda": 400}
 
@@ -34,6 +35,20 @@ def local_weights() -> list[Weights]:
             f"with {CONFIG} and {FILE}, or files named after their backbone, such as resnet18.a1_in1k{SUFFIX}."
         )
     return weights
+
+
+def judging_weights(size: int, device: str) -> Weights | None:
+    """Those of the backbone that compares pictures of ``size`` px; ``None``: they are too small, or there are none.
+
+    ``device`` is the kind of device that it computes on ("cpu", "cuda", "mps").
+
+    Raises
+    ------
+    UsageError
+        ``DIPTYCH_WEIGHTS`` names no usable weights.
+    """
+    candidates = local_weights() if size >= MIN_PHOTOGRAPH_SIDE else []
+    return best_weights(candidates, device) if candidates else None
 
 
 def best_weights(weights: list[Weights], device: str) -> Weights:

@@ -5,12 +5,14 @@ holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or ho
 :func:`fetch_weights` uses the network, and only where a person names a backbone without a path (``timm:NAME``).
 """
 
+import hashlib
 import json
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,11 @@ class Weights:
     config: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     alias: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file: features of different weights cannot be compared."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     @property
     def provenance(self) -> str:

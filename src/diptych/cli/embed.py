@@ -62,9 +62,9 @@ def embed(
 
 def _embedder(model: str) -> "Embedder":
     """The network of a recognizer's folder, or a pretrained backbone by its name."""
+    from diptych.backbones.timm_backbone import is_pretrained
     from diptych.cli.models import load_model
     from diptych.recognition.inference.embedder import Embedder
-    from diptych.recognition.networks.pretrained import is_pretrained
 
     if is_pretrained(model) and not Path(model).exists():
         return Embedder.from_backbone(model)

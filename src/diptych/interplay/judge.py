@@ -28,7 +28,6 @@ from diptych.recognition.networks import Network
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
 
-MIN_PRETRAINED_SIDE = 32  # px of pictures that a pretrained backbone judges; smaller ones are no photographs
 MIN_SKILL = 0.4  # of a recognizer, from guessing (0) to no error (1); one with less is a weak judge
 PICTURES_SHOWN = 50_000  # in the training of a small recognizer, over all epochs
 MIN_EPOCHS, MAX_EPOCHS = 4, 40
@@ -84,8 +83,7 @@ def choose_judge(
             f"a given recognizer of {len(recognizer.classes_)} classes",
             "Its features represent what matters for its classes: differences that it learned to ignore do not count.",
         )
-    if size >= MIN_PRETRAINED_SIDE and (candidates := local.local_weights()):
-        weights = local.best_weights(candidates, machine.device().type)
+    if weights := local.judging_weights(size, machine.device().type):
         meaning = "A pretrained backbone represents photographs broadly, whatever their classes."
         return Judge(Embedder.from_backbone(weights.network), meaning)
     if auxiliary is not None:

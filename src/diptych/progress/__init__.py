@@ -84,6 +84,17 @@ def only_warnings() -> Iterator[None]:
         log.setLevel(level)
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Within the block, the bars that are opened are not shown."""
+    before = _bars.silent
+    hide_bars()
+    try:
+        yield
+    finally:
+        hide_bars(before)
+
+
 def hide_bars(silent: bool = True) -> None:
     """Show no progress from now on; ``False`` shows it again."""
     _bars.silent = silent

@@ -20,7 +20,7 @@ from diptych.engine.distributed import is_leader
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import UsageError
-from diptych.progress import Bar
+from diptych.progress import Bar, without_bars
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.editor import Editor
@@ -281,7 +281,7 @@ class Synthesizer(Editor):
 
     def _rehearse(self, ended: EndedRun, extra_seconds: float) -> None:
         """Time what follows training, on a copy of the model."""
-        with ended.monitor.run.rehearsal(ended.monitor.rehearse(ended.last) + extra_seconds):
+        with without_bars(), ended.monitor.run.rehearsal(ended.monitor.rehearse(ended.last) + extra_seconds):
             copy.copy(self)._finish(ended)
 
     def _finish(self, ended: EndedRun) -> None:

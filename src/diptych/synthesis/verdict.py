@@ -44,7 +44,7 @@ class Evidence:
     distance
         The kernel distance as a share of that of one real picture repeated, with its interval.
     pictures
-        On each side; the smaller number.
+        On each side; the smaller number. The real ones may be more, the other real ones are as many as the generated.
     same
         Share of the generated pictures that are also among the real ones, pixel for pixel.
     repeated, real_repeated

@@ -8,9 +8,9 @@ from torch import nn
 
 from diptych import artefact
 from diptych.artefact import Artefact
+from diptych.backbones.timm_backbone import is_pretrained
 from diptych.errors import ArtefactError, UsageError
 from diptych.recognition.inference.embedder import Embedder
-from diptych.recognition.networks.pretrained import is_pretrained
 from diptych.recognition.recognizer import Recognizer
 
 COPY = "recognizer.safetensors"  # the recognizer's weights, in the gallery's folder

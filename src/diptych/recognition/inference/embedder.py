@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych import artefact
+from diptych.backbones import timm_backbone
 from diptych.data.images import Images
 from diptych.progress import Bar
 from diptych.recognition import networks
 from diptych.recognition.inference.batched import run_in_chunks
 from diptych.recognition.inference.feature_cache import FeatureCache
 from diptych.recognition.inference.outputs import Outputs, spectral_slopes
-from diptych.recognition.networks import Network, pretrained
+from diptych.recognition.networks import Network
 
 CHUNK_PICTURES = 256  # that are computed, kept and yielded together
 CACHE_VERSION = 1  # of what the rows of the feature cache are
@@ -62,7 +63,7 @@ class Embedder:
             There is no such backbone, or its weights are not to be had.
         """
         networks.check(name)
-        size = pretrained.default_size(name) if size is None else size
+        size = timm_backbone.default_size(name) if size is None else size
         network = networks.build(name, classes=1, size=size).eval()
         return cls(network, size, networks.name_of(name), frozen=True)
 

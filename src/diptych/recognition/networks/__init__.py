@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from diptych.backbones import timm_backbone
 from diptych.backbones.builtin import BUILTIN
 from diptych.backbones.weights import PREFIX, is_known
 from diptych.errors import UsageError
@@ -77,7 +78,7 @@ def build(
     if size < MIN_SIZE:
         raise UsageError(f"A picture size of {size} px is too small. Use {MIN_SIZE} px or more (--size).")
     if isinstance(network, str):
-        if pretrained.is_pretrained(network):
+        if timm_backbone.is_pretrained(network):
             return pretrained.build(
                 network, classes=classes, size=size, download=download, backbone_facts=backbone_facts
             )
@@ -94,7 +95,7 @@ def check_name(network: str | type[nn.Module]) -> None:
         return
     if not isinstance(network, str):
         raise UsageError(f"A network is a name or a class of torch.nn.Module, not {network!r}.")
-    if network in FAMILIES or pretrained.is_pretrained(network) or network.startswith(CUSTOM_PREFIX):
+    if network in FAMILIES or timm_backbone.is_pretrained(network) or network.startswith(CUSTOM_PREFIX):
         return
     names = [*FAMILIES, *BUILTIN]
     close = [PREFIX + network] if is_known(network) else difflib.get_close_matches(network, names, n=1)
@@ -108,16 +109,16 @@ def check(network: str | type[nn.Module]) -> None:
     check_name(network)
     if not isinstance(network, str):
         return
-    if pretrained.is_pretrained(network):
-        pretrained.check(network)
+    if timm_backbone.is_pretrained(network):
+        timm_backbone.check(network)
     elif network.startswith(CUSTOM_PREFIX):
         raise UsageError(f"Give the class {network.removeprefix(CUSTOM_PREFIX)} itself as the network, not its name.")
 
 
 def require_weights(network: str | type[nn.Module]) -> None:
     """Find or fetch the weights of a pretrained network; raises UsageError at once if they are not to be had."""
-    if isinstance(network, str) and pretrained.is_pretrained(network):
-        pretrained.find_weights(network)
+    if isinstance(network, str) and timm_backbone.is_pretrained(network):
+        timm_backbone.find_weights(network)
 
 
 def recipe_of(network: str | type[nn.Module]) -> TrainingRecipe:

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych.backbones import builtin, local, weights
+from diptych.backbones import builtin, local, timm_backbone, weights
 from diptych.data import mirror_symmetry
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.engine import machine
 from diptych.recognition import datasets, networks
-from diptych.recognition.networks import pretrained, speednet
+from diptych.recognition.networks import speednet
 from diptych.recognition.settings import AUTOMATIC
 from diptych.recognition.training.budget import training_pace
 from diptych.recognition.training.warm_start import WarmStart
@@ -81,8 +81,8 @@ def choose_network_and_size(
     notes: tuple[str, ...] = ()
     if network == AUTOMATIC:
         network, notes = _automatic_network(median_side)
-    if size is None and isinstance(network, str) and pretrained.is_pretrained(network):
-        size = pretrained.default_size(network)
+    if size is None and isinstance(network, str) and timm_backbone.is_pretrained(network):
+        size = timm_backbone.default_size(network)
     if size is None:
         size = median_side if median_side <= SMALL_SIDE else PHOTOGRAPH_SIZE[machine.device().type]
         size = max(networks.MIN_SIZE, size)

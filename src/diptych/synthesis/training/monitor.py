@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, TypedDict
 
@@ -19,11 +20,13 @@ from torch import Tensor
 from diptych.engine import machine
 from diptych.engine.loop import TICKS, Run
 from diptych.engine.task import Tick
+from diptych.progress import Bar, without_bars
 from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.protocols import SampledModel
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.training import quality
 from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
 from diptych.synthesis.training.run_result import RunResult
 from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
@@ -35,6 +38,7 @@ PLANNED_TIME_SHARE = 0.03  # and this is planned for, so that there is room for 
 MIN_RUN_SECONDS = 20.0  # of a run that is evaluated before its end
 # First so many evaluations, then up to so many samples at each, then more evaluations.
 TARGET_EVALUATIONS, MAX_SAMPLES = 8, 256
+VERDICT_SAMPLES = 32  # that the verdict on a finished model is weighed from, at least
 MAX_COMPLETION_PICTURES = 1000  # that what follows training (a VAE's mixture) is fitted to at an evaluation
 COPYING_EVALUATIONS = 2  # in succession that find copying, before the run is ended
 _COST_FREE = ("seed", "minutes", "epochs", "batch", "lr")  # parameters that an evaluation's cost does not depend on
@@ -90,7 +94,7 @@ class Monitor:
         if not state["planned"]:
             return
         start = time.monotonic()
-        measured = self._measure(tick.seen_pictures) if self.run.leader else None
+        measured = self._measure(tick) if self.run.leader else None
         value, low, high, copies, significant = self.run.group.broadcast(measured or [math.nan] * 5)
         self.spent_seconds += time.monotonic() - start
         state["count"] = max(state["count"] + 1, math.floor(tick.progress * state["planned"] + 1e-9))
@@ -134,6 +138,7 @@ class Monitor:
             "evaluations": state["count"],
             "evaluation_samples": state["samples"],
             "evaluation_seconds": seconds,
+            "judge": self._judge,
         }
 
     def finish(
@@ -146,9 +151,9 @@ class Monitor:
         ``None`` in a run too short to be evaluated, unless it ``extended`` a model, which may have one; and where too
         few pictures are held out.
         """
-        samples = EvaluationSamples.of(model.shares_)
-        pixels = model.sample_pixels(samples.seeds, samples.labels)
-        grid = sample_grid(pixels)
+        samples = EvaluationSamples.of(model.shares_, VERDICT_SAMPLES)
+        pixels = _sample(model, samples, "Sampling for the verdict")
+        grid, measured = sample_grid(pixels[: samples.grid]), pixels[torch.from_numpy(samples.measured)]
         self.grids.add(grid, seen_pictures)
         if untuned is not None and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
             return grid, too_short
@@ -159,27 +164,31 @@ class Monitor:
             extended or self._expected_seconds() >= MIN_RUN_SECONDS
         ):  # samples are there now; the search for copies is what costs
             evaluator = QualityEvaluator.for_data(self.prepared, copies=False)
-        evidence = None if evaluator is None else evaluator.evidence(pixels)
+        evidence = None if evaluator is None else evaluator.evidence(measured)
         if evaluator is None or evidence is None:
             return grid, None
         minutes = self.run.recipe.minutes
         if untuned is not None:
-            before = evaluator.distance(untuned.sample_pixels(samples.seeds, samples.labels))
-            if useless := useless_tuning_verdict(before, evaluator.distance(pixels), minutes):
+            before = evaluator.distance(_sample(untuned, samples, "Without tuning")[torch.from_numpy(samples.measured)])
+            if useless := useless_tuning_verdict(before, evaluator.distance(measured), minutes):
                 return grid, useless
         return grid, samples_verdict(evidence, model.kind, minutes, tuned=untuned is not None)
 
     @property
     def _best(self) -> dict[str, Any] | None:
-        """Weights, scores and pictures seen of the best moment without copying, if there was an evaluation."""
+        """Weights, scores and pictures seen of the best moment without copying, if there was an evaluation.
+
+        One of before a kill does not count where another judge measured it.
+        """
         best: dict[str, Any] | None = self.run.extra_state.get("best")
-        return best
+        return best if best is None or best["judge"] == self._judge else None
 
     def _keep_if_best(self, tick: Tick) -> None:
         best, scores = self._best, {**tick.losses, **tick.scores}
         if best is None or scores["kernel_distance"] < best["scores"]["kernel_distance"]:
             weights = {name: _copied(module.state_dict()) for name, module in self.run.modules.items()}
-            self.run.extra_state["best"] = {"weights": weights, "scores": scores, "seen_pictures": tick.seen_pictures}
+            moment = {"weights": weights, "scores": scores, "seen_pictures": tick.seen_pictures}
+            self.run.extra_state["best"] = {**moment, "judge": self._judge}
 
     def _state(self) -> EvaluationState:
         """The state of the run's evaluations, which are planned on the first call."""
@@ -214,7 +223,7 @@ class Monitor:
         """The costs as they were first measured on this machine (:meth:`_measure_costs`)."""
         start = time.monotonic()
         settings = {k: v for k, v in self.model.parameters().items() if k not in _COST_FREE}
-        data = f"{len(self.prepared.training)} {MAX_COMPLETION_PICTURES}"
+        data = f"{len(self.prepared.training)} {MAX_COMPLETION_PICTURES} {self._judge}"
         key = f"evaluation {self.model.kind} {self.model.layout_} {settings} {data}"
         costs = machine.cached_measurement(key, self.run.group.device, self._measure_costs)
         self.spent_seconds += time.monotonic() - start
@@ -247,11 +256,12 @@ class Monitor:
         expected = self.spent_seconds * (1 + 1 / count)
         return bool(self.run.group.broadcast([expected <= MAX_TIME_SHARE * tick.seconds])[0])
 
-    def _measure(self, seen_pictures: int) -> list[float]:
+    def _measure(self, tick: Tick) -> list[float]:
         """Sample, keep the grid, and measure: distance, its interval, copy rate, and whether that is significant."""
         samples = self._samples
-        pixels = self._current_model().sample_pixels(samples.seeds, samples.labels)
-        self.grids.add(sample_grid(pixels[: samples.grid]), seen_pictures)
+        with nullcontext() if tick.done else without_bars():  # on the way, the bar of the training is enough
+            pixels = _sample(self._current_model(), samples, "Sampling for the last evaluation")
+        self.grids.add(sample_grid(pixels[: samples.grid]), tick.seen_pictures)
         if self._evaluator is None:
             return [math.nan] * 5
         distance, copies = self._evaluator(pixels[torch.from_numpy(samples.measured)])
@@ -268,6 +278,10 @@ class Monitor:
         return EvaluationSamples.of(self.model.shares_, self._state()["samples"])
 
     @cached_property
+    def _judge(self) -> str:
+        return quality.judge(self.prepared.size)
+
+    @cached_property
     def _evaluator(self) -> QualityEvaluator | None:
         return QualityEvaluator.for_data(self.prepared)
 
@@ -280,6 +294,12 @@ class Monitor:
             count = min(len(self.prepared.held_out), MAX_HELD_OUT)
             shown["kernel_distance"] = {"value": value, "low": low, "high": high, "n": count}
         return shown
+
+
+def _sample(model: SampledModel, samples: EvaluationSamples, title: str) -> Tensor:
+    """(N, 3, S, S) uint8, with a bar."""
+    with Bar(title, len(samples.labels)) as bar:
+        return model.sample_pixels(samples.seeds, samples.labels, bar)
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from diptych.backbones.timm_backbone import is_pretrained
 from diptych.data.images import Images
 from diptych.data.series import MAX_PICTURES, series_of
 from diptych.engine import machine
@@ -17,7 +18,6 @@ from diptych.recognition import networks
 from diptych.recognition.datasets import FindSeries
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.networks import Network
-from diptych.recognition.networks.pretrained import is_pretrained
 from diptych.recognition.training.transfer.probe import round_robin_rows
 
 SETTING = "series"  # of a run: whether its split keeps series together
