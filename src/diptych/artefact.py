@@ -38,9 +38,23 @@ from diptych.files import encoded, is_occupied, move, write_bytes
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FORMAT", "Artefact", "complete", "data", "exists", "facts", "pack", "path_of", "read", "write"]
+__all__ = [
+    "FORMAT",
+    "UNFINISHED",
+    "Artefact",
+    "complete",
+    "data",
+    "exists",
+    "facts",
+    "is_finished",
+    "pack",
+    "path_of",
+    "read",
+    "write",
+]
 
 FORMAT = 2
+UNFINISHED = "unfinished"  # the fact that a model has while the run that it comes from can be continued
 _FACTS, _WEIGHTS, _REPLACEMENT = "model.json", "weights.safetensors", "replacement"
 _MODEL_FILES = (_FACTS, _WEIGHTS, "checkpoint", _REPLACEMENT)  # one exists even after an interrupted write
 _VERSIONED = ("diptych", "torch", "torchvision", "timm", "numpy", "pillow")
@@ -96,10 +110,8 @@ def write(
         Tensors by name, on any device and in any memory layout, shared storage included.
     data
         The data it was trained on, for ``data.json``.
-    card
-        The model card, Markdown, for ``README.md``.
-    report
-        The page for ``report.html``.
+    card, report
+        The model card, Markdown, for ``README.md``, and the page for ``report.html``.
     extra_files
         Further files by name; for safetensors (see :func:`pack`) the checksum is added to the facts.
 
@@ -166,6 +178,11 @@ def _read_bytes(folder: Path, name: str) -> bytes:
 def exists(folder: str | Path) -> bool:
     """Whether ``folder`` holds a model."""
     return path_of(folder, _FACTS).exists()
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Whether ``folder`` holds a model whose run is over."""
+    return exists(folder) and UNFINISHED not in facts(folder)
 
 
 def read(folder: str | Path, kind: str | None = None) -> Artefact:

@@ -60,8 +60,17 @@ class TrainingError(DiptychError):
 
 
 class Interrupted(DiptychError):  # noqa: N818 - the state is the name
-    """A run that a signal stopped; its state is saved, and the same command resumes it."""
+    """A run that a signal stopped; its state is saved, and the same command resumes it.
 
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
+    Attributes
+    ----------
+    message
+        What was stopped; the error's text says also how to go on, if that is known (``how_to_go_on``).
+    signal_number
+        Of the signal.
+    """
+
+    def __init__(self, message: str, signal_number: int, how_to_go_on: str = "") -> None:
+        super().__init__(f"{message} {how_to_go_on}".rstrip())
+        self.message, self.signal_number = message, signal_number
         self.exit_code = 128 + signal_number

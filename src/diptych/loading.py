@@ -1,6 +1,7 @@
 """``load``: read the model that a folder holds."""
 
 import importlib
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from diptych.synthesis.gan import GAN
     from diptych.synthesis.vae import VAE
 
+log = logging.getLogger("diptych")
 MODEL_CLASSES = {
     "recognizer": ("diptych.recognition.recognizer", "Recognizer"),
     "gallery": ("diptych.recognition.gallery.gallery", "Gallery"),
@@ -44,6 +46,8 @@ def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Re
         raise ArtefactError(
             f"{folder} holds a {kind}, a kind unknown to this Diptych. Upgrade Diptych, or train again."
         )
+    if artefact.UNFINISHED in saved.facts:
+        log.warning("%s comes from a run that has not finished. The command that began it continues it.", folder)
     module, name = MODEL_CLASSES[kind]
     restore: Any = getattr(importlib.import_module(module), name).from_artefact
     model: Recognizer | Gallery | GAN | VAE | Flow = restore(saved) if network is None else restore(saved, network)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.cli import console
-from diptych.cli.next_step import with_run_options
+from diptych.cli.next_step import after_no_gain, with_run_options
 from diptych.cli.paths import open_images
 from diptych.files import check_output_folder
 from diptych.loading import MODEL_CLASSES
@@ -33,15 +33,18 @@ def train(
     json: bool,
 ) -> int:
     """Fit a model and print its folder and its scores; returns the exit code."""
+    from diptych.engine.draft import explained_stops
+
     home, name = MODEL_CLASSES[kind]
     model = getattr(importlib.import_module(home), name)(**options)
     folder = output or default_folder(data, kind)
     if output is None:
         console.log.info("The model goes to %s", folder)
     check_output_folder(folder)
-    images = open_images(data, manifest, labels)
-    held_out = None if validate is None else open_images(validate, labels=labels)
-    model.fit(images, validate=held_out, into=folder, more=more, start=start)
+    with explained_stops(folder):
+        images = open_images(data, manifest, labels)
+        held_out = None if validate is None else open_images(validate, labels=labels)
+        model.fit(images, validate=held_out, into=folder, more=more, start=start)
     run = {"validate": validate, "manifest": manifest, "from": start}
     return print_result(folder, kind, images, data, json, labels, **run)
 
@@ -84,10 +87,11 @@ def _skipped(folder: Path) -> list[str]:
 
 def _verdict(folder: Path, data: str, labels: str | None, run: Mapping[str, Any]) -> Verdict | None:
     """The verdict that the model was given, with its folder, pictures and options in the next step; ``None``: none."""
-    values = artefact.facts(folder).get("verdict")
-    if not values:
+    facts = artefact.facts(folder)
+    if not facts.get("verdict"):
         return None
-    return with_run_options(Verdict(**values).with_names(labels=labels, model=str(folder), data=data), folder, **run)
+    verdict = after_no_gain(Verdict(**facts["verdict"]), facts)
+    return with_run_options(verdict.with_names(labels=labels, model=str(folder), data=data), folder, **run)
 
 
 def _result_json(folder: Path, kind: str, left_out: int, verdict: Verdict | None) -> dict[str, Any]:

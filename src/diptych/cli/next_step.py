@@ -2,6 +2,7 @@
 
 import importlib
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,25 @@ from diptych import artefact
 from diptych.loading import MODEL_CLASSES
 from diptych.report import Verdict
 from diptych.settings import changed
+
+_NO_GAIN = "more minutes gain nothing; add pictures, or "
+_CHECK_LABELS, _MEASURE = (
+    "look for wrong labels: diptych inspect DATA",
+    "measure it: diptych score MODEL --against PICTURES",
+)
+
+
+def after_no_gain(verdict: Verdict, facts: Mapping[str, Any]) -> Verdict:
+    """The verdict; where the model's last extension gained nothing, it does not propose another one.
+
+    ``facts`` are the model's.
+    """
+    from diptych.engine.warm_start.extension import UNCHANGED
+
+    extensions = facts.get("extensions")
+    if not extensions or extensions[-1]["result"] != UNCHANGED or "--more" not in verdict.next_step:
+        return verdict
+    return replace(verdict, next_step=_NO_GAIN + (_CHECK_LABELS if facts["kind"] == "recognizer" else _MEASURE))
 
 
 def with_run_options(verdict: Verdict, folder: Path, **options: Any) -> Verdict:

@@ -35,14 +35,16 @@ def tune(
     from diptych.cli.fit_run import print_result
     from diptych.cli.models import load_model
     from diptych.data.images import Images
+    from diptych.engine.draft import explained_stops
     from diptych.files import check_output_folder
 
     folder = output or model.with_name(f"{model.resolve().name}-tuned")
     check_output_folder(folder)
-    flow = load_model(model, "flow")
-    images = Images.open(data, labels)
-    held_out = None if validate is None else Images.open(validate, labels)
-    flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
+    with explained_stops(folder):
+        flow = load_model(model, "flow")
+        images = Images.open(data, labels)
+        held_out = None if validate is None else Images.open(validate, labels)
+        flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
     raise typer.Exit(print_result(folder, "flow", images, data, json, labels))
 
 

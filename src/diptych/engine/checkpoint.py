@@ -30,6 +30,7 @@ from diptych.errors import ArtefactError, UsageError
 
 log = logging.getLogger("diptych")
 MAX_CHECKPOINTS = 2  # the newest and the one to fall back on
+LENGTH = ("minutes", "epochs")  # the settings that say how long a run is
 State = dict[str, Any]
 
 
@@ -139,21 +140,44 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     stored = stored_settings(folder)
     if stored is None:
-        if files.is_occupied(folder):
+        if files.is_occupied(folder) and not artefact.exists(folder):
             raise UsageError(f"{folder} already contains files that are not a model. Name a new or an empty folder.")
         files.write_text(
             folder / "checkpoint" / "run.json", json.dumps({"format": artefact.FORMAT, "settings": settings}, indent=1)
         )
         return
+    _refuse_differences(folder, stored, settings)
+
+
+def check_length(folder: Path | None, settings: Mapping[str, Any]) -> None:
+    """Refuse another length than that of the run in ``folder``, which is known before any picture is read.
+
+    Raises
+    ------
+    UsageError
+        Names both.
+    """
+    stored = None if folder is None else stored_settings(folder)
+    if folder is not None and stored is not None:
+        _refuse_differences(folder, *({name: s.get(name) for name in LENGTH} for s in (stored, settings)))
+
+
+def _refuse_differences(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     differing = differences(stored, settings)
     if not differing:
         return
     cure = "Choose another folder, or delete that one."
-    if artefact.exists(folder) and any(stored.get(name) != settings.get(name) for name in ("minutes", "epochs")):
+    if any(stored.get(name) != settings.get(name) for name in LENGTH):
         cure = (
             "To train that model further, give the command that fitted it with --more MINUTES (in Python: "
             "more=MINUTES). For another model choose another folder."
         )
+        if not artefact.is_finished(folder):
+            usable = " The model that it has so far can be used as it is." if artefact.exists(folder) else ""
+            cure = (
+                f"A run keeps its length: continue it by the command that began it, choose another folder, or delete "
+                f"that one.{usable}"
+            )
     raise UsageError(f"{folder} already holds another run ({differing}). {cure}")
 
 
@@ -172,7 +196,7 @@ def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
     UsageError
         The folder holds a run, finished or not, with other settings.
     """
-    if folder is None or not artefact.exists(folder):
+    if folder is None or not artefact.is_finished(folder):
         return False
     claim(folder, settings)
     artefact.complete(folder)
@@ -187,7 +211,7 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     ArtefactError, UsageError
         The model was saved, or the run begun, by a version whose files this one does not read.
     """
-    if artefact.exists(folder):
+    if artefact.is_finished(folder):
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
         return settings
     path = folder / "checkpoint" / "run.json"

@@ -35,10 +35,15 @@ class Plan:
         progress = self.progress + (1 - self.progress) * done
         return 1.0 if progress > 1 - 1e-9 else progress
 
-    def replanned(self, seen_pictures: int, rate: float, seconds_left: float, batch: int) -> "Plan":
-        """A plan from here that ends in ``seconds_left`` at ``rate`` pictures a second; at least one batch."""
-        remaining = max(batch, batch * math.floor(rate * seconds_left / batch))
-        return Plan(seen_pictures, self.at(seen_pictures), remaining)
+    def replanned(
+        self, seen_pictures: int, rate: float, seconds_left: float, batch: int, most: float = math.inf
+    ) -> "Plan":
+        """A plan from here that ends in ``seconds_left`` at ``rate`` pictures a second, or after ``most`` in all.
+
+        At least one batch remains.
+        """
+        affordable = batch * math.floor(rate * seconds_left / batch)
+        return Plan(seen_pictures, self.at(seen_pictures), max(batch, min(affordable, most - seen_pictures)))
 
     def numbers(self) -> list[float]:
         """The plan as numbers, for a checkpoint or a message."""
@@ -90,9 +95,7 @@ class Clock:
 
     def expected_seconds(self, rate: float) -> float:
         """Seconds that the whole run will take at ``rate`` pictures a second."""
-        if self.recipe.pictures is None:
-            return self.seconds_left
-        return self.recipe.pictures / max(rate, 1e-9)
+        return min((self.recipe.pictures or math.inf) / max(rate, 1e-9), self.seconds_left)
 
     def start(self, rate: float, seen_pictures: int) -> None:
         """Start at ``rate`` pictures a second: with a budget, plan the run to fill it."""
@@ -116,7 +119,8 @@ class Clock:
     def _fit_to_budget(self, seen_pictures: int) -> Plan:
         if self.recipe.minutes is None or self.is_done(seen_pictures):
             return self.plan
-        return self.plan.replanned(seen_pictures, self._rate, self.seconds_left, self.recipe.batch)
+        most = self.recipe.pictures or math.inf
+        return self.plan.replanned(seen_pictures, self._rate, self.seconds_left, self.recipe.batch, most)
 
     def is_done(self, seen_pictures: int) -> bool:
         """Whether the run is at its end (a run without any step yet is not)."""

@@ -44,7 +44,7 @@ class Run:
     """One training run; iterate over it to train.
 
     Inside the body of the ``for`` the task's modules are in evaluation mode, not compiled, and hold the averaged
-    weights (EMA); after the last tick they stay so.
+    weights (EMA); after the last tick they stay so, and after an :class:`~diptych.errors.Interrupted` too.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Run:
     Raises
     ------
     UsageError
-        The recipe sets both or neither of ``pictures`` and ``minutes``, its batch cannot be divided among the
+        The recipe sets neither ``pictures`` nor ``minutes``, its batch cannot be divided among the
         processes and microbatches, or the folder holds another run.
     """
 
@@ -126,7 +126,7 @@ class Run:
             batches = self.loader.batches(self.seen_pictures)
             while self._ticks < TICKS and not self._stopped:
                 self._train_to_next_tick(batches, signals, bar)
-                tick = self._tick()
+                tick = self.tick()
                 with machine.without_compilation(self.task.compilable()):
                     self._set_training(False)
                     self._ema.swap()
@@ -165,6 +165,11 @@ class Run:
         self.clock.reserve_seconds = REHEARSAL_MARGIN * seconds + WRITING_SECONDS
         self.rehearsed = True
 
+    def tick(self) -> Tick:
+        """The moment that the run has reached."""
+        done = self.progress >= 1
+        return Tick(self.seen_pictures, self.clock.seconds, self.progress, self._losses.means(), done)
+
     def stop(self) -> None:
         """End the run at the current tick, as if it were the last; all processes must call it alike."""
         self._stopped = True
@@ -181,10 +186,6 @@ class Run:
         bar.update(note=", ".join(f"{player} {value:.3f}" for player, value in means.items()))
         if self.progress >= 1:
             self._save_checkpoint()  # what follows may take long; after a kill there, no step is repeated
-
-    def _tick(self) -> Tick:
-        done = self.progress >= 1
-        return Tick(self.seen_pictures, self.clock.seconds, self.progress, self._losses.means(), done)
 
     def _train_step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One step of every player on one batch."""
@@ -224,8 +225,10 @@ class Run:
             check_finite(self._losses.means(), self.seen_pictures, self.folder)
             self._save_checkpoint()
         if stop:
-            where = f" The same command continues it from {self.folder}." if self.folder else ""
-            raise Interrupted(f"Stopped after {counted(self.seen_pictures, 'picture')}.{where}", round(stop))
+            self._set_training(False)
+            self._ema.swap()
+            where = f"The same command continues it from {self.folder}." if self.folder else ""
+            raise Interrupted(f"Stopped after {counted(self.seen_pictures, 'picture')}.", round(stop), where)
 
     def _save_checkpoint(self) -> None:
         start = time.monotonic()

@@ -43,8 +43,8 @@ class Task(Protocol):
 class Recipe:
     """How a task is trained.
 
-    Exactly one of ``pictures`` (the run's length, in pictures shown) and ``minutes`` (its time budget, counted from
-    the start of ``fit``) is set.
+    ``pictures`` (the run's length, in pictures shown), ``minutes`` (its time budget, counted from the start of ``fit``)
+    or both are set; of both, the one that ends first counts.
 
     Attributes
     ----------
@@ -92,10 +92,10 @@ class Recipe:
         Raises
         ------
         UsageError
-            Both or neither of ``pictures`` and ``minutes`` are set, or the batch cannot be divided evenly.
+            Neither ``pictures`` nor ``minutes`` is set, or the batch cannot be divided evenly.
         """
-        if (self.pictures is None) == (self.minutes is None):
-            raise UsageError("Set either the length of the run (epochs) or its time budget (minutes).")
+        if self.pictures is None and self.minutes is None:
+            raise UsageError("Set the length of the run (epochs) or its time budget (minutes).")
         parts = world_size * self.accumulate
         if self.batch % parts:
             raise UsageError(

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
-from diptych.engine import checkpoint
+from diptych.engine import checkpoint, draft
+from diptych.errors import Interrupted
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.evaluation.evaluate import evaluate_network
@@ -53,7 +54,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
     minutes
         Time budget of ``fit``, everything included; ``None`` lets ``epochs`` set the length.
     epochs
-        Length of the training; ``None`` (and no ``minutes``) follows the number of pictures.
+        Length of the training; ``None`` (and no ``minutes``) follows the number of pictures, within five minutes where
+        the network is pretrained.
     batch, lr
         Pictures a step and the peak learning rate; ``None`` means what suits the network.
     imbalance
@@ -126,6 +128,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
             The pictures cannot be trained on.
         UsageError
             A parameter cannot be, or ``into`` holds another run.
+        Interrupted
+            A signal stopped the run. The model that it has so far is in ``into``, and the same call continues it.
         """
         started = time.monotonic()
         self.check_settings()
@@ -133,6 +137,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
             networks.check(self.network)
         images, validate = Images.of(images, labels), None if validate is None else Images.of(validate)
         folder = None if into is None else Path(into)
+        checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)
         if more is not None:
@@ -145,8 +150,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         )
         self._adopt_result(result, settings)
         if folder is not None and result.leader:
-            self.save(folder)
-            checkpoint.remove(folder)
+            self._save_result(folder, result.stopped)
         return self
 
     def predict(self, images: ImagesLike) -> Predictions:
@@ -288,6 +292,16 @@ class Recognizer(FittedRecognizer, WarmStartable):
         if network is not None:
             parameters["network"] = network
         return cls(**parameters)._restore(saved)
+
+    def _save_result(self, folder: Path, stopped: Interrupted | None) -> None:
+        """Save the model of a run that is over; of a ``stopped`` one its draft, and say how to go on."""
+        if stopped is None:
+            self.save(folder)
+            checkpoint.remove(folder)
+            return
+        if draft.is_best(folder, self._facts[artefact.UNFINISHED]["score"]):
+            self.save(folder)
+        raise draft.interrupted(stopped, folder)
 
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None:
         self._adopt(result)

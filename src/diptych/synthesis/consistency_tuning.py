@@ -136,9 +136,7 @@ class ConsistencyTunable(Synthesizer):
         tuned = self.with_steps(MAX_CALLS)  # a copy: a tuning that fails leaves this model as it is
         if job.is_finished():
             return self._take_state(tuned._load_finished(job))
-        ended = tuned._train(job)
-        tuned._finish(ended)
-        tuned._save_finished(ended)
+        tuned._train_and_save(job)
         return self._take_state(tuned)
 
     def _check_tunable(self, minutes: float | None, epochs: float | None) -> None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.training_digests import NONE, Digests, stored_digests
@@ -28,7 +29,7 @@ from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
 NOISE_BLOCK = 1024  # pictures whose noise is in memory at a time
 MAX_NAMED_CLASSES = 20  # in a message
-RECORD = ("seen_pictures", "seconds", "extensions", "started_from")
+RECORD = ("seen_pictures", "seconds", "extensions", "started_from", artefact.UNFINISHED)
 Modules = Mapping[str, nn.Module]
 
 

@@ -15,11 +15,11 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
-from diptych.engine import checkpoint, machine
+from diptych.engine import checkpoint, draft, machine
 from diptych.engine.distributed import is_leader
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
-from diptych.errors import UsageError
+from diptych.errors import Interrupted, UsageError
 from diptych.progress import Bar, without_bars
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
@@ -75,11 +75,14 @@ class Synthesizer(Editor):
             The pictures cannot be learned from.
         UsageError
             A parameter is out of range, or the folder holds another run.
+        Interrupted
+            A signal stopped the run. The model that it has so far is in ``into``, and the same call continues it.
         """
         started = time.monotonic()
         self.check_settings()
         images, validate = Images.of(images), None if validate is None else Images.of(validate)
         folder = datasets.as_folder(into)
+        checkpoint.check_length(folder, self.parameters())
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "modules_"))
         source = None if start is None else self._start_model(start)
@@ -88,9 +91,7 @@ class Synthesizer(Editor):
             return self._extend(job, more)
         if job.is_finished():
             return self._load_finished(job)
-        ended = self._train(job)
-        self._finish(ended)
-        self._save_finished(ended)
+        self._train_and_save(job)
         return self
 
     def sample(self, n: int, *, label: Label | None = None, seed: int = 0, into: str | Path | None = None) -> Images:
@@ -249,14 +250,30 @@ class Synthesizer(Editor):
             job.warm_start.load_into(task.modules(), self.classes_, self.size_)
         run = job.start(task)
         monitor = Monitor(self, job.prepared, run, job.grids(run))
-        for tick in run:
-            tick.scores.update(self._held_out_scores(run.modules, job.prepared))
-            ended = EndedRun(job, monitor, tick)
-            if job.is_rehearsal_due(run, tick):
-                self._rehearse(ended, extra_seconds)
-            else:
-                monitor.evaluate_if_due(tick)
+        try:
+            for tick in run:
+                tick.scores.update(self._held_out_scores(run.modules, job.prepared))
+                ended = EndedRun(job, monitor, tick)
+                if job.is_rehearsal_due(run, tick):
+                    self._rehearse(ended, extra_seconds)
+                else:
+                    monitor.evaluate_if_due(tick)
+        except Interrupted as stop:
+            ended = EndedRun(job, monitor, run.tick()).as_draft(stop)
+            ended.last.scores.update(self._held_out_scores(run.modules, job.prepared))
         return ended
+
+    def _train_and_save(self, job: TrainingJob) -> None:
+        """Train, or continue to train, and save the model; of a run that is stopped before its end, the draft."""
+        ended = self._train(job)
+        try:
+            self._finish(ended)
+        except (KeyboardInterrupt, Interrupted) as stop:
+            if ended.stopped:
+                raise
+            ended = ended.as_draft(stop)
+            self._finish(ended)
+        self._save_ended(ended)
 
     def _describe(self, job: TrainingJob) -> None:
         """Take from the job what is fixed before training."""
@@ -292,10 +309,7 @@ class Synthesizer(Editor):
         self._complete(ended.job.prepared.training)
         self.scores_ = result.scores
         self._record = {**ended.totals(), **ended.job.origin()}
-        extended = ended.job.extension is not None
-        grid, self.verdict_ = ended.monitor.finish(
-            self, result.seen_pictures, extended=extended, untuned=self._untuned()
-        )
+        grid, self.verdict_ = ended.sample(self, self._untuned())
         summary = ended.summary(grid, self.verdict_)
         self.report_ = make_report(self.kind, summary)
         self._model_files = make_model_files(self.kind, summary, self.report_)
@@ -304,13 +318,20 @@ class Synthesizer(Editor):
         """The same model without its tuning, sampled in the same way; ``None``: it is not tuned."""
         return None
 
-    def _save_finished(self, ended: EndedRun) -> None:
-        """Warn of what the run noted, save the model where there is a folder, and delete the checkpoints."""
+    def _save_ended(self, ended: EndedRun) -> None:
+        """Save the model, if it has a folder; with the draft of a stopped run, say how to go on.
+
+        Otherwise what the run noted is warned of, and its checkpoints are deleted.
+        """
+        folder = ended.job.folder if ended.monitor.run.leader else None
+        if folder is not None:
+            self.save(folder)
+        if ended.stopped is not None and folder is not None:
+            raise draft.interrupted(ended.stopped, folder)
         for note in ended.result.notes:
             log.warning("%s", note)
-        if ended.job.folder is not None and ended.monitor.run.leader:
-            self.save(ended.job.folder)
-            checkpoint.remove(ended.job.folder)
+        if folder is not None:
+            checkpoint.remove(folder)
 
     def _sample_images(self, seeds: range, label: Label | None, bar: Bar) -> Images:
         labels = self.sample_labels(seeds, label)

@@ -31,6 +31,7 @@ from diptych.report.markdown import with_section
 
 log = logging.getLogger("diptych")
 FOLDER, SAMPLES, CAPTION = "extension", "samples", "Extensions"
+UNCHANGED = "unchanged"  # the result of an extension that is no better than the model
 # Of the longer run that the extension is the end of, at most so much counts as done: of less learning rate than is left
 # then, a further run learns next to nothing.
 MAX_SCHEDULE_START = 0.7
@@ -143,7 +144,9 @@ class Extension:
         earlier = read(path) if path is not None and path.exists() else []
         return _joined(earlier, records, self.facts["seen_pictures"], self.facts["seconds"])
 
-    def record(self, seen_pictures: int, seconds: float, comparison: Comparison | None) -> dict[str, Any]:
+    def record(
+        self, seen_pictures: int, seconds: float, comparison: Comparison | None, reason: str = ""
+    ) -> dict[str, Any]:
         """What ``model.json`` says of this extension.
 
         Parameters
@@ -152,16 +155,20 @@ class Extension:
             Pictures seen in this run, and its duration.
         comparison
             ``None``: no picture is held out to compare on, and the extended model is the result.
+        reason
+            Why there was little to gain, as a sentence; empty: not known.
         """
         record: dict[str, Any] = {
             "minutes": self.minutes,
             "seen_pictures": seen_pictures,
             "seconds": round(seconds, 1),
-            "result": "extended" if comparison is None or comparison.better else "unchanged",
+            "result": "extended" if comparison is None or comparison.better else UNCHANGED,
         }
         if comparison is not None:
             before, after = comparison.before.json(), comparison.after.json()
             record |= {"measure": comparison.measure, "before": before, "after": after}
+        if reason and record["result"] == UNCHANGED:
+            record["reason"] = reason
         log.info("%s", sentence(record))
         return record
 
@@ -183,7 +190,7 @@ def check_extendable(folder: Path | None, minutes: float, *, fitted: bool) -> No
         raise UsageError(f"more is a number of minutes above 0, not {minutes}.")
     if folder is None and not fitted:
         raise UsageError("There is no model to train further. Fit it first, without more.")
-    if folder is None or artefact.exists(folder):
+    if folder is None or artefact.is_finished(folder):
         return
     if checkpoint.stored_settings(folder) is not None:
         raise UsageError(
@@ -235,8 +242,9 @@ def sentence(record: Mapping[str, Any]) -> str:
         return f"{length}: no picture is held out to compare on, so the extended model is the result."
     before, after = _score(record, "before"), _score(record, "after")
     change = f"{record['measure']} {before} before, {after} after, on {after.n:,} held-out pictures"
-    verdict = "the extended model is the result" if record["result"] == "extended" else "no better, so it is unchanged"
-    return f"{length}: {change}; {verdict}."
+    if record["result"] == UNCHANGED:
+        return f"{length}: {change}; nothing was gained, so it is unchanged. {record.get('reason', '')}".rstrip()
+    return f"{length}: {change}; the extended model is the result."
 
 
 def _score(record: Mapping[str, Any], end: str) -> Score:

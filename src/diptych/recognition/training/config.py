@@ -27,12 +27,13 @@ SMALL_SIDE = 64  # px: up to here pictures are used at their own size
 PHOTOGRAPH_SIZE = {"cpu": 64, "mps": 96, "cuda": 128}  # px that each device trains at in minutes
 SAMPLE_PICTURES = 5000  # that the network and the augmentation are fitted to, at most
 SAMPLE_BYTES = 64_000_000  # of their pixels, at most
+DEFAULT_MINUTES = 5.0  # for a pretrained network, within which its default number of epochs ends if there is time
 TRAINING_SHARE = 0.85  # of a time budget, about, is left for training
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that a run needs; ``epochs`` is ``None`` where a time budget sets the length."""
+    """All that a run needs; ``epochs`` or ``minutes`` is ``None``, or the one that ends first counts."""
 
     network: str | type[nn.Module]
     size: int
@@ -81,8 +82,8 @@ def choose_network_and_size(
     notes: tuple[str, ...] = ()
     if network == AUTOMATIC:
         network, notes = _automatic_network(median_side)
-    if size is None and isinstance(network, str) and timm_backbone.is_pretrained(network):
-        size = timm_backbone.default_size(network)
+    if size is None and _is_pretrained(network):
+        size = timm_backbone.default_size(str(network))
     if size is None:
         size = median_side if median_side <= SMALL_SIDE else PHOTOGRAPH_SIZE[machine.device().type]
         size = max(networks.MIN_SIZE, size)
@@ -115,6 +116,23 @@ def _automatic_network(median_side: int) -> tuple[str, tuple[str, ...]]:
     return "speednet", (note,)
 
 
+def time_budget(parameters: Mapping[str, Any], network: str | type[nn.Module]) -> float | None:
+    """Minutes: those of the parameters or, where they set no length, the default of a pretrained network."""
+    minutes: float | None = parameters["minutes"]
+    if minutes is not None or parameters["epochs"] is not None or not _is_pretrained(network):
+        return minutes
+    log.info(
+        "Length: within %g minutes, less where nothing more is to be gained. Set another by minutes (--minutes 10) or "
+        "by epochs (--epochs 5).",
+        DEFAULT_MINUTES,
+    )
+    return DEFAULT_MINUTES
+
+
+def _is_pretrained(network: str | type[nn.Module]) -> bool:
+    return isinstance(network, str) and timm_backbone.is_pretrained(network)
+
+
 def make_config(
     parameters: Mapping[str, Any],
     network: str | type[nn.Module],
@@ -138,7 +156,10 @@ def make_config(
     minutes, epochs = parameters["minutes"], parameters["epochs"]
     if minutes is None and epochs is None:
         epochs = recipe.default_epochs(n)
-        log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
+        if _is_pretrained(network):
+            minutes = DEFAULT_MINUTES
+        else:
+            log.info("Length: %d epochs of %d pictures (set minutes or epochs to change it).", epochs, n)
     if epochs is not None:
         training_pictures = n * epochs
     else:

@@ -58,7 +58,8 @@ def extend(
     model = train_model(job, data, indexed)
     comparison = _compare(job, (outputs.logits, rule), (model.result.outputs.logits, model.rule))
     result = model.result
-    records = [*extension.records, extension.record(result.seen_pictures, result.seconds, comparison)]
+    record = extension.record(result.seen_pictures, result.seconds, comparison, result.untuned)
+    records = [*extension.records, record]
     if not comparison.better:
         return None, records
     facts = start.facts

@@ -16,6 +16,7 @@ from diptych.data.training_digests import NONE, stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.machine import Machine
+from diptych.errors import Interrupted
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
@@ -56,6 +57,7 @@ class FitResult:
     facts: dict[str, Any]
     data: dict[str, Any]
     leader: bool
+    stopped: Interrupted | None = None  # by what, before its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
         outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
     index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
     result = _rebalance(job, result, indexed, outputs)
-    result = _select_tta(job, result)
+    result = result if result.stopped else _select_tta(job, result)
     rule = fit_decision_rule(result.outputs, job.validation, index)
     return FittedModel(job=job, data=data, result=result, rule=rule, index=index)
 
@@ -153,6 +155,7 @@ def fit_result(model: FittedModel, seed: int, start: WarmStart | None) -> FitRes
         facts=facts if origin is None else {**facts, "started_from": origin},
         data=fit_report.data_facts(data, index, seed, trained),
         leader=result.leader,
+        stopped=result.stopped,
     )
 
 
@@ -166,17 +169,20 @@ def _prepare(
 ) -> tuple[PreparedData, Tensor, TrainingConfig]:
     """The data, a sample of training pictures (n, 3, S, S) uint8, and the configuration that suits them."""
     stored_settings = None if folder is None else checkpoint.stored_settings(folder)
-    until = started + probe.SHARE * 60 * (parameters["minutes"] or math.inf)
     seed = parameters["seed"]
     if start is None:
         networks.require_weights(parameters["network"])  # before the pictures are read, which takes longer
         datasets.check_labels(images)
         network, size, notes = config.choose_network_and_size(parameters, datasets.median_side(images))
+        until = _probe_end(parameters, network, started)
         find_series = series_search(network, size, until, stored_settings)
         data = datasets.prepare(images, validate, size, seed, find_series=find_series).with_notes(*notes)
     else:
         network, size = start.network_and_size(parameters)
-        find_series = None if start.extension else series_search(start.network, size, until, stored_settings)
+        find_series = None
+        if start.extension is None:
+            until = _probe_end(parameters, network, started)
+            find_series = series_search(start.network, size, until, stored_settings)
         keep = stored_digests(start.data) if start.extension else None
         data = datasets.prepare(images, validate, size, seed, trained=start.trained, keep=keep, find_series=find_series)
     sample = data.training[config.sample_rows(len(data.training), size)].pixels(size)
@@ -186,6 +192,11 @@ def _prepare(
     # A network that follows the initial weights is not to be replaced by one that suits the time.
     parameters = parameters if start is None else {**parameters, "network": network}
     return data, sample, config.make_config(parameters, network, size, data.training, sample, stored_settings)
+
+
+def _probe_end(parameters: Mapping[str, Any], network: str | type[nn.Module], started: float) -> float:
+    """``time.monotonic()`` until which pictures are embedded; infinite without a time budget."""
+    return started + probe.SHARE * 60 * (config.time_budget(parameters, network) or math.inf)
 
 
 def _build(

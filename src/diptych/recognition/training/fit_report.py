@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from diptych import artefact
 from diptych.data.training_digests import Digests, pack_digests
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
@@ -54,7 +55,14 @@ def _model_facts(
         "training": training,
         **({"backbone": network.backbone_facts} if network.pretrained else {}),
         **({"tta": network.tta.to_json()} if network.tta else {}),
+        **({artefact.UNFINISHED: _unfinished_facts(job, result)} if result.stopped else {}),
     }
+
+
+def _unfinished_facts(job: Job, result: TrainingResult) -> dict[str, Any]:
+    """What a draft says of how good it is, to be compared with the next one."""
+    measure, score = job.score(result.outputs.logits, job.validation)
+    return {"measure": measure, "score": score, "pictures": len(job.validation)}
 
 
 def _add_training(report: Report, data: PreparedData, result: TrainingResult, facts: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
+from diptych.engine import draft
 from diptych.engine.history import Record
 from diptych.engine.loop import Run
+from diptych.engine.machine import Machine
 from diptych.engine.schedule import triangle
 from diptych.engine.task import Recipe
+from diptych.errors import Interrupted
 from diptych.metrics import classification
 from diptych.recognition import datasets
 from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD
@@ -71,6 +74,11 @@ class Job:
     seed: int
     schedule_start: float = 0.0
 
+    @property
+    def is_extension(self) -> bool:
+        """Whether it trains a finished recognizer further."""
+        return self.schedule_start > 0
+
     def score(self, logits: Tensor, images: Images) -> tuple[str, float]:
         """The name and value of the score that training is to raise, of (N, K) logits."""
         targets = datasets.targets(images)
@@ -96,12 +104,20 @@ class TrainingResult:
     training: Outputs | None = None  # for the training pictures, where training gave them
     notes: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
+    untuned: str = ""  # why the backbone was not tuned; empty: it was
+    stopped: Interrupted | None = None  # by what, before the run's end; then this is a draft
 
 
 def train(job: Job) -> TrainingResult:
     """Train the network, or continue."""
     run = start_run(job)
-    return training_result(run, run_to_end(job, run))
+    try:
+        return training_result(run, run_to_end(job, run))
+    except Interrupted as stop:
+        stopped = draft.begin(stop, job.folder, extension=job.is_extension)
+        Machine(run.machine.device).prepare([job.network], [job.network])
+        outputs = compute_outputs(job.network, job.validation, job.config.size, title="Scoring")
+        return replace(training_result(run, outputs), stopped=stopped, notes=[draft.NOTE])
 
 
 def start_run(job: Job) -> Run:

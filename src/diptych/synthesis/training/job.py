@@ -6,19 +6,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from diptych import artefact
 from diptych.data.messages import counted
-from diptych.engine import checkpoint
+from diptych.engine import checkpoint, draft
 from diptych.engine.loop import Run
 from diptych.engine.task import Task, Tick
 from diptych.engine.warm_start.extension import Extension
+from diptych.errors import Interrupted
 from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
+from diptych.synthesis.protocols import SampledModel
 from diptych.synthesis.training.config import TrainingConfig, make_recipe
 from diptych.synthesis.training.model_files import RunSummary
 from diptych.synthesis.training.monitor import Monitor
 from diptych.synthesis.training.run_result import RunResult
-from diptych.synthesis.training.sample_grids import SampleGrids
+from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
 from diptych.synthesis.training.warm_start import WarmStart
 
 # Of the run, for the rehearsal of what follows training: late enough for the weights' average, early enough to plan by.
@@ -140,11 +143,28 @@ class EndedRun:
     job: TrainingJob
     monitor: Monitor
     last: Tick
+    stopped: Interrupted | None = None  # by what, before the end of the run or of what follows; then it is a draft
 
     @cached_property
     def result(self) -> RunResult:
         """The weights that it ends with, and their scores."""
-        return self.monitor.result(self.last)
+        result = self.monitor.result(self.last)
+        return replace(result, notes=[*result.notes, draft.NOTE]) if self.stopped else result
+
+    def as_draft(self, stop: draft.Stop) -> "EndedRun":
+        """The same, stopped; where a stopped run leaves no draft, ``stop`` is raised again."""
+        return replace(self, stopped=draft.begin(stop, self.job.folder, extension=self.job.extension is not None))
+
+    def sample(self, model: SampledModel, untuned: SampledModel | None) -> tuple[bytes, Verdict | None]:
+        """A grid of samples of the completed model, a PNG, and the verdict on them; see :meth:`Monitor.finish`.
+
+        On a draft there is none, since a person waits for the end.
+        """
+        if self.stopped:
+            samples = EvaluationSamples.of(model.shares_)
+            return sample_grid(model.sample_pixels(samples.seeds, samples.labels)), None
+        extended = self.job.extension is not None
+        return self.monitor.finish(model, self.result.seen_pictures, extended=extended, untuned=untuned)
 
     def totals(self) -> dict[str, Any]:
         """Pictures seen and seconds, those before an extension included, for ``model.json``."""
@@ -153,6 +173,7 @@ class EndedRun:
         return {
             "seen_pictures": before["seen_pictures"] + self.result.seen_pictures,
             "seconds": round(before["seconds"] + self.last.seconds, 1),
+            **({artefact.UNFINISHED: {"progress": round(self.last.progress, 3)}} if self.stopped else {}),
         }
 
     def summary(self, grid: bytes, verdict: Verdict | None) -> RunSummary:

@@ -7,17 +7,19 @@ import copy
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.engine import checkpoint, machine
+from diptych.engine import checkpoint, draft, machine
 from diptych.engine.distributed import ProcessGroup
 from diptych.engine.history import History
 from diptych.engine.loader import label_tensor
 from diptych.engine.machine import Machine
+from diptych.errors import Interrupted
 from diptych.recognition import datasets
 from diptych.recognition.inference.embeddings import MAX_PICTURES
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
@@ -44,32 +46,42 @@ def train(job: Job) -> TrainingResult:
     probe = fit_probe(job)
     steps = _Steps(job)
     steps.add(f"{PROBE}: {probe.selection.name}", probe.pictures, probe.outputs, frozen=True)
-    good_enough = _why_not_tuned(job, probe)
-    if not good_enough:
-        set_head(job.network, probe.selection.linear)
-    seen = probe.pictures if good_enough else _tune_last_stage(job, probe, steps, group)
-    if not good_enough and group.broadcast([_has_time_to_finetune(job)])[0]:
-        run = start_run(job)
-        finetuned = training_result(run, run_to_end(job, run))
-        Machine(run.machine.device).prepare([job.network], [job.network])
-        _add_whole(job, probe, steps, finetuned)
-    else:
-        finetuned = _result_without_run(job, probe, seen, group)
+    try:
+        result = _tune(job, probe, steps, group)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        stopped = draft.begin(stop, job.folder, extension=job.is_extension)
+        result = replace(_result_without_run(job, probe, probe.pictures, group, None), stopped=stopped)
     best = steps.restore_best()
     note = steps.describe()
     log.info("%s", note)
-    notes = [note, good_enough] if good_enough else [note]
+    notes = [note, *([result.untuned] if result.untuned else []), *([draft.NOTE] if result.stopped else [])]
     tables = {"Steps of training": steps.table()}
     if probe.selection.scores:
         tables["Heads on frozen features"] = _heads_table(probe.selection, steps.measure)
     return replace(
-        finetuned,
+        result,
         outputs=best.outputs,
         frozen=best.frozen,
         training=best.training,
         notes=notes,
         tables=tables,
     )
+
+
+def _tune(job: Job, probe: Probe, steps: "_Steps", group: ProcessGroup) -> TrainingResult:
+    """Tune as far as there is something to gain and time for it; the record of the last training."""
+    good_enough = _why_not_tuned(job, probe)
+    seen = probe.pictures
+    if not good_enough:
+        set_head(job.network, probe.selection.linear)
+        seen = _tune_last_stage(job, probe, steps, group)
+    if good_enough or not group.broadcast([_has_time_to_finetune(job)])[0]:
+        return replace(_result_without_run(job, probe, seen, group, job.folder), untuned=good_enough)
+    run = start_run(job)
+    finetuned = training_result(run, run_to_end(job, run))
+    Machine(run.machine.device).prepare([job.network], [job.network])
+    _add_whole(job, probe, steps, finetuned)
+    return finetuned
 
 
 @dataclass(frozen=True)
@@ -221,9 +233,9 @@ def _has_time_to_finetune(job: Job) -> bool:
     return job.budget.seconds_left - job.reserve_seconds >= MIN_EPOCHS * epoch_seconds
 
 
-def _result_without_run(job: Job, probe: Probe, seen: int, group: ProcessGroup) -> TrainingResult:
-    """The record of a training without a run of the whole network."""
-    history = History(job.folder if group.leader else None)
+def _result_without_run(job: Job, probe: Probe, seen: int, group: ProcessGroup, folder: Path | None) -> TrainingResult:
+    """The record of a training without a run of the whole network; its history is written to the ``folder``."""
+    history = History(folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
     name, value = job.score(probe.outputs.logits, job.validation)
     record = {"seen_pictures": seen, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
