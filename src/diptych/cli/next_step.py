@@ -12,24 +12,26 @@ from diptych.loading import MODEL_CLASSES
 from diptych.report import Verdict
 from diptych.settings import changed
 
+_LONGER = "; or train longer"  # what a step that can be taken at once ends with
 _NO_GAIN = "more minutes gain nothing; add pictures, or "
-_CHECK_LABELS, _MEASURE = (
-    "look for wrong labels: diptych inspect DATA",
-    "measure it: diptych score MODEL --against PICTURES",
-)
+_CHECK_LABELS = "look for wrong labels: diptych inspect DATA"
+_MEASURE = "measure it: diptych score MODEL --against PICTURES"
 
 
 def after_no_gain(verdict: Verdict, facts: Mapping[str, Any]) -> Verdict:
-    """The verdict; where the model's last extension gained nothing, it does not propose another one.
+    """The verdict without the proposal to train further, where that would gain nothing by the model's ``facts``.
 
-    ``facts`` are the model's.
+    So it is if the last extension gained nothing, or the run ended early for that reason.
     """
     from diptych.engine.warm_start.extension import UNCHANGED
 
-    extensions = facts.get("extensions")
-    if not extensions or extensions[-1]["result"] != UNCHANGED or "--more" not in verdict.next_step:
+    results = [record["result"] for record in facts.get("extensions", ())]
+    gains = results[-1] != UNCHANGED if results else "untuned" not in facts
+    if gains or "--more" not in verdict.next_step:
         return verdict
-    return replace(verdict, next_step=_NO_GAIN + (_CHECK_LABELS if facts["kind"] == "recognizer" else _MEASURE))
+    at_once, longer, _ = verdict.next_step.partition(_LONGER)
+    advice = _NO_GAIN + (_CHECK_LABELS if facts["kind"] == "recognizer" else _MEASURE)
+    return replace(verdict, next_step=f"{at_once}; {advice}" if longer else advice)
 
 
 def with_run_options(verdict: Verdict, folder: Path, **options: Any) -> Verdict:

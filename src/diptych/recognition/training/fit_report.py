@@ -55,6 +55,7 @@ def _model_facts(
         "training": training,
         **({"backbone": network.backbone_facts} if network.pretrained else {}),
         **({"tta": network.tta.to_json()} if network.tta else {}),
+        **({"untuned": result.untuned} if result.untuned else {}),
         **({artefact.UNFINISHED: _unfinished_facts(job, result)} if result.stopped else {}),
     }
 
