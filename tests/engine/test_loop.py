@@ -174,8 +174,7 @@ def test_signals_are_left_alone_outside_the_main_thread():
 @pytest.mark.parametrize(
     ("recipe", "reason"),
     [
-        (Recipe(batch=16), "either the length"),
-        (Recipe(batch=16, pictures=16, minutes=1), "either the length"),
+        (Recipe(batch=16), "the length"),
         (Recipe(batch=16, pictures=16, accumulate=3), "multiple of 3"),
     ],
 )

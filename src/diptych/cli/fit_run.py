@@ -33,7 +33,7 @@ def train(
     json: bool,
 ) -> int:
     """Fit a model and print its folder and its scores; returns the exit code."""
-    from diptych.engine.draft import explained_stops
+    from diptych.engine.stopping.draft import explained_stops
 
     home, name = MODEL_CLASSES[kind]
     model = getattr(importlib.import_module(home), name)(**options)

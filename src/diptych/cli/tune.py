@@ -35,7 +35,7 @@ def tune(
     from diptych.cli.fit_run import print_result
     from diptych.cli.models import load_model
     from diptych.data.images import Images
-    from diptych.engine.draft import explained_stops
+    from diptych.engine.stopping.draft import explained_stops
     from diptych.files import check_output_folder
 
     folder = output or model.with_name(f"{model.resolve().name}-tuned")

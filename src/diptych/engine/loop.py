@@ -28,7 +28,7 @@ from diptych.engine.loader import Loader
 from diptych.engine.loss_meter import LossMeter, check_finite
 from diptych.engine.machine_trial import Trial, run_microbatches
 from diptych.engine.randomness import rng_devices, seed_generators, step_seed
-from diptych.engine.signals import Signals
+from diptych.engine.stopping.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
 from diptych.errors import Interrupted
 from diptych.progress import Bar

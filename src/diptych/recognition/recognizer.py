@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
-from diptych.engine import checkpoint, draft
+from diptych.engine import checkpoint
+from diptych.engine.stopping import draft
 from diptych.errors import Interrupted
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule

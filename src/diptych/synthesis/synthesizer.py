@@ -15,8 +15,9 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
-from diptych.engine import checkpoint, draft, machine
+from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import is_leader
+from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import Interrupted, UsageError

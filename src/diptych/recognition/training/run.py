@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
-from diptych.engine import draft
 from diptych.engine.history import Record
 from diptych.engine.loop import Run
 from diptych.engine.machine import Machine
 from diptych.engine.schedule import triangle
+from diptych.engine.stopping import draft
 from diptych.engine.task import Recipe
 from diptych.errors import Interrupted
 from diptych.metrics import classification

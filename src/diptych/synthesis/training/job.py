@@ -8,8 +8,9 @@ from typing import Any
 
 from diptych import artefact
 from diptych.data.messages import counted
-from diptych.engine import checkpoint, draft
+from diptych.engine import checkpoint
 from diptych.engine.loop import Run
+from diptych.engine.stopping import draft
 from diptych.engine.task import Task, Tick
 from diptych.engine.warm_start.extension import Extension
 from diptych.errors import Interrupted

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych.engine import checkpoint, draft, machine
+from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import ProcessGroup
 from diptych.engine.history import History
 from diptych.engine.loader import label_tensor
 from diptych.engine.machine import Machine
+from diptych.engine.stopping import draft
 from diptych.errors import Interrupted
 from diptych.recognition import datasets
 from diptych.recognition.inference.embeddings import MAX_PICTURES
