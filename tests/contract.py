@@ -147,13 +147,23 @@ def test_the_artefact_is_complete(model, finished):
     assert facts["parameters"] | model.settings == facts["parameters"]
 
 
-def test_an_interrupted_fit_continues_to_the_same_weights(model, digits, finished, tmp_path):
+def test_an_interrupted_fit_leaves_a_usable_model_and_continues_to_the_same_weights(model, digits, finished, tmp_path):
     folder = tmp_path / "resumed"
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="can be used") as stop:
         _interrupted(model, digits, folder)
-    assert not (folder / "model.json").exists()
+    assert "The same command continues the run" in str(stop.value)
+    usable, before = model.answer(load(folder), digits), weights(folder)
+    assert usable.isfinite().all()
+    assert usable.shape == model.answer(finished(model)[0], digits).shape
+    assert "unfinished" in json.loads((folder / "model.json").read_text())
+    assert "has not finished" in (folder / "report.html").read_text()
+    with pytest.raises(UsageError, match="A run keeps its length"):
+        model.make(epochs=9).fit(digits, into=folder)
+    with pytest.raises(UsageError, match="has not finished"):
+        model.make().fit(digits, into=folder, more=1)
     model.make().fit(digits, into=folder)
-    assert weights(folder) == weights(finished(model)[1])
+    assert weights(folder) == weights(finished(model)[1]) != before
+    assert "unfinished" not in json.loads((folder / "model.json").read_text())
 
 
 def test_the_same_fit_again_is_finished_at_once(model, digits, finished):

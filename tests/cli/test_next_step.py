@@ -1,8 +1,11 @@
 """The last line of each command names the next one."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from diptych.cli.next_step import after_no_gain
+from diptych.report import Verdict
 from tests.cli.conftest import CommandResult, Terminal
 from tests.docs.test_commands import parse
 
@@ -45,6 +48,21 @@ def test_every_command_ends_with_the_next_one(diptych: Terminal, fitted: Fitted,
             parse([str(word) for word in expected[name]])
         assert "Next: diptych" not in result.out, name
     assert "diptych " in results["fit recognizer"].err.splitlines()[-1]  # what its verdict proposes
+
+
+def test_a_model_that_gains_nothing_by_more_minutes_is_not_proposed_more() -> None:
+    longer = Verdict("useful", "Good.", "", "sort: diptych predict MODEL; or train longer: diptych fit … --more 5")
+    unchanged = {"kind": "recognizer", "extensions": [{"result": "extended"}, {"result": "unchanged"}]}
+    early = {"kind": "recognizer", "untuned": "Its head is right for 99 %."}
+    for facts in (unchanged, early):
+        step = after_no_gain(longer, facts).next_step
+        assert step.startswith("sort: diptych predict MODEL; more minutes gain nothing")
+        assert "--more" not in step
+        assert "diptych inspect DATA" in step
+    flow = replace(longer, next_step="train longer: diptych fit flow DATA -o MODEL --more 10")
+    assert "diptych score MODEL" in after_no_gain(flow, {**unchanged, "kind": "flow"}).next_step
+    for facts in ({"kind": "recognizer"}, {"kind": "flow", "extensions": [{"result": "extended"}]}):
+        assert after_no_gain(longer, facts) == longer
 
 
 def test_no_next_step_is_proposed_to_programs_or_after_a_failure(

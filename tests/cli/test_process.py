@@ -33,8 +33,36 @@ def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: 
         assert output == ""
         assert "Stopped" in notes
         assert "Traceback" not in notes
+    assert "The same command continues" in notes
     assert "Continuing after" in notes
-    assert "The same command continues it" in notes
+    assert "can be used (accuracy" in notes
+    assert f"diptych predict {out} PICTURES" in notes
+    predict = [sys.executable, "-m", "diptych", "predict", str(out), str(colours / "red"), "--json"]
+    used = subprocess.run(predict, capture_output=True, text=True, check=False)
+    assert used.returncode == 0, used.stderr
+    assert "comes from a run that has not finished" in used.stderr
+    assert used.stdout.count('"label"') == 24
+    other = subprocess.run([*fit[:-1], "9", "--network", "convnet"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2
+    assert "A run keeps its length" in other.stderr
+
+
+def test_a_signal_after_the_training_of_a_synthesizer_leaves_a_model_too(colours: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    fit = [sys.executable, "-m", "diptych", "fit", "flow", str(colours), "-o", str(out), "--epochs", "2"]
+    fit += ["--size", "16", "--steps", "4000"]  # whose samples at the end take minutes
+    with subprocess.Popen(fit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        history = out / "history.jsonl"
+        while not (history.exists() and '"progress": 1.0' in history.read_text()):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)  # the samples of the draft take as long
+        _, notes = process.communicate(timeout=60)
+    assert process.returncode == 130, notes
+    assert "what the run has so far is saved" in notes
+    assert "Error: Stopped. The same command continues it from" in notes
 
 
 def test_on_a_full_disk_the_run_says_so_and_the_same_command_continues(colours: Path, tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     assert not checkpoint.is_finished(tmp_path, {"epochs": 10, "seed": 0})
 
 
+def test_a_run_keeps_its_length(tmp_path):
+    checkpoint.check_length(None, {"minutes": 1})
+    checkpoint.check_length(tmp_path, {"minutes": 1})
+    checkpoint.claim(tmp_path, {"epochs": 10, "minutes": None, "seed": 0})
+    checkpoint.check_length(tmp_path, {"epochs": 10, "minutes": None, "seed": 5})
+    with pytest.raises(UsageError, match=r"minutes: none there, 1 here.*continue it by the command that began it"):
+        checkpoint.check_length(tmp_path, {"epochs": None, "minutes": 1})
+
+
 def test_a_run_that_an_earlier_version_began_is_refused(tmp_path):
     run = tmp_path / "checkpoint" / "run.json"
     run.parent.mkdir()

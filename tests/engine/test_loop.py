@@ -80,6 +80,38 @@ def test_a_run_stopped_by_a_signal_and_resumed_ends_bit_for_bit_the_same(tmp_pat
     assert [r["losses"] for r in again.history.records] == [r["losses"] for r in run.history.records]
 
 
+def test_an_interrupted_run_leaves_the_averaged_weights_and_its_moment():
+    task, steps = tiny.Tiny(), [0]
+    before_step = task.before_step
+
+    def stop(progress):
+        before_step(progress)
+        steps[0] += 1
+        if steps[0] == 5:
+            signal.raise_signal(signal.SIGTERM)  # recorded, and answered after this step
+
+    task.before_step = stop
+    run = Run(task, tiny.images(), size=8, recipe=RECIPE)
+    with pytest.raises(Interrupted) as stopped:
+        list(run)
+    assert stopped.value.message == "Stopped after 80 pictures."
+    assert run.tick().seen_pictures == 80
+    assert not run.tick().done
+    assert not any(module.training for module in run.modules.values())
+    averaged = tiny.weights(task)
+    run._ema.swap()
+    assert not equal(averaged, tiny.weights(task))  # those of the last step
+
+
+def test_of_a_length_and_a_time_budget_the_first_to_end_counts():
+    by_length = Recipe(batch=16, pictures=64, minutes=100.0)
+    assert list(Run(tiny.Tiny(), tiny.images(), size=8, recipe=by_length))[-1].seen_pictures == 64
+    by_time = Recipe(batch=16, pictures=10**9, minutes=0.01)
+    last = list(Run(tiny.Tiny(), tiny.images(), size=8, recipe=by_time))[-1]
+    assert last.done
+    assert last.seen_pictures < 10**8
+
+
 def test_a_finished_run_yields_its_last_tick_again(tmp_path):
     whole, ticks, _ = train(tmp_path)
     checkpointed = Run(tiny.Tiny(), tiny.images(), size=8, recipe=RECIPE, folder=tmp_path, settings={"a": 1})

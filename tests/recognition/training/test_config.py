@@ -74,6 +74,20 @@ def test_explicit_settings_are_kept_and_the_rest_follows_the_pictures(digits):
     assert (free.batch, free.epochs) == (16, 60)
 
 
+def test_only_a_pretrained_network_has_a_time_budget_by_default(digits, caplog):
+    caplog.set_level("INFO")
+    assert config.time_budget(parameters(), "convnet") is None
+    assert config.time_budget(parameters(epochs=3), "lite0") is None
+    assert config.time_budget(parameters(minutes=7.0), "lite0") == 7.0
+    assert not caplog.text
+    assert config.time_budget(parameters(), "lite0") == config.DEFAULT_MINUTES
+    assert "--minutes" in caplog.text
+    chosen = config.make_config(parameters(), "lite0", 32, digits, digits.pixels(32))
+    assert (chosen.minutes, chosen.epochs) == (config.DEFAULT_MINUTES, 20)
+    chosen = config.make_config(parameters(epochs=3), "lite0", 32, digits, digits.pixels(32))
+    assert (chosen.minutes, chosen.epochs) == (None, 3)
+
+
 def test_digits_are_not_mirrored(digits):
     assert not config.is_mirror_symmetric(digits.pixels(8), digits)
     assert config.make_config(parameters(), "convnet", 8, digits, digits.pixels(8)).augment.flip == "none"

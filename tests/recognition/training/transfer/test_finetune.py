@@ -1,6 +1,8 @@
 """Pretrained networks: the linear probe, fine-tuning, and which of them is kept."""
 
 import json
+import logging
+import signal
 import time
 
 import numpy as np
@@ -11,6 +13,7 @@ from safetensors.torch import save_file
 
 from diptych import Images, Recognizer, load
 from diptych.backbones import weights
+from diptych.errors import Interrupted
 from diptych.recognition import networks
 from diptych.recognition.training.transfer import finetune
 
@@ -58,6 +61,41 @@ def test_a_backbone_is_probed_and_fine_tuned_offline(name, files, tmp_path):
     facts = json.loads((tmp_path / "model" / "model.json").read_text())
     assert facts["network"] == f"timm:{name}"
     assert facts["backbone"]["mean"] == list(timm.get_pretrained_cfg(name).mean)
+
+
+class _Stopper(logging.Handler):
+    """Presses Ctrl-C when a message begins so."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text = text
+
+    def emit(self, record):
+        if record.getMessage().startswith(self.text):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_stop_while_it_is_tuned_leaves_the_best_head_so_far(files, tmp_path, monkeypatch):
+    log, stopper, folder = logging.getLogger("diptych"), _Stopper("Last stage tuned"), tmp_path / "model"
+    monkeypatch.setattr(log, "level", logging.INFO)
+    recognizer = Recognizer(f"timm:test_resnet@{files}", size=32, epochs=1, batch=12)
+    log.addHandler(stopper)
+    try:
+        with pytest.raises(Interrupted, match=r"can be used \(accuracy .* on \d+ held-out pictures\)"):
+            recognizer.fit(pictures(), into=folder)
+    finally:
+        log.removeHandler(stopper)
+    facts = json.loads((folder / "model.json").read_text())
+    loaded = load(folder)
+    targets = Images.of(pictures()[[0, 1, 2]])
+    assert len(loaded.predict(targets).names) == 3
+    assert facts["unfinished"]["score"] == pytest.approx(facts["scores"]["accuracy"]["value"])
+    assert not (folder / "history.jsonl").exists()  # of the run, which has not begun
+    finished = Recognizer(f"timm:test_resnet@{files}", size=32, epochs=1, batch=12).fit(pictures(), into=folder)
+    steps = [row[0] for row in finished.report_.tables["Steps of training"].rows]
+    assert steps[-1].startswith("whole network tuned")
+    assert "unfinished" not in json.loads((folder / "model.json").read_text())
+    assert not (folder / "checkpoint").exists()
 
 
 def test_fine_tuning_that_does_worse_is_discarded(files, tmp_path):
