@@ -15,6 +15,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint
 from diptych.engine.stopping import draft
+from diptych.engine.warm_start.extension import check_extendable
 from diptych.errors import Interrupted
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
@@ -138,6 +139,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
             networks.check(self.network)
         images, validate = Images.of(images, labels), None if validate is None else Images.of(validate)
         folder = None if into is None else Path(into)
+        if more is not None:
+            check_extendable(folder, more, fitted=hasattr(self, "network_"))
         checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)

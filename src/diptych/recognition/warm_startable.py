@@ -12,7 +12,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.engine.distributed import is_leader
-from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
+from diptych.engine.warm_start.extension import CAPTION, Extension, conclude, extensions_table
 from diptych.errors import UsageError
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.networks import Network
@@ -99,7 +99,6 @@ class WarmStartable(RecognizerSettings, ABC):
         started: float,
     ) -> Self:
         """Train further, or continue to; see :mod:`diptych.engine.warm_start.extension`."""
-        check_extendable(folder, minutes, fitted=hasattr(self, "network_"))
         extension = Extension.begin(folder, settings, getattr(self, "_facts", None), minutes)
         if folder is not None:
             self._restore(artefact.read(folder, KIND))

@@ -83,9 +83,9 @@ class Synthesizer(Editor):
         self.check_settings()
         images, validate = Images.of(images), None if validate is None else Images.of(validate)
         folder = datasets.as_folder(into)
-        checkpoint.check_length(folder, self.parameters())
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "modules_"))
+        checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_model(start)
         job = self._make_job(self._prepare(images, validate, source), folder, started, source)
         if more is not None:
