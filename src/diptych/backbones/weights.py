@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from diptych.backbones.light_timm import import_timm
 from diptych.errors import UsageError
 
 VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" takes weights from
@@ -73,17 +74,13 @@ def architecture(name: str) -> str:
 
 def is_known(name: str) -> bool:
     """Whether timm has this backbone."""
-    import timm
-
-    return bool(timm.is_model(architecture(name)))
+    return bool(import_timm().is_model(architecture(name)))
 
 
 def pretrained_cfg(name: str) -> Any:
     """The ``PretrainedCfg`` that timm has of a backbone; ``None`` for a backbone or a tag that timm does not have."""
-    import timm
-
     try:
-        return timm.get_pretrained_cfg(name)
+        return import_timm().get_pretrained_cfg(name)
     except RuntimeError:  # a tag of the person's own
         return None
 

@@ -33,11 +33,11 @@ class SplitBackbone:
 
 def split_backbone(network: nn.Module) -> SplitBackbone | None:
     """Divide a convolutional backbone before its last stage; ``None`` for one of another kind."""
+    if not isinstance(network, Pretrained):
+        return None
     from timm.models.efficientnet import EfficientNet
     from timm.models.resnet import ResNet
 
-    if not isinstance(network, Pretrained):
-        return None
     backbone = network.backbone
     if isinstance(backbone, EfficientNet):
         early = nn.Sequential(backbone.conv_stem, backbone.bn1, *backbone.blocks[:-1])

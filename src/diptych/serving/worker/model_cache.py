@@ -8,7 +8,6 @@ from typing import Any
 from diptych import artefact
 from diptych.loading import load
 from diptych.recognition.gallery.gallery import Gallery
-from diptych.serving.worker.light_timm import import_timm
 
 Stamp = tuple[int, int, int]  # of model.json: inode, time of its last change, bytes
 
@@ -34,9 +33,6 @@ class ModelCache:
             self._models.pop(name, None)
             while len(self._models) >= self._capacity:
                 self._models.popitem(last=False)
-            facts = artefact.facts(self._home / name)
-            if facts["kind"] == "gallery" or facts.get("backbone"):
-                import_timm()
             cached = self._models[name] = stamp, load(self._home / name)
         self._models.move_to_end(name)
         return cached[1]
