@@ -9,6 +9,7 @@ import pytest
 
 from diptych.report import Card, Gallery, Report, Score, Table, Verdict, figures
 from diptych.report.report import format_number, to_jsonable
+from diptych.report.text import render_brief
 
 HOSTILE = '<script>alert("x")</script> & \x07'
 
@@ -194,6 +195,27 @@ def test_the_verdict_comes_first_on_the_page_in_the_text_and_as_data() -> None:
     assert record["verdict"] == "reliable"
     assert record["verdict_text"] == str(verdict)
     assert "verdict" not in Report("Pets").json()
+
+
+def test_the_brief_text_leaves_out_what_is_rare_and_the_next_step() -> None:
+    verdict = Verdict("reliable", "Reliable.", "97 % are right.", "diptych predict MODEL DATA")
+    part = Report(
+        "Slices", findings=["None fails."], tables={"By size": Table(["size"], [["small"]])}, rare={"By size"}
+    )
+    report = Report(
+        "Pets",
+        scores={"accuracy": Score(0.97, 0.9, 0.99, 100), "aurc": Score(0.001, 0.0, 0.1, 100)},
+        facts={"temperature": 1.5},
+        parts=[part],
+        verdict=verdict,
+        rare={"aurc"},
+    )
+    brief, whole = render_brief(report), str(report)
+    assert "97 % are right." in brief
+    assert "None fails." in brief
+    for rare in ("AURC", "temperature", "By size", "Next: "):
+        assert rare in whole
+        assert rare not in brief
 
 
 def test_a_verdict_names_the_model_and_the_pictures_where_they_are_known() -> None:

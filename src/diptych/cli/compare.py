@@ -48,9 +48,7 @@ def compare(
     if json:
         console.print_json(report.json())
     else:
-        console.print_text(str(report))
-        if report.verdict is not None:
-            console.suggest_step(report.verdict.next_step)
+        console.print_report(report, output)
     if images is not None and console.list_skipped(images, map(str, images.known_errors().values())):
         raise typer.Exit(4)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
+    from diptych.report import Report
 
 log = logging.getLogger("diptych")
 MAX_LISTED = 20  # unreadable files named one by one; the reports name all
@@ -53,6 +54,17 @@ def hide_info_messages() -> None:
 def print_text(text: str = "") -> None:
     """Print a result as text."""
     print(text.rstrip("\n"))
+
+
+def print_report(report: "Report", page: object) -> None:
+    """Print what most people need of a report, and propose its next step; ``page`` is the page that has all of it."""
+    from diptych.report.text import render_brief
+
+    print_text(render_brief(report))
+    if page is None:
+        log.info("All figures, with pictures: add -o FILE.html")
+    if report.verdict is not None:
+        suggest_step(report.verdict.next_step)
 
 
 def print_json(value: Any) -> None:

@@ -55,9 +55,7 @@ def evaluate(
     if json:
         console.print_json(_scores_json(report))
     else:
-        console.print_text(str(report))
-        if report.verdict is not None:
-            console.suggest_step(report.verdict.next_step)
+        console.print_report(report, output)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
@@ -89,8 +87,9 @@ def _scores_json(report: "Report") -> dict[str, Any]:
 def _ood_scores_json(report: "Report") -> dict[str, Any]:
     """The AUROC of each out-of-distribution score alone, and the number of unknown pictures."""
     from diptych.recognition.confidence.ood import OOD_SCORES
+    from diptych.recognition.evaluation.ood_evaluation import BY_SCORE
 
-    table = report.tables.get("Detection of unknown pictures, by score")
+    table = report.tables.get(BY_SCORE)
     if table is None:
         return {}
     return {

@@ -13,7 +13,7 @@ from diptych.cli.paths import open_images
 from diptych.files import check_output_folder
 from diptych.loading import MODEL_CLASSES
 from diptych.report import Score, Verdict
-from diptych.report.report import format_number
+from diptych.report.report import RARE_SCORES, format_number
 from diptych.report.text import display_name, verdict_lines
 
 if TYPE_CHECKING:
@@ -136,9 +136,10 @@ def _result_text(result: dict[str, Any], verdict: Verdict | None) -> str:
 
     folder, kind = result["folder"], result["kind"]
     classes = _classes_text(result["classes"])
-    lines = verdict_lines(verdict) if verdict else []
+    scores = [(name, score) for name, score in result["scores"].items() if name not in RARE_SCORES]
+    lines = verdict_lines(verdict, next_step=False) if verdict else []
     lines += [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
-    lines += [f"  {display_name(name):<18} {_score_text(name, score)}" for name, score in result["scores"].items()]
+    lines += [f"  {display_name(name):<18} {_score_text(name, score)}" for name, score in scores]
     lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
     return "\n".join([*lines, f"Report: {folder}/report.html"])
 

@@ -79,7 +79,7 @@ def inspect(
     if json:
         console.print_json({**report.json(), "issues": inspection.records()})
     else:
-        console.print_text(str(report))
+        console.print_report(report, output)
         kind = "recognizer" if len(inspection.images.classes) > 1 else "flow"
         table = [] if manifest is None else ["--manifest", manifest]
         console.suggest("fit", kind, data[0], *console.labels_option(labels), *table)

@@ -85,9 +85,7 @@ def score(
     if json:
         console.print_json(scores_json(report))
     else:
-        console.print_text(str(report))
-        if report.verdict is not None:
-            console.suggest_step(report.verdict.next_step)
+        console.print_report(report, output)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)

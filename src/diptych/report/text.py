@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -15,6 +16,21 @@ ABBREVIATIONS = ("aurc", "auroc", "cas", "f1", "fpr", "tpr")
 def render_text(report: Report) -> str:
     """The whole report without its pictures."""
     return "\n".join(_lines(report, "=")) + "\n"
+
+
+def render_brief(report: Report) -> str:
+    """What most people need of it: without rare figures, settings, and the next step, which a command ends with."""
+    return "\n".join(_lines(_without_rare(report), "=", next_step=False)) + "\n"
+
+
+def _without_rare(report: Report) -> Report:
+    return replace(
+        report,
+        scores={name: score for name, score in report.scores.items() if name not in report.rare},
+        tables={caption: table for caption, table in report.tables.items() if caption not in report.rare},
+        facts={},
+        parts=[_without_rare(part) for part in report.parts],
+    )
 
 
 def format_cell(value: Any) -> str:
@@ -51,10 +67,10 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, int | float | Score) and not isinstance(value, bool)
 
 
-def _lines(report: Report, rule: str) -> list[str]:
+def _lines(report: Report, rule: str, *, next_step: bool = True) -> list[str]:
     lines = [report.title, rule * len(report.title)]
     if report.verdict is not None:
-        lines += ["", *verdict_lines(report.verdict)]
+        lines += ["", *verdict_lines(report.verdict, next_step=next_step)]
     if report.scores:
         rows = [[display_name(k), s.number, s.interval, f"n = {s.n:,}"] for k, s in report.scores.items()]
         lines += ["", *_columns(rows)]
@@ -71,9 +87,9 @@ def _lines(report: Report, rule: str) -> list[str]:
     return lines
 
 
-def verdict_lines(verdict: Verdict) -> list[str]:
+def verdict_lines(verdict: Verdict, *, next_step: bool = True) -> list[str]:
     """The verdict in lines: the sentence, the reason, and what to do next."""
-    sections = (verdict.sentence, verdict.reason, f"Next: {verdict.next_step}")
+    sections = [verdict.sentence, verdict.reason, *([f"Next: {verdict.next_step}"] if next_step else [])]
     wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
     return [line for section in sections for line in wrapper.wrap(section)]  # paths stay whole, to be copied
 

@@ -67,6 +67,15 @@ def test_confused_classes_are_reported():
     assert report.findings[0] == "cat is mistaken for dog in 2 of 8 pictures."
 
 
+def test_the_most_frequent_confusion_is_named_however_rare_and_then_whether_confidence_can_be_trusted():
+    report = evaluate.evaluation_report(
+        "Evaluation", pictures([0] * 100 + [1]), logits_for([0] * 98 + [1] * 3), DecisionRule(CLASSES, False)
+    )
+    assert report.findings[0] == "cat is mistaken for dog in 2 of 100 pictures."
+    assert report.findings[1].startswith("Its confidence ")
+    assert report.rare >= {"calibration_error", "aurc", "macro_f1"}
+
+
 def test_errors_are_shown_worst_first():
     logits = logits_for([0, 0, 1, 1])
     logits[2] *= 2

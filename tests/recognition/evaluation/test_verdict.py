@@ -38,11 +38,41 @@ def test_the_accuracy_decides_first(hits: int, n: int, word: str) -> None:
 def test_few_pictures_prove_little() -> None:
     assert verdict(7, 10).word == "too_few"  # better than guessing, as far as ten pictures can tell
     assert verdict(5, 10).word == "guessing"
-    assert verdict(10, 10).word == "weak"  # all right, yet from 72 % on
+    assert verdict(10, 10).word == "promising"  # all right, yet from 72 % on
     assert verdict(20, 20).word == "useful"
     assert verdict(40, 40).word == "reliable"
-    assert "10 pictures are few" in verdict(10, 10).reason
+    assert "20 pictures are few" in verdict(20, 20).reason
     assert "few" not in verdict(50, 50).reason
+
+
+def test_few_pictures_whose_interval_reaches_far_enough_are_promising() -> None:
+    answer = verdict(26, 30)  # 86.7 %
+    assert answer.word == "promising"
+    assert "between 70% and 95% are right" in answer.sentence
+    assert "86.7% of 30 held-out pictures are right (70.3% to 94.7%)" in answer.reason
+    assert "diptych evaluate MODEL OTHER-PICTURES" in answer.next_step
+    assert "add pictures" in answer.next_step
+    assert verdict(23, 30).word == "promising"  # 76.7 %, up to 88 %
+    assert verdict(20, 30, guessing=0.3).word == "promising"  # 66.7 %, up to 80.8 %
+    assert verdict(19, 30, guessing=0.3).word == "weak"  # up to 78.1 %
+    assert verdict(49, 60).word == "promising"  # 81.7 %, from 70.1 % on
+    assert verdict(47, 60).word == "weak"  # 78.3 %: not few, and under 80 %
+    assert verdict(325, 400).word == "useful"  # 81.3 %, from 77.1 % on
+
+
+def test_an_interval_that_ends_at_guessing_may_still_reach_far_enough() -> None:
+    assert verdict(93, 100, guessing=0.9).word == "too_few"  # 86.3 % to 96.6 %
+    assert verdict(372, 400, guessing=0.9).word == "weak"  # 90.1 % to 95.1 %
+
+
+def test_a_recognizer_that_only_pictures_are_missing_for_is_to_be_measured_on_others() -> None:
+    few = verdict(30, 31)  # 96.8 %, from 83.8 % on
+    assert few.word == "useful"
+    assert "31 pictures are too few to tell: of others, only 84% may be right" in few.reason
+    assert "diptych evaluate MODEL OTHER-PICTURES" in few.next_step
+    assert "--more" not in few.next_step
+    assert "wrong in 10.0% of the pictures" in verdict(360, 400).reason
+    assert "--more" in verdict(360, 400).next_step
 
 
 def test_guessing_is_always_naming_the_commonest_class() -> None:

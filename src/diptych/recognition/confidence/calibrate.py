@@ -50,8 +50,9 @@ def describe_coverage(rule: DecisionRule) -> str:
         return f"On average the set holds {target} or more of a picture's labels, as calibrated on {n} pictures."
     low, high = conformal.coverage_range(n)
     return (
-        f"The set holds the true label of {target} of pictures like those of the calibration; given their count of "
-        f"{n}, of {low:.1%} to {high:.1%}, and of more where the likeliest label alone is right more often."
+        f"Where it is unsure it names further labels: the true one is among them for {target} of pictures like those "
+        f"of the calibration; given their count of {n}, for {low:.1%} to {high:.1%}, and for more where the likeliest "
+        "label alone is right more often."
     )
 
 

@@ -25,12 +25,13 @@ from diptych.recognition.evaluation.verdict import Evidence, recognizer_verdict
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer, worst_errors
 from diptych.recognition.inference.outputs import compute_outputs
 from diptych.report import Report, Score, Table, figures
+from diptych.report.report import RARE_SCORES
 
 log = logging.getLogger("diptych")
 MIN_CLASS_PICTURES = 50  # under which the report warns that a class's scores are rough
 MAX_NAMES = 8  # classes that this warning lists
 MAX_CONFUSIONS = 3  # pairs of classes that are named
-MIN_CONFUSION_SHARE = 0.05  # of a class's pictures predicted as another, from which the pair is named
+MIN_CONFUSION_SHARE = 0.05  # of a class's pictures predicted as another, from which a further pair is named
 NO_FAILING_SLICE = "No slice of the pictures has a lower accuracy than the other pictures beyond chance."
 
 
@@ -106,17 +107,21 @@ def evaluation_report(
     report = Report(
         title, scores=_scores(targets, predicted, confidence, len(rule.classes)), findings=_rough_scores(images)
     )
+    confusions: list[str] = []
     report.tables["Classes"] = _class_table(targets, predicted, rule.classes)
     if not rule.multi_label:
         matrix = metrics.confusion_matrix(targets, predicted, len(rule.classes))
         caption = "Which class is taken for which: the true class by row, the predicted one by column"
         report.figures[caption] = partial(figures.confusion, matrix.numpy(), rule.classes)
-        report.findings = _confusions(matrix, rule.classes) + report.findings
+        confusions = _confusions(matrix, rule.classes)
+        report.findings = confusions + report.findings
     examples = correct_examples(images, targets, predicted, confidence, rule.classes)
     if examples is not None:
         report.figures[CORRECT_EXAMPLES] = examples
     reliability.add_reliability(report, confidence, correct, rule)
-    report.rare.add("macro_f1")
+    trust = reliability.describe_confidence(confidence, correct, report.scores["calibration_error"].value)
+    report.findings.insert(len(confusions), trust)
+    report.rare |= RARE_SCORES
     cards = worst_errors(images, targets, predicted, confidence, rule.classes, explainer)
     if cards:
         report.cards["Worst errors: wrong predictions with the highest confidence"] = cards
@@ -210,14 +215,14 @@ def _f1(jaccard: Score) -> Score:
 
 
 def _confusions(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:
-    """Sentences on the pairs of classes that are confused most."""
+    """Sentences on the pairs of classes that are confused most; nothing of a single error."""
     totals = matrix.sum(1, keepdim=True).clamp(min=1)
     shares = (matrix / totals).fill_diagonal_(0)
     sentences = []
     for cell in shares.flatten().argsort(descending=True, stable=True)[:MAX_CONFUSIONS].tolist():
         true, predicted = divmod(cell, len(classes))
         count, total = int(matrix[true, predicted]), int(totals[true])
-        if shares[true, predicted] >= MIN_CONFUSION_SHARE and count > 1:
+        if count > 1 and (not sentences or shares[true, predicted] >= MIN_CONFUSION_SHARE):
             sentences.append(f"{classes[true]} is mistaken for {classes[predicted]} in {count} of {total} pictures.")
     return sentences
 

@@ -12,6 +12,7 @@ from diptych.report import Report, Score, Table, confidence_figures
 from diptych.report.report import format_number
 
 MIN_AUROC = 0.7  # under which the report says that the flag is not reliable
+BY_SCORE = "Detection of unknown pictures, by score"
 
 
 def add_ood_detection(
@@ -34,7 +35,8 @@ def add_ood_detection(
     report.scores["unknown_fpr"] = _share(known_familiarity < threshold)
     rows = [["all scores combined", report.scores["unknown_auroc"]]] if scale else []
     rows += [[name, _auroc_score(known_scores[:, i], unknown_scores[:, i])] for i, name in enumerate(names)]
-    report.tables["Detection of unknown pictures, by score"] = Table(["score", "AUROC"], [list(row) for row in rows])
+    report.tables[BY_SCORE] = Table(["score", "AUROC"], [list(row) for row in rows])
+    report.rare |= {BY_SCORE, "unknown_auroc", "unknown_tpr", "unknown_fpr"}  # the finding says what they come to
     report.figures["Familiarity of known and unknown pictures"] = confidence_figures.familiarity(
         known_familiarity.numpy(), unknown_familiarity.numpy(), threshold
     )

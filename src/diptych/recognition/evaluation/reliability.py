@@ -15,13 +15,16 @@ from diptych.recognition.confidence import conformal
 from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.evaluation.share_score import share_score
+from diptych.recognition.evaluation.verdict import MAX_CALIBRATION_ERROR
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.report import Report, Score, Table
 from diptych.report import confidence_figures as figures
+from diptych.report.report import RARE_SCORES
 
 RELIABILITY = "How often predictions of a confidence are correct: on the dotted line, as often as they promise"
 HISTOGRAM = "How many predictions have which confidence"
 RISK_COVERAGE = "Errors among the most confident predictions, if the others are left to a person"
+TRUSTED_CALIBRATION_ERROR = 0.05  # up to which confidence can be trusted, whatever its mean
 LABEL_THRESHOLDS = "A label is predicted from this probability on"
 
 
@@ -44,7 +47,7 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     report.scores["aurc"] = Score(aurc, max(0.0, low), min(1.0, high), len(confidence))
     curve = risk_coverage(confidence, correct)
     report.figures[RISK_COVERAGE] = partial(figures.risk_coverage, *(values.numpy() for values in curve))
-    report.rare |= {"aurc", "set_size", RELIABILITY, HISTOGRAM, RISK_COVERAGE, LABEL_THRESHOLDS}
+    report.rare |= {*RARE_SCORES, RELIABILITY, HISTOGRAM, RISK_COVERAGE, LABEL_THRESHOLDS}
     if rule.cutoff is not None:
         report.findings += [
             describe_coverage(rule),
@@ -55,6 +58,26 @@ def add_reliability(report: Report, confidence: Tensor, correct: Tensor, rule: D
     if rule.label_thresholds:
         rows = [[name, value] for name, value in zip(rule.classes, rule.label_thresholds, strict=True)]
         report.tables[LABEL_THRESHOLDS] = Table(["label", "probability"], rows)
+
+
+def describe_confidence(confidence: Tensor, correct: Tensor, calibration_error: float) -> str:
+    """Whether the confidence of predictions can be trusted, in a sentence.
+
+    Parameters
+    ----------
+    confidence, correct
+        Of each prediction: (N,), or (N, K) of several labels.
+    calibration_error
+        The mean gap between the two, 0..1.
+    """
+    mean, share = float(confidence.mean()), share_score(int(correct.sum()), correct.numel())
+    within = (share.low or 0.0) <= mean <= (share.high or 1.0)
+    figures = f"it is {mean:.1%} on average, and {share.value:.1%} of the answers are right."
+    if calibration_error > MAX_CALIBRATION_ERROR and within:
+        return f"Its confidence says little: it is off by {calibration_error:.0%} on average, both ways."
+    if within or (calibration_error <= TRUSTED_CALIBRATION_ERROR):
+        return f"Its confidence can be trusted: {figures}"
+    return f"Its confidence is too {'high' if mean > share.value else 'low'}: {figures}"
 
 
 def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: DecisionRule) -> None:

@@ -77,6 +77,8 @@ def find_failing_slices(images: Images, correct: Mask, size: int) -> Report:
         if slices:
             rows = [[part.name, part.values, len(part.rows), _accuracy(correct[part.rows])] for part in slices]
             report.tables[caption] = Table([column, "values", "pictures", "accuracy"], rows)
+    if not report.findings:
+        report.rare = set(report.tables)
     return report
 
 

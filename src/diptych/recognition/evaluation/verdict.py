@@ -11,6 +11,8 @@ RELIABLE_ERRORS, USEFUL_ERRORS = 0.25, 0.5  # at most this share of the errors o
 MIN_RECALL = 0.8  # of every class of a reliable recognizer, as far as its pictures can tell
 MAX_CALIBRATION_ERROR = 0.1  # of a reliable recognizer
 FEW_PICTURES = 50  # held out, under which the reason says that they are few
+MEASURE = "diptych evaluate MODEL OTHER-PICTURES"
+MORE_TIME = "diptych fit recognizer DATA -o MODEL --more 5"
 
 
 @dataclass(frozen=True)
@@ -44,64 +46,106 @@ class Evidence:
 
 
 def recognizer_verdict(evidence: Evidence) -> Verdict:
-    """One of six verdicts: "not_held_out", "too_few", "guessing", "weak", "useful" or "reliable".
+    """One of seven: "not_held_out", "too_few", "guessing", "promising", "weak", "useful" or "reliable".
 
     It is better than guessing where the lower end of the accuracy's interval exceeds the commonest class's share;
     useful and reliable also ask for an accuracy, for few errors compared with guessing, and the latter for every class
-    to be recognised and for honest confidence.
+    to be recognised and for honest confidence. Where the pictures are too few to tell, the interval reaching from too
+    low to high enough, it is promising, or too few are said to be held out.
     """
-    accuracy, reason = evidence.accuracy, _reason(evidence)
-    more_time = "diptych fit recognizer DATA -o MODEL --more 5"
     if evidence.trained_on:
-        return Verdict(
-            "not_held_out",
-            "These pictures are no test: some were trained on.",
-            f"{evidence.trained_on} or more of the {accuracy.n} pictures are training pictures, on which a recognizer "
-            "looks better than it is.",
-            "evaluate on pictures that it has never seen: diptych evaluate MODEL OTHER-PICTURES",
-        )
+        return _not_held_out(evidence)
     if not _beats_guessing(evidence):
-        if accuracy.n < FEW_PICTURES and accuracy.value > evidence.guessing:
-            sentence = "Too few held-out pictures to tell whether it is better than guessing."
-            step = "add pictures, or evaluate on others: diptych evaluate MODEL OTHER-PICTURES"
-            return Verdict("too_few", sentence, reason, step)
-        step = f"check pictures and labels with diptych inspect DATA, then train longer: {more_time}"
-        return Verdict("guessing", "No better than guessing.", reason, step)
+        return _no_better(evidence)
     if not _reaches(evidence, USEFUL_ACCURACY, USEFUL_ERRORS):
-        step = f"train longer: {more_time}; if that does not help, add pictures, first of the worst class"
-        return Verdict("weak", "Better than guessing, not yet useful.", reason, step)
+        return _not_useful(evidence)
     shortcomings = _shortcomings(evidence)
-    if shortcomings:
+    if not shortcomings:
+        sentence, step = "Reliable on pictures like these.", "use it: diptych predict MODEL PICTURES"
+        return Verdict("reliable", sentence, _reason(evidence), step)
+    undecided = _would_be_reliable(evidence) and not _reaches(evidence, RELIABLE_ACCURACY, RELIABLE_ERRORS)
+    then = f"be sure of it: {MEASURE}" if undecided else f"train longer: {MORE_TIME}"
+    return Verdict(
+        "useful",
+        "Good enough to sort pictures; check the doubtful ones.",
+        f"{_reason(evidence)} Not reliable, since {shortcomings[0]}.",
+        f"sort, and check those of low confidence: diptych predict MODEL PICTURES; or {then}",
+    )
+
+
+def _not_held_out(evidence: Evidence) -> Verdict:
+    return Verdict(
+        "not_held_out",
+        "These pictures are no test: some were trained on.",
+        f"{evidence.trained_on} or more of the {evidence.accuracy.n} pictures are training pictures, on which a "
+        "recognizer looks better than it is.",
+        f"evaluate on pictures that it has never seen: {MEASURE}",
+    )
+
+
+def _no_better(evidence: Evidence) -> Verdict:
+    accuracy = evidence.accuracy
+    if accuracy.value > evidence.guessing and (accuracy.n < FEW_PICTURES or _may_be_useful(evidence)):
+        sentence = "Too few held-out pictures to tell whether it is better than guessing."
+        return Verdict("too_few", sentence, _figures(evidence), f"add pictures, or evaluate on others: {MEASURE}")
+    step = f"check pictures and labels with diptych inspect DATA, then train longer: {MORE_TIME}"
+    return Verdict("guessing", "No better than guessing.", _reason(evidence), step)
+
+
+def _not_useful(evidence: Evidence) -> Verdict:
+    accuracy = evidence.accuracy
+    too_wide = _is_enough(accuracy.value, evidence, USEFUL_ACCURACY, USEFUL_ERRORS)  # only the interval is
+    if (too_wide or accuracy.n < FEW_PICTURES) and _may_be_useful(evidence):
+        low, high = _ends(accuracy)
         return Verdict(
-            "useful",
-            "Good enough to sort pictures; check the doubtful ones.",
-            f"{reason} Not reliable, since {shortcomings[0]}.",
-            f"sort, and check those of low confidence: diptych predict MODEL PICTURES; or train longer: {more_time}",
+            "promising",
+            f"Promising, measured on few pictures: of others like these, between {low:.0%} and {high:.0%} are right.",
+            _figures(evidence),
+            f"measure it on pictures that it has never seen: {MEASURE}; or add pictures and fit again",
         )
-    return Verdict("reliable", "Reliable on pictures like these.", reason, "use it: diptych predict MODEL PICTURES")
+    step = f"train longer: {MORE_TIME}; if that does not help, add pictures, first of the worst class"
+    return Verdict("weak", "Better than guessing, not yet useful.", _reason(evidence), step)
 
 
-def _lower_end(score: Score) -> float:
-    return score.value if score.low is None else score.low
+def _ends(score: Score) -> tuple[float, float]:
+    """The ends of the interval; the value where none is known."""
+    low, high = (score.value if end is None else end for end in (score.low, score.high))
+    return low, high
 
 
 def _beats_guessing(evidence: Evidence) -> bool:
-    return _lower_end(evidence.accuracy) > evidence.guessing
+    return _ends(evidence.accuracy)[0] > evidence.guessing
 
 
 def _reaches(evidence: Evidence, accuracy: float, errors: float) -> bool:
     """Whether this accuracy is reached, by the lower end of the interval too, with this share of guessing's errors."""
-    score = evidence.accuracy
-    enough = score.value >= accuracy and _lower_end(score) >= accuracy - MAX_LOWER_END_GAP
-    return enough and 1 - score.value <= errors * (1 - evidence.guessing)
+    enough = _ends(evidence.accuracy)[0] >= accuracy - MAX_LOWER_END_GAP
+    return enough and _is_enough(evidence.accuracy.value, evidence, accuracy, errors)
+
+
+def _may_be_useful(evidence: Evidence) -> bool:
+    """Whether it would be useful at the upper end of the interval."""
+    return _is_enough(_ends(evidence.accuracy)[1], evidence, USEFUL_ACCURACY, USEFUL_ERRORS)
+
+
+def _would_be_reliable(evidence: Evidence) -> bool:
+    """Whether the accuracy alone suffices, however wide its interval is."""
+    return _is_enough(evidence.accuracy.value, evidence, RELIABLE_ACCURACY, RELIABLE_ERRORS)
+
+
+def _is_enough(value: float, evidence: Evidence, accuracy: float, errors: float) -> bool:
+    return value >= accuracy and 1 - value <= errors * (1 - evidence.guessing)
 
 
 def _shortcomings(evidence: Evidence) -> list[str]:
     """Why a useful recognizer is not reliable, each as a clause; empty if it is."""
-    clauses = []
+    clauses, accuracy = [], evidence.accuracy
     if not _reaches(evidence, RELIABLE_ACCURACY, RELIABLE_ERRORS):
-        few = f", with room for chance on {evidence.accuracy.n} pictures" if evidence.accuracy.value >= 0.95 else ""
-        clauses.append(f"it is wrong in {1 - evidence.accuracy.value:.1%} of the pictures{few}")
+        if _would_be_reliable(evidence):
+            low, _ = _ends(accuracy)
+            clauses.append(f"{accuracy.n} pictures are too few to tell: of others, only {low:.0%} may be right")
+        else:
+            clauses.append(f"it is wrong in {1 - accuracy.value:.1%} of the pictures")
     worst = evidence.recalls[evidence.worst_class]
     if worst.high is not None and worst.high < MIN_RECALL:
         clauses.append(f"of {evidence.worst_class} it recognises only {worst.value:.0%} ({worst.n} pictures)")
@@ -111,6 +155,13 @@ def _shortcomings(evidence: Evidence) -> list[str]:
 
 
 def _reason(evidence: Evidence) -> str:
+    """The figures, and that they are rough where the pictures are few."""
+    n = evidence.accuracy.n
+    few = f" {n} pictures are few, so the true accuracy may be far from this." if n < FEW_PICTURES else ""
+    return _figures(evidence) + few
+
+
+def _figures(evidence: Evidence) -> str:
     accuracy, worst = evidence.accuracy, evidence.worst_class
     interval = "" if accuracy.low is None or accuracy.high is None else f" ({accuracy.low:.1%} to {accuracy.high:.1%})"
     sentences = [
@@ -120,6 +171,4 @@ def _reason(evidence: Evidence) -> str:
     if len(evidence.recalls) > 1:
         recall = evidence.recalls[worst]
         sentences.append(f"The worst class is {worst}, with {recall.value:.0%} of {recall.n}.")
-    if accuracy.n < FEW_PICTURES:
-        sentences.append(f"{accuracy.n} pictures are few, so the true accuracy may be far from this.")
     return " ".join(sentences)
