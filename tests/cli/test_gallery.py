@@ -28,7 +28,8 @@ def test_a_gallery_from_its_first_picture_to_its_last(
     assert f"Next: diptych match {gallery} PICTURE" in again.err
     assert listed.json["pictures"] == 48
     assert matched.code == 4
-    rows = [line.split("\t") for line in matched.out.splitlines()]
+    header, *rows = [line.split("\t") for line in matched.out.splitlines()]
+    assert header == ["path", "label", "vote", "distance", "nearest", "note"]
     assert [row[1] for row in rows[:2]] == ["red", "green"]
     assert rows[0][4] == str(red / "000.png")
     assert "no such file" in rows[2][-1].lower() or "not there" in rows[2][-1]

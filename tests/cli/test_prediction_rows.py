@@ -19,30 +19,36 @@ ROWS = [
 ]
 
 
-def test_a_table_names_the_other_labels_of_the_prediction_set() -> None:
+def test_a_table_is_aligned_under_a_header_and_names_the_other_labels_of_the_prediction_set() -> None:
     stream = io.StringIO()
     write = prediction_rows._as_table(stream)
-    for row in ROWS:
-        write(row)
-    certain, ambiguous, odd, old, both, gone = (" ".join(line.split()) for line in stream.getvalue().splitlines())
-    assert certain == "certain.png cat 61 %"
-    assert ambiguous == "ambiguous.png cat 61 % (or dog, fox, owl and 1 more)"
-    assert odd == "odd.png cat 61 % (or dog) (unlike the training pictures)"
-    assert old == "old.png cat 61 %"
-    assert both == "both.png cat;dog 61 % (or owl)"
-    assert gone == "gone.png it is not there"
+    write(ROWS[:3])
+    write(ROWS[3:])
+    assert stream.getvalue().splitlines() == [
+        "path           label  confidence  note",
+        "certain.png    cat          61 %",
+        "ambiguous.png  cat          61 %  or dog, fox, owl and 1 more",
+        "odd.png        cat          61 %  unknown: unlike the training pictures, or dog",
+        "old.png        cat            61 %",
+        "both.png       cat;dog        61 %  or owl",
+        "gone.png                            it is not there",
+    ]
 
 
 def test_a_table_shows_confidence_in_percent_and_tabs_the_number() -> None:
     table, tabs = io.StringIO(), io.StringIO()
-    for confidence in (0.6310, 0.0712, 1.0):
-        row = {"path": "a.png", **PREDICTION, "confidence": confidence}
-        prediction_rows._as_table(table)(row)
-        prediction_rows._as_tabs(tabs)(row)
-    lines = table.getvalue().splitlines()
+    rows = [{"path": "a.png", **PREDICTION, "confidence": confidence} for confidence in (0.6310, 0.0712, 1.0)]
+    prediction_rows._as_table(table)(rows)
+    prediction_rows._as_tabs(tabs)(rows)
+    lines = table.getvalue().splitlines()[1:]
     assert [line.split("cat")[1].strip() for line in lines] == ["63 %", "7 %", "100 %"]
     assert len({len(line) for line in lines}) == 1, "the percentages are aligned"
-    assert [line.split("\t")[2] for line in tabs.getvalue().splitlines()] == ["0.6310", "0.0712", "1.0000"]
+    assert [line.split("\t") for line in tabs.getvalue().splitlines()] == [
+        ["path", "label", "confidence", "note"],
+        ["a.png", "cat", "0.6310"],
+        ["a.png", "cat", "0.0712"],
+        ["a.png", "cat", "1.0000"],
+    ]
 
 
 def test_csv_has_a_column_for_the_prediction_set(tmp_path: Path) -> None:
@@ -66,7 +72,7 @@ def test_rows_written_before_a_stop_stay_in_the_part_file(tmp_path: Path) -> Non
     writer = RowWriter(as_json=False, file=path, csv_file=None)
     writer.add(ROWS[:2])
     assert not path.exists()
-    assert len((tmp_path / "rows.tsv.part").read_text().splitlines()) == 2
+    assert len((tmp_path / "rows.tsv.part").read_text().splitlines()) == 3  # a header, too
     writer.close()
     assert [file.name for file in tmp_path.iterdir()] == ["rows.tsv"]
 

@@ -72,7 +72,8 @@ def test_predict_and_evaluate_print_and_write_their_results(
     assert as_json.lines[5] == first
 
     assert tabs.code == 0
-    cells = [line.split("\t") for line in tabs.out.splitlines()]
+    header, *cells = [line.split("\t") for line in tabs.out.splitlines()]
+    assert header == ["path", "label", "confidence", "note"]
     assert [row[0] for row in cells] == [str(one), str(flat / "1.png"), str(flat / "2.png")]
     assert cells[0][1] == first["label"]
     assert float(cells[0][2]) == pytest.approx(first["confidence"], abs=1e-4)
@@ -165,4 +166,4 @@ def test_a_name_that_is_not_utf8_is_printed_escaped(
     Path(os.fsdecode(odd)).write_bytes((colours / "red" / "000.png").read_bytes())
     result = diptych("predict", fitted[0] / "recognizer", os.fsdecode(odd), tmp_path, PYTHONIOENCODING="ascii")
     assert result.code == 0, result.err
-    assert [line.split("\t")[0] for line in result.out.splitlines()] == [f"{tmp_path}/caf\\xe9.png"] * 2
+    assert [line.split("\t")[0] for line in result.out.splitlines()[1:]] == [f"{tmp_path}/caf\\xe9.png"] * 2

@@ -24,9 +24,12 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the labels of a gallery, or the pictures of one."""
+    from diptych.recognition.gallery.shown_paths import path_from_here
+
     opened = _load(gallery)
     if label is not None:
-        for row in opened.pictures(label):
+        for picture in opened.pictures(label):
+            row = {**picture, "path": path_from_here(picture["path"])}
             console.print_json(row) if json else console.print_text(f"{row['id']}\t{row['label']}\t{row['path']}")
         return
     labels = opened.labels

@@ -1,5 +1,7 @@
 """``diptych match``: find the pictures of a gallery that are nearest to others."""
 
+import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -8,8 +10,11 @@ from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Gallery, Json, Quiet
 from diptych.cli.paths import UnreadablePath, image_sets, require_one
 from diptych.cli.predict import exit_if_unreadable
+from diptych.cli.text_rows import TextRows
 from diptych.data.messages import counted
 from diptych.errors import UsageError
+
+COLUMNS = ("path", "label", "vote", "distance", "nearest", "note")
 
 
 def match(
@@ -41,11 +46,12 @@ def match(
 
     Example: diptych match models/gallery probe.jpg
 
-    Each line has path, label, share of the vote, distance of the nearest picture (1 - cosine similarity), its path, and
-    "unknown" where the match is not familiar enough: at most the false-accept rate of things that are not in the
-    gallery would pass, measured on its own pictures.
+    Under a header each line has path, label, share of the vote, distance of the nearest picture (1 - cosine
+    similarity), its path, and "unknown" where the match is not familiar enough: at most the false-accept rate of things
+    that are not in the gallery would pass, measured on its own pictures.
     """
     from diptych.cli.models import load_model
+    from diptych.recognition.gallery.shown_paths import path_from_here
     from diptych.recognition.gallery.table import parse_filter
 
     require_one(paths)
@@ -54,16 +60,17 @@ def match(
     if pair:
         _match_pair(opened, paths, rate, json)
         return
+    write = _writer(json)
     total = failed = unknown = 0
     for images in image_sets(paths):
         if isinstance(images, UnreadablePath):
-            _print({"path": images.path, "error": images.reason}, json)
+            write([{"path": images.path, "error": images.reason}])
             total, failed = total + 1, failed + 1
             continue
         for matches in opened.match_batches(images, k=nearest, where=parse_filter(where or ()), **rate):
-            for one in matches:
-                _print(one.json(), json)
-                unknown += one.unknown and one.error is None
+            rows = [one.json(path_from_here) for one in matches]
+            write(rows)
+            unknown += sum(row.get("unknown", False) for row in rows)
             total, failed = total + len(matches), failed + len(matches.errors)
     if unknown and not json:
         _explain_unknown(unknown, opened, rate)
@@ -91,17 +98,27 @@ def _match_pair(gallery: Any, paths: list[str], rate: dict[str, float], as_json:
         console.print_text(str(answer))
 
 
-def _print(row: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        console.print_json(row)
-        return
+def _writer(as_json: bool) -> Callable[[list[dict[str, Any]]], None]:
+    """What prints rows as they come."""
+    text = TextRows(sys.stdout, COLUMNS, aligned=sys.stdout.isatty(), right=COLUMNS[2:4])
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        if not as_json:
+            text.add([_cells(row) for row in rows])
+            sys.stdout.flush()
+            return
+        for row in rows:
+            console.print_json(row)
+
+    return write
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
     if "error" in row:
-        cells = [row["path"], "", "", "", "", row["error"]]
-    else:
-        near = row["nearest"][0]["path"] if row["nearest"] else ""
-        numbers = [f"{row[name]:.4f}" if name in row else "" for name in ("confidence", "distance")]
-        cells = [row["path"], row["label"] or "", *numbers, near, "unknown" if row["unknown"] else ""]
-    console.print_text("\t".join(" ".join(cell.split()) for cell in cells).rstrip("\t"))
+        return [row["path"], "", "", "", "", row["error"]]
+    near = row["nearest"][0]["path"] if row["nearest"] else ""
+    numbers = [f"{row[name]:.4f}" if name in row else "" for name in ("confidence", "distance")]
+    return [row["path"], row["label"] or "", *numbers, near, "unknown" if row["unknown"] else ""]
 
 
 def add_to(app: typer.Typer) -> None:

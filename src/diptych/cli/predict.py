@@ -39,9 +39,9 @@ def predict(
 
     Example: diptych predict models/pets new/*.jpg --json
 
-    Predictions are printed in the order of the paths: a table on a terminal, else tab-separated (path, label,
-    confidence) or JSON lines. A file that cannot be read gets a row with the reason; the exit code is then 4, or 3 if
-    none could be read.
+    Predictions are printed in the order of the paths, under a header: path, label, confidence, and a note where a
+    picture is unknown, other labels are likely too, or a file cannot be read; the exit code is then 4, or 3 if none
+    could be read. They are aligned on a terminal and else separated by tabs; --json prints JSON lines.
     """
     from diptych.cli.prediction_rows import RowWriter
 

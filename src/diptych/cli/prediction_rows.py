@@ -2,19 +2,21 @@
 
 import csv
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from diptych.cli import console
+from diptych.cli.text_rows import TextRows
+from diptych.data.messages import join_names
 from diptych.errors import UsageError
 from diptych.files import check_output_file
 
 Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
-COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")
-MAX_ALTERNATIVES = 3  # further labels of the prediction set named in a table
+COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")  # of CSV
+TEXT_COLUMNS = ("path", "label", "confidence", "note")
+MAX_ALTERNATIVES = 3  # further labels of the prediction set named in a note
 _SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
 
 
@@ -46,8 +48,7 @@ class RowWriter:
 
     def add(self, rows: list[Row]) -> None:
         """Write further rows."""
-        for row in rows:
-            self._write(row)
+        self._write(rows)
         self._stream.flush()
 
     def close(self) -> None:
@@ -68,34 +69,31 @@ def _open_text(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
-Write = Callable[[Row], None]
+Write = Callable[[list[Row]], None]
 
 
 def _as_json(stream: TextIO) -> Write:
-    return lambda row: print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=stream)
+    def write(rows: list[Row]) -> None:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=stream)
 
-
-def _as_tabs(stream: TextIO) -> Write:
-    return lambda row: print("\t".join(_one_line(v) for v in _cells(row)).rstrip("\t"), file=stream)
+    return write
 
 
 def _as_csv(stream: TextIO) -> Write:
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
-    return lambda row: writer.writerow(_cells(row))
+    return lambda rows: writer.writerows(_cells(row) for row in rows)
+
+
+def _as_tabs(stream: TextIO) -> Write:
+    text = TextRows(stream, TEXT_COLUMNS, aligned=False)
+    return lambda rows: text.add([_text_cells(row, lambda confidence: f"{confidence:.4f}") for row in rows])
 
 
 def _as_table(stream: TextIO) -> Write:
-    width = max(20, min(60, shutil.get_terminal_size().columns - 34))
-
-    def write(row: Row) -> None:
-        path, label, _, unknown, error, _ = (_one_line(v) for v in _cells(row))
-        path = path if len(path) <= width else "…" + path[1 - width :]
-        prediction = error or f"{label:<20}  {_percentage(row['confidence']):>5}{_alternatives(row)}"
-        note = "  (unlike the training pictures)" if unknown else ""
-        print(f"{path:<{width}}  {prediction}{note}".rstrip(), file=stream)
-
-    return write
+    text = TextRows(stream, TEXT_COLUMNS, aligned=True, right=["confidence"])
+    return lambda rows: text.add([_text_cells(row, lambda confidence: f"{100 * confidence:.0f} %") for row in rows])
 
 
 _WRITERS: dict[str, Callable[[TextIO], Write]] = {
@@ -107,15 +105,19 @@ _WRITERS: dict[str, Callable[[TextIO], Write]] = {
 
 
 def _cells(row: Row) -> list[str]:
+    """The cells of CSV, each with one meaning."""
     if "error" in row:
         return [row["path"], "", "", "", row["error"], ""]
     names, prediction_set = ";".join(_predicted(row)), ";".join(row.get("set", ()))
     return [row["path"], names, f"{row['confidence']:.4f}", "unknown" if row["unknown"] else "", "", prediction_set]
 
 
-def _percentage(confidence: float) -> str:
-    """A confidence as a person reads it, such as "63 %"."""
-    return f"{100 * confidence:.0f} %"
+def _text_cells(row: Row, number: Callable[[float], str]) -> list[str]:
+    """The cells of text; all that is said of few pictures is a note."""
+    if "error" in row:
+        return [row["path"], "", "", row["error"]]
+    notes = ["unknown: unlike the training pictures"] * row["unknown"] + _alternatives(row)
+    return [row["path"], ";".join(_predicted(row)), number(row["confidence"]), ", ".join(notes)]
 
 
 def _predicted(row: Row) -> list[str]:
@@ -124,15 +126,7 @@ def _predicted(row: Row) -> list[str]:
     return [label] if isinstance(label, str) else list(label or ())
 
 
-def _alternatives(row: Row) -> str:
-    """The labels of the prediction set that are not predicted, such as ``"  (or dog, fox)"``."""
+def _alternatives(row: Row) -> list[str]:
+    """The labels of the prediction set that are not predicted, as a note such as "or dog, fox"; none: no note."""
     more = [name for name in row.get("set", ()) if name not in _predicted(row)]
-    named = ", ".join(more[:MAX_ALTERNATIVES]) + (
-        f" and {len(more) - MAX_ALTERNATIVES} more" if len(more) > MAX_ALTERNATIVES else ""
-    )
-    return _one_line(f"  (or {named})") if more else ""
-
-
-def _one_line(text: str) -> str:
-    """The text without tabs and line breaks."""
-    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
+    return [f"or {join_names(more, MAX_ALTERNATIVES)}"] if more else []

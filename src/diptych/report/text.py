@@ -116,19 +116,19 @@ def _table(table: Table) -> list[str]:
 
 
 def _columns(rows: list[list[str]], align_right: list[bool] | None = None) -> list[str]:
-    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(display_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     align_right = align_right or [False] * len(widths)
     return [
-        "  " + "  ".join(_padded(*column) for column in zip(row, widths, align_right, strict=True)).rstrip()
-        for row in rows
+        "  " + "  ".join(pad(*column) for column in zip(row, widths, align_right, strict=True)).rstrip() for row in rows
     ]
 
 
-def _padded(value: str, width: int, right: bool) -> str:
-    space = " " * (width - _width(value))
+def pad(value: str, width: int, right: bool) -> str:
+    """The value with spaces to a width in terminal columns, before it where it is aligned right."""
+    space = " " * (width - display_width(value))
     return space + value if right else value + space
 
 
-def _width(value: str) -> int:
+def display_width(value: str) -> int:
     """Width in terminal columns: Chinese, Japanese and Korean characters take two."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in value)

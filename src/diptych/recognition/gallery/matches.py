@@ -1,6 +1,6 @@
 """What matching a picture against a gallery gives: nearest labelled pictures, the label they vote for, or unknown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,8 +64,11 @@ class Match:
         note = ", unlike all enrolled pictures" if self.unknown else ""
         return f"{self.name} ({self.confidence:.0%} of the vote, distance {self.distance:.3f}{note})"
 
-    def json(self) -> dict[str, Any]:
-        """As JSON can hold it: ``{"path", "label", "confidence", "distance", "unknown", "nearest"}``, or an error."""
+    def json(self, shown: Callable[[str], str] = str) -> dict[str, Any]:
+        """As JSON can hold it: ``{"path", "label", "confidence", "distance", "unknown", "nearest"}``, or an error.
+
+        ``shown`` makes the paths of the nearest pictures, which are stored from the root, what is to be seen of them.
+        """
         if self.error is not None:
             return {"path": self.path, "error": self.error.reason}
         numbers = {"confidence": self.confidence, "distance": self.distance} if self.name else {}
@@ -74,7 +77,9 @@ class Match:
             "label": self.name or None,
             **{name: round(value, 6) for name, value in numbers.items()},
             "unknown": self.unknown,
-            "nearest": [{**vars(near), "distance": round(near.distance, 6)} for near in self.nearest],
+            "nearest": [
+                {**vars(near), "path": shown(near.path), "distance": round(near.distance, 6)} for near in self.nearest
+            ],
         }
 
 

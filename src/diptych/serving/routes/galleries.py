@@ -18,7 +18,7 @@ MATCH = {
     "confidence": 0.91,
     "distance": 0.21,
     "unknown": False,
-    "nearest": [{"id": "200840053b4c8112", "path": "photos/cat/3.jpg", "label": "cat", "distance": 0.21}],
+    "nearest": [{"id": "200840053b4c8112", "path": "cat/3.jpg", "label": "cat", "distance": 0.21}],
 }
 ENROLLED = {"added": 1, "present": 0, "unreadable": [], "pictures": 41, "labels": {"cat": 21, "dog": 20}}
 

@@ -11,6 +11,7 @@ import torch
 from diptych.data.decode import has_picture_signature
 from diptych.data.images import Images
 from diptych.errors import UsageError
+from diptych.recognition.gallery.shown_paths import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
 
@@ -50,14 +51,15 @@ def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> 
         row["explained"] = label or max(row["probabilities"], key=row["probabilities"].get)
         row["heatmap"] = b64encode(png(grey)).decode()
         index = recognizer.embedding_index_
-        row["neighbours"] = recognizer.neighbours(images, NEIGHBOURS).rows(0) if index else []
+        near = recognizer.neighbours(images, NEIGHBOURS).rows(0) if index else []
+        row["neighbours"] = [{**one, "path": path_for_clients(one["path"])} for one in near]
     return _rows_answer([row], options["names"], pictures)
 
 
 def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
     """The nearest enrolled pictures of each picture, and the label that they vote for."""
     arguments = {name: options[name] for name in ("k", "far", "where") if options.get(name) is not None}
-    rows = [row.json() for row in gallery.match(Images.of(pictures, "none"), **arguments)]
+    rows = [row.json(path_for_clients) for row in gallery.match(Images.of(pictures, "none"), **arguments)]
     return _rows_answer(rows, options["names"], pictures)
 
 
