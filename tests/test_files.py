@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from diptych.files import is_occupied, write_bytes, write_text
+from diptych.files import did_you_mean, is_occupied, write_bytes, write_text
 
 
 def test_folders_are_created_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -43,3 +43,13 @@ def test_hidden_files_do_not_count_as_content(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     assert is_occupied(tmp_path)
     assert is_occupied(tmp_path / "a")
+
+
+def test_a_missing_path_is_compared_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    (tmp_path / "photos" / "cats" / "one.jpg").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert did_you_mean("phtos/") == " Did you mean 'photos/'?"
+    assert did_you_mean("Photos/cat") == " Did you mean 'photos/cats/'?"
+    assert did_you_mean(tmp_path / "phtos" / "cats" / "one.jpeg") == f" Did you mean '{tmp_path}/photos/cats/one.jpg'?"
+    assert did_you_mean("holiday") == did_you_mean("photos/dog") == ""

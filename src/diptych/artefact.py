@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diptych.errors import ArtefactError, UsageError
-from diptych.files import encoded, is_occupied, move, write_bytes
+from diptych.files import did_you_mean, encoded, is_occupied, move, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -283,7 +283,8 @@ def _read_text(path: Path) -> str:
 
 def _why_no_model(folder: Path) -> str:
     if not folder.exists():
-        return f"There is no model at {folder}: the folder does not exist. Train one with: diptych fit"
+        cure = did_you_mean(folder) or " Train one with: diptych fit"
+        return f"There is no model at {folder}: the folder does not exist.{cure}"
     if not folder.is_dir():
         return f"{folder} is a file; a model is a folder with model.json in it. Name that folder."
     if (folder / "checkpoint").is_dir():

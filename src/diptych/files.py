@@ -1,11 +1,15 @@
-"""Atomic file writes (a file is written under a temporary name, synced, then renamed), and whose a folder is."""
+"""Atomic file writes (synced under a temporary name, then renamed), whose a folder is, what a missing path may mean."""
 
+import difflib
+import itertools
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from diptych.errors import UsageError
+
+MAX_COMPARED = 10_000  # names of a folder that a missing one is compared with
 
 
 def cache_folder() -> Path:
@@ -125,3 +129,29 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def did_you_mean(missing: str | Path) -> str:
+    """The path that a missing one is most like, as a question to end a message with; "" if there is none.
+
+    Each of its names that is not there is compared with those beside it: " Did you mean 'photos/cats/'?"
+    """
+    path = Path(missing).expanduser()
+    there = Path(path.anchor)
+    for name in path.parts[bool(path.anchor) :]:
+        if not (there / name).exists():
+            name = _most_similar(name, there)
+            if not name:
+                return ""
+        there /= name
+    return f" Did you mean '{there}{'/' if there.is_dir() else ''}'?"
+
+
+def _most_similar(name: str, folder: Path) -> str:
+    """The name in a folder that is most like one that is not there, whatever their case; "" if none is like it."""
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name.lower(): entry.name for entry in itertools.islice(entries, MAX_COMPARED)}
+    except OSError:
+        return ""
+    return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), "")

@@ -7,6 +7,7 @@ import typer
 
 from diptych import progress
 from diptych.cli import console
+from diptych.files import did_you_mean
 from diptych.settings import Settings, declaration
 
 SETTINGS: dict[str, Any] = {"auto_envvar_prefix": "DIPTYCH", "help_option_names": ["-h", "--help"]}
@@ -24,6 +25,8 @@ def _read_settings(path: Path, options: set[str]) -> dict[str, Any]:
 
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise typer.BadParameter(f"{path} is not there.{did_you_mean(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     except yaml.YAMLError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from diptych.cli import console
 from diptych.errors import DataError
+from diptych.files import did_you_mean
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -46,7 +47,7 @@ def require_one(paths: list[str]) -> None:
     from diptych.data.sources.files import is_url
 
     if not any(is_url(path) or glob.has_magic(path) or path in BUILT_IN or Path(path).exists() for path in paths):
-        raise DataError(f"{paths[0]} is not there. Give pictures, or a folder of pictures.")
+        raise DataError(f"{paths[0]} is not there.{did_you_mean(paths[0])} Give pictures, or a folder of pictures.")
 
 
 def image_sets(paths: list[str], chunk: int = CHUNK) -> Iterator["Images | UnreadablePath"]:

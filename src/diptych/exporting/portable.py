@@ -16,6 +16,7 @@ from diptych.data.store import Batch
 from diptych.data.training_digests import stored_digests
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, UsageError
+from diptych.files import did_you_mean
 from diptych.progress import Bar
 from diptych.recognition.predictions import Predictions
 
@@ -76,6 +77,8 @@ class Portable:
         """
         try:
             return cls(Path(path).read_bytes(), str(path))
+        except FileNotFoundError:
+            raise ArtefactError(f"{path} is not there.{did_you_mean(path)}") from None
         except OSError as error:
             raise ArtefactError(f"{path} cannot be read: {error.strerror or error}.") from error
 

@@ -88,6 +88,7 @@ def prepare(
     notes: list[str] = []
     parts = _parts(images, notes)
     validate = validate if validate is not None else parts.get("validation")
+    check_enough_pictures(parts["train"])  # before they are decoded, and again without those that cannot be
     training = _usable(parts["train"], size, notes)
     check_enough_pictures(training)
     training = training.relabel([name for name, count in training.counts().items() if count])
@@ -113,14 +114,17 @@ def prepare(
 def check_labels(images: Images) -> None:
     """Raise DataError unless there are pictures, and at least one of them has a label."""
     if len(images) == 0:
-        reasons = f" Left out: {join_names([str(e) for e in images.skipped], MAX_NAMES)}." if images.skipped else ""
-        raise DataError(f"There are no pictures here.{reasons} Name a folder that holds some.")
+        raise DataError(f"There are no pictures here.{_left_out(images)} Name a folder that holds some.")
     if not labelled_mask(images).any():
         raise DataError(
             "The pictures have no labels. Say where they are: --labels names takes them from file names such as "
-            "cat.0.jpg, --labels COLUMN or TABLE.csv:COLUMN from a table (labels=… in Images.open). Or put the "
+            "cat.0.jpg, --labels COLUMN or TABLE.csv:COLUMN from a table (in Python: labels=…). Or put the "
             "pictures of each class into a folder with its name."
         )
+
+
+def _left_out(images: Images) -> str:
+    return f" Not used: {join_names([str(e) for e in images.skipped], MAX_NAMES)}." if images.skipped else ""
 
 
 def check_readable(images: Images, size: int) -> None:
@@ -135,10 +139,11 @@ def check_enough_pictures(images: Images) -> None:
     """Raise DataError unless there are enough classes, pictures, and pictures of each class to train on."""
     counts = {name: count for name, count in images.counts().items() if count}
     if len(counts) < MIN_CLASSES:
+        found = f"only one class, {next(iter(counts))!r}" if counts else "no labelled picture"
         raise DataError(
-            f"There is only one class, {next(iter(counts))!r}; a recognizer tells classes apart. Add a folder "
+            f"There is {found}; a recognizer tells classes apart. Add a folder "
             "with pictures of something else, or say where the labels are: --labels names, COLUMN or TABLE.csv:COLUMN "
-            "(labels=… in Images.open)."
+            f"(in Python: labels=…).{_left_out(images)}"
         )
     rare = [name for name, count in counts.items() if count < MIN_PER_CLASS]
     if rare:

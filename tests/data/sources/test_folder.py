@@ -53,9 +53,18 @@ def test_a_picture_without_a_suffix_is_recognised_by_its_first_bytes(class_folde
     assert len(Images.open(class_folders)) == 13
 
 
-def test_loose_pictures_beside_class_folders_are_left_out(class_folders, scene):
+def test_loose_pictures_beside_class_folders_are_left_out_and_named_with_the_way_to_use_them(
+    class_folders, scene, caplog
+):
     scene(77).save(class_folders / "cover.png")
-    images = Images.open(class_folders)
+    with caplog.at_level(logging.INFO, "diptych"):
+        images = Images.open(class_folders)
+    understood, warning = caplog.messages
+    assert "12 pictures of 2 classes. Labels from the folder names" in understood
+    assert warning == (
+        f"{class_folders}: 1 picture is not used: {class_folders}/cover.png: a loose picture beside class folders. "
+        "To use it, move it into the folder of the class (here: cat, dog)."
+    )
     assert len(images) == 12
     assert [error.reason for error in images.skipped] == ["a loose picture beside class folders"]
 

@@ -34,7 +34,7 @@ from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.data.sources.labelling.tables import read_table
 from diptych.data.splits import split
 from diptych.errors import DataError
-from diptych.files import write_text
+from diptych.files import did_you_mean, write_text
 
 log = logging.getLogger("diptych")
 COLUMNS = ("path", "label", "split", "action", "reason")
@@ -86,6 +86,8 @@ def read(path: str | Path) -> list[Row]:
     where = str(path)
     try:
         table = read_table(Path(path).read_bytes(), where)
+    except FileNotFoundError:
+        raise DataError(f"{where} is not there.{did_you_mean(path)} diptych inspect --manifest writes one.") from None
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.") from None
     records = [(row, {name.lower(): cell for name, cell in row.cells.items()}) for row in table]

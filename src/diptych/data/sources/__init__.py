@@ -20,6 +20,7 @@ from diptych.data.sources.metadata import FILE_NAMES, find_metadata, open_metada
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
 from diptych.errors import DataError, UsageError
+from diptych.files import did_you_mean
 
 __all__ = ["Metadata", "Source", "open_files", "open_source"]
 
@@ -153,7 +154,8 @@ def _expand(pattern: str) -> list[str]:
 
 def _not_there(path: str) -> str:
     names = ", ".join(f'"{name}"' for name in BUILT_IN)
+    close = "" if is_url(path) else printable(did_you_mean(path))
     return (
-        f"{printable(path)} is not there. Give a folder of pictures, a Parquet, .npz or .tar file, "
+        f"{printable(path)} is not there.{close} Give a folder of pictures, a Parquet, .npz or .tar file, "
         f"or a set by name: {names}."
     )

@@ -54,13 +54,16 @@ def open_folder(files: Files, walk: Walk, choice: LabelChoice = AUTO) -> Source:
     pictures, skipped = pictures_in(files, walk)
     layout = read_layout(pictures, choice)
     reading = _read(files, walk, layout, choice)
-    skipped += [PictureError(reason, files.path(name)) for name, reason in layout.left_out.items()]
+    loose = [PictureError(reason, files.path(name)) for name, reason in layout.left_out.items()]
     splits = layout.splits if layout.splits is None else np.array(layout.splits)
     groups = {**reading.groups, **({} if splits is None else {"split": splits})}
+    if layout.pictures:
+        log_reading(files.path(""), groups.get("split"), reading.labels, reading.classes, reading.description)
+    _log_loose(files, loose, layout)
     _log_left_out(files, walk, skipped, layout, reading)
+    skipped += loose
     if not layout.pictures:
         raise DataError(_no_picture(files, skipped))
-    log_reading(files.path(""), groups.get("split"), reading.labels, reading.classes, reading.description)
     metadata = Metadata(
         paths=[files.path(name) for name in layout.pictures],
         labels=reading.labels,
@@ -148,6 +151,22 @@ def _by_column(readings: Sequence[Reading], tables: Sequence[LabelTable], choice
         wanted = choice.column or choice.table
         raise DataError(f"{where}: there are no labels in {wanted}. Columns of tables about these pictures: {columns}.")
     return reading
+
+
+def _log_loose(files: Files, loose: Sequence[PictureError], layout: Layout) -> None:
+    """Report what lies beside the folders that count, and how it is used."""
+    if not loose:
+        return
+    count = counted(len(loose), "picture or folder is", "pictures or folders are")
+    if layout.splits is None:
+        count = counted(len(loose), "picture is", "pictures are")
+    them = "it" if len(loose) == 1 else "them"
+    classes = join_names(sort_class_names({printable(name) for name in layout.folders if name}))
+    home = f" (here: {classes})" if classes else ""
+    log.warning(
+        "%s: %s not used: %s. To use %s, move %s into the folder of the class%s.",
+        files.path(""), count, join_names([str(error) for error in loose]), them, them, home,
+    )  # fmt: skip
 
 
 def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], layout: Layout, reading: Reading) -> None:

@@ -142,7 +142,7 @@ def _label_column(tables: Sequence[Any], choice: LabelChoice, where: str) -> str
         raise DataError(
             f"{where}: labels can be read from {' or '.join(f'{name} ({n} classes)' for name, n in counts.items())}. "
             f"Choose with {' or '.join(f'--labels {name}' for name in candidates)}, or --labels none for no labels "
-            f'(in Python: Images.open(…, labels="{candidates[0]}")).'
+            f'(in Python: labels="{candidates[0]}").'
         )
     return candidates[0] if candidates else None
 

@@ -218,7 +218,7 @@ def _confusions(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:
     """Sentences on the pairs of classes that are confused most; nothing of a single error."""
     totals = matrix.sum(1, keepdim=True).clamp(min=1)
     shares = (matrix / totals).fill_diagonal_(0)
-    sentences = []
+    sentences: list[str] = []
     for cell in shares.flatten().argsort(descending=True, stable=True)[:MAX_CONFUSIONS].tolist():
         true, predicted = divmod(cell, len(classes))
         count, total = int(matrix[true, predicted]), int(totals[true])

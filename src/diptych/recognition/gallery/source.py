@@ -10,6 +10,7 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.backbones.timm_backbone import is_pretrained
 from diptych.errors import ArtefactError, UsageError
+from diptych.files import did_you_mean
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.recognizer import Recognizer
 
@@ -49,8 +50,8 @@ class EmbeddingSource:
             return cls._of_recognizer(recognizer, f"the recognizer {Path(source).resolve().name}")
         if not is_pretrained(str(source)):
             raise UsageError(
-                f"{source} is neither the folder of a recognizer nor a backbone. Name a folder that diptych fit wrote, "
-                "or one of: lite0, lite1, lite2, timm:NAME."
+                f"{source} is neither the folder of a recognizer nor a backbone.{did_you_mean(source)} Name a folder "
+                "that diptych fit wrote, or one of: lite0, lite1, lite2, timm:NAME."
             )
         return cls(Embedder.from_backbone(str(source)))
 

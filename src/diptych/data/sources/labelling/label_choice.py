@@ -100,7 +100,7 @@ def choose(readings: Sequence[Reading], where: str) -> Reading | None:
         options = " or ".join(f"--labels {r.option}" for r in (usable[0], *different))
         raise DataError(
             f"{where}: labels can be read {ways}. Choose with {options}, or --labels none for no labels "
-            f'(in Python: Images.open(…, labels="{usable[0].option}")).'
+            f'(in Python: labels="{usable[0].option}").'
         )
     return usable[0] if usable else None
 
