@@ -6,6 +6,7 @@ from PIL import Image
 
 from diptych.cli.paths import UnreadablePath, image_sets
 from diptych.data.images import Images
+from tests.cli.conftest import Terminal
 
 
 def test_a_folder_that_is_left_out_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -30,3 +31,27 @@ def test_files_and_sets_come_in_the_order_of_the_paths_and_in_chunks(tmp_path: P
     (unreadable,) = [images for images in sets if isinstance(images, UnreadablePath)]
     assert unreadable.path == str(nothing)
     assert sets.index(unreadable) == 5
+
+
+def test_every_command_asks_whether_a_path_that_is_there_was_meant(diptych: Terminal, tmp_path: Path) -> None:
+    photos, table = tmp_path / "photos", tmp_path / "photos.csv"
+    photos.mkdir()
+    table.write_text("path\n")
+    Image.new("RGB", (8, 8)).save(photos / "a.png")
+    wrong, model = tmp_path / "phtos", tmp_path / "phots"
+    results = diptych.several(
+        ["inspect", wrong],
+        ["fit", "flow", wrong, "-o", tmp_path / "out"],
+        ["predict", model, photos],
+        ["evaluate", model, photos],
+        ["sample", model],
+        ["predict", tmp_path / "photos.onnx", photos],
+        ["enroll", tmp_path / "gallery", photos, "--recognizer", wrong],
+        ["fit", "recognizer", photos, "--manifest", tmp_path / "photo.csv"],
+        ["inspect", photos, "--config", tmp_path / "photo.csv"],
+    )
+    for result in results:
+        assert result.code in (2, 3), result.err
+        assert "Did you mean" in result.err, result.err
+    assert f"{wrong} is not there. Did you mean '{photos}/'?" in results[0].err
+    assert f"Did you mean '{table}'?" in results[-1].err

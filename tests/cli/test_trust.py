@@ -71,7 +71,10 @@ def test_confidence_prediction_sets_and_unknown_pictures_are_reported(
     assert scores["unknown_fpr"]["n"] == 40
     assert scores["unknown_tpr"]["value"] > scores["unknown_fpr"]["value"]
     assert scores["unknown_auroc_by_score"].keys() == {"response", "nearness", "detail"}
-    assert "unknown pictures 0% are missed" in as_text.out
+    assert "Of the 30 unknown pictures " in as_text.out
+    assert "Its confidence " in as_text.out
+    assert not any(word in as_text.out for word in ("AURC:", "aurc", "set size", "coverage", "temperature", "Next:"))
+    assert as_text.err.count("Next:") == 1
     assert "Familiarity of known and unknown pictures" in page.read_text()
 
     assert on_training.json["n"] == 48 - trained_pictures(model)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diptych.data.images import Images
@@ -17,6 +18,7 @@ def gallery_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a gallery of ten red pictures."""
     folder = tmp_path_factory.mktemp("galleries")
     named = Images.from_arrays(pixels(0)[:10], ["red"] * 10, groups={"year": ["2020"] * 5 + ["2021"] * 5})
+    named = named.with_metadata(paths=np.array([f"/home/me/photos/red/{i}.png" for i in range(10)]))
     Gallery(home / "colours", folder / "things").enroll(named)
     return folder
 
@@ -37,6 +39,7 @@ def test_what_is_enrolled_is_matched_at_once(
     assert answer.json["path"] == "one.png"
     assert answer.json["label"] == "red"
     assert len(answer.json["nearest"]) == 3
+    assert answer.json["nearest"][0]["path"] == "red/0.png"  # nothing more of the machine
     expected = load(gallery_home / "things").match([red], k=3)[0]
     assert answer.json["distance"] == pytest.approx(expected.distance, abs=1e-4)
     assert gallery_server.request("/models/things/match", blue).json["label"] == "red"  # there is nothing else
