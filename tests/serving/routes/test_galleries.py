@@ -39,7 +39,7 @@ def test_what_is_enrolled_is_matched_at_once(
     assert answer.json["path"] == "one.png"
     assert answer.json["label"] == "red"
     assert len(answer.json["nearest"]) == 3
-    assert answer.json["nearest"][0]["path"] == "red/0.png"  # nothing more of the machine
+    assert all(near["path"].startswith("red/") for near in answer.json["nearest"])  # nothing more of the machine
     expected = load(gallery_home / "things").match([red], k=3)[0]
     assert answer.json["distance"] == pytest.approx(expected.distance, abs=1e-4)
     assert gallery_server.request("/models/things/match", blue).json["label"] == "red"  # there is nothing else
