@@ -19,7 +19,7 @@ from diptych.serving.jobs.queue import Jobs
 from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
 from diptych.serving.metrics import RequestMetrics
 from diptych.serving.routes import datasets as dataset_routes
-from diptych.serving.routes import galleries, generation, health, models, predictions, reference, start_page
+from diptych.serving.routes import galleries, generation, health, maps, models, predictions, reference, start_page
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_file_routes
 from diptych.serving.server import Draining, DrainState
@@ -63,11 +63,12 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     app = FastAPI(
         title="Diptych", version=__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    app.state.services = services
+    app.state.services, app.state.jobs = services, jobs
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(start_page.router())
     app.include_router(dataset_routes.router(datasets, reader))
+    app.include_router(maps.router(jobs, datasets))
     app.include_router(job_routes.router(jobs, lambda: drain.draining))
     app.include_router(model_file_routes.router(ModelFiles(home, jobs.uses_model)))
     app.state.drain = drain

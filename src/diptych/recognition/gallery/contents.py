@@ -16,7 +16,7 @@ from diptych.recognition.gallery.calibration import calibrate
 from diptych.recognition.gallery.export import export_table
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.storage import GalleryFiles
-from diptych.recognition.gallery.table import metadata_column, one_of
+from diptych.recognition.gallery.table import matrix, metadata_column, one_of
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.networks import Network
 from diptych.recognition.recognizer import Recognizer
@@ -82,6 +82,20 @@ class Contents:
         columns = ["id", "label", "path", "origin", *map(metadata_column, table.metadata_columns)]
         for batch in table.scan(columns, one_of("label", [label])):
             yield from batch.rename_columns(columns[:4] + table.metadata_columns).to_pylist()
+
+    def searched(self) -> Iterator[tuple[list[dict[str, str]], Tensor]]:
+        """Id, label, path and origin of all pictures, and the (n, d) vectors searched, some thousand at a time."""
+        self._files.refresh()
+        table, columns = self._files.table, ["id", "label", "path", "origin"]
+        for batch in table.scan([*columns, table.vector_column]):
+            yield batch.select(columns).to_pylist(), matrix(batch.column(table.vector_column))
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The thumbnails of pictures, JPEG files, by their ids; those that are not in the gallery are left out."""
+        self._files.refresh()
+        batches = self._files.table.scan(["id", "thumbnail"], one_of("id", ids))
+        rows = [row for batch in batches for row in batch.to_pylist()]
+        return {row["id"]: row["thumbnail"] for row in rows if row["thumbnail"]}
 
     def export(self, path: str | Path) -> int:
         """Write all pictures to a .parquet file, or to .csv without thumbnails and vectors; returns how many.

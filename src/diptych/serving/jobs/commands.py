@@ -1,4 +1,4 @@
-"""What a job may run: five verbs of the command line, with names and numbers as their options, never with paths.
+"""What a job may run: some verbs of the command line and the map, with names and numbers as options, never with paths.
 
 A request names data sets and models of the server; reports and exported files go into the job's own folder.
 """
@@ -26,7 +26,10 @@ KINDS: Mapping[str, type[Settings]] = {
     "vae": VAESettings,
     "flow": FlowSettings,
 }
+MAP_MODULE = "diptych.serving.jobs.map_command"
+_WRITING = ("fit", "enroll")  # verbs whose output is a model
 _WORD = re.compile(r"(timm:)?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+MAX_LABEL = 255  # characters
 _COLUMN = re.compile(r"\w[\w .-]{0,99}")
 
 
@@ -88,12 +91,13 @@ def command(verb: str, options: Options, places: Places, folder: Path) -> list[s
     if verb not in _VERBS:
         raise UsageError(f"There is no job {verb[:60]!a}. The jobs are: {', '.join(_VERBS)}.")
     words = _VERBS[verb](dict(options), places, folder)
-    return [sys.executable, "-P", "-m", "diptych", verb, *words]
+    program = [MAP_MODULE] if verb == "map" else ["diptych", verb]
+    return [sys.executable, "-P", "-m", *program, *words]
 
 
 def models_of(verb: str, options: Options) -> set[str]:
     """The names of the models that a job reads or writes."""
-    named = {options.get(name) for name in ("model", "from", "judge", *(("output",) if verb == "fit" else ()))}
+    named = {options.get(name) for name in ("model", "from", "judge", *(("output",) if verb in _WRITING else ()))}
     return {name for name in named if isinstance(name, str)}
 
 
@@ -136,6 +140,21 @@ def _evaluate(options: dict[str, Any], places: Places, folder: Path) -> list[str
     return [*outputs, *_words(options, places, _EVALUATE, required=("model", "data"), positional=("model", "data"))]
 
 
+def _enroll(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    return [
+        "--json",
+        *_words(
+            options, places, _ENROLL, required=("output", "data"), positional=("output", "data"), other=_OTHER_WORDS
+        ),
+    ]
+
+
+def _map(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    if options.get("data") is None and options.get("model") is None:
+        raise UsageError("Name the data set whose pictures are laid out, or a gallery as the model.")
+    return [f"--output={folder / 'map.json'}", *_words(options, places, _MAP, required=(), positional=("data",))]
+
+
 def _export(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     outputs = ["--json", f"--output={folder / 'model.onnx'}"]
     return [*outputs, *_words(options, places, _EXPORT, required=("model",), positional=("model",))]
@@ -148,8 +167,12 @@ def _words(
     *,
     required: Sequence[str],
     positional: Sequence[str],
+    other: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Options as words: ``--name=value`` each, so that no value can pass for an option, then what has no name."""
+    """Options as words: ``--name=value`` each, so that no value can pass for an option, then what has no name.
+
+    ``other``: names that the command line has for options where they are not the same.
+    """
     options = {name: value for name, value in options.items() if value is not None}
     unknown, missing = sorted(options.keys() - allowed.keys()), [name for name in required if name not in options]
     if unknown:
@@ -157,7 +180,8 @@ def _words(
     if missing:
         raise UsageError(f"The option {missing[0]} is missing.")
     words = {name: allowed[name](places, value) for name, value in options.items()}
-    named = [f"--{name}={word}" for name in options if name not in positional for word in words[name]]
+    flag_of = {name: name for name in options} | dict(other or {})
+    named = [f"--{flag_of[name]}={word}" for name in options if name not in positional for word in words[name]]
     flags = [word.removesuffix("=") for word in named]
     return [*flags, "--", *(word for name in positional for word in words.get(name, []))]
 
@@ -184,6 +208,12 @@ def _output(places: Places, value: Any) -> list[str]:
 def _labels(places: Places, value: Any) -> list[str]:
     if not (isinstance(value, str) and _COLUMN.fullmatch(value)):
         raise UsageError("labels must be folders, names, none, or the name of a column.")
+    return [value]
+
+
+def _label(places: Places, value: Any) -> list[str]:
+    if not (isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= MAX_LABEL):
+        raise UsageError("label must be a name.")
     return [value]
 
 
@@ -217,4 +247,15 @@ _SCORE = {
 }  # fmt: skip
 _EVALUATE = {"model": _model, "data": _data, "unknown": _data, "labels": _labels}
 _EXPORT = {"model": _model, "int8": _flag, "check": _data}
-_VERBS = {"fit": _fit, "inspect": _inspect, "score": _score, "evaluate": _evaluate, "export": _export}
+_ENROLL = {"output": _output, "data": _data, "model": _model, "label": _label, "labels": _labels, "adapt": _flag}
+_OTHER_WORDS = {"model": "recognizer", "label": "as"}
+_MAP = {"data": _data_sets, "model": _model, "labels": _labels, "seed": _number("seed")}
+_VERBS = {
+    "fit": _fit,
+    "inspect": _inspect,
+    "score": _score,
+    "evaluate": _evaluate,
+    "export": _export,
+    "enroll": _enroll,
+    "map": _map,
+}

@@ -79,6 +79,19 @@ class Jobs:
                 raise RefusedError(404, "not_found", f"There is no job {job_id[:60]!a}.")
             return self._jobs[job_id]
 
+    def newest_map(self, **options: Any) -> JobFolder:
+        """The files of the newest map whose job has these options.
+
+        Raises
+        ------
+        RefusedError
+            404: there is none.
+        """
+        for job in self.all():
+            if (job.verb, job.state) == ("map", "done") and all(job.options.get(k) == v for k, v in options.items()):
+                return self.folder(job.id)
+        raise RefusedError(404, "not_found", 'There is no such map yet. Ask for it: POST /jobs, "verb": "map".')
+
     def folder(self, job_id: str) -> JobFolder:
         """The files of a job; see :meth:`get`."""
         return JobFolder(self._root / self.get(job_id).id)

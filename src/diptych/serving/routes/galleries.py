@@ -3,10 +3,12 @@
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from diptych.recognition.gallery.table import parse_filter
+from diptych.serving.batching import Picture
+from diptych.serving.errors import NotFound
 from diptych.serving.routes.predictions import MANY_PICTURES, Name, example, pictures_of, quick_answer
 from diptych.serving.services import Services
 
@@ -73,3 +75,16 @@ async def enroll(
         options = {"label": label, "names": [picture.name for picture in pictures]}
         frame = await services.slow(request, "enroll", name, options, [picture.content for picture in pictures])
     return JSONResponse(frame.header["value"])
+
+
+@router.get("/thumbnails/{picture}", summary="A picture of a gallery, small", response_class=Response)
+async def thumbnail(
+    request: Request, name: str, picture: Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="Its id.")]
+) -> Response:
+    """The JPEG that a gallery keeps of an enrolled picture, by the id that a match names it with."""
+    services = Services.of(request)
+    services.catalog.check_kind(name, "gallery")
+    (answer,) = await services.quick(request, ("thumbnails", name, "{}"), [Picture(picture, b"")])
+    if answer.status != 200:
+        raise NotFound(f"The gallery {name} has no picture {picture}.")
+    return Response(answer.row, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})

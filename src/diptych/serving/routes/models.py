@@ -6,9 +6,13 @@ from fastapi import APIRouter, Request
 
 from diptych.serving.catalog import summaries
 from diptych.serving.services import Services
+from diptych.serving.storage.runs import unfinished_runs
 
 router = APIRouter(prefix="/models", tags=["models"])
-EXAMPLE = {"models": [{"name": "pets", "kind": "recognizer", "classes": ["cat", "dog"], "size": 224}]}
+EXAMPLE = {
+    "models": [{"name": "pets", "kind": "recognizer", "classes": ["cat", "dog"], "size": 224}],
+    "unfinished": [{"name": "pets-2", "state": "running", "job": "20261129-120501-…", "seen_pictures": 12800}],
+}
 
 
 @router.get(
@@ -17,8 +21,12 @@ EXAMPLE = {"models": [{"name": "pets", "kind": "recognizer", "classes": ["cat", 
     responses={200: {"content": {"application/json": {"example": EXAMPLE}}}},
 )
 def list_models(request: Request) -> dict[str, Any]:
-    """Name, kind, classes and picture size of each model; one that cannot be used says why."""
-    return {"models": summaries(Services.of(request).catalog)}
+    """Name, kind, classes and picture size of each model; one that cannot be used says why.
+
+    "unfinished" are trainings that go on or were left half-way, with their state.
+    """
+    catalog = Services.of(request).catalog
+    return {"models": summaries(catalog), "unfinished": unfinished_runs(catalog.home, request.app.state.jobs)}
 
 
 @router.get("/{name}", summary="The facts of a model")

@@ -63,6 +63,13 @@ def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answe
     return _rows_answer(rows, options["names"], pictures)
 
 
+def thumbnails(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
+    """The thumbnail of each enrolled picture whose id is among the names; empty where there is none."""
+    found = gallery.thumbnails(options["names"])
+    pictures = [found.get(name, b"") for name in options["names"]]
+    return {"statuses": [200 if picture else 404 for picture in pictures]}, pictures
+
+
 def enroll(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
     """Add pictures under one label; those that cannot be read are named."""
     images = Images.of(pictures, "none").with_metadata(paths=np.array(options["names"]))
@@ -99,7 +106,9 @@ def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
     return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks))
 
 
-VERBS: dict[str, Verb] = {verb.__name__: verb for verb in (predict, embed, explain, match, enroll, sample, edit)}
+VERBS: dict[str, Verb] = {
+    verb.__name__: verb for verb in (predict, embed, explain, match, thumbnails, enroll, sample, edit)
+}
 
 
 def _require(condition: bool, message: str) -> None:
