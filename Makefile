@@ -34,9 +34,10 @@ test: setup
 soak: setup
 	$(BIN)/pytest -n 2 -m soak tests/soak
 
-# Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, and the width of a phone.
+# Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, the width of a phone, and what the
+# server's page does.
 browser: .venv/.browser
-	$(BIN)/pytest -m browser tests/cli/test_browser.py
+	$(BIN)/pytest -m browser tests/cli/test_browser.py tests/serving/test_page.py
 
 # A gallery on an object store, by moto's server in an environment of its own: its pins are others.
 object-store: setup .venv-moto/bin/moto_server

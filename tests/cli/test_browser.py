@@ -1,6 +1,5 @@
 """Every kind of page in a real browser: `make browser`, since it needs Chromium or Chrome."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import pytest
 
 from diptych.cli import demo_run
+from tests.browser import faults, opened_browser
 from tests.cli.conftest import CommandResult, Terminal, folder
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAGES = ("recognizer", "synthesizer", "evaluate", "inspect", "score", "edit", "compare", "compare-samples", "demo")
 
 
@@ -52,14 +51,8 @@ def _short_demo(place: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert program is not None, f"These tests need a browser: install one of {', '.join(BROWSERS)}."
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -68,16 +61,9 @@ def browser() -> Iterator[Any]:
 def test_a_page_has_no_serious_fault_and_fits_the_screen(
     pages: dict[str, Path], browser: Any, name: str, width: int, scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(pages[name].as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    faults = [
-        f"{fault['impact']}: {fault['id']}: {fault['nodes'][0]['html'][:200]}"
-        for fault in Axe().run(page).response["violations"]
-        if fault["impact"] in ("serious", "critical", "moderate")
-    ]
+    found = faults(page)
     page.close()
-    assert not faults
+    assert not found

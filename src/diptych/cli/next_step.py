@@ -41,6 +41,8 @@ def with_run_options(verdict: Verdict, folder: Path, **options: Any) -> Verdict:
     ``model.json``, by name; ``None`` where they were not given.
     """
     facts = artefact.facts(folder)
+    if not facts["parameters"]:  # a gallery, which is not fitted
+        return verdict
     home, name = MODEL_CLASSES[facts["kind"]]
     settings = changed(getattr(importlib.import_module(home), name), facts["parameters"])
     given = {key: value for key, value in {**settings, **options}.items() if value is not None}

@@ -1,0 +1,115 @@
+"""Each verb that a job may run, besides fit and inspect, at work on a real server: what it leaves can be fetched."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from tests.serving.conftest import ServerProcess, pixels, png
+
+PATIENCE = 240.0  # seconds, for a machine with much else to do
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One with a recognizer, two data sets of 12 red and 12 blue pictures, and a run left half-way."""
+    folder = tmp_path_factory.mktemp("verbs")
+    shutil.copytree(home / "colours", folder / "colours")
+    for name, seed in (("photos", 4), ("others", 6)):
+        red, blue = pixels(seed), pixels(seed + 1)[..., ::-1]
+        Images.from_arrays(np.concatenate([red, blue]), ["red"] * 12 + ["blue"] * 12).save(folder / "data" / name)
+    (folder / "half-way").mkdir()
+    (folder / "half-way" / "history.jsonl").write_text('{"seen_pictures": 640}\n', encoding="utf-8")
+    server = ServerProcess(folder)
+    yield server
+    server.stop()
+
+
+def run(server: ServerProcess, verb: str, **options: Any) -> dict[str, Any]:
+    """The job when it is done."""
+    job = server.post_json("/jobs", {"verb": verb, "options": options}).json
+    until = time.monotonic() + PATIENCE
+    while job["state"] in ("waiting", "running"):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+        job = server.request(f"/jobs/{job['id']}").json
+    assert job["state"] == "done", job
+    return job
+
+
+def test_a_gallery_is_enrolled_evaluated_and_mapped(server: ServerProcess) -> None:
+    assert server.request("/models/things/map").status == 404
+    enrolled = run(server, "enroll", data="photos", output="things", model="colours")
+    assert enrolled["result"]["labels"] == {"blue": 12, "red": 12}
+    assert run(server, "evaluate", model="things", data="others")["result"]["accuracy"]["n"] == 24
+
+    match = server.request("/models/things/match?k=3", png(pixels(8)[0])).json
+    assert match["label"] == "red"
+    nearest = match["nearest"][0]["id"]
+    thumbnail = server.request(f"/models/things/thumbnails/{nearest}")
+    assert thumbnail.headers["Content-Type"] == "image/jpeg"
+    assert thumbnail.body.startswith(b"\xff\xd8")
+    assert server.request(f"/models/things/thumbnails/{'0' * 16}").status == 404
+    assert server.request("/models/things/thumbnails/x").status == 422
+
+    assert run(server, "map", model="things")["files"] == ["map.json", "log.txt"]
+    laid_out = server.request("/models/things/map").json
+    assert laid_out["pictures"] == 24
+    assert nearest in laid_out["id"]
+    assert all("/" not in path for path in laid_out["path"])
+    assert_apart(laid_out)
+
+
+def test_data_sets_are_mapped_by_a_model(server: ServerProcess) -> None:
+    assert server.request("/datasets/photos/map?model=colours").status == 404
+    run(server, "map", data="photos", model="colours")
+    laid_out = server.request("/datasets/photos/map?model=colours").json
+    assert_apart(laid_out)
+    picture = f"{laid_out['data'][0]}/thumbnails/{laid_out['path'][0]}"
+    assert server.request(f"/datasets/{picture}").status == 200
+    assert server.request("/datasets/photos/map").status == 404  # by the built-in backbone there is none
+    assert server.request("/datasets/absent/map").status == 404
+
+
+def test_pictures_are_scored_and_a_model_evaluated_and_exported(server: ServerProcess) -> None:
+    scored = run(server, "score", generated="others", against="photos", judge="colours")
+    assert scored["result"]["kernel_distance"]["n"] == 24
+    assert scored["files"] == ["report.html", "log.txt"]
+    assert run(server, "evaluate", model="colours", data="photos")["result"]["accuracy"]["value"] > 0.9
+    exported = run(server, "export", model="colours")
+    assert "model.onnx" in exported["files"]
+    assert len(server.request(f"/jobs/{exported['id']}/files/model.onnx").body) > 1000
+
+
+def test_trainings_that_are_not_finished_are_listed_with_their_state(server: ServerProcess) -> None:
+    options = {"kind": "recognizer", "data": "photos", "output": "new", "network": "convnet", "size": 8, "epochs": 2000}
+    job = server.post_json("/jobs", {"verb": "fit", "options": options}).json
+    until = time.monotonic() + PATIENCE
+    while (runs := server.request("/models").json["unfinished"])[-1]["seen_pictures"] == 0:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert [(run["name"], run["state"], run["job"]) for run in runs] == [
+        ("half-way", "unfinished", None),
+        ("new", "running", job["id"]),
+    ]
+    assert runs[0]["seen_pictures"] == 640
+    server.request(f"/jobs/{job['id']}/cancel", b"", method="POST")
+    while server.request("/models").json["unfinished"][-1]["state"] == "running":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert server.request("/models").json["unfinished"][-1]["state"] == "cancelled"
+
+
+def assert_apart(laid_out: dict[str, Any]) -> None:
+    """A picture's nearest neighbour on the map is of its own label, nearly always."""
+    json.dumps(laid_out, allow_nan=False)
+    points = np.stack([laid_out["x"], laid_out["y"]], 1)
+    labels = np.array(laid_out["label"])
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + np.diag(np.full(len(points), np.inf))
+    assert (labels[distances.argmin(1)] == labels).mean() >= 0.9
