@@ -6,9 +6,11 @@ newest, so that slow clients cost a quick one nothing, also where all come from 
 """
 
 import asyncio
+import json
 from collections import defaultdict
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Read at a time (asyncio: 256 kB). What is read is parsed at once, so that others are answered in between.
@@ -19,6 +21,10 @@ MAX_FRAMING_BYTES = 100_000
 #: A connection of this age has had its chance to ask; of younger ones so many may be in excess, and no more.
 GRACE_SECONDS = 0.25
 MAX_YOUNG = 400
+#: After a refusal what a client still sends is read and dropped for a while: a connection that is closed with unread data
+#: is reset, and the answer is lost on its way.
+LINGER_SECONDS = 2.0
+MAX_LINGER_BYTES = 1 << 20
 _FRAMING = "The body of the request comes in too small chunks."
 
 
@@ -32,6 +38,8 @@ class DeadlineProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _opened = 0.0
     _framing_bytes = 0
+    _lingering = False
+    _lingered_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline, and make room where there are too many connections of this address."""
@@ -44,6 +52,9 @@ class DeadlineProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, and see whether a request's headers are complete and its body is not mostly framing."""
+        if self._lingering:
+            self._drop(data)
+            return
         cycle, held = self.cycle, 0 if self.is_waiting else len(self.cycle.body)
         super().data_received(data)
         self._set_deadline()
@@ -64,7 +75,7 @@ class DeadlineProtocol(H11Protocol):
     @property
     def is_waiting(self) -> bool:
         """Whether no request is being answered: before the first, between two, and while an old body drips in."""
-        return self.cycle is None or self.cycle.response_complete
+        return self._lingering or self.cycle is None or self.cycle.response_complete
 
     def close(self) -> None:
         """End the connection without an answer."""
@@ -72,12 +83,32 @@ class DeadlineProtocol(H11Protocol):
         if not self.transport.is_closing():
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or whose first line and headers are too long, and close once that is read."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            content = json.dumps({"error": {"code": "invalid_http", "message": msg}}).encode()
+            headers = [("content-type", "application/json"), ("content-length", str(len(content)))]
+            answer = h11.Response(status_code=400, headers=[*headers, ("connection", "close")], reason=b"Bad Request")
+            for event in (answer, h11.Data(data=content), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self._linger()
+
+    def _linger(self) -> None:
+        self._lingering = True
+        self._cancel_deadline()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.close)
+
+    def _drop(self, data: bytes) -> None:
+        self._lingered_bytes += len(data)
+        if self._lingered_bytes > MAX_LINGER_BYTES:
+            self.close()
+
     def _refuse_framing(self) -> None:
-        if not self.cycle.response_started:
-            self.send_400_response(_FRAMING)
+        self.send_400_response(_FRAMING)
         self.cycle.disconnected = True
         self.cycle.message_event.set()
-        self.close()
 
     def _set_deadline(self) -> None:
         if not self.is_waiting:

@@ -12,6 +12,7 @@ from diptych.data.picture_set import PictureSet
 from diptych.errors import PictureError
 from diptych.recognition.gallery.search import Neighbours
 from diptych.recognition.gallery.voting import Votes
+from diptych.report import notebook
 
 SHOWN_ROWS = 5  # of many, as text
 
@@ -99,6 +100,8 @@ class Matches:
         The nearest pictures of each.
     errors
         Row -> why this picture cannot be read.
+    images
+        The pictures, for notebooks; ``None``: they are not shown.
     """
 
     paths: list[str]
@@ -108,6 +111,7 @@ class Matches:
     unknown: NDArray[np.bool_]
     neighbours: Neighbours
     errors: Mapping[int, PictureError] = field(default_factory=dict)
+    images: PictureSet | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -133,7 +137,15 @@ class Matches:
     def __repr__(self) -> str:
         lines = [f"  {self[i].path}: {self[i]}" for i in range(min(SHOWN_ROWS, len(self)))]
         more = [f"  … and {len(self) - SHOWN_ROWS:,} more"] if len(self) > SHOWN_ROWS else []
-        return "\n".join([f"<{len(self):,} {'match' if len(self) == 1 else 'matches'}", *lines, *more]) + ">"
+        return "\n".join([f"<{self._summary()}", *lines, *more]) + ">"
+
+    def _repr_html_(self) -> str:
+        rows = range(min(len(self), notebook.MAX_PICTURES))
+        pictures = self.images.thumbnails(rows) if self.images is not None else [None] * len(rows)
+        return notebook.pictures(self._summary(), pictures, [str(self[i]) for i in rows], len(self))
+
+    def _summary(self) -> str:
+        return f"{len(self):,} {'match' if len(self) == 1 else 'matches'}"
 
 
 def matches_of(images: PictureSet, neighbours: Neighbours, sharpness: float, threshold: float) -> Matches:
@@ -143,7 +155,7 @@ def matches_of(images: PictureSet, neighbours: Neighbours, sharpness: float, thr
     missing = np.full(len(images), np.nan, np.float32)
     if not neighbours.labels.size:
         names = [""] * len(images)
-        return Matches(images.paths.tolist(), names, missing, missing, np.ones_like(unread), neighbours, errors)
+        return Matches(images.paths.tolist(), names, missing, missing, np.ones_like(unread), neighbours, errors, images)
     labels, numbers = np.unique(neighbours.labels, return_inverse=True)
     votes = Votes(torch.from_numpy(numbers.reshape(neighbours.labels.shape)), torch.from_numpy(neighbours.similarities))
     shares, winners = votes.shares(sharpness).max(1)
@@ -155,6 +167,7 @@ def matches_of(images: PictureSet, neighbours: Neighbours, sharpness: float, thr
         unread | (votes.familiarity(sharpness).numpy() < threshold),
         neighbours,
         errors,
+        images,
     )
 
 
