@@ -124,3 +124,18 @@ def test_endless_headers_are_refused(server):
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"y" * 5_000_000)
         assert read_answer(client).status == 400
     assert server.get("/health/live").status == 200
+
+
+def test_an_address_that_is_too_long_is_answered_though_more_is_on_its_way(server):
+    with server.connect() as client:
+        client.sendall(b"GET /" + b"x" * 500_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = read_answer(client)
+        assert (answer.status, answer.code) == (400, "invalid_http")
+        assert is_closed(client)
+
+
+def test_what_goes_on_after_a_refusal_is_not_read_for_ever(server):
+    with server.connect() as client:
+        client.sendall(b"no HTTP\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            client.sendall(bytes(200_000_000))

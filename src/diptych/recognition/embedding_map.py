@@ -161,7 +161,8 @@ def _principal_components(vectors: NDArray[np.float32], seed: int) -> NDArray[np
 
     count = max(2, min(COMPONENTS, *vectors.shape))
     wide = np.pad(vectors.astype(np.float64), ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
-    return np.ascontiguousarray(PCA(count, random_state=seed).fit_transform(wide))
+    with np.errstate(invalid="ignore"):  # equal vectors have no variance to be shared out
+        return np.ascontiguousarray(PCA(count, random_state=seed).fit_transform(wide))
 
 
 def _tsne() -> Any:

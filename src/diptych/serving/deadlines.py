@@ -21,8 +21,8 @@ MAX_FRAMING_BYTES = 100_000
 #: A connection of this age has had its chance to ask; of younger ones so many may be in excess, and no more.
 GRACE_SECONDS = 0.25
 MAX_YOUNG = 400
-#: After a refusal what a client still sends is read and dropped for a while: a connection that is closed with unread data
-#: is reset, and the answer is lost on its way.
+#: After a refusal what a client still sends is read and dropped for a while: a connection that is closed with unread
+#: data is reset, and the answer is lost on its way.
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 1 << 20
 _FRAMING = "The body of the request comes in too small chunks."

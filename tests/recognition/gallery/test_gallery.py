@@ -40,6 +40,18 @@ def test_labels_that_no_network_was_trained_on_are_matched(enrolled: Path) -> No
     assert Path(first.nearest[0].path).is_file()
     assert 0 < first.confidence <= 1
     assert str(probes.paths[0]) in repr(matches)
+    shown = matches._repr_html_()
+    assert shown.count("<img ") == 12
+    assert f"12 of {len(matches)} are shown" in shown
+    assert first.name in shown
+
+
+def test_thumbnails_are_kept_by_the_ids_of_matches(enrolled: Path, digit_files: Path) -> None:
+    gallery = load(enrolled)
+    near = gallery.match(digits_of((5,), 1, start=20), k=2)[0].nearest
+    thumbnails = gallery.thumbnails([near[0].id, near[1].id, "0" * 16])
+    assert set(thumbnails) == {near[0].id, near[1].id}
+    assert all(picture.startswith(b"\xff\xd8") for picture in thumbnails.values())
 
 
 def test_an_enrolled_picture_is_nearest_to_itself_and_enrolled_once(gallery: Gallery, digit_files: Path) -> None:

@@ -55,6 +55,18 @@ def test_the_nearest_are_found(table: PictureTable, vectors: torch.Tensor, max_e
     assert near.similarities[0, 0] == pytest.approx(float(similarity), abs=1e-4)
 
 
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_queries_together_get_the_answers_that_each_gets_alone(
+    table: PictureTable, vectors: torch.Tensor, count: int
+) -> None:
+    search, queries = Search(table, 0), F.normalize(vectors[:count] + 0.1, dim=1)
+    near = search.nearest(queries, 5)
+    assert len(near.ids) == count
+    assert (np.diff(near.similarities, axis=1) <= 1e-6).all()
+    for row in range(0, count, 50):
+        assert near.ids[row].tolist() == search.nearest(queries[row : row + 1], 5).ids[0].tolist()
+
+
 @pytest.mark.parametrize("max_exact_rows", [ROWS, 0], ids=["exact", "index"])
 @pytest.mark.parametrize("parity", ["rare", "common"])
 def test_a_filtered_answer_is_exact(

@@ -23,7 +23,9 @@ REQUESTS = {
     "score": {"model": "old", "against": "pets", "judge": "old", "seen": "more", "number": 10, "minutes": 1, "seed": 1},
     "evaluate": {"model": "old", "data": "pets", "unknown": "more", "labels": "names"},
     "export": {"model": "old", "int8": True, "check": "pets"},
+    "enroll": {"output": "things", "data": "pets", "model": "old", "label": "--as", "adapt": True},
 }
+MAP = {"data": ["pets", "more"], "model": "old", "labels": "folders", "seed": 3}
 
 
 @pytest.fixture
@@ -46,10 +48,24 @@ def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
     if verb == "fit":
         parsed, arguments = parsed.commands[arguments[0]], arguments[1:]
     values = parsed.make_context(verb, arguments, resilient_parsing=False).params
-    for name in ("minutes", "seed", "number", "labels", "int8"):
+    for name in ("minutes", "seed", "number", "labels", "int8", "adapt"):
         if name in REQUESTS[verb]:
             assert values[name] == REQUESTS[verb][name]
     assert values["json"]
+
+
+def test_the_command_of_a_map_takes_its_options(places, tmp_path):
+    words = command("map", MAP, places, tmp_path / "job")
+    assert words[1:4] == ["-P", "-m", "diptych.serving.jobs.map_command"]
+    assert words[4:] == [
+        f"--output={tmp_path}/job/map.json", "--model=old", "--labels=folders", "--seed=3", "--", "data/pets", "data/more",
+    ]  # fmt: skip
+    assert command("map", {"model": "old"}, places, tmp_path / "job")[4:] == [words[4], "--model=old", "--"]
+
+
+def test_enroll_has_the_command_lines_own_names_for_the_model_and_the_label(places, tmp_path):
+    words = command("enroll", REQUESTS["enroll"], places, tmp_path / "job")
+    assert words[5:] == ["--json", "--recognizer=old", "--as=--as", "--adapt", "--", "things", "data/pets"]
 
 
 def test_files_go_to_the_job_and_models_to_the_servers_folder(places, tmp_path):
@@ -65,7 +81,8 @@ def test_files_go_to_the_job_and_models_to_the_servers_folder(places, tmp_path):
                                    "https://example.org/x.zip", "．．/x", 7, True, ["pets"]])  # fmt: skip
 @pytest.mark.parametrize(("verb", "option"), [
     ("fit", "data"), ("fit", "validate"), ("fit", "from"), ("evaluate", "unknown"), ("evaluate", "model"),
-    ("score", "against"), ("score", "judge"), ("export", "check"), ("inspect", "model"),
+    ("score", "against"), ("score", "judge"), ("export", "check"), ("inspect", "model"), ("enroll", "data"),
+    ("enroll", "model"),
 ])  # fmt: skip
 def test_an_input_is_a_data_set_or_a_model_of_the_server_and_no_path(places, tmp_path, verb, option, value):
     with pytest.raises((UsageError, RefusedError)):
@@ -94,6 +111,10 @@ def test_a_model_goes_to_a_name_and_nowhere_else(places, tmp_path, value):
         ("export", {"model": "old", "output": "/tmp/x"}), ("export", {"model": "old", "int8": "--debug"}),
         ("export", {"model": "no-model"}), ("score", {"against": "pets"}),
         ("score", {"against": "pets", "model": "old", "generated": "more"}),
+        ("map", {}), ("map", {"data": []}), ("map", {"data": "absent"}), ("map", {**MAP, "output": "/tmp/x"}),
+        ("map", {**MAP, "model": "../x"}), ("enroll", {"data": "pets"}), ("enroll", {"output": "things"}),
+        ("enroll", {**REQUESTS["enroll"], "output": "../x"}), ("enroll", {**REQUESTS["enroll"], "label": "a\nb"}),
+        ("enroll", {**REQUESTS["enroll"], "table": "s3://x"}), ("enroll", {**REQUESTS["enroll"], "as": "x"}),
     ],
 )  # fmt: skip
 def test_other_verbs_options_and_values_are_refused(places, tmp_path, verb, options):
@@ -105,3 +126,5 @@ def test_other_verbs_options_and_values_are_refused(places, tmp_path, verb, opti
 def test_the_models_that_a_job_uses_are_known():
     assert models_of("fit", REQUESTS["fit"]) == {"pets-1", "old"}
     assert models_of("score", REQUESTS["score"]) == {"old"}
+    assert models_of("enroll", REQUESTS["enroll"]) == {"things", "old"}
+    assert models_of("map", MAP) == {"old"}

@@ -12,6 +12,7 @@ from diptych.recognition.gallery.table import Filter, PictureTable, matrix
 
 MAX_PRODUCT = 1 << 25  # similarities computed at a time: 128 MiB
 EF = 128  # candidates that the index keeps while it searches, at least
+MAX_INDEXED = 256  # queries that the index answers in one call
 ATTEMPTS = 3  # at reading a version, which another process may be deleting
 
 
@@ -147,11 +148,15 @@ class Search:
         return _neighbours(best)
 
     def _indexed(self, queries: Tensor, k: int) -> Neighbours:
-        best = []
-        for query in queries.numpy():
-            rows = self._table.nearest(query, k, max(EF, 2 * k))
+        best: list[list[tuple[float, str, str, str]]] = [[] for _ in queries]
+        for start in range(0, len(queries), MAX_INDEXED):
+            rows = self._table.nearest(queries[start : start + MAX_INDEXED].numpy(), k, max(EF, 2 * k))
             columns = [rows.column(name).to_pylist() for name in ("_distance", "id", "label", "path")]
-            best.append([(1 - distance, *texts) for distance, *texts in zip(*columns, strict=True)])
+            # Of one query LanceDB gives no index.
+            one = "query_index" not in rows.column_names
+            numbers = [0] * len(rows) if one else rows.column("query_index").to_pylist()
+            for query, distance, *texts in zip(numbers, *columns, strict=True):  # nearest first for each query
+                best[start + query].append((1 - distance, *texts))
         if any(len(rows) < min(k, len(self._table)) for rows in best):
             return self._scanned(queries, k, "true")
         return _neighbours(best)

@@ -101,9 +101,9 @@ class PictureTable:
             query = query.where(where)
         yield from query.to_batches(batch_size=SCAN_ROWS)
 
-    def nearest(self, vector: Any, k: int, ef: int) -> "pa.Table":
-        """The k rows nearest to a (d,) vector by the index: id, label, path, _distance."""
-        query = self._table.search(vector, vector_column_name=self.vector_column).distance_type("cosine")
+    def nearest(self, vectors: Any, k: int, ef: int) -> "pa.Table":
+        """The k rows nearest to each of (Q, d) vectors: id, label, path, _distance; query_index if Q > 1."""
+        query = self._table.search(vectors, vector_column_name=self.vector_column).distance_type("cosine")
         return query.ef(ef).refine_factor(2).limit(k).select(["id", "label", "path", "_distance"]).to_arrow()
 
     def condition(self, where: Filter) -> str:

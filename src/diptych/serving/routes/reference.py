@@ -12,7 +12,8 @@ STYLE = """
 :root { color-scheme: light dark; --accent: #0b6e78; }
 @media (prefers-color-scheme: dark) { :root { --accent: #5cc4cf; } }
 a { color: var(--accent); }
-body { background: Canvas; color: CanvasText; font: 1rem/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
+body { background: Canvas; color: CanvasText; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
 h2 { font-size: 1.1rem; margin: 2.5rem 0 0.25rem; overflow-wrap: anywhere; }
 pre { overflow-x: auto; padding: 0.75rem; border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
 p { margin: 0.5rem 0; white-space: pre-line; }
@@ -32,7 +33,8 @@ async def reference(request: Request) -> HTMLResponse:
     head = f"<title>{escape(info['title'])}: the HTTP interface</title>"
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><style>{STYLE}</style></head>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{STYLE}</style></head>"
         f"<body><main><h1>{escape(info['title'])} {escape(info['version'])}</h1>"
         '<p>For programs: <a href="openapi.json">openapi.json</a></p>'
         f"{''.join(operations)}</main></body></html>"
