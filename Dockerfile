@@ -12,7 +12,7 @@ WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/diptych
-RUN /opt/diptych/bin/pip install --no-cache-dir -c constraints.txt ".[serve,gallery,export]"
+RUN /opt/diptych/bin/pip install --no-cache-dir -c constraints.txt ".[serve,gallery,export,map]"
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home diptych && install -d -o diptych -g diptych /models

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak browser object-store coverage lint docs wheel bench clean
+.PHONY: setup demo test soak browser object-store fuzz coverage lint docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -31,7 +31,7 @@ test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
 
 # Tests that run for minutes, each time at other moments.
-soak: setup
+soak: fuzz
 	$(BIN)/pytest -n 2 -m soak tests/soak
 
 # Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, the width of a phone, and what the
@@ -46,6 +46,14 @@ object-store: setup .venv-moto/bin/moto_server
 .venv-moto/bin/moto_server:
 	$(PYTHON) -m venv .venv-moto
 	.venv-moto/bin/python -m pip install --quiet 'moto[server]>=5'
+
+# Thousands of requests to the server by schemathesis, in an environment of its own: its pins are others.
+fuzz: setup .venv-fuzz/bin/schemathesis
+	SCHEMATHESIS=$(CURDIR)/.venv-fuzz/bin/schemathesis $(BIN)/pytest -m fuzz tests/serving/test_fuzz.py
+
+.venv-fuzz/bin/schemathesis:
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet 'schemathesis>=4'
 
 # make coverage TESTS=tests/metrics; every test without TESTS.
 coverage: setup
@@ -73,4 +81,4 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/classic_cnn.py $(DATA)
 
 clean:
-	rm -rf .venv demo build dist site
+	rm -rf .venv .venv-fuzz .venv-moto demo build dist site

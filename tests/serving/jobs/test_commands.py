@@ -57,9 +57,8 @@ def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
 def test_the_command_of_a_map_takes_its_options(places, tmp_path):
     words = command("map", MAP, places, tmp_path / "job")
     assert words[1:4] == ["-P", "-m", "diptych.serving.jobs.map_command"]
-    assert words[4:] == [
-        f"--output={tmp_path}/job/map.json", "--model=old", "--labels=folders", "--seed=3", "--", "data/pets", "data/more",
-    ]  # fmt: skip
+    options = ["--model=old", "--labels=folders", "--seed=3"]
+    assert words[4:] == [f"--output={tmp_path}/job/map.json", *options, "--", "data/pets", "data/more"]
     assert command("map", {"model": "old"}, places, tmp_path / "job")[4:] == [words[4], "--model=old", "--"]
 
 
