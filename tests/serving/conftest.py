@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,20 +70,29 @@ class ServerProcess:
             return False
 
     def wait_until(self, *, ready: bool, seconds: float = START_SECONDS) -> None:
-        until = time.monotonic() + seconds
-        while self.is_ready() != ready:
-            assert time.monotonic() < until, f"not {'ready' if ready else 'unready'} within {seconds} s"
-            time.sleep(0.05)
+        self.wait_for(lambda: self.is_ready() == ready, seconds)
 
     def metric(self, name: str) -> float:
         lines = self.request("/metrics").body.decode().splitlines()
         return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
 
-    @property
-    def worker(self) -> int:
-        """The process number of its worker."""
+    def worker(self, kind: str = "full") -> int | None:
+        """The process number of its worker of a kind; ``None`` if there is none."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[-1])
+        words = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
+        return next(
+            (child for child, line in words.items() if b"diptych.serving.worker" in line and kind.encode() in line),
+            None,
+        )
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < until, f"not within {seconds} s"
+            time.sleep(0.05)
+
+    def wait_for_exports(self) -> None:
+        self.wait_for(lambda: self.metric("diptych_exports_waiting") == 0)
 
     def stop(self) -> tuple[str, str]:
         self.process.terminate()

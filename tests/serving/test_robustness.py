@@ -77,7 +77,7 @@ def test_a_killed_worker_is_noticed_at_once_and_another_one_answers(
     with ThreadPoolExecutor(1) as client:
         waiting = client.submit(sample, small_server)
         wait_for(lambda: small_server.metric("diptych_slow_requests") == 1)
-        os.kill(small_server.worker, signal.SIGKILL)
+        os.kill(small_server.worker(), signal.SIGKILL)
         small_server.wait_until(ready=False, seconds=2)
         reply = waiting.result()
     assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
@@ -89,7 +89,7 @@ def test_a_killed_worker_is_noticed_at_once_and_another_one_answers(
 
 
 def test_sigterm_answers_what_was_accepted(small_server: ServerProcess) -> None:
-    worker = small_server.worker
+    worker = small_server.worker()
     with ThreadPoolExecutor(3) as clients:
         accepted = [clients.submit(sample, small_server) for _ in range(3)]
         wait_for(lambda: small_server.metric("diptych_slow_requests") == 3)

@@ -170,6 +170,9 @@ class PixelStore:
             return self[start : start + batch]._take(size, geometry)
 
         ignore_pillow_warnings()
+        if len(self) <= batch:  # nothing that a second thread could do
+            yield from map(work, range(0, len(self), batch))
+            return
         with thread_pool() as executor:
             yield from ordered_map(executor, work, iter(range(0, len(self), batch)), ahead=2 * worker_count())
 

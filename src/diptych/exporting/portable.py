@@ -142,8 +142,11 @@ class Portable:
             pixels, readable = batch
             return self.run_graph(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), readable
 
+        batches = images.decoded_batches(self.size_, batch=BATCH_PICTURES)
+        if len(images) <= BATCH_PICTURES:  # as one answer of a server: nothing that a second thread could do
+            yield from map(work, batches)
+            return
         with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
-            batches = images.decoded_batches(self.size_, batch=BATCH_PICTURES)
             for outputs, readable in ordered_map(executor, work, batches, ahead=2 * worker_count()):
                 bar.advance(len(readable))
                 yield outputs, readable

@@ -63,12 +63,19 @@ class Catalog:
         UsageError
             It is of another kind.
         """
-        kind = self._kind(name)
+        kind = self.kind(name)
         if kind not in kinds:
             required = f"a {kinds[0]}" if len(kinds) == 1 else "a synthesizer (gan, vae or flow)"
             raise UsageError(f"{name} is a {kind}; this needs {required}. The list of models: GET /models")
 
-    def _kind(self, name: str) -> str:
+    def kind(self, name: str) -> str:
+        """The kind of a model.
+
+        Raises
+        ------
+        NotFound, ArtefactError
+            As :meth:`facts`.
+        """
         changed = os.stat(artefact.path_of(self.folder(name), "model.json")).st_mtime_ns  # noqa: PTH116 - each request
         known = self._kinds.get(name)
         if known is None or known[0] != changed:

@@ -10,6 +10,7 @@ from diptych.errors import (
 )
 
 RETRY_SECONDS = 1
+UNUSABLE = "unusable_model"
 
 
 class RequestError(DiptychError):
@@ -65,8 +66,8 @@ STATUSES = {
     PictureError.__name__: (400, "unreadable_picture"),
     DataError.__name__: (400, "bad_data"),
     UsageError.__name__: (422, "bad_request"),
-    ArtefactError.__name__: (409, "unusable_model"),
-    NotFittedError.__name__: (409, "unusable_model"),
+    ArtefactError.__name__: (409, UNUSABLE),
+    NotFittedError.__name__: (409, UNUSABLE),
     MemoryError.__name__: (503, "out_of_memory"),
 }
 

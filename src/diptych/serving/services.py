@@ -1,4 +1,4 @@
-"""What the routes share: the models, the worker, the queue, the metrics."""
+"""What the routes share: the models, the workers, the queue, the metrics."""
 
 import asyncio
 import json
@@ -12,13 +12,15 @@ from diptych.data.resources import core_count
 from diptych.serving.batching import Answer, Batcher, Key, Picture
 from diptych.serving.bodies import BodyReader
 from diptych.serving.catalog import Catalog
-from diptych.serving.errors import Overloaded, TimedOut
+from diptych.serving.errors import UNUSABLE, Overloaded, TimedOut, WorkerError
+from diptych.serving.exports import Exports
 from diptych.serving.metrics import Metrics
 from diptych.serving.settings import ServerSettings
 from diptych.serving.worker.client import Worker
 from diptych.serving.worker.frames import Frame
 
 MEGABYTE = 1_000_000
+QUICK_VERBS = ("predict",)  # of the quick worker
 LOADING_SECONDS = 60.0  # that a model may take on top of a batch's timeout, before the worker counts as stuck
 Result = TypeVar("Result")
 
@@ -33,7 +35,10 @@ class Services:
     def __init__(self, home: Path, settings: ServerSettings) -> None:
         self.settings, self.catalog, self.metrics = settings, Catalog(home), Metrics()
         self.bodies = BodyReader(int(settings.bodies_mb * MEGABYTE))
-        self.worker = Worker(home, models=settings.models, threads=settings.threads or core_count())
+        self.exports = Exports(self.catalog)
+        threads = settings.threads or core_count()
+        self.quick_worker = Worker("quick", self.exports.folder, models=settings.models, threads=threads)
+        self.full_worker = Worker("full", home, models=settings.models, threads=threads, idle_seconds=settings.idle_s)
         self.batcher = Batcher(
             self._compute,
             capacity=settings.queue,
@@ -46,8 +51,10 @@ class Services:
         self.metrics.gauge("diptych_queue_pictures", "Pictures that wait.", lambda: self.batcher.waiting)
         self.metrics.gauge("diptych_body_bytes", "Bodies in memory.", lambda: self.bodies.held_bytes)
         self.metrics.gauge("diptych_slow_requests", "Slow requests.", lambda: self.slow_waiting)
-        self.metrics.gauge("diptych_worker_ready", "Whether there is a worker.", lambda: self.worker.ready)
-        self.metrics.gauge("diptych_worker_restarts", "Workers that died.", lambda: self.worker.restarts)
+        self.metrics.gauge("diptych_worker_ready", "Whether requests can be answered.", lambda: self.ready)
+        self.metrics.gauge("diptych_worker_restarts", "Workers that died.", self._restarts)
+        self.metrics.gauge("diptych_full_worker", "Whether torch is in memory.", lambda: self.full_worker.running)
+        self.metrics.gauge("diptych_exports_waiting", "Models to be exported.", lambda: self.exports.waiting)
 
     @staticmethod
     def of(request: Request) -> "Services":
@@ -60,15 +67,29 @@ class Services:
         """The size of a request's body."""
         return int(self.settings.max_upload_mb * MEGABYTE)
 
+    @property
+    def ready(self) -> bool:
+        """Whether both workers take requests."""
+        return self.quick_worker.ready and self.full_worker.ready
+
+    def _restarts(self) -> int:
+        return self.quick_worker.restarts + self.full_worker.restarts
+
     def start(self) -> None:
-        """Start the worker and the queue."""
-        self.worker.start()
+        """Start the queue and the workers, the full one only if models need it to predict."""
+        self.quick_worker.start()
+        self.full_worker.start()
+        self.exports.start()
+        if not self.exports.complete():
+            self.full_worker.wake()
         self.batcher.start()
 
     async def close(self) -> None:
         """End them; to be called when every request is answered."""
         self.batcher.close()
-        await self.worker.close()
+        await self.exports.close()
+        await self.quick_worker.close()
+        await self.full_worker.close()
 
     async def quick(self, request: Request, key: Key, pictures: Sequence[Picture]) -> list[Answer]:
         """The answers for pictures, computed in batches with those of other requests.
@@ -102,20 +123,40 @@ class Services:
 
     async def _in_turn(self, verb: str, model: str, options: dict[str, Any], parts: Sequence[bytes]) -> Frame:
         async with self._slow_turn:
-            return await self.worker.call(verb, model, options, parts, lane="slow")
+            return await self.full_worker.call(verb, model, options, parts, lane="slow")
 
     async def _compute(self, key: Key, pictures: list[Picture]) -> list[Answer]:
         verb, model, given = key
         options = {**json.loads(given), "names": [picture.name for picture in pictures]}
         contents = [picture.content for picture in pictures]
-        try:
-            async with asyncio.timeout(self.settings.timeout_s + LOADING_SECONDS):
-                frame = await self.worker.call(verb, model, options, contents, lane="quick")
-        except TimeoutError:
-            self.worker.kill()  # it is stuck: a fresh one helps all others
-            raise TimedOut("The worker did not answer, and was started again.") from None
+        frame = await self._exported(verb, model, options, contents)
+        if frame is None:
+            frame = await self._batch(self.full_worker, verb, model, options, contents)
         statuses = frame.header["value"]["statuses"]
         return [Answer(row, status) for row, status in zip(frame.parts, statuses, strict=True)]
+
+    async def _exported(self, verb: str, model: str, options: dict[str, Any], parts: Sequence[bytes]) -> Frame | None:
+        """The answer of the quick worker; ``None`` where there is no export that can be read."""
+        file = self.exports.file(model) if verb in QUICK_VERBS else None
+        if file is None:
+            return None
+        try:
+            return await self._batch(self.quick_worker, verb, file, options, parts)
+        except WorkerError as error:
+            if error.code != UNUSABLE:
+                raise
+            self.exports.discard(model)
+            return None
+
+    async def _batch(
+        self, worker: Worker, verb: str, model: str, options: dict[str, Any], parts: Sequence[bytes]
+    ) -> Frame:
+        try:
+            async with asyncio.timeout(self.settings.timeout_s + LOADING_SECONDS):
+                return await worker.call(verb, model, options, parts, lane="quick")
+        except TimeoutError:
+            worker.kill()  # it is stuck: a fresh one helps all others
+            raise TimedOut("The worker did not answer, and was started again.") from None
 
 
 async def answered(request: Request, answer: Awaitable[Result], seconds: float) -> Result:

@@ -14,6 +14,9 @@ class ServerSettings(Settings):
     port: int = setting("Port to listen on.", default=8000, minimum=1, maximum=MAX_PORT)
     token: str | None = setting("Bearer token to ask for.", default=None, automatic="a random one, unless loopback")
     threads: int | None = setting("Threads that compute.", default=None, minimum=1, automatic="one for each core")
+    idle_s: float = setting(
+        "Seconds without use after which the process with torch ends.", default=300.0, minimum=0.1, maximum=DAY_SECONDS
+    )
     models: int = setting("Models kept in memory at a time.", default=4, minimum=1)
     queue: int = setting("Pictures that may wait; beyond, requests are refused.", default=256, minimum=1)
     batch: int = setting("Pictures computed together.", default=32, minimum=1)

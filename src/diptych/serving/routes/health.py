@@ -19,8 +19,8 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Whether requests can be answered")
 async def ready(request: Request) -> dict[str, str]:
-    """200 while there is a worker that holds the models; 503 while it starts, or after it has died."""
-    if not Services.of(request).worker.ready:
+    """200 while the workers take requests; 503 while one starts, or after it has died."""
+    if not Services.of(request).ready:
         raise Unavailable(STARTING)
     return {"status": "ready"}
 

@@ -1,1 +1,1 @@
-"""The worker process, which holds the models, and the web process's end of the connection to it."""
+"""The worker processes, which compute, and the web process's end of the connections to them."""

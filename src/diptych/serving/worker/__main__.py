@@ -1,7 +1,7 @@
-"""The worker process: ``python -m diptych.serving.worker DESCRIPTOR FOLDER MODELS THREADS``.
+"""A worker process: ``python -m diptych.serving.worker KIND DESCRIPTOR FOLDER MODELS THREADS``.
 
-Reads frames from the socket of that descriptor. Quick work (predict, embed) and slow work (explain, sample, edit) have
-a lane each, so that a slow request never delays the quick ones.
+Reads frames from the socket of that descriptor. The "quick" kind predicts from ONNX files and never imports torch; the
+"full" kind has every verb, and torch.
 """
 
 import os
@@ -16,13 +16,15 @@ from typing import Any
 from diptych.serving.worker import frames
 
 
-def main(descriptor: int, home: Path, models: int, threads: int) -> None:
+def main(kind: str, descriptor: int, home: Path, models: int, threads: int) -> None:
     """Answer until the web process closes the connection, or ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the web process answers all that it has accepted first
         signal.signal(number, signal.SIG_IGN)
+    if kind == "quick":
+        from diptych.serving.worker.quick import lanes_of
+    else:
+        from diptych.serving.worker.full import lanes_of
     from diptych import progress
-    from diptych.serving.worker.lane import Lane, QuickLane
-    from diptych.serving.worker.model_cache import ModelCache
 
     progress.hide_bars()
     connection = socket.socket(fileno=descriptor)
@@ -33,10 +35,7 @@ def main(descriptor: int, home: Path, models: int, threads: int) -> None:
         with lock:
             connection.sendall(content)
 
-    lanes = {
-        "quick": QuickLane("quick", ModelCache(home, models), send, threads),
-        "slow": Lane("slow", ModelCache(home, models), send, threads),
-    }
+    lanes = lanes_of(home, models, threads, send)
     for lane in lanes.values():
         lane.start()
     send({"id": 0})  # ready
@@ -47,4 +46,4 @@ def main(descriptor: int, home: Path, models: int, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

@@ -3,35 +3,51 @@
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-
-import torch
 
 from diptych.engine.allocator import keep_freed_memory
 from diptych.errors import DiptychError
 from diptych.serving.worker.frames import Frame
 from diptych.serving.worker.model_cache import ModelCache
-from diptych.serving.worker.verbs import VERBS, Answer, Verb
+from diptych.serving.worker.rows import Answer, Verb
 
 IDLE_SECONDS = 2.0  # after which memory is given back
+SHARE_PICTURES = 8  # as many as networks are as fast with as with more
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
+def _nothing() -> None:
+    pass
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
 class Lane(threading.Thread):
-    """Answers frames in their order; models are not shared with other lanes, so that none changes under another.
+    """Answers frames in their order.
 
     Parameters
     ----------
-    threads
-        Threads that compute an answer: those of torch's operations.
+    models, verbs
+        What a frame's header names.
+    prepare
+        Called once in each thread that computes.
     """
 
-    def __init__(self, name: str, models: ModelCache, send: Send, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        models: ModelCache,
+        verbs: Mapping[str, Verb],
+        send: Send,
+        prepare: Callable[[], None] = _nothing,
+    ) -> None:
         super().__init__(name=f"diptych-{name}", daemon=True)
-        self._models, self._send, self._threads = models, send, threads
+        self._models, self._verbs, self._send, self._prepare = models, verbs, send, prepare
         self._frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
 
     def put(self, frame: Frame) -> None:
@@ -58,30 +74,47 @@ class Lane(threading.Thread):
     def _answer(self, header: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         try:
             model = self._models.get(header["model"])
-            value, answers = self._compute(VERBS[header["verb"]], model, header["options"], parts)
+            value, answers = self._compute(self._verbs[header["verb"]], model, header["options"], parts)
         except Exception as error:  # nothing that a picture or a model does may end the worker
             return {"error": _described(error)}, []
         return {"value": value}, answers
-
-    def _prepare(self) -> None:
-        torch.set_num_threads(self._threads)
 
     def _compute(self, verb: Verb, model: Any, options: dict[str, Any], parts: list[bytes]) -> Answer:
         return verb(model, options, parts)
 
 
-class QuickLane(Lane):
-    """A lane for batches of pictures, each of whose threads answers a share of them on one core.
+class SharingLane(Lane):
+    """A lane for batches of pictures, of which each of some threads answers a few at a time, on one core.
 
-    Two threads that never wait for each other are twice as fast as torch's, which meet after each operation.
+    Threads that never wait for each other are twice as fast as those of one network, which meet after each operation.
+
+    Parameters
+    ----------
+    threads
+        How many there are.
+    is_shareable
+        Whether several threads may use a model at once.
     """
 
-    def _prepare(self) -> None:
-        self._executor = ThreadPoolExecutor(self._threads, "diptych-share", torch.set_num_threads, (1,))
+    def __init__(
+        self,
+        name: str,
+        models: ModelCache,
+        verbs: Mapping[str, Verb],
+        send: Send,
+        prepare: Callable[[], None] = _nothing,
+        *,
+        threads: int,
+        is_shareable: Callable[[Any], bool] = _always,
+    ) -> None:
+        super().__init__(name, models, verbs, send, prepare)
+        self._threads, self._is_shareable = threads, is_shareable
+        self._executor = ThreadPoolExecutor(threads, "diptych-share", prepare)
 
     def _compute(self, verb: Verb, model: Any, options: dict[str, Any], parts: list[bytes]) -> Answer:
-        shares = self._threads if model.network_.thread_safe else 1
+        shares = self._threads if self._is_shareable(model) else 1
         size = -(-len(parts) // shares)
+        size = size if shares == 1 else min(size, SHARE_PICTURES)
 
         def share(start: int) -> Answer:
             rows = slice(start, start + size)

@@ -1,29 +1,20 @@
-"""What the worker does with a model: each verb takes a frame's options and parts, and gives those of the answer."""
+"""What the full worker does with a model: each verb takes a frame's options and parts, and gives the answer's."""
 
-import json
 from base64 import b64encode
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from diptych.data.decode import has_picture_signature
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.recognition.gallery.shown_paths import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
+from diptych.serving.worker.rows import Answer, Verb, predict, rows_answer
 
-Answer = tuple[dict[str, Any], list[bytes]]  # the header's value, and parts
-Verb = Callable[[Any, dict[str, Any], list[bytes]], Answer]  # of a model, options and parts
 EDITS = ("reconstruct", "interpolate", "traverse", "inpaint", "blend", "restyle")
 NEIGHBOURS = 3  # training pictures named in an explanation
-
-
-def predict(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
-    """A row of JSON for each picture; see :meth:`diptych.Predictions.json_rows`."""
-    return _rows_answer(recognizer.predict(pictures).json_rows(), options["names"], pictures)
 
 
 def embed(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
@@ -35,7 +26,7 @@ def embed(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
         {"path": "", "error": errors[i].reason} if i in errors else {"path": "", "embedding": vector}
         for i, vector in enumerate(vectors.tolist())
     ]
-    return _rows_answer(rows, options["names"], pictures)
+    return rows_answer(rows, options["names"], pictures)
 
 
 def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
@@ -53,14 +44,14 @@ def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> 
         index = recognizer.embedding_index_
         near = recognizer.neighbours(images, NEIGHBOURS).rows(0) if index else []
         row["neighbours"] = [{**one, "path": path_for_clients(one["path"])} for one in near]
-    return _rows_answer([row], options["names"], pictures)
+    return rows_answer([row], options["names"], pictures)
 
 
 def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
     """The nearest enrolled pictures of each picture, and the label that they vote for."""
     arguments = {name: options[name] for name in ("k", "far", "where") if options.get(name) is not None}
     rows = [row.json(path_for_clients) for row in gallery.match(Images.of(pictures, "none"), **arguments)]
-    return _rows_answer(rows, options["names"], pictures)
+    return rows_answer(rows, options["names"], pictures)
 
 
 def thumbnails(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
@@ -114,17 +105,6 @@ VERBS: dict[str, Verb] = {
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise UsageError(message)
-
-
-def _rows_answer(rows: list[dict[str, Any]], names: Sequence[str], pictures: list[bytes]) -> Answer:
-    """Rows under the names that the request gave; a status for each, were its picture the only one."""
-    statuses = [
-        200 if "error" not in row else 400 if has_picture_signature(picture[:16]) else 415
-        for row, picture in zip(rows, pictures, strict=True)
-    ]
-    named = ({**row, "path": name} for row, name in zip(rows, names, strict=True))
-    texts = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in named)
-    return {"statuses": statuses}, [text.encode(errors="replace") for text in texts]  # a name may be no Unicode
 
 
 def _pictures_answer(images: Images) -> Answer:
