@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 MAX_OPEN = 1024  # connections of an open load
+MAX_IDLE_SECONDS = 3.0  # of a connection that is used again; servers close them after five, and an answer would be lost
 
 
 @dataclass
@@ -95,13 +96,20 @@ async def closed_load(target: Target, clients: int, seconds: float) -> Load:
 async def open_load(target: Target, rate: float, seconds: float) -> Load:
     """So many requests a second, whether or not the earlier ones are answered."""
     load, started = Load(), time.perf_counter()
-    idle: list[Connection] = []
+    idle: list[tuple[float, Connection]] = []  # since when; the newest last
     tasks: set[asyncio.Task[None]] = set()
 
+    def close_idle() -> None:
+        for _, (_, writer) in idle:
+            writer.close()
+        idle.clear()
+
     async def one() -> None:
-        connection = idle.pop() if idle else await target.connect()
+        if idle and time.perf_counter() - idle[-1][0] > MAX_IDLE_SECONDS:
+            close_idle()
+        connection = idle.pop()[1] if idle else await target.connect()
         if await target.ask(connection, load):
-            idle.append(connection)
+            idle.append((time.perf_counter(), connection))
         else:
             connection[1].close()
 
@@ -118,6 +126,5 @@ async def open_load(target: Target, rate: float, seconds: float) -> Load:
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
     load.seconds = time.perf_counter() - started
-    for _, writer in idle:
-        writer.close()
+    close_idle()
     return load

@@ -71,6 +71,11 @@ class Served:
         except (urllib.error.URLError, ConnectionError):
             return False
 
+    def text(self, path: str) -> str:
+        """The answer to a GET request."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
     def memory(self) -> float:
         """PSS of all its processes, in MB."""
         return measure.proportional_bytes(self.process.pid) / MEGABYTE
@@ -97,6 +102,14 @@ def serve_diptych(home: Path) -> Served:
     """``diptych serve`` with its defaults."""
     port = free_port()
     return Served([sys.executable, "-m", "diptych", "serve", str(home), "--port", str(port)], port, "/health/ready")
+
+
+def wait_for_exports(server: Served) -> float:
+    """Seconds until the models are exported, once for all starts: until then they are answered by torch."""
+    started = time.perf_counter()
+    while "diptych_exports_waiting 0.0" not in server.text("/metrics"):
+        time.sleep(0.1)
+    return time.perf_counter() - started
 
 
 def serve_peer(python: str, model: Path) -> Served:
@@ -192,7 +205,9 @@ def overloaded(network: str, server: Served, target: Target, rate: float, second
 def unready_seconds(server: Served) -> float:
     """Seconds from the worker's death by SIGKILL until the server says that it is not ready; then it recovers."""
     pid = server.process.pid
-    os.kill(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1]), signal.SIGKILL)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    workers = [child for child in children if b"diptych.serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(int(workers[0]), signal.SIGKILL)
     started = time.perf_counter()
     while server.is_ready():
         time.sleep(0.005)
@@ -228,13 +243,21 @@ def compare(args: argparse.Namespace, network: str, images: Any, folder: Path) -
         rows.append(
             measured("LitServe", network, peer, Target(peer.port, theirs, is_right), args.clients, args.seconds)
         )
+    first = serve_diptych(home)
+    with stopping(first):
+        export_seconds = wait_for_exports(first)
     server = serve_diptych(home)
     with stopping(server):
         target = Target(server.port, ours, is_right)
         row = measured("Diptych", network, server, target, args.clients, args.seconds)
         rows += [row, overloaded(network, server, target, row["answers_a_second"], args.seconds)]
         time.sleep(5)
-        robust = {"network": network, "idle_megabytes": server.memory(), "unready_seconds": unready_seconds(server)}
+        robust = {
+            "network": network,
+            "export_seconds": export_seconds,
+            "idle_megabytes": server.memory(),
+            "unready_seconds": unready_seconds(server),
+        }
         rows.append(terminated(network, server, target, args.clients))
     return rows, robust
 
@@ -280,7 +303,7 @@ def main() -> None:
             more, facts = compare(args, network, images, Path(name))
             rows, robust = [*rows, *more], [*robust, facts]
     sentences = [
-        f"{facts['network']}: idle after it {facts['idle_megabytes']:.0f} MB; "
+        f"{facts['network']}: exported in {facts['export_seconds']:.0f} s, once; idle after the load {facts['idle_megabytes']:.0f} MB; "
         f"not ready {facts['unready_seconds']:.2f} s after its worker was killed."
         for facts in robust
     ]
