@@ -303,7 +303,8 @@ def main() -> None:
             more, facts = compare(args, network, images, Path(name))
             rows, robust = [*rows, *more], [*robust, facts]
     sentences = [
-        f"{facts['network']}: exported in {facts['export_seconds']:.0f} s, once; idle after the load {facts['idle_megabytes']:.0f} MB; "
+        f"{facts['network']}: exported in {facts['export_seconds']:.0f} s, once; idle after the load "
+        f"{facts['idle_megabytes']:.0f} MB; "
         f"not ready {facts['unready_seconds']:.2f} s after its worker was killed."
         for facts in robust
     ]
