@@ -26,7 +26,7 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from diptych.errors import ArtefactError, UsageError
 from diptych.files import did_you_mean, encoded, is_occupied, move, write_bytes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = [
@@ -224,8 +225,26 @@ def data(folder: str | Path) -> dict[str, Any]:
 def _tensors(folder: Path, name: str, checksum: str | None) -> "dict[str, Tensor]":
     """The tensors of a safetensors file by name, on the CPU."""
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load
+
+    return {name: torch.as_tensor(tensor) for name, tensor in _unpacked(load, folder, name, checksum).items()}
+
+
+def arrays(folder: str | Path, model_facts: Mapping[str, Any]) -> "dict[str, NDArray[Any]]":
+    """The weights of the model with these facts as arrays by name, read without torch.
+
+    Raises
+    ------
+    ArtefactError
+        They are damaged.
+    """
+    from safetensors.numpy import load
+
+    return _unpacked(load, Path(folder), _WEIGHTS, model_facts.get("weights_sha256"))
+
+
+def _unpacked(load: Callable[[bytes], dict[str, Any]], folder: Path, name: str, checksum: str | None) -> dict[str, Any]:
+    from safetensors import SafetensorError
 
     path = folder / name
     try:
@@ -237,10 +256,9 @@ def _tensors(folder: Path, name: str, checksum: str | None) -> "dict[str, Tensor
     if checksum not in (None, hashlib.sha256(packed).hexdigest()):
         raise _damaged(path, "its checksum does not match")
     try:
-        tensors = load(packed)
+        return load(packed)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    return {name: torch.as_tensor(tensor) for name, tensor in tensors.items()}
 
 
 def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from diptych.data.training_digests import digests_text
 from diptych.data.transforms import to_float
 from diptych.errors import ExportError, UsageError
 from diptych.exporting import graph, int8
+from diptych.exporting.onnx_model import FORMAT
 from diptych.exporting.parity import GOOD_SHARE, Parity, measure_parity
-from diptych.exporting.portable import FORMAT, Portable
+from diptych.exporting.portable import Portable
 from diptych.exporting.reference_images import ReferenceImages, reference_images
 from diptych.loading import load
 from diptych.recognition.inference import onnx_backend

@@ -103,6 +103,17 @@ def join_graphs(preprocessing: "ModelProto", network: "ModelProto", decision: "M
     return merge_models(backbone, decision, links, outputs=[*outputs, "logits"])
 
 
+def join_preprocessing(preprocessing: "ModelProto", network: "ModelProto", outputs: list[str]) -> "ModelProto":
+    """A network behind the preprocessing, with these outputs of the network."""
+    from onnx.compose import add_prefix, merge_models
+
+    first, second = (
+        add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
+        for part, prefix in ((preprocessing, "preprocessing/"), (network, "network/"))
+    )
+    return merge_models(first, second, [(PREPROCESSED, second.graph.input[0].name)], outputs=outputs)
+
+
 def add_metadata(model: "ModelProto", facts: dict[str, Any]) -> None:
     """Write facts into the model's metadata, each as JSON under its own name."""
     from onnx import helper

@@ -12,7 +12,8 @@ from diptych.data.decode import Pixels, to_square
 from diptych.data.images import Images
 from diptych.data.resources import worker_count
 from diptych.errors import ExportError, PictureError
-from diptych.exporting.portable import GraphOutputs, Portable
+from diptych.exporting.onnx_model import GraphOutputs
+from diptych.exporting.portable import Portable
 from diptych.exporting.reference_images import ReferenceImages
 from diptych.recognition.predictions import Predictions
 

@@ -1,14 +1,16 @@
-"""The ONNX files of the served recognizers, from which the quick worker predicts without torch.
+"""The ONNX files of the served models, from which the quick worker predicts and matches without torch.
 
-Each is made once, in the background, by a process that ends with it, and is named by the digest of the model's
-``model.json``, which holds the digests of its weights. Until it is there the full worker answers, and always where a
-model cannot be exported: then a text with the reason takes the file's place.
+Each is made once, in the background, by a process that ends with it. It is named by the digest of a recognizer's
+``model.json``, which holds the digests of its weights; of a gallery, by that of what it says of its embedder. Until it
+is there the full worker answers, and always where a model cannot be exported: then a text with the reason takes the
+file's place.
 """
 
 import asyncio
 import contextlib
 import hashlib
 import importlib.util
+import json
 import logging
 import sys
 from pathlib import Path
@@ -23,7 +25,7 @@ log = logging.getLogger("diptych")
 
 
 class Exports:
-    """The exports of a catalog's recognizers.
+    """The exports of a catalog's recognizers and galleries.
 
     Attributes
     ----------
@@ -46,7 +48,7 @@ class Exports:
         """Delete those of models that are gone, and make those that are missing."""
         if not self._possible:
             return
-        names = self._recognizers()
+        names = self._exportable()
         digests = {self._digest(name) for name in names}
         for path in self.folder.glob("*"):
             if path.stem not in digests:
@@ -63,12 +65,12 @@ class Exports:
                 await self._maker
 
     def file(self, name: str) -> str | None:
-        """The name of a recognizer's export in :attr:`folder`; ``None`` if there is none yet: it will be made."""
+        """The name of a model's export in :attr:`folder`; ``None`` if there is none yet: it will be made."""
         if not self._possible:
             return None
         try:
             digest = self._digest(name)
-        except OSError:  # it has just been deleted
+        except (OSError, ValueError, KeyError):  # it has just been deleted, or is damaged
             return None
         if digest not in self._files:
             self._files[digest] = self._known(digest)
@@ -78,19 +80,19 @@ class Exports:
         return self._files[digest]
 
     def complete(self) -> bool:
-        """Whether every recognizer has its export."""
-        return all(self.file(name) for name in self._recognizers())
+        """Whether every recognizer and gallery has its export."""
+        return all(self.file(name) for name in self._exportable())
 
     def discard(self, name: str) -> None:
         """Delete an export that cannot be read; it is made again at the next start."""
         self._files[self._digest(name)] = None
         (self.folder / f"{self._digest(name)}.onnx").unlink(missing_ok=True)
 
-    def _recognizers(self) -> list[str]:
+    def _exportable(self) -> list[str]:
         names = []
         for name in self._catalog.names():
             with contextlib.suppress(DiptychError, OSError):  # it is damaged, and says so when it is asked for
-                if self._catalog.kind(name) == "recognizer":
+                if self._catalog.kind(name) in ("recognizer", "gallery"):
                     names.append(name)
         return names
 
@@ -100,8 +102,12 @@ class Exports:
         changed = path.stat().st_mtime_ns
         known = self._digests.get(name)
         if known is None or known[0] != changed:
-            content = __version__.encode() + path.read_bytes()
-            known = self._digests[name] = changed, hashlib.sha256(content).hexdigest()[:32]
+            content = path.read_bytes()
+            facts = json.loads(content)
+            if facts["kind"] == "gallery":  # whose calibration changes with its pictures
+                content = json.dumps(facts["embedder"]).encode()
+            digest = hashlib.sha256(__version__.encode() + content).hexdigest()[:32]
+            known = self._digests[name] = changed, digest
         return known[1]
 
     def _known(self, digest: str) -> str | None:

@@ -13,14 +13,14 @@ from diptych.serving.batching import Answer, Batcher, Key, Picture
 from diptych.serving.bodies import BodyReader
 from diptych.serving.catalog import Catalog
 from diptych.serving.errors import UNUSABLE, Overloaded, TimedOut, WorkerError
-from diptych.serving.exports import Exports
+from diptych.serving.exports import FOLDER, Exports
 from diptych.serving.metrics import Metrics
 from diptych.serving.settings import ServerSettings
 from diptych.serving.worker.client import Worker
 from diptych.serving.worker.frames import Frame
 
 MEGABYTE = 1_000_000
-QUICK_VERBS = ("predict",)  # of the quick worker
+QUICK_VERBS = ("predict", "match")  # of the quick worker
 LOADING_SECONDS = 60.0  # that a model may take on top of a batch's timeout, before the worker counts as stuck
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class Services:
         self.bodies = BodyReader(int(settings.bodies_mb * MEGABYTE))
         self.exports = Exports(self.catalog)
         threads = settings.threads or core_count()
-        self.quick_worker = Worker("quick", self.exports.folder, models=settings.models, threads=threads)
+        self.quick_worker = Worker("quick", home, models=settings.models, threads=threads)
         self.full_worker = Worker("full", home, models=settings.models, threads=threads, idle_seconds=settings.idle_s)
         self.batcher = Batcher(
             self._compute,
@@ -141,7 +141,7 @@ class Services:
         if file is None:
             return None
         try:
-            return await self._batch(self.quick_worker, verb, file, options, parts)
+            return await self._batch(self.quick_worker, verb, f"{model}/{FOLDER}/{file}", options, parts)
         except WorkerError as error:
             if error.code != UNUSABLE:
                 raise

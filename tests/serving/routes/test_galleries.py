@@ -64,3 +64,26 @@ def test_filters_and_bad_requests(gallery_server: ServerProcess, pictures: list[
     assert gallery_server.request("/models/things/predict", pictures[0]).status == 422
     assert gallery_server.request("/models/things/enroll", pictures[0]).status == 422
     assert json.loads(gallery_server.request("/models").body)["models"][0]["kind"] == "gallery"
+
+
+def test_matches_without_torch_are_those_of_the_library(
+    gallery_server: ServerProcess, gallery_home: Path, pictures: list[bytes]
+) -> None:
+    gallery_server.wait_for_exports()
+    server = ServerProcess(gallery_home)
+    gallery = load(gallery_home / "things")
+    for picture, row in zip(pictures, gallery.match(pictures[:4]), strict=False):
+        answer = server.request("/models/things/match", picture).json
+        assert answer["label"] == row.name
+        assert answer["unknown"] == row.unknown
+        assert answer["confidence"] == pytest.approx(row.confidence, abs=1e-3)
+        assert answer["distance"] == pytest.approx(row.distance, abs=1e-3)
+        assert [near["distance"] for near in answer["nearest"]] == pytest.approx(
+            [near.distance for near in row.nearest], abs=1e-3
+        )
+    assert server.worker("full") is None
+    green = [png(picture) for picture in pixels(6)[:6, ..., [1, 0, 2]]]
+    for picture in green:
+        assert server.request("/models/things/enroll?label=green", picture).json["added"] == 1
+    assert server.request("/models/things/match?k=1", green[0]).json["label"] == "green"
+    server.stop()

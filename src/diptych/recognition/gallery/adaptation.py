@@ -7,9 +7,8 @@ from torch import Tensor
 
 from diptych.metrics.mcnemar import mcnemar
 from diptych.recognition.gallery.adapter import Adapter
-from diptych.recognition.gallery.calibration import NEIGHBOURS
 from diptych.recognition.gallery.labelled_vectors import LabelledVectors
-from diptych.recognition.gallery.voting import Votes
+from diptych.recognition.gallery.voting import NEIGHBOURS, Votes
 
 FOLDS = 5
 SHARPNESS = 20.0  # of the vote, while they are compared
@@ -120,7 +119,8 @@ def _right(pictures: LabelledVectors, rows: Tensor, adapter: Adapter | None) -> 
     space = pictures if adapter is None else pictures.with_vectors(adapter(pictures.vectors))
     return torch.cat(
         [
-            Votes(space.labels[near], similarities).winners(SHARPNESS) == space.labels[probes]
+            torch.from_numpy(Votes(space.labels[near].numpy(), similarities.numpy()).winners(SHARPNESS))
+            == space.labels[probes]
             for probes, similarities, near in space.nearest(rows, NEIGHBOURS)
         ]
     )

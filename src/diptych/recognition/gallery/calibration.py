@@ -6,10 +6,9 @@ thing for a known one. *Pairs*: the similarities of pictures of one label and of
 the labels that it is tried on, or it would know them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,73 +16,13 @@ from diptych.metrics.verification import ErrorRates, Pairs
 from diptych.recognition.gallery.adapter import Adapter
 from diptych.recognition.gallery.labelled_vectors import LabelledVectors
 from diptych.recognition.gallery.pairs import labelled_pairs
-from diptych.recognition.gallery.voting import SHARPNESSES, Votes
+from diptych.recognition.gallery.thresholds import Calibration, Threshold
+from diptych.recognition.gallery.voting import NEIGHBOURS, SHARPNESSES, Votes
 
 FALSE_ACCEPT_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-NEIGHBOURS = 20  # that vote
 MAX_PROBES = 2000  # pictures that are matched with all others
 LABEL_FOLDS = 10
 Map = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """The lowest value that keeps a false-accept rate.
-
-    Attributes
-    ----------
-    far
-        The false-accept rate that it is to keep, 0..1.
-    value
-        Of the familiarity of a match, or the similarity of a pair, from which on it is accepted.
-    tar
-        The share of what is to be accepted that it accepts.
-    """
-
-    far: float
-    value: float
-    tar: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was measured on a gallery's pictures.
-
-    Attributes
-    ----------
-    pictures
-        That there were in the gallery.
-    labels
-        Of the pictures that were measured.
-    sharpness
-        Of the vote; see :class:`diptych.recognition.gallery.voting.Votes`.
-    unknown, pairs
-        Thresholds for each of :data:`FALSE_ACCEPT_RATES` that so few pictures can measure; none with one label.
-    """
-
-    pictures: int
-    labels: int
-    sharpness: float = 20.0
-    unknown: tuple[Threshold, ...] = ()
-    pairs: tuple[Threshold, ...] = ()
-
-    def unknown_threshold(self, far: float) -> Threshold | None:
-        """The threshold that keeps this false-accept rate: of the rates measured, the largest up to it."""
-        return _at(self.unknown, far)
-
-    def pair_threshold(self, far: float) -> Threshold | None:
-        """The same, for pairs."""
-        return _at(self.pairs, far)
-
-    def json(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, record: Mapping[str, Any]) -> Self:
-        """What :meth:`json` gave."""
-        thresholds = {name: tuple(Threshold(**row) for row in record[name]) for name in ("unknown", "pairs")}
-        return cls(**{**record, **thresholds})
 
 
 def calibrate(pictures: LabelledVectors, count: int, adapter: Adapter | None) -> Calibration:
@@ -95,18 +34,18 @@ def calibrate(pictures: LabelledVectors, count: int, adapter: Adapter | None) ->
     probes = torch.arange(0, len(pictures), max(1, len(pictures) // MAX_PROBES))
     space = adapter or _unchanged
     known = _votes(pictures.with_vectors(space(pictures.vectors)), probes)
-    sharpness = max(SHARPNESSES, key=lambda value: known.log_likelihood(pictures.labels[probes], value))
-    right = known.winners(sharpness) == pictures.labels[probes]
+    sharpness = max(SHARPNESSES, key=lambda value: known.log_likelihood(pictures.labels[probes].numpy(), value))
+    right = torch.from_numpy(known.winners(sharpness)) == pictures.labels[probes]
     strange = [
         _votes(pictures.with_vectors(map_(pictures.vectors)), rows[:: max(1, 2 * len(rows) // MAX_PROBES)], others=True)
         for map_, rows in folds
     ]
-    impostor = torch.cat([votes.familiarity(sharpness) for votes in strange])
+    impostor = torch.from_numpy(np.concatenate([votes.familiarity(sharpness) for votes in strange]))
     return Calibration(
         count,
         labels,
         sharpness,
-        _match_thresholds(known.familiarity(sharpness), right, impostor),
+        _match_thresholds(torch.from_numpy(known.familiarity(sharpness)), right, impostor),
         _pair_thresholds(_pairs(pictures, folds)),
     )
 
@@ -139,7 +78,7 @@ def _votes(pictures: LabelledVectors, probes: Tensor, *, others: bool = False) -
     """The votes for pictures by their rows, by pictures of other series or of other labels."""
     parts = [part[1:] for part in pictures.nearest(probes, NEIGHBOURS, of_other_labels=others)]
     similarities, rows = (torch.cat(columns) for columns in zip(*parts, strict=True))
-    return Votes(pictures.labels[rows], similarities)
+    return Votes(pictures.labels[rows].numpy(), similarities.numpy())
 
 
 def _pairs(pictures: LabelledVectors, folds: list[tuple[Map, Tensor]]) -> Pairs:
@@ -166,8 +105,3 @@ def _measurable(rates: ErrorRates, count: int) -> tuple[Threshold, ...]:
     """One threshold for each rate that lets at least one impostor pass, and something that is to be accepted."""
     thresholds = [Threshold(far, *rates.at_far(far)) for far in FALSE_ACCEPT_RATES if far * count >= 1]
     return tuple(threshold for threshold in thresholds if threshold.tar > 0)
-
-
-def _at(thresholds: tuple[Threshold, ...], far: float) -> Threshold | None:
-    kept = [threshold for threshold in thresholds if threshold.far <= far + 1e-9]
-    return kept[-1] if kept else None

@@ -12,10 +12,10 @@ from diptych.errors import DataError
 from diptych.metrics import verification
 from diptych.metrics.intervals import wilson_interval
 from diptych.metrics.verification import ErrorRates
-from diptych.recognition.gallery.calibration import Calibration
 from diptych.recognition.gallery.labelled_vectors import LabelledVectors
 from diptych.recognition.gallery.matches import Matches
 from diptych.recognition.gallery.pairs import labelled_pairs
+from diptych.recognition.gallery.thresholds import Calibration
 from diptych.report import Report, Score, Table
 from diptych.report.verdict import Verdict
 

@@ -18,19 +18,18 @@ from diptych.data.messages import counted
 from diptych.errors import DataError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.gallery.adaptation import try_adapter
-from diptych.recognition.gallery.calibration import NEIGHBOURS, Threshold
 from diptych.recognition.gallery.contents import Contents
 from diptych.recognition.gallery.enrolment import BATCH, Enrolment, Rows, ids_of, rows_of
 from diptych.recognition.gallery.evaluation import PAIR_FAR, evaluation_report
 from diptych.recognition.gallery.matches import Matches, PairMatch, matches_of
 from diptych.recognition.gallery.source import EmbeddingSource
-from diptych.recognition.gallery.storage import KIND, MAX_EXACT_ROWS, GalleryFiles
-from diptych.recognition.gallery.table import Filter
+from diptych.recognition.gallery.storage import GalleryFiles
+from diptych.recognition.gallery.table import KIND, MAX_EXACT_ROWS, Filter
+from diptych.recognition.gallery.thresholds import MATCH_FAR, Threshold, check_options
+from diptych.recognition.gallery.voting import NEIGHBOURS
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report
-
-MATCH_FAR = 0.05  # the false-accept rate, where none is named
 
 
 class Gallery(Contents):
@@ -119,7 +118,7 @@ class Gallery(Contents):
         UsageError
             ``k`` or ``far`` is out of range, or there is no such column.
         """
-        _check(k, far)
+        check_options(k, far)
         pictures = Images.of(images)
         return self._matches(pictures, self._vectors(pictures), k, where, far)
 
@@ -161,7 +160,7 @@ class Gallery(Contents):
         DataError
             The gallery has too few pictures to measure the rate on.
         """
-        _check(1, far)
+        check_options(1, far)
         first, second = self._vector(one), self._vector(other)
         threshold = self._files.calibration.pair_threshold(far)
         if threshold is None:
@@ -272,10 +271,3 @@ class Gallery(Contents):
         if trial.adapter is not None or files.adapter is not None:
             files.rewrite(files.source, trial.adapter)
         return trial.sentence
-
-
-def _check(k: int, far: float) -> None:
-    if k < 1:
-        raise UsageError(f"k must be 1 or more, not {k}: it is the number of pictures that vote.")
-    if not 0 < far < 1:
-        raise UsageError(f"far must lie between 0 and 1, not {far}: it is a false-accept rate, such as 0.01.")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from diptych.data.picture_set import PictureSet
@@ -157,14 +156,14 @@ def matches_of(images: PictureSet, neighbours: Neighbours, sharpness: float, thr
         names = [""] * len(images)
         return Matches(images.paths.tolist(), names, missing, missing, np.ones_like(unread), neighbours, errors, images)
     labels, numbers = np.unique(neighbours.labels, return_inverse=True)
-    votes = Votes(torch.from_numpy(numbers.reshape(neighbours.labels.shape)), torch.from_numpy(neighbours.similarities))
-    shares, winners = votes.shares(sharpness).max(1)
+    votes = Votes(numbers.reshape(neighbours.labels.shape), neighbours.similarities)
+    shares = votes.shares(sharpness)
     return Matches(
         images.paths.tolist(),
-        ["" if bad else name for bad, name in zip(unread, labels[winners.numpy()].tolist(), strict=True)],
-        np.where(unread, missing, shares.numpy()),
+        ["" if bad else name for bad, name in zip(unread, labels[shares.argmax(1)].tolist(), strict=True)],
+        np.where(unread, missing, shares.max(1)),
         np.where(unread, missing, 1 - neighbours.similarities[:, 0]),
-        unread | (votes.familiarity(sharpness).numpy() < threshold),
+        unread | (votes.familiarity(sharpness) < threshold),
         neighbours,
         errors,
         images,

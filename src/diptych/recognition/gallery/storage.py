@@ -18,18 +18,15 @@ from torch import Tensor, nn
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.recognition.gallery.adapter import Adapter
-from diptych.recognition.gallery.calibration import Calibration
 from diptych.recognition.gallery.labelled_vectors import LabelledVectors
 from diptych.recognition.gallery.search import Search
 from diptych.recognition.gallery.source import EmbeddingSource
-from diptych.recognition.gallery.table import PictureTable, matrix, vector_array
+from diptych.recognition.gallery.table import DATABASE, KIND, MAX_EXACT_ROWS, PictureTable, matrix, vector_array
+from diptych.recognition.gallery.thresholds import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KIND = "gallery"
-DATABASE = "database"  # the folder of the table, in that of the gallery
-MAX_EXACT_ROWS = 200_000  # searched by a matrix product in memory; more have an index
 MAX_WAIT_SECONDS = 600.0  # for another process that is writing
 
 
@@ -133,7 +130,7 @@ class GalleryFiles:
         for batch in self.table.scan(["label", "path", "embedding"]):
             labels += batch.column("label").to_pylist()
             paths += batch.column("path").to_pylist()
-            parts.append(matrix(batch.column("embedding")))
+            parts.append(torch.from_numpy(matrix(batch.column("embedding"))))
         return LabelledVectors.of(torch.cat(parts), labels, paths)
 
     def rewrite(
@@ -154,7 +151,7 @@ class GalleryFiles:
         new = self._open_table(name, source, adapter)
         try:
             for batch in old.scan(old.columns, where):
-                embeddings = matrix(batch.column("embedding")) if embed is None else embed(batch)
+                embeddings = torch.from_numpy(matrix(batch.column("embedding"))) if embed is None else embed(batch)
                 new.add(with_vectors(batch, embeddings, adapter))
         except BaseException:
             new.drop()

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from diptych.errors import ArtefactError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
+KIND = "gallery"  # of the artefact that a table belongs to
+DATABASE = "database"  # the folder of the table, in that of the gallery
+MAX_EXACT_ROWS = 200_000  # searched by a matrix product in memory; more have an index
 MAX_FRAGMENTS = 64  # files of rows, above which they are joined: each costs a scan some time
 READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old version
 SCAN_ROWS = 8192  # read at a time
@@ -208,12 +214,10 @@ def vector_array(vectors: "Tensor") -> "pa.FixedSizeListArray":
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.contiguous().numpy().reshape(-1)), vectors.shape[1])
 
 
-def matrix(column: Any) -> "Tensor":
+def matrix(column: Any) -> NDArray[np.float32]:
     """(n, d) of an Arrow column of vectors."""
-    import torch
-
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(values.copy()).reshape(len(column), -1)  # Arrow's own memory is read-only
+    values: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.copy().reshape(len(column), -1)  # Arrow's own memory is read-only
 
 
 def _lancedb() -> Any:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 SHARPNESSES = (5.0, 10.0, 20.0)  # a sharper vote is left to the nearest picture alone
 ABSENT = -2.0  # the similarity of a neighbour that there is not
+NEIGHBOURS = 20  # that vote
 MIN_SHARE = 0.01  # of the vote, where its logarithm is taken
 
 
@@ -24,28 +25,30 @@ class Votes:
         (Q, k) float32, -1..1, or :data:`ABSENT`.
     """
 
-    labels: Tensor
-    similarities: Tensor
+    labels: NDArray[np.int64]
+    similarities: NDArray[np.float32]
 
-    def shares(self, sharpness: float) -> Tensor:
+    def shares(self, sharpness: float) -> NDArray[np.float32]:
         """(Q, K) shares of the vote of each label, 0..1."""
-        weights = torch.exp(sharpness * (self.similarities - self.similarities[:, :1]))
-        weights = weights.masked_fill(self.similarities == ABSENT, 0)
-        width = int(self.labels.max()) + 1 if self.labels.numel() else 1
-        totals = torch.zeros(len(self.labels), width).scatter_add_(1, self.labels, weights)
-        return totals / totals.sum(1, keepdim=True).clamp(min=1e-12)
+        weights = np.exp(sharpness * (self.similarities - self.similarities[:, :1]))
+        weights[self.similarities == ABSENT] = 0
+        width = int(self.labels.max()) + 1 if self.labels.size else 1
+        totals = np.zeros((len(self.labels), width), np.float32)
+        np.add.at(totals, (np.arange(len(self.labels))[:, None], self.labels), weights)
+        shares: NDArray[np.float32] = totals / totals.sum(1, keepdims=True).clip(1e-12)
+        return shares
 
-    def winners(self, sharpness: float) -> Tensor:
+    def winners(self, sharpness: float) -> NDArray[np.int64]:
         """(Q,) int64 the labels that win."""
-        return self.shares(sharpness).argmax(1)
+        return np.asarray(self.shares(sharpness).argmax(1))
 
-    def familiarity(self, sharpness: float) -> Tensor:
+    def familiarity(self, sharpness: float) -> NDArray[np.float32]:
         """(Q,) in 0..1: how near the nearest picture is, times how much the vote agrees; low for unknown things."""
-        return self.similarities[:, 0].clamp(min=0) * self.shares(sharpness).amax(1)
+        return np.asarray(self.similarities[:, 0].clip(0) * self.shares(sharpness).max(1))
 
-    def log_likelihood(self, labels: Tensor, sharpness: float) -> float:
+    def log_likelihood(self, labels: NDArray[np.int64], sharpness: float) -> float:
         """Mean logarithm of the share of the vote that the right labels (Q,) have."""
         shares = self.shares(sharpness)
-        own = torch.where(labels < shares.shape[1], labels, 0)
-        share = shares.gather(1, own[:, None])[:, 0] * (labels < shares.shape[1])
-        return float(share.clamp(min=MIN_SHARE).log().mean())
+        own = np.where(labels < shares.shape[1], labels, 0)
+        share = shares[np.arange(len(own)), own] * (labels < shares.shape[1])
+        return float(np.log(share.clip(MIN_SHARE)).mean())

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from diptych import progress
+from diptych import artefact, progress
 from diptych.errors import DiptychError
 
 NICENESS = 5  # requests come first, but not alone: the sooner it is done, the faster they are
@@ -12,7 +12,7 @@ CHECKED_PICTURES = 200  # enough to notice a graph that answers otherwise, in se
 
 
 def main(folder: Path, target: Path) -> None:
-    """Export the recognizer in ``folder``, once its file is proved to answer as it does.
+    """Export a recognizer, or the embedder of a gallery, once the file is proved to answer as it does.
 
     Raises
     ------
@@ -20,14 +20,18 @@ def main(folder: Path, target: Path) -> None:
         It cannot be loaded or converted, or its file would answer otherwise.
     """
     from diptych.backbones.light_timm import import_timm
+    from diptych.exporting.embedder_export import export_embedder
     from diptych.exporting.export import export
     from diptych.exporting.reference_images import reference_images
-    from diptych.loading import load
+    from diptych.recognition.gallery.source import EmbeddingSource
     from diptych.recognition.recognizer import Recognizer
 
     import_timm()
-    recognizer = load(folder)
-    assert isinstance(recognizer, Recognizer)
+    saved = artefact.read(folder)
+    if saved.facts["kind"] == "gallery":
+        export_embedder(EmbeddingSource.of_gallery(saved).embedder, target)
+        return
+    recognizer = Recognizer.from_artefact(saved)
     pictures = reference_images(recognizer, None).images
     export(recognizer, target, check=pictures[:: -(-len(pictures) // CHECKED_PICTURES)])
 

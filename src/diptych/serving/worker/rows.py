@@ -1,10 +1,12 @@
-"""Answers with a row of JSON for each picture, and the verb that both workers have: predict."""
+"""Answers with a row of JSON for each picture, and the verbs that both workers have: predict, match."""
 
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from diptych.data.decode import has_picture_signature
+from diptych.data.images import Images
+from diptych.recognition.gallery.shown_paths import path_for_clients
 
 Answer = tuple[dict[str, Any], list[bytes]]  # the header's value, and parts
 Verb = Callable[[Any, dict[str, Any], list[bytes]], Answer]  # of a model, options and parts
@@ -13,6 +15,13 @@ Verb = Callable[[Any, dict[str, Any], list[bytes]], Answer]  # of a model, optio
 def predict(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
     """A row of JSON for each picture, of a recognizer or an exported one; see :meth:`diptych.Predictions.json_rows`."""
     return rows_answer(recognizer.predict(pictures).json_rows(), options["names"], pictures)
+
+
+def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
+    """The nearest enrolled pictures of each picture, and the label that they vote for."""
+    arguments = {name: options[name] for name in ("k", "far", "where") if options.get(name) is not None}
+    rows = [row.json(path_for_clients) for row in gallery.match(Images.of(pictures, "none"), **arguments)]
+    return rows_answer(rows, options["names"], pictures)
 
 
 def rows_answer(rows: list[dict[str, Any]], names: Sequence[str], pictures: list[bytes]) -> Answer:

@@ -11,7 +11,7 @@ from diptych.errors import UsageError
 from diptych.recognition.gallery.shown_paths import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
-from diptych.serving.worker.rows import Answer, Verb, predict, rows_answer
+from diptych.serving.worker.rows import Answer, Verb, match, predict, rows_answer
 
 EDITS = ("reconstruct", "interpolate", "traverse", "inpaint", "blend", "restyle")
 NEIGHBOURS = 3  # training pictures named in an explanation
@@ -45,13 +45,6 @@ def explain(recognizer: Any, options: dict[str, Any], pictures: list[bytes]) -> 
         near = recognizer.neighbours(images, NEIGHBOURS).rows(0) if index else []
         row["neighbours"] = [{**one, "path": path_for_clients(one["path"])} for one in near]
     return rows_answer([row], options["names"], pictures)
-
-
-def match(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
-    """The nearest enrolled pictures of each picture, and the label that they vote for."""
-    arguments = {name: options[name] for name in ("k", "far", "where") if options.get(name) is not None}
-    rows = [row.json(path_for_clients) for row in gallery.match(Images.of(pictures, "none"), **arguments)]
-    return rows_answer(rows, options["names"], pictures)
 
 
 def thumbnails(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:

@@ -1,0 +1,96 @@
+"""``OnnxModel``: an ONNX file that Diptych wrote, run by onnxruntime on pictures. Nothing here imports torch."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych.data.cache import ordered_map, thread_pool
+from diptych.data.decode import Pixels
+from diptych.data.images import Images
+from diptych.data.resources import worker_count
+from diptych.data.store import Batch
+from diptych.engine import runtime
+from diptych.errors import ArtefactError, UsageError
+from diptych.files import did_you_mean
+from diptych.progress import Bar
+
+FORMAT = 1
+BATCH_PICTURES = 8  # in one call of the graph, by each thread
+GraphOutputs = dict[str, NDArray[Any]]
+BatchOutputs = tuple[GraphOutputs, NDArray[np.bool_]]  # and (B,) bool: which pictures could be read
+
+
+class OnnxModel:
+    """A graph from pictures, with facts in its metadata.
+
+    Attributes
+    ----------
+    size_
+        Side of the network's input, in px.
+    facts
+        The file's metadata.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, graph: bytes, name: str) -> None:
+        """Internal: use :meth:`open`."""
+        try:
+            self._session = runtime.inference_session(graph)
+        except UsageError:
+            raise
+        except Exception as error:  # onnxruntime's own errors, of several kinds
+            raise ArtefactError(f"{name} is damaged or not an ONNX file. Export the model again.") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self.facts: dict[str, Any] = {key: json.loads(value) for key, value in metadata.items()}
+            version, kind, self.size_ = int(self.facts["format"]), self.facts["kind"], int(self.facts["size"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise ArtefactError(f"{name} was not exported by Diptych. Make one with: diptych export MODEL") from error
+        if version > FORMAT:
+            raise ArtefactError(f"{name} was exported by a newer Diptych. Upgrade: pip install --upgrade diptych")
+        if kind != self.kind:
+            raise ArtefactError(f"{name} is the file of another kind of model ({kind}, not {self.kind}). Name another.")
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Read an exported model.
+
+        Raises
+        ------
+        ArtefactError
+            The file does not exist, is damaged, or was written by another program.
+        UsageError
+            onnxruntime is not installed.
+        """
+        try:
+            return cls(Path(path).read_bytes(), str(path))
+        except FileNotFoundError:
+            raise ArtefactError(f"{path} is not there.{did_you_mean(path)}") from None
+        except OSError as error:
+            raise ArtefactError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    def run_graph(self, pixels: Pixels) -> GraphOutputs:
+        """All outputs of the graph by name, for pictures (N, H, W, 3) uint8 of any one size."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, {"pictures": pixels}), strict=True))
+
+    def _run_batches(self, images: Images) -> Iterator[BatchOutputs]:
+        """The graph's outputs batch by batch, with pictures decoded ahead in other threads."""
+
+        def work(batch: Batch) -> BatchOutputs:
+            pixels, readable = batch
+            return self.run_graph(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))), readable
+
+        batches = images.decoded_batches(self.size_, batch=BATCH_PICTURES)
+        if len(images) <= BATCH_PICTURES:  # as one answer of a server: nothing that a second thread could do
+            yield from map(work, batches)
+            return
+        with Bar("Predicting", len(images)) as bar, thread_pool() as executor:
+            for outputs, readable in ordered_map(executor, work, batches, ahead=2 * worker_count()):
+                bar.advance(len(readable))
+                yield outputs, readable

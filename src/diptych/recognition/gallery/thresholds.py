@@ -1,0 +1,88 @@
+"""What a gallery's calibration found: thresholds that keep stated false-accept rates. Free of torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from diptych.errors import UsageError
+
+MATCH_FAR = 0.05  # the false-accept rate of a match, where none is named
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The lowest value that keeps a false-accept rate.
+
+    Attributes
+    ----------
+    far
+        The false-accept rate that it is to keep, 0..1.
+    value
+        Of the familiarity of a match, or the similarity of a pair, from which on it is accepted.
+    tar
+        The share of what is to be accepted that it accepts.
+    """
+
+    far: float
+    value: float
+    tar: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured on a gallery's pictures.
+
+    Attributes
+    ----------
+    pictures
+        That there were in the gallery.
+    labels
+        Of the pictures that were measured.
+    sharpness
+        Of the vote; see :class:`diptych.recognition.gallery.voting.Votes`.
+    unknown, pairs
+        Thresholds for each of :data:`FALSE_ACCEPT_RATES` that so few pictures can measure; none with one label.
+    """
+
+    pictures: int
+    labels: int
+    sharpness: float = 20.0
+    unknown: tuple[Threshold, ...] = ()
+    pairs: tuple[Threshold, ...] = ()
+
+    def unknown_threshold(self, far: float) -> Threshold | None:
+        """The threshold that keeps this false-accept rate: of the rates measured, the largest up to it."""
+        return _at(self.unknown, far)
+
+    def pair_threshold(self, far: float) -> Threshold | None:
+        """The same, for pairs."""
+        return _at(self.pairs, far)
+
+    def json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, record: Mapping[str, Any]) -> Self:
+        """What :meth:`json` gave."""
+        thresholds = {name: tuple(Threshold(**row) for row in record[name]) for name in ("unknown", "pairs")}
+        return cls(**{**record, **thresholds})
+
+
+def _at(thresholds: tuple[Threshold, ...], far: float) -> Threshold | None:
+    kept = [threshold for threshold in thresholds if threshold.far <= far + 1e-9]
+    return kept[-1] if kept else None
+
+
+def check_options(k: int, far: float) -> None:
+    """Refuse a number of neighbours, or a false-accept rate, that is out of range.
+
+    Raises
+    ------
+    UsageError
+        Says which.
+    """
+    if k < 1:
+        raise UsageError(f"k must be 1 or more, not {k}: it is the number of pictures that vote.")
+    if not 0 < far < 1:
+        raise UsageError(f"far must lie between 0 and 1, not {far}: it is a false-accept rate, such as 0.01.")
