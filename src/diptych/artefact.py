@@ -224,10 +224,9 @@ def data(folder: str | Path) -> dict[str, Any]:
 
 def _tensors(folder: Path, name: str, checksum: str | None) -> "dict[str, Tensor]":
     """The tensors of a safetensors file by name, on the CPU."""
-    import torch
     from safetensors.torch import load
 
-    return {name: torch.as_tensor(tensor) for name, tensor in _unpacked(load, folder, name, checksum).items()}
+    return _unpacked(load, folder, name, checksum)
 
 
 def arrays(folder: str | Path, model_facts: Mapping[str, Any]) -> "dict[str, NDArray[Any]]":
