@@ -80,7 +80,7 @@ class Embedded:
         """Add all pictures of a gallery, by the vectors that are searched; of their paths only the file's name."""
         for rows, vectors in gallery.searched():
             self.places += [Place("", **{**row, "path": PurePath(row["path"]).name}) for row in rows]
-            self.vectors.append(vectors.numpy())
+            self.vectors.append(vectors)
 
 
 @dataclass(frozen=True)

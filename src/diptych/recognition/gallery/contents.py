@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
@@ -83,7 +84,7 @@ class Contents:
         for batch in table.scan(columns, one_of("label", [label])):
             yield from batch.rename_columns(columns[:4] + table.metadata_columns).to_pylist()
 
-    def searched(self) -> Iterator[tuple[list[dict[str, str]], Tensor]]:
+    def searched(self) -> Iterator[tuple[list[dict[str, str]], NDArray[np.float32]]]:
         """Id, label, path and origin of all pictures, and the (n, d) vectors searched, some thousand at a time."""
         self._files.refresh()
         table, columns = self._files.table, ["id", "label", "path", "origin"]
