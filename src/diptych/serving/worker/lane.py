@@ -15,7 +15,6 @@ from diptych.serving.worker.model_cache import ModelCache
 from diptych.serving.worker.rows import Answer, Verb
 
 IDLE_SECONDS = 2.0  # after which memory is given back
-SHARE_PICTURES = 8  # as many as networks are as fast with as with more
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
@@ -92,6 +91,8 @@ class SharingLane(Lane):
     ----------
     threads
         How many there are.
+    most
+        Pictures that one of them takes at a time; ``None``: its share of the batch.
     is_shareable
         Whether several threads may use a model at once.
     """
@@ -105,16 +106,17 @@ class SharingLane(Lane):
         prepare: Callable[[], None] = _nothing,
         *,
         threads: int,
+        most: int | None = None,
         is_shareable: Callable[[Any], bool] = _always,
     ) -> None:
         super().__init__(name, models, verbs, send, prepare)
-        self._threads, self._is_shareable = threads, is_shareable
+        self._threads, self._most, self._is_shareable = threads, most, is_shareable
         self._executor = ThreadPoolExecutor(threads, "diptych-share", prepare)
 
     def _compute(self, verb: Verb, model: Any, options: dict[str, Any], parts: list[bytes]) -> Answer:
         shares = self._threads if self._is_shareable(model) else 1
         size = -(-len(parts) // shares)
-        size = size if shares == 1 else min(size, SHARE_PICTURES)
+        size = size if shares == 1 or self._most is None else min(size, self._most)
 
         def share(start: int) -> Answer:
             rows = slice(start, start + size)
