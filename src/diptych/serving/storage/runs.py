@@ -10,7 +10,7 @@ from diptych.engine import history
 from diptych.serving.jobs.queue import Jobs
 from diptych.serving.jobs.record import UNFINISHED, Job
 
-TRACES = ("checkpoint", history.FILE)  # of a run in a folder that holds no model yet
+TRACES = ("checkpoint", history.FILE)  # of a run; a finished model keeps its history, too
 
 
 def unfinished_runs(home: Path, jobs: Jobs) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def unfinished_runs(home: Path, jobs: Jobs) -> list[dict[str, Any]]:
             newest.setdefault(job.options["output"], job)
     begun = {path.name for path in home.iterdir() if not path.name.startswith(".") and _has_traces(path)}
     expected = {name for name, job in newest.items() if job.state in UNFINISHED}
-    names = sorted(name for name in begun | expected if not artefact.exists(home / name))
+    names = sorted(name for name in begun | expected if not artefact.is_finished(home / name))
     return [_facts(home / name, newest.get(name)) for name in names]
 
 
