@@ -12,7 +12,10 @@ class RunSettings(Settings):
     """Length, batch, rate and seed of a run."""
 
     minutes: float | None = setting(
-        "Time budget; training is scheduled to end within it.", default=None, minimum=MIN_LENGTH
+        "Time budget; training is scheduled to end within it.",
+        default=None,
+        minimum=MIN_LENGTH,
+        automatic="for photographs 5, for a synthesizer 10",
     )
     epochs: float | None = setting("Passes over the pictures (instead of --minutes).", default=None, minimum=MIN_LENGTH)
     batch: int | None = setting("Batch size.", default=None, minimum=1, automatic="the network's")
