@@ -42,7 +42,7 @@ def test_wrong_settings_get_a_sentence_and_code_2(diptych: Terminal, colours: Pa
         "epohcs": [*fit, "--config", tmp_path / "unknown"],
         "one setting per line": [*fit, "--config", tmp_path / "list"],
         "not valid YAML": [*fit, "--config", tmp_path / "broken"],
-        "No such file": [*fit, "--config", tmp_path / "nowhere"],
+        "nowhere is not there": [*fit, "--config", tmp_path / "nowhere"],
         "--epochs": [*fit, "--epochs", "many"],
         "0.001": [*fit, "--minutes", 0],
         "No such option": [*fit, "--epohcs", 3],
