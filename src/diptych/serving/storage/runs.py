@@ -7,6 +7,7 @@ from typing import Any
 
 from diptych import artefact
 from diptych.engine import history
+from diptych.errors import ArtefactError
 from diptych.serving.jobs.queue import Jobs
 from diptych.serving.jobs.record import UNFINISHED, Job
 
@@ -24,8 +25,15 @@ def unfinished_runs(home: Path, jobs: Jobs) -> list[dict[str, Any]]:
             newest.setdefault(job.options["output"], job)
     begun = {path.name for path in home.iterdir() if not path.name.startswith(".") and _has_traces(path)}
     expected = {name for name, job in newest.items() if job.state in UNFINISHED}
-    names = sorted(name for name in begun | expected if not artefact.is_finished(home / name))
+    names = sorted(name for name in begun | expected if not _is_over(home / name))
     return [_facts(home / name, newest.get(name)) for name in names]
+
+
+def _is_over(folder: Path) -> bool:
+    try:
+        return artefact.is_finished(folder)
+    except ArtefactError:  # which the list of models says
+        return True
 
 
 def _has_traces(folder: Path) -> bool:
