@@ -194,6 +194,12 @@ def test_the_interface_is_described_with_examples(server: ServerProcess) -> None
         described = paths[f"/models/{{name}}/{verb}"]["post"]
         assert described["responses"]["200"]["content"]["application/json"]["example"]
         assert described["requestBody"]["content"]
+    for path, methods in paths.items():
+        for method, described in methods.items():
+            answers = [answer for status, answer in described["responses"].items() if status.startswith("2")]
+            contents = [described.get("requestBody", {}).get("content", {}), *(a.get("content", {}) for a in answers)]
+            examples = [content["application/json"] for content in contents if "application/json" in content]
+            assert all("example" in {**part, **part.get("schema", {})} for part in examples), (method, path)
 
 
 def test_the_description_is_a_page_that_asks_nothing_of_other_hosts(server: ServerProcess) -> None:

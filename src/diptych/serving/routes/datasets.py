@@ -13,11 +13,17 @@ from pydantic import BaseModel, Field
 from diptych.data.inspection.manifest import COLUMNS
 from diptych.errors import PictureError
 from diptych.serving.refusals import RefusedError
+from diptych.serving.routes.examples import body_example, example
 from diptych.serving.storage.datasets import DataSets
 from diptych.serving.storage.picture_reader import PictureReader
 
 THUMBNAIL_SIDES = (16, 512)  # px
 MAX_PAGE = 1000  # pictures listed or relabelled in one request
+PETS = {"name": "pets", "pictures": 42, "classes": {"cat": 21, "dog": 21}, "writable": True}
+EMPTY = {"name": "pets", "pictures": 0, "classes": {}, "writable": True}
+PICTURE = {"path": "cat/1.jpg", "label": "cat", "bytes": 48213}
+CHANGE = {"pictures": ["cat/1.jpg", "cat/7.jpg"], "label": "dog"}
+CHANGED = {"pictures": ["dog/1.jpg", "dog/7.jpg"]}
 
 
 class NewDataSet(BaseModel):
@@ -37,28 +43,28 @@ def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
     """The routes of these data sets; ``reader`` checks and shrinks pictures."""
     routes = APIRouter(prefix="/datasets", tags=["data sets"])
 
-    @routes.get("")
+    @routes.get("", responses=example({"datasets": [PETS]}))
     def list_data_sets() -> dict[str, list[dict[str, Any]]]:
         """All data sets, with the number of pictures of each class."""
         return {"datasets": [_facts(datasets, name) for name in datasets.names()]}
 
-    @routes.post("", status_code=201)
+    @routes.post("", status_code=201, responses=example(EMPTY, 201), openapi_extra=body_example({"name": "pets"}))
     def create_data_set(new: NewDataSet) -> dict[str, Any]:
         """An empty data set, to upload pictures into."""
         return _facts(datasets, datasets.create(new.name))
 
-    @routes.get("/{name}")
+    @routes.get("/{name}", responses=example(PETS))
     def data_set(name: str) -> dict[str, Any]:
         """One data set, with the number of pictures of each class."""
         return _facts(datasets, name)
 
-    @routes.get("/{name}/manifest")
+    @routes.get("/{name}/manifest", response_class=Response)
     def manifest(name: str) -> Response:
         """The manifest as CSV: a row for each picture, to be edited and given to ``diptych fit --manifest``."""
         headers = {"Content-Disposition": 'attachment; filename="manifest.csv"'}
         return Response(_manifest(datasets, name), media_type="text/csv; charset=utf-8", headers=headers)
 
-    @routes.post("/{name}/relabel")
+    @routes.post("/{name}/relabel", responses=example(CHANGED), openapi_extra=body_example(CHANGE))
     def relabel(name: str, change: Relabelling) -> dict[str, Any]:
         """Give pictures another label: they move to the folder of that class, all or none."""
         return {"pictures": datasets.relabel(name, change.pictures, change.label)}
@@ -70,7 +76,7 @@ def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
 def _add_pictures(routes: APIRouter, datasets: DataSets, reader: PictureReader) -> None:
     """The routes of single pictures."""
 
-    @routes.get("/{name}/pictures")
+    @routes.get("/{name}/pictures", responses=example({"pictures": [PICTURE]}))
     def list_pictures(
         name: str,
         label: str | None = None,
@@ -81,7 +87,12 @@ def _add_pictures(routes: APIRouter, datasets: DataSets, reader: PictureReader) 
         pictures = (p for p in datasets.pictures(name) if label in (None, p.label))
         return {"pictures": [vars(picture) for picture in islice(pictures, offset, offset + limit)]}
 
-    @routes.put("/{name}/pictures/{label}/{file}", status_code=201, openapi_extra=_PICTURE_BODY)
+    @routes.put(
+        "/{name}/pictures/{label}/{file}",
+        status_code=201,
+        responses=_UPLOADED,
+        openapi_extra=_PICTURE_BODY,
+    )
     async def upload(name: str, label: str, file: str, request: Request) -> dict[str, Any]:
         """Add the picture in the body to a class, under a file name that is not taken."""
         datasets.place(name, label, file)
@@ -115,6 +126,7 @@ def _add_pictures(routes: APIRouter, datasets: DataSets, reader: PictureReader) 
         return Response(facts.thumbnail, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
 
+_UPLOADED = example({**PICTURE, "width": 640, "height": 480}, 201)
 _AS_FILE = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
 _PICTURE_BODY = {
     "requestBody": {

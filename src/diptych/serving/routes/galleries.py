@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse, Response
 from diptych.recognition.gallery.table import parse_filter
 from diptych.serving.batching import Picture
 from diptych.serving.errors import NotFound
-from diptych.serving.routes.predictions import MANY_PICTURES, Name, example, pictures_of, quick_answer
+from diptych.serving.routes.examples import example
+from diptych.serving.routes.predictions import MANY_PICTURES, Name, pictures_of, quick_answer
 from diptych.serving.services import Services
 
 router = APIRouter(prefix="/models/{name}", tags=["gallery"])

@@ -5,19 +5,20 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from diptych.serving.errors import Unavailable
+from diptych.serving.routes.examples import example
 from diptych.serving.services import Services
 from diptych.serving.worker.client import STARTING
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health/live", summary="Whether the server answers")
+@router.get("/health/live", summary="Whether the server answers", responses=example({"status": "live"}))
 async def live() -> dict[str, str]:
     """200 as long as the server answers at all."""
     return {"status": "live"}
 
 
-@router.get("/health/ready", summary="Whether requests can be answered")
+@router.get("/health/ready", summary="Whether requests can be answered", responses=example({"status": "ready"}))
 async def ready(request: Request) -> dict[str, str]:
     """200 while the workers take requests; 503 while one starts, or after it has died."""
     if not Services.of(request).ready:

@@ -13,12 +13,21 @@ from pydantic import BaseModel, Field
 from diptych.serving.jobs.queue import Jobs
 from diptych.serving.jobs.record import OUTPUTS, UNFINISHED, Job
 from diptych.serving.refusals import RefusedError
+from diptych.serving.routes.examples import body_example, example
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 15.0  # so that proxies do not take a quiet stream for a dead one
 
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)]  # those that every reader of JSON has
 LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0, le=2**62)]
+
+
+NEW = {"verb": "fit", "options": {"kind": "recognizer", "data": "pets", "output": "pets-1", "minutes": 5}}
+TIMES = {"created": 1796040301.4, "started": None, "ended": None, "exit_code": None, "message": ""}
+WAITING = {"id": "20261129-120501-412650-3f9a", **NEW, "state": "waiting", **TIMES}
+RUNNING = {**WAITING, "state": "running", "started": 1796040301.6}
+ENDED = {**RUNNING, "state": "done", "ended": 1796040606.2, "exit_code": 0}
+DONE = {**ENDED, "result": {"folder": "pets-1"}, "files": ["log.txt"]}
 
 
 class NewJob(BaseModel):
@@ -34,35 +43,35 @@ def router(jobs: Jobs, draining: Callable[[], bool]) -> APIRouter:
     """The routes of these jobs; once ``draining`` says so, streams of events end, for the server to end."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
-    @routes.get("")
+    @routes.get("", responses=example({"jobs": [RUNNING]}))
     def list_jobs() -> dict[str, list[dict[str, Any]]]:
         """All jobs, the newest first."""
         return {"jobs": [_summary(job) for job in jobs.all()]}
 
-    @routes.post("", status_code=202)
+    @routes.post("", status_code=202, responses=example(WAITING, 202), openapi_extra=body_example(NEW))
     def start_job(new: NewJob) -> dict[str, Any]:
-        """Start fit, inspect, score, evaluate or export; it waits until those before it have ended."""
+        """Start fit, inspect, score, evaluate, export, enroll or map; it waits until those before it have ended."""
         return _summary(jobs.submit(new.verb, new.options))
 
-    @routes.get("/{job_id}")
+    @routes.get("/{job_id}", responses=example(DONE))
     def job(job_id: str) -> dict[str, Any]:
         """One job, with what it printed once it is done, and the names of its files."""
         folder = jobs.folder(job_id)
         return {**_summary(jobs.get(job_id)), "result": folder.result(), "files": folder.outputs()}
 
-    @routes.post("/{job_id}/cancel", status_code=202)
+    @routes.post("/{job_id}/cancel", status_code=202, responses=example(RUNNING, 202))
     def cancel_job(job_id: str) -> dict[str, Any]:
         """Stop a job; a fit is saved, and can be resumed."""
         return _summary(jobs.cancel(job_id))
 
-    @routes.post("/{job_id}/resume", status_code=202)
+    @routes.post("/{job_id}/resume", status_code=202, responses=example(WAITING, 202))
     def resume_job(job_id: str) -> dict[str, Any]:
         """Run a job again that was cancelled, stopped or failed; a fit continues where it was saved."""
         return _summary(jobs.resume(job_id))
 
     @routes.get("/{job_id}/files/{file}", response_class=FileResponse)
     def job_file(job_id: str, file: str) -> FileResponse:
-        """A file that a job wrote: its report, manifest, exported model or log."""
+        """A file that a job wrote: its report, manifest, exported model, map or log."""
         folder = jobs.folder(job_id)
         if file not in OUTPUTS or file not in folder.outputs():
             raise RefusedError(404, "not_found", f"The job has no file {file[:60]!a}.")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
 from diptych.serving.jobs.queue import Jobs
+from diptych.serving.routes.examples import example
 from diptych.serving.storage.datasets import DataSets
 
 _EXAMPLE = {
@@ -18,14 +19,13 @@ _EXAMPLE = {
     "x": [-4.182, 7.031],
     "y": [0.377, -2.908],
 }
-_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
 
 
 def router(jobs: Jobs, datasets: DataSets) -> APIRouter:
     """The routes of the maps that these jobs have made."""
     routes = APIRouter(tags=["maps"])
 
-    @routes.get("/datasets/{name}/map", response_class=FileResponse, responses=_ANSWER)
+    @routes.get("/datasets/{name}/map", response_class=FileResponse, responses=example(_EXAMPLE))
     def data_set_map(
         name: str,
         model: Annotated[
@@ -39,7 +39,7 @@ def router(jobs: Jobs, datasets: DataSets) -> APIRouter:
         datasets.folder(name)
         return _file(jobs, data=name, model=model)
 
-    @routes.get("/models/{name}/map", response_class=FileResponse, responses=_ANSWER)
+    @routes.get("/models/{name}/map", response_class=FileResponse, responses=example(_EXAMPLE))
     def gallery_map(name: str) -> FileResponse:
         """The pictures of a gallery as points in a plane, by the vectors that are searched; "id" is that of matches.
 

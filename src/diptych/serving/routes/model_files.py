@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from diptych.serving.routes.examples import body_example, example
 from diptych.serving.storage.model_files import ModelFiles
 
 
@@ -16,7 +17,7 @@ def router(models: ModelFiles) -> APIRouter:
     """The routes of these models."""
     routes = APIRouter(prefix="/models", tags=["models"])
 
-    @routes.patch("/{name}")
+    @routes.patch("/{name}", responses=example({"name": "pets-2"}), openapi_extra=body_example({"name": "pets-2"}))
     def rename(name: str, new: NewName) -> dict[str, str]:
         """Rename a model; it answers under the new name from now on."""
         return {"name": models.rename(name, new.name)}

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from diptych.serving.catalog import summaries
+from diptych.serving.routes.examples import example
 from diptych.serving.services import Services
 from diptych.serving.storage.runs import unfinished_runs
 
@@ -14,11 +15,19 @@ EXAMPLE = {
     "unfinished": [{"name": "pets-2", "state": "running", "job": "20261129-120501-…", "seen_pictures": 12800}],
 }
 
+FACTS = {
+    "name": "pets",
+    "kind": "recognizer",
+    "classes": ["cat", "dog"],
+    "size": 224,
+    "scores": {"accuracy": {"value": 0.96, "low": 0.93, "high": 0.98, "n": 200}},
+}
+
 
 @router.get(
     "",
     summary="List the models",
-    responses={200: {"content": {"application/json": {"example": EXAMPLE}}}},
+    responses=example(EXAMPLE),
 )
 def list_models(request: Request) -> dict[str, Any]:
     """Name, kind, classes and picture size of each model; one that cannot be used says why.
@@ -29,7 +38,7 @@ def list_models(request: Request) -> dict[str, Any]:
     return {"models": summaries(catalog), "unfinished": unfinished_runs(catalog.home, request.app.state.jobs)}
 
 
-@router.get("/{name}", summary="The facts of a model")
+@router.get("/{name}", summary="The facts of a model", responses=example(FACTS))
 def model_facts(request: Request, name: str) -> dict[str, Any]:
     """What the model's folder says of it (``model.json``): how it was trained, and its scores."""
     return {"name": name, **Services.of(request).catalog.facts(name)}

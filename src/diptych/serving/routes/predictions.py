@@ -14,11 +14,11 @@ from fastapi.responses import Response
 from diptych.serving.batching import Answer, Picture
 from diptych.serving.bodies import is_set, media_type, unpack
 from diptych.serving.errors import RequestError
+from diptych.serving.routes.examples import JSON, example
 from diptych.serving.services import Services
 
 router = APIRouter(prefix="/models/{name}", tags=["recognition"])
 UNPACKED_FACTOR = 4  # times the upload limit: what an archive may hold
-JSON = "application/json"
 ROW = {
     "path": "cat.jpg",
     "label": "cat",
@@ -57,11 +57,6 @@ class UnreadablePictureError(RequestError):
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(f"The picture cannot be read: {reason}.")
         self.status = status
-
-
-def example(value: Any) -> dict[int | str, dict[str, Any]]:
-    """The responses of a route whose answer is JSON like this."""
-    return {200: {"content": {JSON: {"example": value}}}}
 
 
 @router.post(

@@ -44,7 +44,8 @@ async def reference(request: Request) -> HTMLResponse:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     bodies = operation.get("requestBody", {}).get("content", {})
-    answers = operation["responses"].get("200", {}).get("content", {})
+    done = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    answers = done[0].get("content", {}) if done else {}
     parameters = [
         f"<li><code>{escape(parameter['name'])}</code> {escape(parameter.get('description', ''))}</li>"
         for parameter in operation.get("parameters", ())
