@@ -7,25 +7,16 @@ from pathlib import Path
 import pytest
 
 import diptych
+from tests.docs.page_parts import anchors, links, text
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 MAX_PICTURE_BYTES = 200_000  # so that a page loads fast
 
 
-def text(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def anchors(page: Path) -> set[str]:
-    """The headings of a page as GitHub makes them into anchors."""
-    headings = re.findall(r"^#+ (.+)$", text(page), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_have_targets(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+    for _, target in links(page):
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")

@@ -1,4 +1,8 @@
-"""Every command of the guide, typed one after the other in one folder."""
+"""Every command of the guide, typed one after the other in one folder.
+
+The Chinese guide shows the same commands in the same order, which tests/docs/test_translations.py asserts, so one run
+covers both.
+"""
 
 import shutil
 from pathlib import Path
