@@ -2,7 +2,7 @@
 
 The code of the English pages is run: by test_readme.py and test_guide_python.py, and, command after command, by
 tests/soak/test_guide.py. That takes minutes. To run the translations too would take them again for the very same lines,
-since nothing of the code is translated but its comments. So each line is compared here, and one run covers both languages.
+since only the comments of code are translated. So each line is compared here, and one run covers both languages.
 """
 
 import re
