@@ -13,7 +13,9 @@ def text(page: Path) -> str:
 
 def links(page: Path) -> list[tuple[str, str]]:
     """The words and the target of each link, and of each picture."""
-    return re.findall(r"([^\[\]]*)\]\(([^)\s]+)\)", text(page))
+    whole = text(page)
+    ends = re.finditer(r"\]\(([^)\s]+)\)", whole)
+    return [(whole[whole.rfind("[", 0, end.start()) + 1 : end.start()], end[1]) for end in ends]
 
 
 def anchors(page: Path) -> list[str]:
