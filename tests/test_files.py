@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from diptych.files import did_you_mean, is_occupied, write_bytes, write_text
+from diptych.files import did_you_mean, is_occupied, path_for_clients, path_from_here, write_bytes, write_text
 
 
 def test_folders_are_created_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -53,3 +53,19 @@ def test_a_missing_path_is_compared_with_what_is_there(tmp_path: Path, monkeypat
     assert did_you_mean("Photos/cat") == " Did you mean 'photos/cats/'?"
     assert did_you_mean(tmp_path / "phtos" / "cats" / "one.jpeg") == f" Did you mean '{tmp_path}/photos/cats/one.jpg'?"
     assert did_you_mean("holiday") == did_you_mean("photos/dog") == ""
+
+
+def test_a_path_is_shown_as_it_can_be_opened_from_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert path_from_here(str(tmp_path / "photos" / "cat" / "3.jpg")) == str(Path("photos", "cat", "3.jpg"))
+    assert path_from_here(str(tmp_path.parent / "3.jpg")) == str(tmp_path.parent / "3.jpg")
+    assert path_from_here("array#3") == "array#3"
+
+
+def test_clients_see_the_class_folder_and_the_file():
+    assert path_for_clients("/home/me/photos/cat/3.jpg") == "cat/3.jpg"
+    assert path_for_clients("/3.jpg") == "3.jpg"
+    assert path_for_clients("/home/me/photos.parquet#3") == "me/photos.parquet#3"
+    assert path_for_clients("file:///home/me/photos/cat/3.jpg") == "cat/3.jpg"
+    for name in ("array#3", "s3://photos/cat/3.jpg", "upload.jpg"):
+        assert path_for_clients(name) == name

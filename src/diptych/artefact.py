@@ -23,7 +23,6 @@ They are moved up one by one, ``model.json`` last again.
 
 import hashlib
 import json
-import math
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diptych.errors import ArtefactError, UsageError
-from diptych.files import did_you_mean, encoded, is_occupied, move, write_bytes
+from diptych.files import did_you_mean, encoded, is_occupied, json_text, move, write_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,12 +129,12 @@ def write(
     record["weights_sha256"] = checksums.pop(_WEIGHTS)
     record["extra_sha256"] = checksums
     if data is not None:
-        contents["data.json"] = encoded(_json(data))
+        contents["data.json"] = encoded(json_text(data))
     if card:
         contents["README.md"] = encoded(card)
     if report is not None:
         contents["report.html"] = encoded(report.html())
-    _replace(target, {**contents, _FACTS: encoded(_json(record))})
+    _replace(target, {**contents, _FACTS: encoded(json_text(record))})
     return target
 
 
@@ -194,13 +193,15 @@ def read(folder: str | Path, kind: str | None = None) -> Artefact:
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or is not of this ``kind``.
     """
+    from safetensors.torch import load
+
     path = Path(folder)
     while True:  # unless it is replaced while it is read, once
         model_facts = facts(path, kind)
         checksums = model_facts.get("extra_sha256", {})
         try:
-            weights = _tensors(path, _WEIGHTS, model_facts.get("weights_sha256"))
-            extra = {name: _tensors(path, name, checksum) for name, checksum in checksums.items()}
+            weights = _unpacked(load, path, _WEIGHTS, model_facts.get("weights_sha256"))
+            extra = {name: _unpacked(load, path, name, checksum) for name, checksum in checksums.items()}
             model = Artefact(path, model_facts, data(path), weights, extra)
         except ArtefactError:
             if facts(path, kind) == model_facts:
@@ -220,13 +221,6 @@ def data(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "data.json"
     return _parse_object(path, _read_text(path)) if path_of(folder, path.name).exists() else {}
-
-
-def _tensors(folder: Path, name: str, checksum: str | None) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file by name, on the CPU."""
-    from safetensors.torch import load
-
-    return _unpacked(load, folder, name, checksum)
 
 
 def arrays(folder: str | Path, model_facts: Mapping[str, Any]) -> "dict[str, NDArray[Any]]":
@@ -338,21 +332,6 @@ def pack(weights: "Mapping[str, Tensor]") -> bytes:
         },
         metadata={"format": "pt"},
     )
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(_strict(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _strict(value: Any) -> Any:
-    """The value with NaN and infinity, which JSON does not have, replaced by null."""
-    if isinstance(value, Mapping):
-        return {str(k): _strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
-    if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return _strict(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:

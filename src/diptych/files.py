@@ -1,14 +1,18 @@
-"""Atomic file writes (synced under a temporary name, then renamed), whose a folder is, what a missing path may mean."""
+"""Atomic file writes (synced under a temporary name, then renamed), whose a folder is, JSON, and paths for people."""
 
 import difflib
 import itertools
+import json
+import math
 import os
 import secrets
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
 
 from diptych.errors import UsageError
 
+CLIENT_PARTS = 2  # of a path that a client sees: the class folder and the file
 MAX_COMPARED = 10_000  # names of a folder that a missing one is compared with
 
 
@@ -155,3 +159,30 @@ def _most_similar(name: str, folder: Path) -> str:
     except OSError:
         return ""
     return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), "")
+
+
+def path_from_here(path: str) -> str:
+    """The path as it can be opened from the working folder: relative if it lies in it."""
+    here = Path.cwd()
+    return str(PurePath(path).relative_to(here)) if PurePath(path).is_relative_to(here) else path
+
+
+def path_for_clients(path: str) -> str:
+    """The end of a path, which tells nothing of the machine; names that are no paths from the root stay."""
+    pure = PurePath(path.removeprefix("file://"))
+    return "/".join(pure.parts[1:][-CLIENT_PARTS:]) if pure.is_absolute() else path
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """The value as the text of a JSON file; NaN and infinity, which JSON does not have, are null."""
+    return json.dumps(_strict(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return _strict(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

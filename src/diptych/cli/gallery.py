@@ -24,7 +24,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the labels of a gallery, or the pictures of one."""
-    from diptych.recognition.gallery.shown_paths import path_from_here
+    from diptych.files import path_from_here
 
     opened = _load(gallery)
     if label is not None:

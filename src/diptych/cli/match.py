@@ -51,7 +51,7 @@ def match(
     that are not in the gallery would pass, measured on its own pictures.
     """
     from diptych.cli.models import load_model
-    from diptych.recognition.gallery.shown_paths import path_from_here
+    from diptych.files import path_from_here
     from diptych.recognition.gallery.table import parse_filter
 
     require_one(paths)

@@ -6,7 +6,7 @@ from typing import Any
 
 from diptych.data.decode import has_picture_signature
 from diptych.data.images import Images
-from diptych.recognition.gallery.shown_paths import path_for_clients
+from diptych.files import path_for_clients
 
 Answer = tuple[dict[str, Any], list[bytes]]  # the header's value, and parts
 Verb = Callable[[Any, dict[str, Any], list[bytes]], Answer]  # of a model, options and parts

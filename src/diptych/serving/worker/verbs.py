@@ -8,7 +8,7 @@ import torch
 
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.recognition.gallery.shown_paths import path_for_clients
+from diptych.files import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
 from diptych.serving.worker.rows import Answer, Verb, match, predict, rows_answer
