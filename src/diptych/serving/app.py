@@ -19,7 +19,7 @@ from diptych.serving.jobs.queue import Jobs
 from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
 from diptych.serving.metrics import RequestMetrics
 from diptych.serving.routes import datasets as dataset_routes
-from diptych.serving.routes import galleries, generation, health, maps, models, predictions, reference, start_page
+from diptych.serving.routes import galleries, generation, health, maps, models, page, predictions, reference
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_file_routes
 from diptych.serving.server import Draining, DrainState
@@ -31,7 +31,7 @@ from diptych.serving.storage.picture_reader import PictureReader
 
 DESCRIPTION = "Recognise pictures, generate pictures, and let each check the other."
 ROUTERS = tuple(group.router for group in (predictions, galleries, generation, models, health, reference))
-OPEN_PATHS = ("/", "/health/live", "/health/ready")  # without a token
+OPEN_PATHS = ("/health/live", "/health/ready")  # without a token, as the files of the page
 GIGABYTE = 1_000_000_000
 CODES = {404: "not_found", 405: "method_not_allowed"}
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it; nobody reads it but the metrics
@@ -45,7 +45,7 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     data
         Folders of pictures that jobs may read, besides the data sets in ``home``/data.
     token
-        Asked for by all but the start page and the health checks; ``None``: no token is asked for.
+        Asked for by all but the page and the health checks; ``None``: no token is asked for.
     """
     services = Services(home, settings)
     datasets = DataSets(home, data, quota_bytes=int(settings.quota_gb * GIGABYTE))
@@ -66,7 +66,7 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     app.state.services, app.state.jobs = services, jobs
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(start_page.router())
+    app.include_router(page.router())
     app.include_router(dataset_routes.router(datasets, reader))
     app.include_router(maps.router(jobs, datasets))
     app.include_router(job_routes.router(jobs, lambda: drain.draining))
@@ -77,7 +77,7 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     app.add_middleware(ContentTypeCheck)
     app.add_middleware(ClientLimit, requests=settings.client_requests)
     if token is not None:
-        app.add_middleware(TokenCheck, token=token, open_paths=OPEN_PATHS)
+        app.add_middleware(TokenCheck, token=token, open_paths=(*page.page_files(), *OPEN_PATHS))
     app.add_middleware(HostCheck, hosts=[settings.host])
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(Draining, state=app.state.drain)

@@ -14,6 +14,7 @@ from diptych.serving.jobs.queue import Jobs
 from diptych.serving.jobs.record import OUTPUTS, UNFINISHED, Job
 from diptych.serving.refusals import RefusedError
 from diptych.serving.routes.examples import body_example, example
+from diptych.serving.routes.models import DOCUMENT_HEADERS
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 15.0  # so that proxies do not take a quiet stream for a dead one
@@ -75,7 +76,7 @@ def router(jobs: Jobs, draining: Callable[[], bool]) -> APIRouter:
         folder = jobs.folder(job_id)
         if file not in OUTPUTS or file not in folder.outputs():
             raise RefusedError(404, "not_found", f"The job has no file {file[:60]!a}.")
-        return FileResponse(folder.path / file, headers=_FILE_HEADERS)
+        return FileResponse(folder.path / file, headers=DOCUMENT_HEADERS)
 
     @routes.get("/{job_id}/events", response_class=StreamingResponse, responses={200: _EVENT_STREAM})
     def job_events(job_id: str, last_event_id: LastEvent = 0) -> Response:
@@ -94,8 +95,6 @@ def router(jobs: Jobs, draining: Callable[[], bool]) -> APIRouter:
     return routes
 
 
-#: A report is shown as a document of no origin and without scripts, which can ask this server for nothing.
-_FILE_HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 _EVENT_STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 

@@ -3,13 +3,18 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse
 
+from diptych import artefact
 from diptych.serving.catalog import summaries
+from diptych.serving.errors import NotFound
 from diptych.serving.routes.examples import example
 from diptych.serving.services import Services
 from diptych.serving.storage.runs import unfinished_runs
 
 router = APIRouter(prefix="/models", tags=["models"])
+#: A report is shown as a document of no origin and without scripts, which can ask this server for nothing.
+DOCUMENT_HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 EXAMPLE = {
     "models": [{"name": "pets", "kind": "recognizer", "classes": ["cat", "dog"], "size": 224}],
     "unfinished": [{"name": "pets-2", "state": "running", "job": "20261129-120501-…", "seen_pictures": 12800}],
@@ -36,6 +41,15 @@ def list_models(request: Request) -> dict[str, Any]:
     """
     catalog = Services.of(request).catalog
     return {"models": summaries(catalog), "unfinished": unfinished_runs(catalog.home, request.app.state.jobs)}
+
+
+@router.get("/{name}/report", summary="The report of a model", response_class=FileResponse)
+def model_report(request: Request, name: str) -> FileResponse:
+    """The page that was written when the model was fitted: one file, without scripts, that asks no other host."""
+    report = artefact.path_of(Services.of(request).catalog.folder(name), "report.html")
+    if not report.is_file():
+        raise NotFound(f"{name} has no report.")
+    return FileResponse(report, headers=DOCUMENT_HEADERS)
 
 
 @router.get("/{name}", summary="The facts of a model", responses=example(FACTS))

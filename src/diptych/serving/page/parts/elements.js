@@ -1,0 +1,53 @@
+// Elements of the page, made in one line each. Text is always text: nothing a file or a label says becomes markup.
+
+/** An element with properties, attributes (those with a dash, and role) and listeners ("onclick"), and its children. */
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name.includes("-") || !(name in made)) made.setAttribute(name, value);
+    else made[name] = value;
+  }
+  made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+let fields = 0;
+
+/** A control under its label. */
+export function field(label, control) {
+  control.id ||= `field-${++fields}`;
+  return element("div", { className: "field" }, element("label", { htmlFor: control.id }, label), control);
+}
+
+/** A list to choose from; `choices` are texts, or [value, text]. */
+export function choice(choices, properties = {}) {
+  const options = choices.map(one => (Array.isArray(one) ? new Option(one[1], one[0]) : new Option(one)));
+  return element("select", properties, options);
+}
+
+/** A button that cannot be pressed again before its work has ended; what goes wrong is said by `report`. */
+export function action(text, work, report, properties = {}) {
+  const button = element("button", { type: "button", ...properties }, text);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      report(error.message);
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return button;
+}
+
+/** A line that says how things stand, also to a screen reader. */
+export function statusLine() {
+  const line = element("p", { className: "status", role: "status" });
+  return {
+    line,
+    say: text => line.replaceChildren(text),
+    fail: text => line.replaceChildren(element("span", { className: "wrong" }, text)),
+  };
+}

@@ -1,0 +1,211 @@
+// Make: pictures by a synthesizer; sampled, interpolated, reconstructed, inpainted, restyled; each to be downloaded.
+
+import { curl, quoted, sameBy } from "../parts/commands.js";
+import { action, choice, element, field, statusLine } from "../parts/elements.js";
+import { words } from "../parts/language.js";
+import { base64Of, download, dropPlace, pictureFile, shown } from "../parts/pictures.js";
+import { ask, modelsOf, path } from "../parts/server.js";
+
+const MAX_PICTURES = 64;
+const BRUSH = 0.08; // of the picture's side
+const MASK_SIDE = 256; // px
+const WORDS = {
+  none: ["There is no synthesizer here yet. Train one: ", "这里还没有生成模型。训练一个："],
+  model: ["Synthesizer", "生成模型"],
+  what: ["What to make", "生成方式"],
+  sample: ["New pictures", "新图片"],
+  interpolate: ["Between two pictures", "两张图片之间"],
+  reconstruct: ["The same picture again (reconstruct)", "重建图片"],
+  traverse: ["Along the directions of a picture", "沿图片的各方向变化"],
+  inpaint: ["Paint over a part and fill it anew", "涂抹并重新填充局部"],
+  restyle: ["Into another class (restyle)", "转换为另一类别"],
+  class: ["Class", "类别"],
+  any: ["any", "任意"],
+  seed: ["Seed", "随机种子"],
+  number: ["Number", "数量"],
+  steps: ["Steps between", "中间步数"],
+  strength: ["Strength", "强度"],
+  pictures: ["Choose or drop pictures", "选择或拖入图片"],
+  brush: ["Paint over what is to be made anew", "涂抹要重新生成的部分"],
+  clear: ["Clear the mask", "清除涂抹"],
+  go: ["Make", "生成"],
+  making: ["Making …", "正在生成……"],
+  save: ["Save", "保存"],
+  saveAll: ["Save all", "全部保存"],
+  missing: ["Add a picture first.", "请先添加图片。"],
+  two: ["Add two pictures.", "请添加两张图片。"],
+  marked: ["Every picture is marked as generated.", "每张图片都带有“生成”标记。"],
+};
+const OPERATIONS = ["sample", "interpolate", "reconstruct", "traverse", "inpaint", "restyle"];
+
+/** The screen; `name` is the synthesizer that is chosen first. */
+export async function open(name, signal) {
+  const say = words(WORDS);
+  const models = await modelsOf("gan", "vae", "flow");
+  if (!models.length) return [element("p", {}, say.none, element("code", {}, "diptych fit flow PHOTOS -o FLOW"))];
+  const model = choice(models.map(one => one.name));
+  if (models.some(one => one.name === name)) model.value = name;
+  const operation = choice(OPERATIONS.map(one => [one, say[one]]));
+  const controls = element("div");
+  const grid = element("div");
+  const status = statusLine();
+  let settings = null;
+
+  function showControls() {
+    settings = controlsOf(say, operation.value, models.find(one => one.name === model.value));
+    controls.replaceChildren(...settings.elements);
+  }
+
+  async function make() {
+    const started = settings;
+    const body = await started.body();
+    const place = operation.value === "sample" ? "sample" : `edit/${operation.value}`;
+    status.say(say.making);
+    const target = path`models/${model.value}` + `/${place}`;
+    const { pictures } = await ask(target, { json: body, signal });
+    status.say(say.marked);
+    grid.replaceChildren(...results(say, model.value, pictures), sameBy(sameLines(model.value, operation.value, body, target)));
+  }
+
+  model.addEventListener("change", showControls);
+  operation.addEventListener("change", showControls);
+  showControls();
+  return [
+    element("div", { className: "row" }, field(say.model, model), field(say.what, operation)), controls,
+    action(say.go, make, status.fail, { className: "main" }), status.line, grid,
+  ];
+}
+
+/** The controls of an operation, and the request that they amount to. */
+function controlsOf(say, operation, model) {
+  const label = choice([["", say.any], ...model.classes], { hidden: false });
+  const seed = number(0, 0, 2 ** 31, 1);
+  const labelled = model.classes.length ? [field(say.class, label)] : [];
+  const withLabel = body => (label.value ? { ...body, label: label.value } : body);
+  if (operation === "sample") {
+    const count = number(16, 1, MAX_PICTURES, 1);
+    return {
+      elements: [element("div", { className: "row" }, labelled, field(say.number, count), field(say.seed, seed))],
+      body: () => withLabel({ number: Number(count.value), seed: Number(seed.value) }),
+    };
+  }
+  const files = [];
+  const chosen = element("div", { className: "pictures" });
+  const steps = number(6, 2, 24, 1);
+  const strength = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5 });
+  const mask = operation === "inpaint" ? maskCanvas(say) : null;
+  const drop = dropPlace(say.pictures, added => {
+    files.splice(0, operation === "interpolate" && files.length < 2 ? 0 : files.length, ...added);
+    chosen.replaceChildren(...files.map(file => shown(file, file.name)));
+    mask?.over(files[0]);
+  });
+  const extra = {
+    interpolate: [field(say.steps, steps)], traverse: [field(say.steps, steps)], restyle: [field(say.strength, strength)],
+    inpaint: [field(say.seed, seed)], reconstruct: [],
+  }[operation];
+  return {
+    elements: [drop, mask?.element ?? chosen, element("div", { className: "row" }, labelled, extra)],
+    async body() {
+      if (!files.length) throw new Error(say.missing);
+      if (operation === "interpolate" && files.length < 2) throw new Error(say.two);
+      const body = withLabel({ pictures: await Promise.all(files.map(base64Of)) });
+      if (["interpolate", "traverse"].includes(operation)) body.steps = Number(steps.value);
+      if (operation === "restyle") body.strength = Number(strength.value);
+      if (mask) Object.assign(body, { seed: Number(seed.value), mask: await mask.base64() });
+      return body;
+    },
+  };
+}
+
+function number(value, min, max, step) {
+  return element("input", { type: "number", value, min, max, step });
+}
+
+/** A picture to paint over with a brush: what is painted is white in the mask. */
+function maskCanvas(say) {
+  const view = element("canvas", { width: MASK_SIDE, height: MASK_SIDE, role: "img", "aria-label": say.brush, className: "brush" });
+  const mask = new OffscreenCanvas(MASK_SIDE, MASK_SIDE);
+  let picture = null;
+  let painting = false;
+
+  function draw() {
+    const context = view.getContext("2d");
+    context.clearRect(0, 0, MASK_SIDE, MASK_SIDE);
+    if (picture) context.drawImage(picture, ...square(picture), 0, 0, MASK_SIDE, MASK_SIDE);
+    context.globalAlpha = 0.6;
+    context.drawImage(mask, 0, 0);
+    context.globalAlpha = 1;
+  }
+
+  function clear() {
+    mask.getContext("2d").clearRect(0, 0, MASK_SIDE, MASK_SIDE);
+    draw();
+  }
+
+  function paint(event) {
+    if (!painting) return;
+    const box = view.getBoundingClientRect();
+    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    const context = mask.getContext("2d");
+    context.fillStyle = "white";
+    context.beginPath();
+    context.arc(x * MASK_SIDE, y * MASK_SIDE, BRUSH * MASK_SIDE, 0, 2 * Math.PI);
+    context.fill();
+    draw();
+  }
+
+  view.addEventListener("pointerdown", event => {
+    painting = true;
+    view.setPointerCapture(event.pointerId);
+    paint(event);
+  });
+  view.addEventListener("pointermove", paint);
+  view.addEventListener("pointerup", () => (painting = false));
+  return {
+    element: element("div", {}, element("p", { className: "soft" }, say.brush), view,
+      element("div", {}, element("button", { type: "button", onclick: clear }, say.clear))),
+    async over(file) {
+      picture = await createImageBitmap(file);
+      clear();
+    },
+    async base64() {
+      const whole = new OffscreenCanvas(MASK_SIDE, MASK_SIDE);
+      const context = whole.getContext("2d");
+      context.fillRect(0, 0, MASK_SIDE, MASK_SIDE);
+      context.drawImage(mask, 0, 0);
+      return base64Of(await whole.convertToBlob({ type: "image/png" }));
+    },
+  };
+}
+
+/** The largest centred square of a picture, which is what a synthesizer sees. */
+function square({ width, height }) {
+  const side = Math.min(width, height);
+  return [(width - side) / 2, (height - side) / 2, side, side];
+}
+
+function results(say, model, pictures) {
+  const files = pictures.map((one, i) => pictureFile(one.data, `${model}-${i}.png`));
+  const figures = files.map((file, i) => element("figure", {},
+    shown(file, pictures[i].label ?? say.sample),
+    element("figcaption", {}, pictures[i].label ?? "",
+      element("a", { href: URL.createObjectURL(file), download: file.name, "aria-label": `${say.save}: ${file.name}` }, say.save))));
+  const all = element("button", { type: "button", onclick: () => files.forEach(file => download(file, file.name)) }, say.saveAll);
+  return [element("div", { className: "grid" }, figures), all];
+}
+
+function sameLines(model, operation, body, target) {
+  const label = body.label ? [` --label ${quoted(body.label)}`, `, label=${JSON.stringify(body.label)}`] : ["", ""];
+  const sampled = operation === "sample";
+  const method = operation === "interpolate" ? "interpolate(first, second" : `${operation}(pictures`;
+  const shortBody = body.pictures ? { ...body, pictures: body.pictures.map(() => "BASE64"), ...(body.mask && { mask: "BASE64" }) } : body;
+  return {
+    command: sampled
+      ? `diptych sample ${quoted(model)} -n ${body.number} --seed ${body.seed}${label[0]} -o samples`
+      : `diptych edit ${operation} ${quoted(model)} PICTURES${label[0]} -o edited`,
+    python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(model)})\n` + (sampled
+      ? `pictures = model.sample(${body.number}, seed=${body.seed}${label[1]})`
+      : `pictures = model.${method}${label[1]})`),
+    curl: curl(target, "-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(shortBody))),
+  };
+}

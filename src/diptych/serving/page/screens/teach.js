@@ -1,0 +1,215 @@
+// Teach: make classes, fill them, train; the recognizer answers at once and gets better in the background.
+
+import { curl, quoted, sameBy } from "../parts/commands.js";
+import { action, element, field, statusLine } from "../parts/elements.js";
+import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
+import { percent, words } from "../parts/language.js";
+import { dropPlace, shown } from "../parts/pictures.js";
+import { ask, path, pictureType, request } from "../parts/server.js";
+import { webcam } from "../parts/webcam.js";
+import { predicted, verdict } from "./recognise.js";
+
+const FIRST_MINUTES = 0.2; // of training, until the first answer
+const MORE_MINUTES = 3; // then, in the background
+const AT_ONCE = 4; // uploads on their way
+const SHOWN = 12; // thumbnails of a class
+const RECORD_PAUSE = 200; // ms between two pictures of the webcam
+const LIVE_PAUSE = 150;
+const MIN_PICTURES = 2; // of each class
+const WORDS = {
+  intro: ["Give each class some pictures, then train. Fifty of each are plenty to begin with.", "给每个类别一些图片，然后训练。开始时每类五十张就足够。"],
+  name: ["Name of the recognizer", "识别模型的名称"],
+  class: [n => `Class ${n}`, n => `类别 ${n}`],
+  className: ["Name of the class", "类别名称"],
+  add: ["Add a class", "添加类别"],
+  drop: ["Choose pictures, or drop them or a folder here", "选择图片，或把图片、文件夹拖到这里"],
+  count: [n => `${n} ${n === 1 ? "picture" : "pictures"}`, n => `${n} 张图片`],
+  record: ["Hold to record", "按住录制"],
+  train: ["Train", "训练"],
+  needs: ["Two classes with two pictures each are needed, with different names.", "需要两个名称不同的类别，每类至少两张图片。"],
+  uploading: [(done, all) => `Sending pictures: ${done} of ${all}`, (done, all) => `正在发送图片：${all} 张中的 ${done} 张`],
+  refused: [(file, why) => `${file} was not taken: ${why}`, (file, why) => `未接受 ${file}：${why}`],
+  training: ["Training …", "正在训练……"],
+  better: ["It answers now, and gets better in the background …", "现在已能回答，并在后台继续改进……"],
+  done: ["It is ready.", "训练完成。"],
+  goes: ["This recognizer is in training; the page may be closed.", "该模型正在训练；可以关闭此页面。"],
+  score: [(s) => `${percent(s.value)} of ${s.n} held-out pictures are right (${percent(s.low)} to ${percent(s.high)}).`,
+    (s) => `${s.n} 张留出图片中 ${percent(s.value)} 正确（${percent(s.low)} 到 ${percent(s.high)}）。`],
+  try: ["Try it", "试一试"],
+  tryDrop: ["Choose or drop a picture that it has not seen", "选择或拖入一张它没见过的图片"],
+  keep: ["Keep", "保存"],
+  kept: [name => `The folder ${name} on the server holds it; every screen here, the command line and Python open it.`,
+    name => `它保存在服务器的文件夹 ${name} 中；此处各页面、命令行和 Python 都能打开。`],
+  onnx: ["Download as ONNX", "下载 ONNX"],
+  report: ["Its report", "查看报告"],
+};
+
+/** The screen. */
+export async function open(_, signal) {
+  const say = words(WORDS);
+  const status = statusLine();
+  const result = element("section");
+  const classes = element("div", { className: "cards" });
+  const taken = new Set([...(await ask("models")).models, ...(await ask("datasets")).datasets].map(one => one.name));
+  const name = element("input", { value: freeName(taken), maxLength: 60, required: true });
+  const add = () => {
+    const card = classCard(say, classes.children.length + 1, signal, fill);
+    classes.append(card);
+    return card;
+  };
+  /** Fill this card, and others where several folders were dropped: each folder is a class. */
+  function fill(card, files) {
+    const folders = Map.groupBy(files, file => file.folder ?? "");
+    for (const [folder, some] of folders) {
+      const empty = [...classes.children].find(other => !other.contents().files.length);
+      (folders.size === 1 ? card : empty ?? add()).take(some, folder);
+    }
+  }
+  add();
+  add();
+
+  async function train() {
+    const cards = [...classes.children].map(card => card.contents()).filter(one => one.files.length);
+    const names = new Set(cards.map(card => card.label));
+    if (names.size < 2 || names.size < cards.length || cards.some(one => one.files.length < MIN_PICTURES)) {
+      throw new Error(say.needs);
+    }
+    const model = name.value.trim();
+    const problems = await upload(say, model, cards, status);
+    status.say(say.training);
+    result.replaceChildren(...problems.map(problem => element("p", { className: "wrong" }, problem)));
+    const job = await startJob("fit", { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES });
+    await followJob(job.id, { log: event => status.say(`${say.training} ${event.line ?? ""}`) }, signal);
+    await showModel(say, model, result, signal, status);
+    status.say(say.better);
+    const more = await startJob("fit", { ...job.options, more: MORE_MINUTES });
+    await followJob(more.id, {}, signal);
+    await showModel(say, model, result, signal, status);
+    status.say(say.done);
+  }
+
+  const running = (await unfinishedJobs("fit")).map(job => element("p", { className: "soft" }, `${job.options.output}: ${say.goes}`));
+  return [
+    element("p", { className: "soft" }, say.intro), running, field(say.name, name), classes,
+    element("div", { className: "row" },
+      element("button", { type: "button", onclick: add }, say.add),
+      action(say.train, train, status.fail, { className: "main" })),
+    status.line, result,
+  ];
+}
+
+function freeName(taken) {
+  let number = 1;
+  while (taken.has(`classes-${number}`)) number += 1;
+  return `classes-${number}`;
+}
+
+/** A class: its name, its pictures, and the ways to add some; `take(files, folder)` adds, `contents()` tells them. */
+function classCard(say, number, signal, fill) {
+  const label = element("input", { value: say.class(number), maxLength: 60 });
+  const files = [];
+  const count = element("p", { className: "soft", role: "status" }, say.count(0));
+  const thumbnails = element("div", { className: "pictures" });
+  const take = (added, folder) => {
+    if (folder && !files.length) label.value = folder;
+    files.push(...added);
+    count.textContent = say.count(files.length);
+    const room = SHOWN - thumbnails.children.length;
+    thumbnails.append(...added.slice(0, Math.max(0, room)).map(file => shown(file, "")));
+  };
+  const record = element("button", { type: "button", hidden: true }, say.record);
+  const camera = webcam(({ frame, isOn }) => {
+    record.hidden = false;
+    let held = false;
+    const release = () => (held = false);
+    const hold = async () => {
+      held = true;
+      while (held && isOn()) {
+        take([await frame()]);
+        await new Promise(resolve => setTimeout(resolve, RECORD_PAUSE));
+      }
+    };
+    record.onpointerdown = hold;
+    record.onkeydown = event => event.key === " " && !held && hold();
+    record.onkeyup = record.onpointerup = record.onpointerleave = record.onblur = release;
+  });
+  signal.addEventListener("abort", camera.stop);
+  const card = element("section", { className: "card" }, field(say.className, label),
+    dropPlace(say.drop, added => fill(card, added)), camera.element, record, count, thumbnails);
+  card.take = take;
+  card.contents = () => ({ label: label.value.trim(), files });
+  return card;
+}
+
+/** Send the pictures of all classes to a new data set; the sentences of those that were not taken. */
+async function upload(say, dataset, cards, status) {
+  await ask("datasets", { json: { name: dataset } }).catch(error => {
+    if (error.code !== "name_taken") throw error;
+  });
+  const waiting = cards.flatMap(({ label, files }) => files.map((file, i) => ({ label, file, name: fileName(file, i) })));
+  const all = waiting.length;
+  const problems = [];
+  let done = 0;
+  const worker = async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) {
+      const place = path`datasets/${dataset}/pictures/${one.label}/${one.name}`;
+      try {
+        await request(place, { method: "PUT", body: one.file, type: pictureType(one.file) });
+      } catch (error) {
+        if (error.code !== "name_taken") problems.push(say.refused(one.file.name, error.message));
+      }
+      status.say(say.uploading(++done, all));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return problems;
+}
+
+/** A name that the server takes, and that no other picture of the class has. */
+function fileName(file, i) {
+  const [, stem, suffix] = file.name.match(/^(.*?)(\.\w+)?$/);
+  const plain = stem.replace(/[^\p{L}\p{N} _-]/gu, "_").replace(/^[ _-]+/, "").slice(0, 60);
+  return `${String(i + 1).padStart(4, "0")} ${plain}`.trim() + (suffix ?? ".jpg");
+}
+
+async function showModel(say, model, result, signal, status) {
+  const facts = await ask(path`models/${model}`);
+  const answer = element("div", { role: "status" });
+  const tryOne = async ([file]) => {
+    const row = await predicted(model, file);
+    answer.replaceChildren(element("div", { className: "pair" }, shown(file, file.name), verdict(say, row)));
+  };
+  const camera = webcam(async ({ frame, isOn }) => {
+    while (isOn()) {
+      const row = await predicted(model, await frame());
+      if (isOn()) answer.replaceChildren(verdict(say, row));
+      await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
+    }
+  });
+  signal.addEventListener("abort", camera.stop);
+  const score = facts.scores?.accuracy;
+  result.replaceChildren(
+    element("h2", {}, model),
+    element("p", {}, element("strong", {}, facts.verdict?.sentence ?? ""), " ", score ? say.score(score) : ""),
+    element("h3", {}, say.try), dropPlace(say.tryDrop, tryOne, { multiple: false }), camera.element, answer,
+    element("h3", {}, say.keep), element("p", {}, say.kept(model)),
+    element("div", { className: "row" },
+      action(say.onnx, () => exportModel(model, signal), status.fail),
+      element("a", { href: `#/reports/${encodeURIComponent(model)}` }, say.report)),
+    sameBy({
+      command: `diptych fit recognizer data/${quoted(model)} -o ${quoted(model)} --minutes ${FIRST_MINUTES} --more ${MORE_MINUTES}`,
+      python: `import diptych\n\nmodel = diptych.Recognizer(minutes=${FIRST_MINUTES})\n` +
+        `model.fit(${JSON.stringify(`data/${model}`)}, into=${JSON.stringify(model)})`,
+      curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d",
+        quoted(JSON.stringify({ verb: "fit", options: { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES } }))),
+    }),
+  );
+}
+
+/** The ONNX file of a model, as a download. */
+async function exportModel(model, signal) {
+  const job = await startJob("export", { model });
+  await followJob(job.id, {}, signal);
+  const { download } = await import("../parts/pictures.js");
+  download(await (await request(path`jobs/${job.id}/files/model.onnx`)).blob(), `${model}.onnx`);
+}

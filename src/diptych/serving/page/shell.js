@@ -1,0 +1,88 @@
+// The frame of the page: which screen is open, the language, and the token where the server asks for one.
+
+import { element } from "./parts/elements.js";
+import { language, switchLanguage, words } from "./parts/language.js";
+import { setToken, takeToken } from "./parts/server.js";
+
+const SCREENS = ["teach", "recognise", "make", "reports"];
+const WORDS = {
+  teach: ["Teach", "教"],
+  recognise: ["Recognise", "识别"],
+  make: ["Make", "生成"],
+  reports: ["Models", "模型"],
+  screens: ["Screens", "各页面"],
+  other: ["中文", "English"],
+  skip: ["To the content", "跳到正文"],
+  token: ["The token that the server printed when it started", "服务器启动时显示的令牌"],
+  send: ["Continue", "继续"],
+  failed: ["This screen could not be opened: ", "无法打开此页面："],
+};
+const part = id => document.getElementById(id);
+let leave = new AbortController();
+
+/** Close the screen that is open, and open the one of the address. */
+async function openScreen() {
+  leave.abort();
+  leave = new AbortController();
+  const { signal } = leave;
+  const [name, ...rest] = decodeURIComponent(location.hash.replace(/^#\/?/, "")).split("/");
+  const screen = SCREENS.includes(name) ? name : SCREENS[0];
+  const say = words(WORDS);
+  for (const link of part("screens").children) {
+    if (link.dataset.screen === screen) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${say[screen]} · Diptych`;
+  const main = part("main");
+  try {
+    const { open } = await import(`./screens/${screen}.js`);
+    const content = await open(rest.join("/"), signal);
+    if (!signal.aborted) main.replaceChildren(element("h1", {}, say[screen]), ...[content].flat());
+  } catch (error) {
+    if (signal.aborted) return;
+    main.replaceChildren(element("h1", {}, say[screen]), element("p", { className: "wrong" }, say.failed + error.message));
+  }
+}
+
+/** Everything outside of the screens, in the language in use. */
+function showFrame() {
+  const say = words(WORDS);
+  document.documentElement.lang = language();
+  const links = SCREENS.map(name => element("a", { href: `#/${name}` }, say[name]));
+  links.forEach((link, i) => (link.dataset.screen = SCREENS[i]));
+  part("screens").replaceChildren(...links);
+  part("screens").setAttribute("aria-label", say.screens);
+  part("language").textContent = say.other;
+  part("language").lang = language() === "en" ? "zh-CN" : "en";
+  part("skip").textContent = say.skip;
+  part("token-label").textContent = say.token;
+  part("token-send").textContent = say.send;
+}
+
+takeToken();
+showFrame();
+addEventListener("hashchange", () => {
+  takeToken();
+  openScreen();
+});
+addEventListener("token-needed", () => {
+  part("access").hidden = false;
+  part("token").focus();
+});
+part("access").addEventListener("submit", event => {
+  event.preventDefault();
+  setToken(part("token").value);
+  part("access").hidden = true;
+  openScreen();
+});
+part("language").addEventListener("click", () => {
+  switchLanguage();
+  showFrame();
+  openScreen();
+});
+part("skip").addEventListener("click", event => {
+  event.preventDefault();
+  part("main").focus();
+});
+for (const kind of ["dragover", "drop"]) addEventListener(kind, event => event.preventDefault()); // beside a drop place
+openScreen();
