@@ -4,11 +4,14 @@ import { element } from "./parts/elements.js";
 import { language, switchLanguage, words } from "./parts/language.js";
 import { setToken, takeToken } from "./parts/server.js";
 
-const SCREENS = ["teach", "recognise", "make", "reports"];
+const SCREENS = ["teach", "recognise", "make", "match", "data", "map", "reports"];
 const WORDS = {
   teach: ["Teach", "教"],
   recognise: ["Recognise", "识别"],
   make: ["Make", "生成"],
+  match: ["Match", "比对"],
+  data: ["Data", "数据"],
+  map: ["Map", "地图"],
   reports: ["Models", "模型"],
   screens: ["Screens", "各页面"],
   other: ["中文", "English"],

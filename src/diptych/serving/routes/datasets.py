@@ -39,6 +39,12 @@ class Relabelling(BaseModel):
     label: str = Field(examples=["dog"])
 
 
+class Chosen(BaseModel):
+    """Pictures of a data set."""
+
+    pictures: list[str] = Field(max_length=MAX_PAGE, examples=[["cat/1.jpg"]])
+
+
 def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
     """The routes of these data sets; ``reader`` checks and shrinks pictures."""
     routes = APIRouter(prefix="/datasets", tags=["data sets"])
@@ -68,6 +74,16 @@ def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
     def relabel(name: str, change: Relabelling) -> dict[str, Any]:
         """Give pictures another label: they move to the folder of that class, all or none."""
         return {"pictures": datasets.relabel(name, change.pictures, change.label)}
+
+    @routes.post("/{name}/drop")
+    def drop(name: str, chosen: Chosen) -> dict[str, Any]:
+        """Set pictures aside, all or none: no training or list sees them until they are restored."""
+        return {"pictures": datasets.drop(name, chosen.pictures)}
+
+    @routes.post("/{name}/restore")
+    def restore(name: str, chosen: Chosen) -> dict[str, Any]:
+        """Take pictures that were dropped into the set again."""
+        return {"pictures": datasets.restore(name, chosen.pictures)}
 
     _add_pictures(routes, datasets, reader)
     return routes

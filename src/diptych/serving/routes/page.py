@@ -1,4 +1,8 @@
-"""``/`` and ``/page/…``: the web page, whose files ask no other host for anything."""
+"""``/`` and ``/page/…``: the web page, whose files ask no other host for anything.
+
+The map is drawn by plotly, of whose package the script is served as it is. It compiles code as it runs, so it has a
+document of its own, shown in a frame, and only that document may.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,11 +15,17 @@ from fastapi.responses import Response
 
 FOLDER = "page"
 INDEX = "index.html"
+PLOT = f"/{FOLDER}/plot.html"
+PLOTLY = f"/{FOLDER}/plotly.min.js"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
+    "media-src blob:; frame-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+PLOT_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+    "form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
-        "media-src blob:; frame-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -34,13 +44,22 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     for path, content in page_files().items():
         kind = "text/html" if path == "/" else guess_type(path)[0]
-        routes.add_api_route(path, _sender(content, str(kind)), methods=["GET"])
+        policy = PLOT_POLICY if path == PLOT else POLICY
+        routes.add_api_route(path, _sender(content, str(kind), policy), methods=["GET"])
+
+    @routes.get(PLOTLY)
+    def plotly() -> Response:
+        script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+        return Response(
+            script, media_type="text/javascript", headers={**HEADERS, "Cache-Control": "private, max-age=3600"}
+        )
+
     return routes
 
 
-def _sender(content: bytes, kind: str) -> Callable[[], Response]:
+def _sender(content: bytes, kind: str, policy: str) -> Callable[[], Response]:
     def send() -> Response:
-        return Response(content, media_type=kind, headers=HEADERS)
+        return Response(content, media_type=kind, headers={**HEADERS, "Content-Security-Policy": policy})
 
     return send
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,8 @@ from diptych.data.decode import PICTURE_SUFFIXES
 from diptych.errors import UsageError
 from diptych.serving.refusals import RefusedError
 from diptych.serving.storage.names import inside, picture_name, safe_name
+
+DROPPED = ".dropped"  # in a set's folder: pictures that were set aside, under their paths
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,7 @@ class DataSets:
 
     def pictures(self, name: str) -> Iterator[StoredPicture]:
         """The pictures of a set, in the order of their paths; links that lead out of it are left out."""
-        root = self.folder(name)
-        for folder, folders, names in os.walk(root):
-            folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
-            parts = Path(folder).relative_to(root).parts
-            for file in sorted(names):
-                path = Path(folder, file)
-                if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.is_symlink():
-                    yield StoredPicture("/".join((*parts, file)), parts[-1] if parts else "", path.stat().st_size)
+        return _pictures_in(self.folder(name))
 
     def counts(self, name: str) -> dict[str, int]:
         """The number of pictures of each label."""
@@ -177,6 +173,37 @@ class DataSets:
                 files.move(source, target)
         return [f"{target.parent.name}/{target.name}" for _, target in moves]
 
+    def drop(self, name: str, paths: Sequence[str]) -> list[str]:
+        """Set pictures aside, all or none: they stay on disk, and are no part of the set until they are restored.
+
+        Raises
+        ------
+        RefusedError
+            403, 404, 409: the set is there to read, a picture is not there, or one of its name was dropped before.
+        """
+        return self._move_aside(name, paths, back=False)
+
+    def restore(self, name: str, paths: Sequence[str]) -> list[str]:
+        """Take pictures that were dropped into the set again, all or none; see :meth:`drop` for what is raised."""
+        return self._move_aside(name, paths, back=True)
+
+    def _move_aside(self, name: str, paths: Sequence[str], *, back: bool) -> list[str]:
+        """Move pictures from the set into the folder of those that were dropped, or ``back``; returns their paths."""
+        chosen = list(dict.fromkeys(paths))
+        with self._lock:
+            root = self._writable(name)
+            aside = root / DROPPED
+            source, target = (aside, root) if back else (root, aside)
+            for path in chosen:
+                if not inside(source, path).is_file() or Path(path).suffix.lower() not in PICTURE_SUFFIXES:
+                    raise RefusedError(404, "not_found", f"There is no picture {path[:200]!a} in {name}.")
+                if (target / path).exists():
+                    raise RefusedError(409, "name_taken", f"There is another picture {path} there already.")
+            for path in chosen:
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                files.move(source / path, target / path)
+        return chosen
+
     def delete(self, name: str, path: str) -> None:
         """Delete a picture; its class goes with its last one.
 
@@ -213,14 +240,25 @@ class DataSets:
             self._used_bytes += size
 
     def _kept(self, name: str) -> Iterator[StoredPicture]:
-        """The pictures that count against the quota."""
-        return self.pictures(name) if self.is_writable(name) else iter(())
+        """The pictures that count against the quota, those that were dropped too."""
+        root = self.folder(name)
+        return chain(_pictures_in(root), _pictures_in(root / DROPPED)) if self.is_writable(name) else iter(())
 
     def _writable(self, name: str) -> Path:
         folder = self.folder(name)
         if not self.is_writable(name):
             raise RefusedError(403, "read_only", f"The data set {name} is there to read. Copy it into a new one.")
         return folder
+
+
+def _pictures_in(root: Path) -> Iterator[StoredPicture]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
+        parts = Path(folder).relative_to(root).parts
+        for file in sorted(names):
+            path = Path(folder, file)
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.is_symlink():
+                yield StoredPicture("/".join((*parts, file)), parts[-1] if parts else "", path.stat().st_size)
 
 
 class Draft:

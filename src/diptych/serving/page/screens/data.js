@@ -1,0 +1,214 @@
+// Data: what inspect found in a set of pictures, decided one picture after the other; then trained again.
+
+import { curl, quoted, sameBy } from "../parts/commands.js";
+import { action, choice, element, field, statusLine } from "../parts/elements.js";
+import { followJob, startJob } from "../parts/jobs.js";
+import { percent, words } from "../parts/language.js";
+import { download, dropPlace } from "../parts/pictures.js";
+import { ask, fileAddress, modelsOf, path, pictureType, request } from "../parts/server.js";
+
+const PAGE = 60; // pictures shown at once
+const MINUTES = 2; // of training again
+const WORDS = {
+  none: ["There are no data sets yet.", "还没有数据集。"],
+  teach: ["Teach makes one", "在“教”页面创建"],
+  dataset: ["Data set", "数据集"],
+  all: [(n) => `all (${n})`, (n) => `全部（${n}）`],
+  class: ["Class", "类别"],
+  add: [label => `Add pictures to ${label}`, label => `向 ${label} 添加图片`],
+  manifest: ["Save the manifest", "保存清单"],
+  inspect: ["Look for what is wrong", "查找问题"],
+  inspecting: ["Looking at all pictures …", "正在检查全部图片……"],
+  fine: ["Nothing was found that needs a decision.", "没有需要处理的问题。"],
+  left: [n => `${n} pictures to decide on`, n => `还有 ${n} 张待处理`],
+  keep: ["Keep (K)", "保留 (K)"],
+  relabel: [label => `Relabel: ${label} (R)`, label => `改为 ${label} (R)`],
+  drop: ["Drop (D)", "移除 (D)"],
+  undo: ["Undo (U)", "撤销 (U)"],
+  to: ["Right label", "正确标签"],
+  done: ["All are decided.", "全部处理完毕。"],
+  train: ["Train on the set as it is now", "用当前数据集重新训练"],
+  before: ["Before", "之前"],
+  after: ["After", "之后"],
+  compared: ["Compared with the recognizer", "与此识别模型比较"],
+  training: ["Training …", "正在训练……"],
+  right: [s => `${percent(s.value)} of ${s.n} held-out pictures right (${percent(s.low)} to ${percent(s.high)})`,
+    s => `${s.n} 张留出图片中 ${percent(s.value)} 正确（${percent(s.low)} 到 ${percent(s.high)}）`],
+  readOnly: ["This folder is there to read: decisions cannot be made here.", "此文件夹只读，无法在此处理。"],
+  more: ["More", "更多"],
+};
+
+/** The screen; `name` is the data set that is shown first. */
+export async function open(name, signal) {
+  const say = words(WORDS);
+  const { datasets } = await ask("datasets");
+  if (!datasets.length) return [element("p", {}, say.none, " ", element("a", { href: "#/teach" }, say.teach))];
+  const select = choice(datasets.map(set => set.name));
+  if (datasets.some(set => set.name === name)) select.value = name;
+  const content = element("div");
+  const show = async () => content.replaceChildren(...(await dataset(say, await ask(path`datasets/${select.value}`), signal)));
+  select.addEventListener("change", show);
+  await show();
+  return [field(say.dataset, select), content];
+}
+
+async function dataset(say, set, signal) {
+  const status = statusLine();
+  const review = element("section");
+  const label = choice([["", say.all(set.pictures)], ...Object.entries(set.classes).map(([one, n]) => [one, `${one} (${n})`])]);
+  const grid = element("div", { className: "pictures" });
+  const more = element("button", { type: "button" }, say.more);
+  const drop = element("div");
+  let offset = 0;
+
+  async function showMore() {
+    const query = new URLSearchParams({ offset, limit: PAGE, ...(label.value && { label: label.value }) });
+    const { pictures } = await ask(`${path`datasets/${set.name}/pictures`}?${query}`);
+    offset += pictures.length;
+    more.hidden = pictures.length < PAGE;
+    for (const one of pictures) grid.append(await thumbnail(set.name, one.path));
+  }
+
+  function showClass() {
+    offset = 0;
+    grid.replaceChildren();
+    drop.replaceChildren(...(label.value && set.writable ? [dropPlace(say.add(label.value), add)] : []));
+    return showMore();
+  }
+
+  async function add(files) {
+    for (const file of files) {
+      try {
+        await request(path`datasets/${set.name}/pictures/${label.value}/${file.name}`,
+          { method: "PUT", body: file, type: pictureType(file) });
+      } catch (error) {
+        status.fail(`${file.name}: ${error.message}`);
+      }
+    }
+    await showClass();
+  }
+
+  label.addEventListener("change", showClass);
+  more.addEventListener("click", showMore);
+  await showClass();
+  return [
+    set.writable ? null : element("p", { className: "soft" }, say.readOnly),
+    element("div", { className: "row" },
+      action(say.inspect, () => inspect(say, set, review, status, signal), status.fail, { className: "main" }),
+      action(say.manifest, async () => download(await (await request(path`datasets/${set.name}/manifest`)).blob(), "manifest.csv"),
+        status.fail)),
+    status.line, review, element("div", { className: "row" }, field(say.class, label)), drop, grid, more,
+    await again(say, set, status, signal),
+    sameBy({
+      command: `diptych inspect data/${quoted(set.name)} --manifest manifest.csv`,
+      python: `import diptych\n\nprint(diptych.inspect(${JSON.stringify(`data/${set.name}`)}))`,
+      curl: curl(path`datasets/${set.name}`),
+    }),
+  ].filter(Boolean);
+}
+
+async function thumbnail(name, picture, side = 96) {
+  const place = path`datasets/${name}/thumbnails` + `/${picture.split("/").map(encodeURIComponent).join("/")}?side=${side}`;
+  return element("img", { src: await fileAddress(place), alt: picture, title: picture });
+}
+
+/** Run inspect, and go through what it found. */
+async function inspect(say, set, place, status, signal) {
+  status.say(say.inspecting);
+  const job = await startJob("inspect", { data: set.name });
+  const { result } = await followJob(job.id, { log: event => status.say(`${say.inspecting} ${event.line ?? ""}`) }, signal);
+  status.say("");
+  const issues = issuesOf(result, set);
+  place.replaceChildren(issues.length ? review(say, set, issues, status, signal) : element("p", {}, say.fine));
+}
+
+/** The issues that ask for a decision, with their pictures' paths in the set. */
+function issuesOf(result, set) {
+  const record = Array.isArray(result) ? result[0] : result;
+  const inSet = one => one.slice(one.indexOf(`${set.name}/`) + set.name.length + 1);
+  return (record?.issues ?? []).map(issue => ({ ...issue, path: inSet(issue.path) }));
+}
+
+/** One picture at a time, with a key for each decision. */
+function review(say, set, issues, status, signal) {
+  const place = element("div", { className: "card" });
+  const decided = [];
+  const label = choice(Object.keys(set.classes));
+  let current = 0;
+
+  async function show() {
+    const issue = issues[current];
+    if (!issue) return place.replaceChildren(element("p", {}, say.done), buttons(true));
+    if (issue.suggested) label.value = issue.suggested;
+    place.replaceChildren(
+      element("p", { className: "soft", role: "status" }, say.left(issues.length - current)),
+      element("div", { className: "pair" }, await thumbnail(set.name, issue.path, 256),
+        element("div", {}, element("p", { className: "answer" }, issue.path), element("p", {}, `${issue.kind}: ${issue.reason}`),
+          field(say.to, label), buttons(false))));
+  }
+
+  async function decide(change) {
+    const issue = issues[current];
+    if (!issue) return;
+    decided.push(await change(issue));
+    current += 1;
+    await show();
+  }
+  const keep = () => decide(async () => null);
+  const relabel = () => decide(async issue => {
+    const before = issue.path.split("/").at(-2);
+    const { pictures } = await ask(path`datasets/${set.name}/relabel`, { json: { pictures: [issue.path], label: label.value } });
+    return () => ask(path`datasets/${set.name}/relabel`, { json: { pictures, label: before } });
+  });
+  const drop = () => decide(async issue => {
+    await ask(path`datasets/${set.name}/drop`, { json: { pictures: [issue.path] } });
+    return () => ask(path`datasets/${set.name}/restore`, { json: { pictures: [issue.path] } });
+  });
+  async function undo() {
+    if (!decided.length) return;
+    await decided.at(-1)?.();
+    decided.pop();
+    current -= 1;
+    await show();
+  }
+
+  function buttons(over) {
+    const some = over ? [] : [
+      action(say.keep, keep, status.fail),
+      ...(set.writable ? [action(say.relabel(label.value), relabel, status.fail), action(say.drop, drop, status.fail)] : [])];
+    return element("div", { className: "row" }, some, action(say.undo, undo, status.fail, { disabled: !decided.length }));
+  }
+  const keys = { k: keep, ...(set.writable && { r: relabel, d: drop }), u: undo };
+  addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    keys[event.key.toLowerCase()]?.().catch(error => status.fail(error.message));
+  }, { signal });
+  show();
+  return place;
+}
+
+/** Train on the set as it is now, and show both scores. */
+async function again(say, set, status, signal) {
+  const models = await modelsOf("recognizer");
+  const place = element("div");
+  const old = choice([["", "—"], ...models.map(model => model.name)]);
+  const train = action(say.train, async () => {
+    const names = new Set(models.map(model => model.name));
+    let number = 2;
+    while (names.has(`${set.name}-${number}`)) number += 1;
+    const output = `${set.name}-${number}`;
+    status.say(say.training);
+    const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: MINUTES });
+    await followJob(job.id, {}, signal);
+    status.say("");
+    const rows = [[say.before, old.value], [say.after, output]].filter(([, model]) => model);
+    const cells = await Promise.all(rows.map(async ([when, model]) => {
+      const { scores } = await ask(path`models/${model}`);
+      const link = element("a", { href: `#/reports/${encodeURIComponent(model)}` }, model);
+      return element("tr", {}, element("th", { scope: "row" }, when), element("td", {}, link),
+        element("td", {}, scores?.accuracy ? say.right(scores.accuracy) : ""));
+    }));
+    place.replaceChildren(element("table", {}, element("tbody", {}, cells)));
+  }, status.fail);
+  return element("section", {}, element("div", { className: "row" }, field(say.compared, old), train), place);
+}
