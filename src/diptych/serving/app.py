@@ -19,7 +19,17 @@ from diptych.serving.jobs.queue import Jobs
 from diptych.serving.limits import BodyLimit, ClientLimit, ContentTypeCheck, HostCheck, TokenCheck
 from diptych.serving.metrics import RequestMetrics
 from diptych.serving.routes import datasets as dataset_routes
-from diptych.serving.routes import galleries, generation, health, maps, models, page, predictions, reference
+from diptych.serving.routes import (
+    galleries,
+    gallery_contents,
+    generation,
+    health,
+    maps,
+    models,
+    page,
+    predictions,
+    reference,
+)
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_file_routes
 from diptych.serving.server import Draining, DrainState
@@ -30,7 +40,9 @@ from diptych.serving.storage.model_files import ModelFiles
 from diptych.serving.storage.picture_reader import PictureReader
 
 DESCRIPTION = "Recognise pictures, generate pictures, and let each check the other."
-ROUTERS = tuple(group.router for group in (predictions, galleries, generation, models, health, reference))
+ROUTERS = tuple(
+    group.router for group in (predictions, galleries, gallery_contents, generation, models, health, reference)
+)
 OPEN_PATHS = ("/health/live", "/health/ready")  # without a token, as the files of the page
 GIGABYTE = 1_000_000_000
 CODES = {404: "not_found", 405: "method_not_allowed"}

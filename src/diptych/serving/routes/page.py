@@ -22,8 +22,8 @@ POLICY = (
     "media-src blob:; frame-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 PLOT_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-    "form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
 )
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -1,6 +1,7 @@
 """What the full worker does with a model: each verb takes a frame's options and parts, and gives the answer's."""
 
 from base64 import b64encode
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,20 @@ def enroll(gallery: Any, options: dict[str, Any], pictures: list[bytes]) -> Answ
     return {**value, "pictures": len(gallery), "labels": gallery.labels}, []
 
 
+def contents(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
+    """What is in a gallery, or how many pictures a change of it met."""
+    operation, arguments = options["operation"], options["arguments"]
+    if operation == "labels":
+        return {"labels": gallery.labels}, []
+    if operation == "pictures":
+        first = arguments["offset"]
+        rows = islice(gallery.pictures(arguments["label"]), first, first + arguments["limit"])
+        return {"pictures": [{**row, "path": path_for_clients(row["path"])} for row in rows]}, []
+    if operation == "relabel":
+        return {"changed": gallery.merge([arguments["label"]], arguments["into"])}, []
+    return {"changed": getattr(gallery, operation)(**arguments)}, []
+
+
 def sample(synthesizer: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
     """Generated pictures as PNG, with their labels."""
     if options["steps"] is not None:
@@ -91,7 +106,7 @@ def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
 
 
 VERBS: dict[str, Verb] = {
-    verb.__name__: verb for verb in (predict, embed, explain, match, thumbnails, enroll, sample, edit)
+    verb.__name__: verb for verb in (predict, embed, explain, match, thumbnails, enroll, contents, sample, edit)
 }
 
 
