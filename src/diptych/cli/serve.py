@@ -3,6 +3,7 @@
 import inspect
 import secrets
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,12 +25,17 @@ DataFolders = Annotated[
 ]
 
 
-def serve(folder: Path, data: list[Path] | None, quiet: bool, config: Path | None, **values: Any) -> None:
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
+
+
+def serve(
+    folder: Path, data: list[Path] | None, open_page: bool, quiet: bool, config: Path | None, **values: Any
+) -> None:
     """Serve models over HTTP, and take new pictures and jobs.
 
-    Example: diptych serve models/ --data photos/
+    Example: diptych serve models/ --data photos/ --open
 
-    Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
+    The page at the address that is printed teaches, recognises, makes, matches and shows. Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
     can reach the server, unless --host names another address; then a token is asked for. SIGTERM and Ctrl-C end it,
     after every accepted request is answered.
     """
@@ -44,9 +50,11 @@ def serve(folder: Path, data: list[Path] | None, quiet: bool, config: Path | Non
 
     token = settings.token or (None if is_loopback(settings.host) else secrets.token_urlsafe(TOKEN_BYTES))
     app = create_app(folder.resolve(), settings, data or (), token)
-    address = f"http://{_address(settings.host)}:{settings.port}/"
-    console.print_text(f"Diptych serves {folder} at {address}{f'#token={token}' if token else ''}")
+    page = f"http://{_address(settings.host)}:{settings.port}/{f'#token={token}' if token else ''}"
+    console.print_text(f"Diptych serves {folder} at {page}")
     sys.stdout.flush()  # it may be a pipe, and the server runs on
+    if open_page:
+        webbrowser.open(page)  # which waits until the server answers
     try:
         Server(app, settings).run(sockets=[listener])
         code = 0
@@ -64,7 +72,7 @@ def _address(host: str) -> str:
 
 def _signature() -> inspect.Signature:
     parameters: dict[str, tuple[Any, Any]] = {"folder": (Folder, inspect.Parameter.empty)}
-    parameters["data"] = (DataFolders, None)
+    parameters |= {"data": (DataFolders, None), "open_page": (OpenPage, False)}
     parameters |= {
         name: (setting_annotation(ServerSettings, name), default)
         for name, (_, default, _) in declaration(ServerSettings).items()

@@ -40,7 +40,7 @@ async function openScreen() {
   try {
     const { open } = await import(`./screens/${screen}.js`);
     const content = await open(rest.join("/"), signal);
-    if (!signal.aborted) main.replaceChildren(element("h1", {}, say[screen]), ...[content].flat());
+    if (!signal.aborted) main.replaceChildren(element("h1", {}, say[screen]), ...[content].flat(Infinity));
   } catch (error) {
     if (signal.aborted) return;
     main.replaceChildren(element("h1", {}, say[screen]), element("p", { className: "wrong" }, say.failed + error.message));

@@ -5,7 +5,7 @@ export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name.includes("-") || !(name in made)) made.setAttribute(name, value);
+    else if (name.includes("-") || name === "sandbox" || !(name in made)) made.setAttribute(name, value);
     else made[name] = value;
   }
   made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));

@@ -3,9 +3,13 @@
 import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, element, statusLine } from "../parts/elements.js";
 import { words } from "../parts/language.js";
-import { ask, path } from "../parts/server.js";
+import { ask, fileAddress, path, request } from "../parts/server.js";
 
 const WORDS = {
+  training: ["In training", "正在训练"],
+  seen: [(state, n) => `${state} · ${n.toLocaleString()} pictures seen`, (state, n) => `${state} · 已看 ${n.toLocaleString()} 张图片`],
+  stop: ["Stop", "停止"],
+  resume: ["Continue", "继续"],
   none: ["There are no models yet.", "还没有模型。"],
   teach: ["Teach one", "去教一个"],
   recognizer: ["recognizer", "识别模型"],
@@ -21,7 +25,6 @@ const WORDS = {
   newName: ["The new name", "新名称"],
   sure: [name => `Delete ${name} for good?`, name => `确定永久删除 ${name} 吗？`],
   back: ["All models", "全部模型"],
-  noReport: ["This model has no report.", "该模型没有报告。"],
 };
 const SCREEN_OF = { recognizer: "recognise", gan: "make", vae: "make", flow: "make" };
 
@@ -32,16 +35,34 @@ export async function open(name) {
 }
 
 async function list(say) {
-  const { models } = await ask("models");
-  if (!models.length) return [element("p", {}, say.none, " ", element("a", { href: "#/teach" }, say.teach))];
+  const { models, unfinished } = await ask("models");
+  if (!models.length && !unfinished.length) {
+    return [element("p", {}, say.none, " ", element("a", { href: "#/teach" }, say.teach))];
+  }
   const status = statusLine();
-  return [status.line, element("div", { className: "cards" }, models.map(model => card(say, model, status)))];
+  const runs = unfinished.length ? [element("h2", {}, say.training),
+    element("div", { className: "cards" }, unfinished.map(run => training(say, run, status)))] : [];
+  return [status.line, element("div", { className: "cards" }, models.map(model => card(say, model, status))), runs];
+}
+
+const again = () => dispatchEvent(new HashChangeEvent("hashchange"));
+
+/** A run that goes on, or that was left half-way; one that a job of the server did can be stopped and continued. */
+function training(say, run, status) {
+  const running = ["waiting", "running"].includes(run.state);
+  const verb = running ? "cancel" : "resume";
+  const button = run.job && action(running ? say.stop : say.resume, async () => {
+    await ask(path`jobs/${run.job}` + `/${verb}`, { method: "POST" });
+    again();
+  }, status.fail);
+  return element("section", { className: "card" }, element("h3", {}, run.name),
+    element("p", { className: "soft" }, say.seen(run.state, run.seen_pictures)),
+    run.message && element("p", { className: "soft" }, run.message), button);
 }
 
 function card(say, model, status) {
   const facts = [say[model.kind] ?? model.kind, model.classes?.length && say.classes(model.classes.length),
     model.size && `${model.size} px`].filter(Boolean);
-  const again = () => location.replace("#/reports") || dispatchEvent(new HashChangeEvent("hashchange"));
   const buttons = [
     SCREEN_OF[model.kind] && element("a", { href: `#/${SCREEN_OF[model.kind]}/${encodeURIComponent(model.name)}` }, say.use),
     model.kind && element("a", { href: `#/reports/${encodeURIComponent(model.name)}` }, say.report),
@@ -53,7 +74,6 @@ function card(say, model, status) {
     }, status.fail),
     action(say.remove, async () => {
       if (!confirm(say.sure(model.name))) return;
-      const { request } = await import("../parts/server.js");
       await request(path`models/${model.name}`, { method: "DELETE" });
       again();
     }, status.fail),
@@ -63,13 +83,23 @@ function card(say, model, status) {
     element("div", { className: "row" }, buttons));
 }
 
+/** The report in a frame of its own, in which no script runs. */
+async function page(say, name) {
+  try {
+    const src = await fileAddress(path`models/${name}/report`);
+    return element("iframe", { src, sandbox: "", title: `${say.report}: ${name}` });
+  } catch (error) {
+    return element("p", { className: "soft" }, error.message);
+  }
+}
+
 async function report(say, name) {
   const facts = await ask(path`models/${name}`);
   const verdict = facts.verdict ? element("p", {}, element("strong", {}, facts.verdict.sentence), " ", facts.verdict.reason) : null;
   return [
     element("p", {}, element("a", { href: "#/reports" }, say.back)),
     element("h2", {}, name), verdict,
-    element("iframe", { src: path`models/${name}/report`, title: `${say.report}: ${name}` }),
+    await page(say, name),
     sameBy({
       command: `diptych evaluate ${quoted(name)} PICTURES`,
       python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(name)})\nmodel.report_`,

@@ -4,7 +4,7 @@ import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, element, field, statusLine } from "../parts/elements.js";
 import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
-import { dropPlace, shown } from "../parts/pictures.js";
+import { download, dropPlace, shown } from "../parts/pictures.js";
 import { ask, path, pictureType, request } from "../parts/server.js";
 import { webcam } from "../parts/webcam.js";
 import { predicted, verdict } from "./recognise.js";
@@ -210,6 +210,5 @@ async function showModel(say, model, result, signal, status) {
 async function exportModel(model, signal) {
   const job = await startJob("export", { model });
   await followJob(job.id, {}, signal);
-  const { download } = await import("../parts/pictures.js");
   download(await (await request(path`jobs/${job.id}/files/model.onnx`)).blob(), `${model}.onnx`);
 }
