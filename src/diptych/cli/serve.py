@@ -35,7 +35,9 @@ def serve(
 
     Example: diptych serve models/ --data photos/ --open
 
-    The page at the address that is printed teaches, recognises, makes, matches and shows. Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
+    The page at the printed address teaches, recognises, makes, matches and shows pictures.
+
+    Every model in FOLDER is served under its folder's name: POST a picture to /models/NAME/predict. Only this machine
     can reach the server, unless --host names another address; then a token is asked for. SIGTERM and Ctrl-C end it,
     after every accepted request is answered.
     """

@@ -20,7 +20,8 @@ PLOTLY = f"/{FOLDER}/plotly.min.js"
 # Reports are shown in frames that have this policy too, and style themselves; scripts are the page's own alone.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-    "img-src 'self' blob: data:; media-src blob:; frame-src 'self' blob:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    "img-src 'self' blob: data:; media-src blob:; frame-src 'self' blob:; "
+    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 PLOT_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "

@@ -1,6 +1,7 @@
 // Data: what inspect found in a set of pictures, decided one picture after the other; then trained again.
 
 import { curl, quoted, sameBy } from "../parts/commands.js";
+import { curves } from "../parts/curves.js";
 import { action, choice, element, field, statusLine } from "../parts/elements.js";
 import { followJob, startJob } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
@@ -116,7 +117,7 @@ async function thumbnail(name, picture, side = 96) {
 async function inspect(say, set, place, status, signal) {
   status.say(say.inspecting);
   const job = await startJob("inspect", { data: set.name });
-  const { result } = await followJob(job.id, { log: event => status.say(`${say.inspecting} ${event.line ?? ""}`) }, signal);
+  const { result } = await followJob(job.id, { log: line => status.say(line) }, signal);
   status.say("");
   const issues = issuesOf(result, set);
   place.replaceChildren(issues.length ? review(say, set, issues, status, signal) : element("p", {}, say.fine));
@@ -199,7 +200,9 @@ async function again(say, set, status, signal) {
     const output = `${set.name}-${number}`;
     status.say(say.training);
     const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: MINUTES });
-    await followJob(job.id, {}, signal);
+    const plot = curves();
+    place.replaceChildren(plot.element);
+    await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
     status.say("");
     const rows = [[say.before, old.value], [say.after, output]].filter(([, model]) => model);
     const cells = await Promise.all(rows.map(async ([when, model]) => {

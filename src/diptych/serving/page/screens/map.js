@@ -76,7 +76,7 @@ export async function open(_, signal) {
   const compute = action(say.compute, async () => {
     status.say(say.computing);
     const job = await startJob("map", source().options);
-    await followJob(job.id, { log: event => status.say(`${say.computing} ${event.line ?? ""}`) }, signal);
+    await followJob(job.id, { log: line => status.say(line) }, signal);
     await show();
   }, status.fail, { className: "main" });
   for (const control of [what, by, colour]) control.addEventListener("change", show);

@@ -1,6 +1,7 @@
 // Teach: make classes, fill them, train; the recognizer answers at once and gets better in the background.
 
 import { curl, quoted, sameBy } from "../parts/commands.js";
+import { curves } from "../parts/curves.js";
 import { action, element, field, statusLine } from "../parts/elements.js";
 import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
@@ -79,11 +80,15 @@ export async function open(_, signal) {
     status.say(say.training);
     result.replaceChildren(...problems.map(problem => element("p", { className: "wrong" }, problem)));
     const job = await startJob("fit", { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES });
-    await followJob(job.id, { log: event => status.say(`${say.training} ${event.line ?? ""}`) }, signal);
+    const plot = curves();
+    result.append(plot.element);
+    await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
     await showModel(say, model, result, signal, status);
     status.say(say.better);
     const more = await startJob("fit", { ...job.options, more: MORE_MINUTES });
-    await followJob(more.id, {}, signal);
+    const morePlot = curves();
+    result.append(morePlot.element);
+    await followJob(more.id, { tick: morePlot.add }, signal);
     await showModel(say, model, result, signal, status);
     status.say(say.done);
   }
