@@ -1,4 +1,4 @@
-"""The parts of the server together: start page, data sets, jobs, limits and the token, in one process."""
+"""The parts of the server together: the page, data sets, jobs, limits and the token, in one process."""
 
 import json
 import time
