@@ -87,3 +87,25 @@ def test_matches_without_torch_are_those_of_the_library(
         assert server.request("/models/things/enroll?label=green", picture).json["added"] == 1
     assert server.request("/models/things/match?k=1", green[0]).json["label"] == "green"
     server.stop()
+
+
+def test_contents_are_listed_and_changed(home: Path, tmp_path: Path, pictures: list[bytes]) -> None:
+    Gallery(home / "colours", tmp_path / "things").enroll(Images.from_arrays(pixels(0), ["red"] * 8 + ["pink"] * 4))
+    server = ServerProcess(tmp_path)
+    place = "/models/things"
+    assert server.request(f"{place}/labels").json == {"labels": {"pink": 4, "red": 8}}
+    listed = server.request(f"{place}/pictures?label=red&offset=6&limit=5").json["pictures"]
+    assert [one["label"] for one in listed] == ["red", "red"]
+    ids = [one["id"] for one in listed]
+    assert server.post_json(f"{place}/pictures/reassign", {"ids": ids, "label": "rose"}).json == {"changed": 2}
+    assert server.post_json(f"{place}/pictures/relabel", {"label": "pink", "into": "red"}).json == {"changed": 4}
+    assert server.request(f"{place}/labels").json == {"labels": {"red": 10, "rose": 2}}
+    assert server.post_json(f"{place}/pictures/remove", {"labels": ["rose"]}).json == {"changed": 2}
+    assert len(server.request(f"{place}/match?k=100", pictures[0]).json["nearest"]) == 10
+    for path, body in (
+        ("reassign", {"ids": ids, "label": "rose"}),
+        ("remove", {"labels": ["rose"]}),
+        ("relabel", {"label": "rose", "into": ""}),
+    ):
+        assert server.post_json(f"{place}/pictures/{path}", body).status == 422
+    server.stop()

@@ -177,6 +177,24 @@ def test_relabelling_is_all_or_nothing(server, pets):
     assert server.get(pets).json()["classes"] == {"cat": 1}
 
 
+def test_pictures_are_dropped_and_restored_all_or_none(server, home, pets):
+    for name in ("1.png", "2.png"):
+        server.put_picture(f"{pets}/pictures/cat/{name}", png())
+    assert server.post(f"{pets}/drop", {"pictures": ["cat/1.png", "cat/absent.png"]}).status == 404
+    assert server.post(f"{pets}/drop", {"pictures": [".dropped/cat/1.png"]}).status == 404
+    assert server.get(pets).json()["classes"] == {"cat": 2}
+    assert server.post(f"{pets}/drop", {"pictures": ["cat/1.png"]}).json() == {"pictures": ["cat/1.png"]}
+    assert server.get(pets).json()["classes"] == {"cat": 1}
+    assert b"1.png" not in server.get(f"{pets}/manifest").body
+    for path in ("../../data.png", ".dropped/cat/1.png", "cat/absent.png"):
+        assert server.post(f"{pets}/restore", {"pictures": [path]}).status == 404
+    server.put_picture(f"{pets}/pictures/cat/1.png", png("blue"))
+    assert server.post(f"{pets}/restore", {"pictures": ["cat/1.png"]}).status == 409
+    assert server.ask("DELETE", f"{pets}/pictures/cat/1.png").status == 204
+    assert server.post(f"{pets}/restore", {"pictures": ["cat/1.png"]}).status == 200
+    assert server.get(pets).json()["classes"] == {"cat": 2}
+
+
 def test_uploads_beyond_the_quota_are_refused_and_deleting_makes_room(server, home, pets):
     picture = noise_png(2_000_000)
     assert server.put_picture(f"{pets}/pictures/cat/1.png", picture).status == 201

@@ -195,7 +195,8 @@ class DataSets:
             aside = root / DROPPED
             source, target = (aside, root) if back else (root, aside)
             for path in chosen:
-                if not inside(source, path).is_file() or Path(path).suffix.lower() not in PICTURE_SUFFIXES:
+                file, hidden = inside(source, path), any(part.startswith(".") for part in path.split("/"))
+                if hidden or not file.is_file() or file.suffix.lower() not in PICTURE_SUFFIXES:
                     raise RefusedError(404, "not_found", f"There is no picture {path[:200]!a} in {name}.")
                 if (target / path).exists():
                     raise RefusedError(409, "name_taken", f"There is another picture {path} there already.")
