@@ -19,7 +19,7 @@ export function sameBy(lines) {
       await navigator.clipboard.writeText(lines[name]);
       button.textContent = say.copied;
     });
-    return element("div", {}, element("h3", {}, title, " ", button), element("pre", { tabIndex: 0 }, lines[name]));
+    return element("div", {}, element("p", { className: "name" }, title, " ", button), element("pre", { tabIndex: 0 }, lines[name]));
   });
   return element("details", { className: "same" }, element("summary", {}, say.title), rows);
 }

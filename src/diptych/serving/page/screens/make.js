@@ -100,11 +100,10 @@ function controlsOf(say, operation, model) {
     mask?.over(files[0]);
   });
   const extra = {
-    interpolate: [field(say.steps, steps)], traverse: [field(say.steps, steps)], restyle: [field(say.strength, strength)],
-    inpaint: [field(say.seed, seed)], reconstruct: [],
+    interpolate: [say.steps, steps], traverse: [say.steps, steps], restyle: [say.strength, strength], inpaint: [say.seed, seed],
   }[operation];
   return {
-    elements: [drop, mask?.element ?? chosen, element("div", { className: "row" }, labelled, extra)],
+    elements: [drop, mask?.element ?? chosen, element("div", { className: "row" }, labelled, extra && field(...extra))],
     async body() {
       if (!files.length) throw new Error(say.missing);
       if (operation === "interpolate" && files.length < 2) throw new Error(say.two);

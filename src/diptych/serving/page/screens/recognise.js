@@ -74,7 +74,7 @@ export async function open(name, signal) {
     while (isOn() && !signal.aborted) {
       const file = await frame();
       const row = await predicted(select.value, file);
-      if (isOn()) answers.replaceChildren(element("div", { role: "status" }, say.live, verdict(say, row)));
+      if (isOn()) answers.replaceChildren(element("div", { role: "status" }, say.live, verdict(row)));
       await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
     }
   });
@@ -93,7 +93,8 @@ export async function predicted(model, file) {
 }
 
 /** The label and the likeliest classes as bars. */
-export function verdict(say, row) {
+export function verdict(row) {
+  const say = words(WORDS);
   if (row.error) return element("p", { className: "wrong" }, row.error);
   const label = [row.label].flat().join(", ") || say.nothing;
   const likely = Object.entries(row.probabilities ?? {}).sort((a, b) => b[1] - a[1]).slice(0, SHOWN_LABELS);
@@ -106,7 +107,7 @@ export function verdict(say, row) {
 
 function detail(say, model, row, status) {
   const picture = element("div", { className: "overlay" }, shown(row.file, row.file.name));
-  const box = element("div", {}, verdict(say, row));
+  const box = element("div", {}, verdict(row));
   if (!row.error) {
     box.append(action(say.why, async () => {
       const why = await ask(path`models/${model}/explain`, { body: row.file, type: pictureType(row.file) });

@@ -83,13 +83,15 @@ export async function open(_, signal) {
     const plot = curves();
     result.append(plot.element);
     await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
-    await showModel(say, model, result, signal, status);
+    const score = element("p", { role: "status" });
+    result.replaceChildren(...modelView(say, model, score, signal, status));
+    await showScore(say, model, score);
     status.say(say.better);
     const more = await startJob("fit", { ...job.options, more: MORE_MINUTES });
     const morePlot = curves();
     result.append(morePlot.element);
     await followJob(more.id, { tick: morePlot.add }, signal);
-    await showModel(say, model, result, signal, status);
+    await showScore(say, model, score);
     status.say(say.done);
   }
 
@@ -177,25 +179,29 @@ function fileName(file, i) {
   return `${String(i + 1).padStart(4, "0")} ${plain}`.trim() + (suffix ?? ".jpg");
 }
 
-async function showModel(say, model, result, signal, status) {
-  const facts = await ask(path`models/${model}`);
+/** The verdict on a model, and its score on held-out pictures. */
+async function showScore(say, model, line) {
+  const { verdict: { sentence } = {}, scores: { accuracy } = {} } = await ask(path`models/${model}`);
+  line.replaceChildren(element("strong", {}, sentence ?? ""), " ", accuracy ? say.score(accuracy) : "");
+}
+
+/** The model to try and to keep. */
+function modelView(say, model, score, signal, status) {
   const answer = element("div", { role: "status" });
   const tryOne = async ([file]) => {
     const row = await predicted(model, file);
-    answer.replaceChildren(element("div", { className: "pair" }, shown(file, file.name), verdict(say, row)));
+    answer.replaceChildren(element("div", { className: "pair" }, shown(file, file.name), verdict(row)));
   };
   const camera = webcam(async ({ frame, isOn }) => {
     while (isOn()) {
       const row = await predicted(model, await frame());
-      if (isOn()) answer.replaceChildren(verdict(say, row));
+      if (isOn()) answer.replaceChildren(verdict(row));
       await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
     }
   });
   signal.addEventListener("abort", camera.stop);
-  const score = facts.scores?.accuracy;
-  result.replaceChildren(
-    element("h2", {}, model),
-    element("p", {}, element("strong", {}, facts.verdict?.sentence ?? ""), " ", score ? say.score(score) : ""),
+  return [
+    element("h2", {}, model), score,
     element("h3", {}, say.try), dropPlace(say.tryDrop, tryOne, { multiple: false }), camera.element, answer,
     element("h3", {}, say.keep), element("p", {}, say.kept(model)),
     element("div", { className: "row" },
@@ -208,7 +214,7 @@ async function showModel(say, model, result, signal, status) {
       curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d",
         quoted(JSON.stringify({ verb: "fit", options: { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES } }))),
     }),
-  );
+  ];
 }
 
 /** The ONNX file of a model, as a download. */
