@@ -105,6 +105,17 @@ def test_samples_are_those_of_the_library(server: ServerProcess, vae: VAE) -> No
         assert (decoded(picture) == expected.picture(i)).all()
 
 
+def test_the_samples_of_a_training_are_shown(server: ServerProcess, home: Path) -> None:
+    place = "/models/colours-vae/samples"
+    moments = server.request(place).json["samples"]
+    assert moments
+    grid = (home / "colours-vae" / "samples" / f"{moments[-1]:09d}.png").read_bytes()
+    assert server.request(f"{place}/{moments[-1]}").body == grid
+    assert server.request(f"{place}/{moments[-1] + 1}").status == 404
+    assert server.request("/models/colours-vae/report").body == (home / "colours-vae" / "report.html").read_bytes()
+    assert server.request("/models/absent/report").status == 404
+
+
 @pytest.mark.parametrize(
     ("operation", "arguments", "count", "origin"),
     [
@@ -154,6 +165,7 @@ BAD_REQUESTS: list[tuple[str, Any, str, int, str]] = [
     ("/models/colours-vae/sample", b'{"numbers": 1}', "application/json", 422, "bad_request"),
     ("/models/colours-vae/sample", b'{"label": "green"}', "application/json", 422, "bad_request"),
     ("/models/colours-vae/sample", b'{"steps": 4}', "application/json", 422, "bad_request"),
+    ("/models/colours-vae/sample", b'{"guidance": 3}', "application/json", 422, "bad_request"),
     ("/models/colours-vae/edit/paint", b"{}", "application/json", 422, "bad_request"),
     ("/models/colours-vae/edit/reconstruct", b'{"pictures": ["aaaa"]}', "application/json", 400, "bad_data"),
     ("/models/colours-vae/edit/reconstruct", b'{"pictures": ["a"], "seed": 1}', "application/json", 422, "bad_request"),

@@ -51,6 +51,18 @@ def test_it_samples_in_two_calls_or_one_and_the_flow_is_still_there(flow, tuned)
     assert fast.steps == 2  # sampling in another number of steps changes nothing
 
 
+def test_another_guidance_is_for_sampling_only_and_not_for_a_tuned_flow(flow, tuned):
+    fast, _ = tuned
+    assert not torch.equal(_array(flow.sampled_with(guidance=1).sample(4)), _array(flow.sample(4)))
+    assert flow.sampled_with(3).steps == 3
+    assert flow.sampled_with() is flow
+    assert flow.guidance != 1
+    with pytest.raises(UsageError, match="guidance"):
+        flow.sampled_with(guidance=-1)
+    with pytest.raises(UsageError, match="fixed when it was tuned"):
+        fast.sampled_with(guidance=3)
+
+
 def test_samples_show_the_colour_of_their_label(tuned):
     for steps in (1, 2):
         for channel, name in enumerate(CLASSES):

@@ -32,7 +32,7 @@ def demo(
         console.print_json(result.json())
     else:
         console.print_text(result.text())
-        console.suggest("sample", output / result.best, "-n", 64, "--label", 7, "-o", "sevens")
+        console.suggest("serve", output, "--open")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -109,6 +109,7 @@ def next_commands(result: DemoResult) -> list[tuple[str, str]]:
     """Things to try after the demo, each with its command."""
     folder = result.folder
     return [
+        ("try all of it on a page", f"diptych serve {folder} --open"),
         ("generate 64 sevens", f"diptych sample {folder}/{result.best} -n 64 --label 7 -o sevens"),
         ("classify them with the recognizer", f"diptych predict {folder}/recognizer sevens"),
         ("check your own pictures, in one folder for each class", "diptych inspect PHOTOS"),

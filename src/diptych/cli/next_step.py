@@ -46,7 +46,7 @@ def with_run_options(verdict: Verdict, folder: Path, **options: Any) -> Verdict:
     home, name = MODEL_CLASSES[facts["kind"]]
     settings = changed(getattr(importlib.import_module(home), name), facts["parameters"])
     given = {key: value for key, value in {**settings, **options}.items() if value is not None}
-    words = [str(word) for key, value in given.items() for word in (f"--{key}", value)]
+    words = [word for key, value in given.items() for word in (f"--{key}", str(value).removesuffix(".0"))]
     target = ["-o", str(folder)]
     short, whole = (shlex.join([*target, *between, "--more"]) for between in ([], words))
     return replace(verdict, next_step=verdict.next_step.replace(short, whole))

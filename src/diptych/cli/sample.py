@@ -1,7 +1,7 @@
 """``diptych sample``: generate pictures with a synthesizer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
 from diptych.data.messages import counted
-from diptych.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +39,10 @@ def sample(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Sampling steps of a flow; 1 or 2 if it is tuned.  [default: the model's]")
     ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="How closely a flow with classes follows them.  [default: the model's]"),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -55,8 +58,7 @@ def sample(
     check_output = files.check_output_file if target.suffix.lower() in SINGLE_FILES else files.check_output_folder
     check_output(target)
     synthesizer = load_model(model, *SYNTHESIZERS)
-    if steps is not None:
-        synthesizer = _with_steps(synthesizer, steps)
+    synthesizer = synthesizer.sampled_with(steps, guidance)
     samples = synthesizer.sample(number, label=label, seed=seed, into=target)
     from diptych.synthesis.sampling.writer import grid_path
 
@@ -68,12 +70,6 @@ def sample(
     else:
         console.print_text(f"{counted(len(samples), 'picture')} in {target}; grid: {grid}")
         console.suggest("score", target, "--against", "REAL-PICTURES")  # these, rather than sample others
-
-
-def _with_steps(synthesizer: Any, steps: int) -> Any:
-    if synthesizer.kind != "flow":
-        raise UsageError(f"Only a flow has sampling steps; this is a {synthesizer.kind}. Leave out --steps.")
-    return synthesizer.with_steps(steps)
 
 
 def pixel_array(images: "Images") -> "NDArray[np.uint8]":

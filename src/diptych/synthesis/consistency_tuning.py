@@ -85,6 +85,24 @@ class ConsistencyTunable(Synthesizer):
         other.check_settings()
         return other
 
+    def sampled_with(self, steps: int | None = None, guidance: float | None = None) -> Self:
+        """The same model with other sampling steps, or another guidance: higher follows the class more closely.
+
+        Raises
+        ------
+        UsageError
+            One is out of range, or the flow is tuned, which fixes its guidance.
+        """
+        other = self if steps is None else self.with_steps(steps)
+        if guidance is None:
+            return other
+        if "tuned" in self.layout_:
+            raise UsageError("The guidance of a tuned flow was fixed when it was tuned. Leave it out.")
+        other = copy.copy(other)
+        other.guidance = guidance
+        other.check_settings()
+        return other
+
     def sample(
         self,
         n: int,

@@ -136,6 +136,18 @@ class SynthesisModel(SynthesizerSettings, ABC):
         ]
         return torch.cat(pixels)
 
+    def sampled_with(self, steps: int | None = None, guidance: float | None = None) -> Self:
+        """This model; only a flow has sampling steps and guidance, and with others gives another one.
+
+        Raises
+        ------
+        UsageError
+            Either is set.
+        """
+        if (steps, guidance) != (None, None):
+            raise UsageError(f"Only a flow has sampling steps and guidance; this is a {self.kind}. Leave them out.")
+        return self
+
     def with_weights(self, weights: Weights, training: Images) -> Self:
         """A copy with these weights, completed as at the end of a run on the pictures ``training``."""
         model = copy.copy(self)

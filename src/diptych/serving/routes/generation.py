@@ -40,6 +40,7 @@ class SampleRequest(Strict):
     label: str | None = None
     seed: Seed = 0
     steps: int | None = Field(default=None, ge=1, le=1000)
+    guidance: float | None = Field(default=None, ge=0, le=1000)
 
 
 class Operation(StrEnum):

@@ -1,8 +1,8 @@
 """``/models``: which models there are, and what is known of each."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse
 
 from diptych import artefact
@@ -15,6 +15,7 @@ from diptych.serving.storage.runs import unfinished_runs
 router = APIRouter(prefix="/models", tags=["models"])
 #: A report is shown as a document of no origin and without scripts, which can ask this server for nothing.
 DOCUMENT_HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+SAMPLES = "samples"  # the folder of grids in a synthesizer's
 EXAMPLE = {
     "models": [{"name": "pets", "kind": "recognizer", "classes": ["cat", "dog"], "size": 224}],
     "unfinished": [{"name": "pets-2", "state": "running", "job": "20261129-120501-…", "seen_pictures": 12800}],
@@ -50,6 +51,22 @@ def model_report(request: Request, name: str) -> FileResponse:
     if not report.is_file():
         raise NotFound(f"{name} has no report.")
     return FileResponse(report, headers=DOCUMENT_HEADERS)
+
+
+@router.get("/{name}/samples", summary="The samples of a training", responses=example({"samples": [3200, 6400]}))
+def samples(request: Request, name: str) -> dict[str, list[int]]:
+    """The moments of a synthesizer's training, in pictures seen, of which there is a grid of samples."""
+    folder = Services.of(request).catalog.folder(name) / SAMPLES
+    return {"samples": sorted(int(path.stem) for path in folder.glob("*.png") if path.stem.isdigit())}
+
+
+@router.get("/{name}/samples/{seen_pictures}", summary="A grid of samples", response_class=FileResponse)
+def sample_grid(request: Request, name: str, seen_pictures: Annotated[int, Path(ge=0, le=10**12)]) -> FileResponse:
+    """The grid of samples of one moment, a PNG."""
+    grid = Services.of(request).catalog.folder(name) / SAMPLES / f"{seen_pictures:09d}.png"
+    if not grid.is_file():
+        raise NotFound(f"{name} has no samples of that moment.")
+    return FileResponse(grid, media_type="image/png")
 
 
 @router.get("/{name}", summary="The facts of a model", responses=example(FACTS))

@@ -80,10 +80,7 @@ def contents(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
 
 def sample(synthesizer: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
     """Generated pictures as PNG, with their labels."""
-    if options["steps"] is not None:
-        if synthesizer.kind != "flow":
-            raise UsageError(f"Only a flow has sampling steps; this is a {synthesizer.kind}. Leave out steps.")
-        synthesizer = synthesizer.with_steps(options["steps"])
+    synthesizer = synthesizer.sampled_with(options["steps"], options["guidance"])
     return _pictures_answer(synthesizer.sample(options["number"], label=options["label"], seed=options["seed"]))
 
 

@@ -52,6 +52,12 @@ export async function fileAddress(filePath) {
   return URL.createObjectURL(await (await request(filePath)).blob());
 }
 
+/** A small version of a data set's picture, as an address for an image. */
+export function thumbnailAddress(dataset, picture, side = 160) {
+  const place = picture.split("/").map(encodeURIComponent).join("/");
+  return fileAddress(`${path`datasets/${dataset}/thumbnails`}/${place}?side=${side}`);
+}
+
 /** The models of the server that can be used, of these kinds. */
 export async function modelsOf(...kinds) {
   const { models } = await ask("models");

@@ -6,7 +6,7 @@ import { action, choice, element, field, statusLine } from "../parts/elements.js
 import { followJob, startJob } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
 import { download, dropPlace } from "../parts/pictures.js";
-import { ask, fileAddress, modelsOf, path, pictureType, request } from "../parts/server.js";
+import { ask, modelsOf, path, pictureType, request, thumbnailAddress } from "../parts/server.js";
 
 const PAGE = 60; // pictures shown at once
 const MINUTES = 2; // of training again
@@ -109,8 +109,7 @@ async function dataset(say, set, signal) {
 }
 
 async function thumbnail(name, picture, side = 96) {
-  const place = path`datasets/${name}/thumbnails` + `/${picture.split("/").map(encodeURIComponent).join("/")}?side=${side}`;
-  return element("img", { src: await fileAddress(place), alt: picture, title: picture });
+  return element("img", { src: await thumbnailAddress(name, picture, side), alt: picture, title: picture });
 }
 
 /** Run inspect, and go through what it found. */

@@ -4,7 +4,7 @@ import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, choice, element, field, statusLine } from "../parts/elements.js";
 import { words } from "../parts/language.js";
 import { base64Of, download, dropPlace, pictureFile, shown } from "../parts/pictures.js";
-import { ask, modelsOf, path } from "../parts/server.js";
+import { ask, fileAddress, modelsOf, path } from "../parts/server.js";
 
 const MAX_PICTURES = 64;
 const BRUSH = 0.08; // of the picture's side
@@ -21,6 +21,10 @@ const WORDS = {
   restyle: ["Into another class (restyle)", "转换为另一类别"],
   class: ["Class", "类别"],
   any: ["any", "任意"],
+  guidance: ["Guidance (empty: the model's)", "引导强度（空：模型自带）"],
+  direction: [n => `Direction ${n}`, n => `方向 ${n}`],
+  replay: ["How it learned", "它是怎样学会的"],
+  seen: [n => `After ${n.toLocaleString()} pictures seen`, n => `看过 ${n.toLocaleString()} 张图片之后`],
   seed: ["Seed", "随机种子"],
   number: ["Number", "数量"],
   steps: ["Steps between", "中间步数"],
@@ -64,16 +68,57 @@ export async function open(name, signal) {
     const target = path`models/${model.value}` + `/${place}`;
     const { pictures } = await ask(target, { json: body, signal });
     status.say(say.marked);
-    grid.replaceChildren(...results(say, model.value, pictures), sameBy(sameLines(model.value, operation.value, body, target)));
+    const shown = operation.value === "traverse" ? sliders(say, pictures, body.steps) : results(say, model.value, pictures);
+    grid.replaceChildren(...shown, sameBy(sameLines(model.value, operation.value, body, target)));
   }
 
-  model.addEventListener("change", showControls);
+  const past = element("section");
+  const showModel = async () => {
+    showControls();
+    past.replaceChildren(...(await replay(say, model.value)));
+  };
+  model.addEventListener("change", showModel);
   operation.addEventListener("change", showControls);
-  showControls();
+  await showModel();
   return [
     element("div", { className: "row" }, field(say.model, model), field(say.what, operation)), controls,
-    action(say.go, make, status.fail, { className: "main" }), status.line, grid,
+    action(say.go, make, status.fail, { className: "main" }), status.line, grid, past,
   ];
+}
+
+/** The grids of a training's samples, one moment after the other by a slider. */
+async function replay(say, model) {
+  const { samples } = await ask(path`models/${model}/samples`);
+  if (!samples.length) return [];
+  const grids = await Promise.all(samples.map(moment => fileAddress(path`models/${model}/samples/${moment}`)));
+  const picture = element("img", { className: "replay", alt: say.replay });
+  const moment = element("input", { type: "range", min: 0, max: samples.length - 1, step: 1, value: samples.length - 1 });
+  const caption = element("p", { className: "soft", role: "status" });
+  const show = () => {
+    picture.src = grids[moment.value];
+    caption.textContent = say.seen(samples[moment.value]);
+  };
+  moment.addEventListener("input", show);
+  show();
+  return [element("h2", {}, say.replay), field(say.replay, moment), caption, picture];
+}
+
+/** The pictures of a traversal: for each direction one, which a slider moves along it. */
+function sliders(say, pictures, steps) {
+  const rows = Array.from({ length: pictures.length / steps }, (_, k) => pictures.slice(k * steps, (k + 1) * steps));
+  const cells = rows.map((row, k) => {
+    const files = row.map((one, i) => pictureFile(one.data, `direction-${k + 1}-${i}.png`));
+    const middle = Math.floor(steps / 2);
+    const picture = shown(files[middle], say.direction(k + 1));
+    const slider = element("input", { type: "range", min: 0, max: steps - 1, step: 1, value: middle });
+    const link = element("a", { href: picture.src, download: files[middle].name }, say.save);
+    slider.addEventListener("input", () => {
+      picture.src = URL.createObjectURL(files[slider.value]);
+      Object.assign(link, { href: picture.src, download: files[slider.value].name });
+    });
+    return element("figure", {}, picture, field(say.direction(k + 1), slider), element("figcaption", {}, link));
+  });
+  return [element("div", { className: "grid" }, cells)];
 }
 
 /** The controls of an operation, and the request that they amount to. */
@@ -84,14 +129,17 @@ function controlsOf(say, operation, model) {
   const withLabel = body => (label.value ? { ...body, label: label.value } : body);
   if (operation === "sample") {
     const count = number(16, 1, MAX_PICTURES, 1);
+    const guidance = number("", 0, 20, 0.5);
+    const guided = model.kind === "flow" && model.classes.length ? field(say.guidance, guidance) : null;
     return {
-      elements: [element("div", { className: "row" }, labelled, field(say.number, count), field(say.seed, seed))],
-      body: () => withLabel({ number: Number(count.value), seed: Number(seed.value) }),
+      elements: [element("div", { className: "row" }, labelled, field(say.number, count), field(say.seed, seed), guided)],
+      body: () => withLabel({ number: Number(count.value), seed: Number(seed.value),
+        ...(guidance.value && { guidance: Number(guidance.value) }) }),
     };
   }
   const files = [];
   const chosen = element("div", { className: "pictures" });
-  const steps = number(6, 2, 24, 1);
+  const steps = number(7, 2, 24, 1);
   const strength = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5 });
   const mask = operation === "inpaint" ? maskCanvas(say) : null;
   const drop = dropPlace(say.pictures, added => {
@@ -196,14 +244,15 @@ function results(say, model, pictures) {
 function sameLines(model, operation, body, target) {
   const label = body.label ? [` --label ${quoted(body.label)}`, `, label=${JSON.stringify(body.label)}`] : ["", ""];
   const sampled = operation === "sample";
+  const guidance = body.guidance ? [` --guidance ${body.guidance}`, `.sampled_with(guidance=${body.guidance})`] : ["", ""];
   const method = operation === "interpolate" ? "interpolate(first, second" : `${operation}(pictures`;
   const shortBody = body.pictures ? { ...body, pictures: body.pictures.map(() => "BASE64"), ...(body.mask && { mask: "BASE64" }) } : body;
   return {
     command: sampled
-      ? `diptych sample ${quoted(model)} -n ${body.number} --seed ${body.seed}${label[0]} -o samples`
+      ? `diptych sample ${quoted(model)} -n ${body.number} --seed ${body.seed}${label[0]}${guidance[0]} -o samples`
       : `diptych edit ${operation} ${quoted(model)} PICTURES${label[0]} -o edited`,
     python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(model)})\n` + (sampled
-      ? `pictures = model.sample(${body.number}, seed=${body.seed}${label[1]})`
+      ? `pictures = model${guidance[1]}.sample(${body.number}, seed=${body.seed}${label[1]})`
       : `pictures = model.${method}${label[1]})`),
     curl: curl(target, "-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(shortBody))),
   };

@@ -4,7 +4,7 @@ import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, choice, element, field, statusLine } from "../parts/elements.js";
 import { followJob, startJob } from "../parts/jobs.js";
 import { words } from "../parts/language.js";
-import { ask, fileAddress, modelsOf, path } from "../parts/server.js";
+import { ask, fileAddress, modelsOf, path, thumbnailAddress } from "../parts/server.js";
 
 const SHOWN = 48; // pictures of a selection
 const WORDS = {
@@ -65,9 +65,9 @@ export async function open(_, signal) {
 
   async function showRows(name, kind, map, rows) {
     const thumbnails = await Promise.all(rows.slice(0, SHOWN).map(async row => {
-      const place = kind === "model" ? path`models/${name}/thumbnails/${map.id[row]}`
-        : path`datasets/${name}/thumbnails` + `/${map.path[row].split("/").map(encodeURIComponent).join("/")}`;
-      return element("figure", {}, element("img", { src: await fileAddress(place), alt: map.path[row] }),
+      const address = kind === "model" ? fileAddress(path`models/${name}/thumbnails/${map.id[row]}`)
+        : thumbnailAddress(name, map.path[row]);
+      return element("figure", {}, element("img", { src: await address, alt: map.path[row] }),
         element("figcaption", {}, map.label[row]));
     }));
     chosen.replaceChildren(element("p", { role: "status" }, say.chosen(rows.length)), element("div", { className: "grid" }, thumbnails));

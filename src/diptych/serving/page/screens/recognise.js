@@ -4,7 +4,7 @@ import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, choice, element, field, statusLine } from "../parts/elements.js";
 import { percent, words } from "../parts/language.js";
 import { download, dropPlace, onPaste, pictureFile, shown } from "../parts/pictures.js";
-import { ask, modelsOf, path, pictureType } from "../parts/server.js";
+import { ask, modelsOf, path, pictureType, thumbnailAddress } from "../parts/server.js";
 import { webcam } from "../parts/webcam.js";
 
 const SHOWN_LABELS = 5;
@@ -21,7 +21,7 @@ const WORDS = {
   set: [labels => `With 90 % certainty one of: ${labels}`, labels => `九成把握属于：${labels}`],
   why: ["Why?", "为什么？"],
   where: [label => `Where it sees ${label}: the brighter, the more`, label => `它在哪里看到 ${label}：越亮越相关`],
-  similar: ["The most similar training pictures: ", "最相似的训练图片："],
+  similar: ["The most similar training pictures", "最相似的训练图片"],
   csv: ["Save as CSV", "保存为 CSV"],
   picture: ["Picture", "图片"],
   file: ["File", "文件"],
@@ -113,11 +113,21 @@ function detail(say, model, row, status) {
       const why = await ask(path`models/${model}/explain`, { body: row.file, type: pictureType(row.file) });
       picture.append(await heatmap(why.heatmap));
       box.append(element("p", { className: "soft" }, say.where(why.explained)));
-      const similar = why.neighbours.map(one => `${one.path} (${one.label})`).join(", ");
-      if (similar) box.append(element("p", { className: "soft" }, say.similar + similar));
+      if (why.neighbours.length) box.append(element("p", { className: "soft" }, say.similar), await nearest(why.neighbours));
     }, status.fail));
   }
   return element("div", { className: "pair" }, picture, box);
+}
+
+/** The training pictures that are most similar; those of the server's own data sets are shown. */
+async function nearest(neighbours) {
+  const cells = await Promise.all(neighbours.map(async ({ path: file, label }) => {
+    const [, dataset, place] = file.match(/^data\/([^/]+)\/(.+)$/) ?? [];
+    const address = dataset && await thumbnailAddress(dataset, place).catch(() => null);
+    return element("figure", {}, address && element("img", { src: address, alt: file }),
+      element("figcaption", {}, address ? label : `${file} (${label})`));
+  }));
+  return element("div", { className: "grid" }, cells);
 }
 
 /** The evidence as a veil: clear where it is strong. */
