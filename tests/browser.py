@@ -10,13 +10,16 @@ FAULTS = ("serious", "critical", "moderate")
 
 
 @contextmanager
-def opened_browser() -> Iterator[Any]:
+def opened_browser(*arguments: str) -> Iterator[Any]:
+    """A browser, with further arguments of its command line."""
     from playwright.sync_api import sync_playwright
 
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     assert program is not None, f"These tests need a browser: install one of {', '.join(PROGRAMS)}."
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", *arguments]
+        )
         yield browser
         browser.close()
 

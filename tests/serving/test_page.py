@@ -40,8 +40,15 @@ def page_server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with opened_browser() as browser:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One whose webcam sees a red wall."""
+    film = tmp_path_factory.mktemp("film") / "red.mjpeg"
+    frames = [np.resize(picture, (240, 320, 3)) for picture in np.full((10, 1, 1, 3), (195, 45, 45), np.uint8)]
+    with film.open("wb") as file:
+        for frame in frames:
+            Image.fromarray(frame).save(file, "JPEG", quality=95)
+    webcam = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with opened_browser(*webcam, f"--use-file-for-fake-video-capture={film}") as browser:
         yield browser
 
 
@@ -107,6 +114,32 @@ def test_pictures_are_recognised_and_explained(shown: Any) -> None:
     page.locator("summary").click()
     assert "diptych predict colours a.png" in page.locator("pre").first.inner_text()
     assert not faults(page)
+
+
+def test_the_webcam_is_recognised_live_and_ends_with_the_screen(shown: Any) -> None:
+    page = shown("recognise")
+    assert page.locator("video").is_hidden()
+    page.get_by_role("button", name="Start the webcam").click()
+    page.get_by_text("The webcam is on").wait_for()
+    page.locator(".answers .answer", has_text="red").wait_for()
+    page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
+    page.get_by_role("link", name="Make").click()
+    page.get_by_role("heading", name="Make", exact=True).wait_for()
+    assert page.evaluate("tracks.map(track => track.readyState)") == ["ended"]
+
+
+def test_a_class_is_recorded_for_as_long_as_the_button_is_held(shown: Any) -> None:
+    page = shown("teach")
+    card = page.locator(".cards .card").first
+    card.get_by_role("button", name="Start the webcam").click()
+    record = card.get_by_role("button", name="Hold to record")
+    record.dispatch_event("pointerdown")
+    card.get_by_text("3 pictures").wait_for()
+    record.dispatch_event("pointerup")
+    page.wait_for_timeout(600)
+    recorded = card.locator(".pictures img").count()
+    page.wait_for_timeout(600)
+    assert card.locator(".pictures img").count() == recorded
 
 
 def test_pictures_are_made_and_saved(shown: Any) -> None:

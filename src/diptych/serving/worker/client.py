@@ -151,13 +151,19 @@ class Worker:
             if self._closing:
                 return
             started = time.monotonic()
-            await self._run()
+            try:
+                await self._run()
+                what = "has ended; another one is started"
+            except OSError as error:  # such as too little memory for another process
+                what = f"cannot be started ({error.strerror or error}); this is tried again"
+                self._state = State.ENDED
+                self._settled.set()
             if self._closing:
                 return
             if self._retired:
                 continue
             self.restarts += 1
-            log.warning("The worker that holds the models has ended; another one is started.")
+            log.warning("The worker that holds the models %s.", what)
             lived = time.monotonic() - started
             pause = 0.0 if lived >= STABLE_SECONDS else min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, 2 * pause))
             await asyncio.sleep(pause)
@@ -167,13 +173,11 @@ class Worker:
         self._retired = False
         ours, theirs = socket.socketpair()
         with theirs:
-            descriptor = theirs.fileno()
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "diptych.serving.worker", self._kind, str(descriptor), *self._arguments),
-                pass_fds=[descriptor],
-                stdin=asyncio.subprocess.DEVNULL,
-                env=self._environment,
-            )
+            try:
+                self._process = await self._process_at(theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=BUFFER_BYTES)
         retirement = asyncio.create_task(self._retire())
         try:
@@ -189,6 +193,15 @@ class Worker:
                 self._fail_pending()
             self._writer.close()
             await self._process.wait()
+
+    async def _process_at(self, descriptor: int) -> asyncio.subprocess.Process:
+        """A worker at the other end of a connection."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "diptych.serving.worker", self._kind, str(descriptor), *self._arguments),
+            pass_fds=[descriptor],
+            stdin=asyncio.subprocess.DEVNULL,
+            env=self._environment,
+        )
 
     async def _retire(self) -> None:
         """End the process once it has been idle for long."""
