@@ -31,7 +31,7 @@ def test_the_card_explains_confidence_with_its_values():
     card = model_card(FACTS, Report("r"))
     assert "temperature of 1.5" in card
     assert "a probability of 0.250 or more" in card
-    assert "given their count of 16, of 79.4% to 99.8%" in card
+    assert "given their count of 16, for 79.4% to 99.8%" in card
     assert "Of known pictures it flags 5%, as far as 16 pictures can tell" in card
 
 

@@ -86,6 +86,8 @@ def _write_state(path: Path, state: State) -> str:
                 raise OSError(failure.errno, failure.strerror, str(path.parent.parent)) from error
             if failure is not None:
                 raise failure from error
+            if isinstance(error.__context__, KeyboardInterrupt):  # which left the archive unfinished
+                raise KeyboardInterrupt from None
             raise
         file.flush()
         os.fsync(file.fileno())

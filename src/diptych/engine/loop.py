@@ -116,10 +116,15 @@ class Run:
         self.machine = self._prepare_machine()
 
     def __iter__(self) -> Iterator[Tick]:
+        with Signals() as signals:
+            yield from self._ticks_until_stopped(signals)
+            if stop := self.group.broadcast([signals.received])[0]:  # since the last step
+                raise self._interrupted(stop)
+
+    def _ticks_until_stopped(self, signals: Signals) -> Iterator[Tick]:
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=rng_devices(self.group.device)))
             stack.enter_context(self.machine.active())
-            signals = stack.enter_context(Signals())
             bar = stack.enter_context(Bar("Training", round(self.clock.plan.end)))
             bar.skip(self.seen_pictures)
             self._checkpoint_at, self._checkpoint_seconds = time.monotonic(), 0.0
@@ -227,8 +232,11 @@ class Run:
         if stop:
             self._set_training(False)
             self._ema.swap()
-            where = f"The same command continues it from {self.folder}." if self.folder else ""
-            raise Interrupted(f"Stopped after {counted(self.seen_pictures, 'picture')}.", round(stop), where)
+            raise self._interrupted(stop)
+
+    def _interrupted(self, signal_number: float) -> Interrupted:
+        where = f"The same command continues it from {self.folder}." if self.folder else ""
+        return Interrupted(f"Stopped after {counted(self.seen_pictures, 'picture')}.", round(signal_number), where)
 
     def _save_checkpoint(self) -> None:
         start = time.monotonic()

@@ -24,6 +24,7 @@ EMPTY = {"name": "pets", "pictures": 0, "classes": {}, "writable": True}
 PICTURE = {"path": "cat/1.jpg", "label": "cat", "bytes": 48213}
 CHANGE = {"pictures": ["cat/1.jpg", "cat/7.jpg"], "label": "dog"}
 CHANGED = {"pictures": ["dog/1.jpg", "dog/7.jpg"]}
+PICTURES = {"pictures": ["cat/1.jpg"]}
 
 
 class NewDataSet(BaseModel):
@@ -75,12 +76,12 @@ def router(datasets: DataSets, reader: PictureReader) -> APIRouter:
         """Give pictures another label: they move to the folder of that class, all or none."""
         return {"pictures": datasets.relabel(name, change.pictures, change.label)}
 
-    @routes.post("/{name}/drop")
+    @routes.post("/{name}/drop", responses=example(PICTURES), openapi_extra=body_example(PICTURES))
     def drop(name: str, chosen: Chosen) -> dict[str, Any]:
         """Set pictures aside, all or none: no training or list sees them until they are restored."""
         return {"pictures": datasets.drop(name, chosen.pictures)}
 
-    @routes.post("/{name}/restore")
+    @routes.post("/{name}/restore", responses=example(PICTURES), openapi_extra=body_example(PICTURES))
     def restore(name: str, chosen: Chosen) -> dict[str, Any]:
         """Take pictures that were dropped into the set again."""
         return {"pictures": datasets.restore(name, chosen.pictures)}
