@@ -1,5 +1,6 @@
 """Every kind of page in a real browser: `make browser`, since it needs Chromium or Chrome."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,9 @@ def pages(
 
 
 def _short_demo(place: Path) -> None:
-    """The demo at a hundredth of its length."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_run, "RECOGNIZER_EPOCHS", 2)
-        patch.setattr(demo_run, "SAMPLES_PER_DIGIT", 2)
-        short = {kind: (synthesizer, 1) for kind, (synthesizer, _) in demo_run.SYNTHESIZERS.items()}
-        patch.setattr(demo_run, "SYNTHESIZERS", short)
-        demo_run.run_demo(place)
+    """The demo at a fraction of its length."""
+    epochs = {kind: {"epochs": 2} for kind in demo_run.SMALL.settings}
+    demo_run.run_demo(place, dataclasses.replace(demo_run.SMALL, settings=epochs))
 
 
 @pytest.fixture(scope="module")
