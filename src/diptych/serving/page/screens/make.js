@@ -123,7 +123,7 @@ function sliders(say, pictures, steps) {
 
 /** The controls of an operation, and the request that they amount to. */
 function controlsOf(say, operation, model) {
-  const label = choice([["", say.any], ...model.classes], { hidden: false });
+  const label = choice([["", say.any], ...model.classes]);
   const seed = number(0, 0, 2 ** 31, 1);
   const labelled = model.classes.length ? [field(say.class, label)] : [];
   const withLabel = body => (label.value ? { ...body, label: label.value } : body);
