@@ -1,8 +1,12 @@
 """The page in a real browser, on a real server: `make browser`, since it needs Chromium or Chrome."""
 
+import json
 import re
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,8 +76,23 @@ def shown(browser: Any, page_server: ServerProcess) -> Iterator[Any]:
     yield show
     for page in opened:
         page.close()
+    end_jobs(page_server)
     assert [problem for problem in problems if not any(status in problem for status in REFUSALS)] == []
     assert {url.hostname for url in asked if url.scheme not in ("blob", "data")} == {"127.0.0.1"}
+
+
+def end_jobs(server: ServerProcess) -> None:
+    """What a screen left to go on in the background, so that the next one's job need not wait for it."""
+    headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"http://127.0.0.1:{server.port}/jobs", headers=headers)
+    ) as answer:
+        jobs = json.load(answer)["jobs"]
+    for job in jobs:
+        if job["state"] in ("waiting", "running"):
+            address = f"http://127.0.0.1:{server.port}/jobs/{job['id']}/cancel"
+            with suppress(urllib.error.HTTPError):  # it has just ended
+                urllib.request.urlopen(urllib.request.Request(address, b"", headers)).close()
 
 
 def files(*names: str, seed: int = 2) -> list[dict[str, Any]]:
@@ -231,12 +250,13 @@ def test_a_wrong_label_is_found_and_mended_with_keys(shown: Any, page_server: Se
 
 def test_a_map_is_computed_and_its_points_are_chosen(shown: Any) -> None:
     page = shown("map")
+    page.get_by_label("Alike by").select_option("colours")
     page.get_by_role("button", name="Compute the map").click()
-    page.locator("iframe.map").wait_for(timeout=TRAINING_MS)
-    plot = page.frame_locator("iframe.map")
-    plot.locator(".gl-canvas").first.wait_for(state="attached", timeout=TRAINING_MS)
-    box = page.locator("iframe.map").bounding_box()
-    corners = np.array([[0.02, 0.12], [0.98, 0.12], [0.98, 0.98], [0.02, 0.98], [0.02, 0.12]])
+    page.locator(".map .legend li", has_text="blue").wait_for(timeout=TRAINING_MS)
+    page.get_by_label("Colours").select_option("confusion")
+    page.locator(".map .legend li", has_text="right").wait_for()
+    box = page.locator(".map .canvas").bounding_box()
+    corners = np.array([[0.02, 0.02], [0.9, 0.02], [0.9, 0.98], [0.02, 0.98], [0.02, 0.02]])
     for i, (x, y) in enumerate(corners):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
         if i == 0:
@@ -244,6 +264,63 @@ def test_a_map_is_computed_and_its_points_are_chosen(shown: Any) -> None:
     page.mouse.up()
     page.get_by_text(re.compile(r"\d+ pictures chosen")).wait_for()
     assert page.locator(".grid img").count() >= 10
+    assert not faults(page)
+
+
+def test_generated_pictures_are_kept_and_shown_beside_real_ones(shown: Any) -> None:
+    page = shown("make")
+    page.get_by_label("Number").fill("6")
+    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Keep them as a data set").click()
+    page.get_by_text("They are in the data set colours-vae-samples-1").wait_for(timeout=TRAINING_MS)
+    page = shown("map/paints")
+    page.get_by_label("Beside them").select_option("colours-vae-samples-1")
+    page.get_by_label("Alike by").select_option("colours")
+    page.get_by_role("button", name="Compute the map").click()
+    page.locator(".map .legend").wait_for(timeout=TRAINING_MS)
+    page.get_by_label("Colours").select_option("origin")
+    page.locator(".map .legend li", has_text="generated").wait_for()
+    page.locator(".map .legend li", has_text="real").wait_for()
+
+
+def test_a_synthesizer_is_trained_and_makes_pictures(shown: Any) -> None:
+    page = shown("make")
+    page.locator("summary", has_text="Train another synthesizer").click()
+    training = page.locator("details section")
+    training.get_by_label("Learn from").select_option("paints")
+    training.get_by_label("Kind").select_option("vae")
+    training.get_by_label("Minutes").fill("0.5")
+    assert training.get_by_label("Name of the synthesizer").input_value() == "paints-vae-1"
+    training.get_by_role("button", name="Train").click()
+    page.wait_for_url("**/#/make/paints-vae-1", timeout=TRAINING_MS)
+    page.get_by_label("Synthesizer", exact=True).locator("option", has_text="paints-vae-1").wait_for(state="attached")
+    page.get_by_role("button", name="Make", exact=True).click()
+    page.locator(".grid img").nth(15).wait_for()
+
+
+def test_models_are_compared_side_by_side(shown: Any, page_server: ServerProcess) -> None:
+    folder = Path(Path(f"/proc/{page_server.process.pid}/cmdline").read_bytes().split(b"\0")[4].decode())
+    shutil.copytree(folder / "colours", folder / "colours-again", dirs_exist_ok=True)
+    page = shown("reports")
+    page.get_by_label("Compare colours", exact=True).check()
+    page.get_by_label("Compare colours-again").check()
+    page.get_by_role("button", name="Compare the chosen ones").click()
+    comparison = page.frame_locator("iframe")
+    comparison.get_by_text("within chance").first.wait_for(timeout=TRAINING_MS)
+    assert not faults(page)
+
+
+def test_a_set_is_trained_on_again_and_both_scores_are_shown(shown: Any) -> None:
+    page = shown("data/paints")
+    page.get_by_label("Compared with the recognizer").select_option("colours")
+    page.get_by_label("Minutes").fill("0.2")
+    page.get_by_role("button", name="Train on the set as it is now").click()
+    page.locator("section table tr").nth(1).wait_for(timeout=TRAINING_MS)
+    before, after = page.locator("section table tr").all_inner_texts()
+    assert before.startswith("Before")
+    assert after.startswith("After")
+    assert "held-out pictures right" in before
+    assert "held-out pictures right" in after
 
 
 def test_models_are_shown_with_their_reports_and_renamed(shown: Any) -> None:

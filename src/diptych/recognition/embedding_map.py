@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.data.labels import label_names
@@ -15,6 +16,8 @@ from diptych.data.resources import core_count
 from diptych.errors import DataError, UsageError
 from diptych.recognition.gallery.gallery import Gallery
 from diptych.recognition.inference.embedder import Embedder
+from diptych.recognition.inference.outputs import compute_outputs
+from diptych.recognition.recognizer import Recognizer
 
 COMPONENTS = 50  # of the embeddings that the layout sees; more add noise and time
 PERPLEXITY = 30.0  # neighbours that a picture is kept near to, about
@@ -37,6 +40,8 @@ class Place:
         Names joined by "|"; empty: none.
     origin
         "real", "synthetic" or "composite".
+    predicted
+        What the recognizer that embedded it says, names joined by "|"; empty: it was embedded by something else.
     id
         In the gallery; empty: it is in a data set.
     """
@@ -45,6 +50,7 @@ class Place:
     path: str
     label: str
     origin: str
+    predicted: str = ""
     id: str = ""
 
 
@@ -64,16 +70,21 @@ class Embedded:
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
-    def add_images(self, data: str, folder: str, images: Images, embedder: Embedder) -> None:
-        """Add the readable pictures of a data set, which lies in ``folder``."""
-        vectors = torch.cat(list(embedder.batches(images))).numpy()
-        readable = np.flatnonzero(~np.isnan(vectors).any(1))
+    def add_images(self, data: str, folder: str, images: Images, source: Embedder | Recognizer) -> None:
+        """Add the readable pictures of a data set, which lies in ``folder``; a recognizer also says what they are."""
+        if isinstance(source, Recognizer):
+            outputs = compute_outputs(source.network_, images, source.size_, title="Embedding")
+            vectors = F.normalize(outputs.features, dim=1)
+            predicted = source.decision_rule_.predictions(outputs.logits, images.known_errors()).names
+        else:
+            vectors, predicted = torch.cat(list(source.batches(images))), [""] * len(images)
+        readable = np.flatnonzero(~vectors.isnan().any(1).numpy())
         labels = label_names(images.labels, images.classes)
         for row in readable.tolist():
             path = PurePath(images.paths[row])
             inner = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
-            self.places.append(Place(data, inner, "|".join(labels[row]), str(images.origins[row])))
-        self.vectors.append(vectors[readable])
+            self.places.append(Place(data, inner, "|".join(labels[row]), str(images.origins[row]), predicted[row]))
+        self.vectors.append(vectors.numpy()[readable])
         self.unreadable += map(str, images.known_errors().values())
 
     def add_gallery(self, gallery: Gallery) -> None:
@@ -118,7 +129,7 @@ class EmbeddingMap:
 
     def json(self) -> dict[str, Any]:
         """As JSON can hold it: a list for each column, which a page of 100,000 points reads at once."""
-        columns = ("data", "path", "label", "origin", "id")
+        columns = ("data", "path", "label", "origin", "predicted", "id")
         values = {name: [getattr(place, name) for place in self.places] for name in columns}
         points = self.points.astype(np.float64).round(DIGITS)
         return {

@@ -89,7 +89,7 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     app.add_middleware(ContentTypeCheck)
     app.add_middleware(ClientLimit, requests=settings.client_requests)
     if token is not None:
-        app.add_middleware(TokenCheck, token=token, open_paths=(*page.page_files(), page.PLOTLY, *OPEN_PATHS))
+        app.add_middleware(TokenCheck, token=token, open_paths=(*page.page_files(), *page.chart_paths(), *OPEN_PATHS))
     app.add_middleware(HostCheck, hosts=[settings.host])
     app.add_middleware(RequestMetrics, metrics=services.metrics)
     app.add_middleware(Draining, state=app.state.drain)

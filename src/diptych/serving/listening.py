@@ -10,7 +10,7 @@ from pathlib import Path
 from diptych import artefact
 from diptych.errors import UsageError
 
-PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "plotly")
+PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "bokeh")
 BACKLOG = 2048  # connections that wait to be accepted
 PORTS_TRIED = 100
 

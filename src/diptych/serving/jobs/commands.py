@@ -39,6 +39,7 @@ class JobNumbers(Settings):
 
     minutes: float | None = setting("Time budget.", default=None, minimum=0.1)
     more: float | None = setting("Minutes of further training.", default=None, minimum=0.01)
+    guidance: float | None = setting("How closely a flow with classes follows them.", default=None, minimum=0)
     number: int | None = setting("Number of generated pictures.", default=None, minimum=1)
     seed: int = setting("Seed of every random choice.", default=0, minimum=0, maximum=2**32 - 1)
 
@@ -70,6 +71,14 @@ class Places:
             raise RefusedError(409, "name_taken", f"There is something else called {safe}. Choose another name.")
         return safe
 
+    def new_data(self, name: Any) -> str:
+        """The folder of a data set that a job makes; it may be there from an earlier run."""
+        safe = safe_name(_text("data set", name))
+        folder = self.datasets.root / safe
+        if folder.is_symlink() or (safe in self.datasets.names() and not folder.is_dir()):
+            raise RefusedError(409, "name_taken", f"There is another data set called {safe}. Choose another name.")
+        return self._shown(folder)
+
     def _shown(self, folder: Path) -> str:
         """Relative to the server's folder, in which jobs run, so that reports name no other folder."""
         return str(folder.relative_to(self.home) if folder.is_relative_to(self.home) else folder)
@@ -97,8 +106,9 @@ def command(verb: str, options: Options, places: Places, folder: Path) -> list[s
 
 def models_of(verb: str, options: Options) -> set[str]:
     """The names of the models that a job reads or writes."""
-    named = {options.get(name) for name in ("model", "from", "judge", *(("output",) if verb in _WRITING else ()))}
-    return {name for name in named if isinstance(name, str)}
+    named = [options.get(name) for name in ("model", "from", "judge", *(("output",) if verb in _WRITING else ()))]
+    models = options.get("models")
+    return {name for name in [*named, *(models if isinstance(models, list) else [])] if isinstance(name, str)}
 
 
 def _fit(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
@@ -155,6 +165,15 @@ def _map(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     return [f"--output={folder / 'map.json'}", *_words(options, places, _MAP, required=(), positional=("data",))]
 
 
+def _sample(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    return ["--json", *_words(options, places, _SAMPLE, required=("model", "output"), positional=("model",))]
+
+
+def _compare(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    outputs = ["--json", f"--output={folder / 'report.html'}"]
+    return [*outputs, *_words(options, places, _COMPARE, required=("models",), positional=("models",))]
+
+
 def _export(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     outputs = ["--json", f"--output={folder / 'model.onnx'}"]
     return [*outputs, *_words(options, places, _EXPORT, required=("model",), positional=("model",))]
@@ -199,6 +218,16 @@ def _data_sets(places: Places, value: Any) -> list[str]:
 
 def _model(places: Places, value: Any) -> list[str]:
     return [places.model(value)]
+
+
+def _models(places: Places, value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) < 2:
+        raise UsageError("The option models is a list of two models or more.")
+    return [places.model(name) for name in value]
+
+
+def _new_data(places: Places, value: Any) -> list[str]:
+    return [places.new_data(value)]
 
 
 def _output(places: Places, value: Any) -> list[str]:
@@ -250,6 +279,11 @@ _EXPORT = {"model": _model, "int8": _flag, "check": _data}
 _ENROLL = {"output": _output, "data": _data, "model": _model, "label": _label, "labels": _labels, "adapt": _flag}
 _OTHER_WORDS = {"model": "recognizer", "label": "as"}
 _MAP = {"data": _data_sets, "model": _model, "labels": _labels, "seed": _number("seed")}
+_SAMPLE = {
+    "model": _model, "output": _new_data, "number": _number("number"), "label": _label, "seed": _number("seed"),
+    "guidance": _number("guidance"),
+}  # fmt: skip
+_COMPARE = {"models": _models, "on": _data, "labels": _labels}
 _VERBS = {
     "fit": _fit,
     "inspect": _inspect,
@@ -258,4 +292,6 @@ _VERBS = {
     "export": _export,
     "enroll": _enroll,
     "map": _map,
+    "sample": _sample,
+    "compare": _compare,
 }

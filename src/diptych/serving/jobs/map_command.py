@@ -39,19 +39,29 @@ def make_map(folders: Sequence[str], model: str | None, labels: str | None, seed
     from diptych.data.images import Images
     from diptych.recognition.embedding_map import Embedded, EmbeddingMap
     from diptych.recognition.gallery.gallery import Gallery
-    from diptych.recognition.gallery.source import EmbeddingSource
+    from diptych.recognition.inference.embedder import Embedder
+    from diptych.recognition.recognizer import Recognizer
 
-    gallery = Gallery(store=model) if model and artefact.facts(Path(model))["kind"] == "gallery" else None
+    kind = artefact.facts(Path(model))["kind"] if model else ""
+    gallery = Gallery(store=model) if kind == "gallery" else None
     embedded = Embedded()
     if gallery is not None and not folders:
         embedded.add_gallery(gallery)
         return EmbeddingMap.of(gallery.embedder.name, embedded, seed)
-    embedder = EmbeddingSource.of(model or BACKBONE).embedder if gallery is None else gallery.embedder
+    source: Embedder | Recognizer
+    if gallery is not None:
+        source, name = gallery.embedder, gallery.embedder.name
+    elif model:
+        source = Recognizer.from_artefact(artefact.read(model, "recognizer"))
+        name = f"the recognizer {Path(model).name}"
+    else:
+        source = Embedder.from_backbone(BACKBONE)
+        name = source.name
     for folder in folders:
-        embedded.add_images(Path(folder).name, folder, Images.open(folder, labels=labels), embedder)
+        embedded.add_images(Path(folder).name, folder, Images.open(folder, labels=labels), source)
     for reason in embedded.unreadable:
         log.warning("Left out: %s", reason)
-    return EmbeddingMap.of(embedder.name, embedded, seed)
+    return EmbeddingMap.of(name, embedded, seed)
 
 
 def main(words: Sequence[str]) -> int:

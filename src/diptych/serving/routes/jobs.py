@@ -51,7 +51,7 @@ def router(jobs: Jobs, draining: Callable[[], bool]) -> APIRouter:
 
     @routes.post("", status_code=202, responses=example(WAITING, 202), openapi_extra=body_example(NEW))
     def start_job(new: NewJob) -> dict[str, Any]:
-        """Start fit, inspect, score, evaluate, export, enroll or map; it waits until those before it have ended."""
+        """Start one of the verbs in docs/serving.md, such as fit or map; it waits until those before it have ended."""
         return _summary(jobs.submit(new.verb, new.options))
 
     @routes.get("/{job_id}", responses=example(DONE))

@@ -16,6 +16,7 @@ _EXAMPLE = {
     "path": ["cat/1.jpg", "dog/1.jpg"],
     "label": ["cat", "dog"],
     "origin": ["real", "real"],
+    "predicted": ["cat", "cat"],
     "x": [-4.182, 7.031],
     "y": [0.377, -2.908],
 }
@@ -28,16 +29,17 @@ def router(jobs: Jobs, datasets: DataSets) -> APIRouter:
     @routes.get("/datasets/{name}/map", response_class=FileResponse, responses=example(_EXAMPLE))
     def data_set_map(
         name: str,
+        beside: Annotated[list[str] | None, Query(description="Other data sets on the same map, in order.")] = None,
         model: Annotated[
             str | None, Query(description="What embedded the pictures; else the built-in backbone.")
         ] = None,
     ) -> FileResponse:
         """The pictures of a data set as points in a plane, alike ones near each other: a list for each column.
 
-        A map is made by a job: ``{"verb": "map", "options": {"data": NAME}}``, and kept with it.
+        A map is made by a job: ``{"verb": "map", "options": {"data": NAME}}``, or a list of names, and kept with it.
         """
         datasets.folder(name)
-        return _file(jobs, data=name, model=model)
+        return _file(jobs, data=[name, *beside] if beside else name, model=model)
 
     @routes.get("/models/{name}/map", response_class=FileResponse, responses=example(_EXAMPLE))
     def gallery_map(name: str) -> FileResponse:

@@ -1,7 +1,6 @@
 """``/`` and ``/page/…``: the web page, whose files ask no other host for anything.
 
-The map is drawn by plotly, of whose package the script is served as it is. It compiles code as it runs, so it has a
-document of its own, shown in a frame, and only that document may.
+Charts are drawn by Bokeh, of whose package two scripts are served as they are.
 """
 
 from collections.abc import Callable
@@ -15,18 +14,14 @@ from fastapi.responses import Response
 
 FOLDER = "page"
 INDEX = "index.html"
-PLOT = f"/{FOLDER}/plot.html"
-PLOTLY = f"/{FOLDER}/plotly.min.js"
+CHART_SCRIPTS = ("bokeh.min.js", "bokeh-api.min.js")  # of Bokeh's package, below /page/
 # Reports are shown in frames that have this policy too, and style themselves; scripts are the page's own alone.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
     "img-src 'self' blob: data:; media-src blob:; frame-src 'self' blob:; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-PLOT_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' blob: data:; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
-)
+KEPT_FOR_AN_HOUR = "private, max-age=3600"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -46,22 +41,28 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     for path, content in page_files().items():
         kind = "text/html" if path == "/" else guess_type(path)[0]
-        policy = PLOT_POLICY if path == PLOT else POLICY
-        routes.add_api_route(path, _sender(content, str(kind), policy), methods=["GET"])
-
-    @routes.get(PLOTLY)
-    def plotly() -> Response:
-        script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-        return Response(
-            script, media_type="text/javascript", headers={**HEADERS, "Cache-Control": "private, max-age=3600"}
-        )
-
+        routes.add_api_route(path, _sender(content, str(kind)), methods=["GET"])
+    for name in CHART_SCRIPTS:
+        routes.add_api_route(f"/{FOLDER}/{name}", _chart_script(name), methods=["GET"])
     return routes
 
 
-def _sender(content: bytes, kind: str, policy: str) -> Callable[[], Response]:
+def chart_paths() -> list[str]:
+    """The paths of Bokeh's scripts on the server."""
+    return [f"/{FOLDER}/{name}" for name in CHART_SCRIPTS]
+
+
+def _chart_script(name: str) -> Callable[[], Response]:
     def send() -> Response:
-        return Response(content, media_type=kind, headers={**HEADERS, "Content-Security-Policy": policy})
+        script = files("bokeh").joinpath("server", "static", "js", name).read_bytes()
+        return Response(script, media_type="text/javascript", headers={**HEADERS, "Cache-Control": KEPT_FOR_AN_HOUR})
+
+    return send
+
+
+def _sender(content: bytes, kind: str) -> Callable[[], Response]:
+    def send() -> Response:
+        return Response(content, media_type=kind, headers={**HEADERS, "Content-Security-Policy": POLICY})
 
     return send
 

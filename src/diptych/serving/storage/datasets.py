@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from diptych import files
 from diptych.data.decode import PICTURE_SUFFIXES
+from diptych.data.sources.own_outputs import SAMPLE_FILES, SAMPLE_RECORD
 from diptych.errors import UsageError
 from diptych.serving.refusals import RefusedError
 from diptych.serving.storage.names import inside, picture_name, safe_name
@@ -256,6 +257,8 @@ def _pictures_in(root: Path) -> Iterator[StoredPicture]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
         parts = Path(folder).relative_to(root).parts
+        if SAMPLE_RECORD in names:  # the sheet of what was sampled is none of its pictures
+            names = [file for file in names if file not in SAMPLE_FILES]
         for file in sorted(names):
             path = Path(folder, file)
             if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.is_symlink():

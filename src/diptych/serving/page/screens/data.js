@@ -31,6 +31,7 @@ const WORDS = {
   train: ["Train on the set as it is now", "用当前数据集重新训练"],
   before: ["Before", "之前"],
   after: ["After", "之后"],
+  minutes: ["Minutes", "分钟"],
   compared: ["Compared with the recognizer", "与此识别模型比较"],
   training: ["Training …", "正在训练……"],
   right: [s => `${percent(s.value)} of ${s.n} held-out pictures right (${percent(s.low)} to ${percent(s.high)})`,
@@ -192,13 +193,14 @@ async function again(say, set, status, signal) {
   const models = await modelsOf("recognizer");
   const place = element("div");
   const old = choice([["", "—"], ...models.map(model => model.name)]);
+  const minutes = element("input", { type: "number", value: MINUTES, min: 0.1, max: 10_000, step: 0.1 });
   const train = action(say.train, async () => {
     const names = new Set(models.map(model => model.name));
     let number = 2;
     while (names.has(`${set.name}-${number}`)) number += 1;
     const output = `${set.name}-${number}`;
     status.say(say.training);
-    const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: MINUTES });
+    const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: Number(minutes.value) });
     const plot = curves();
     place.replaceChildren(plot.element);
     await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
@@ -212,5 +214,5 @@ async function again(say, set, status, signal) {
     }));
     place.replaceChildren(element("table", {}, element("tbody", {}, cells)));
   }, status.fail);
-  return element("section", {}, element("div", { className: "row" }, field(say.compared, old), train), place);
+  return element("section", {}, element("div", { className: "row" }, field(say.compared, old), field(say.minutes, minutes), train), place);
 }

@@ -2,15 +2,21 @@
 
 import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, choice, element, field, statusLine } from "../parts/elements.js";
+import { followJob, startJob } from "../parts/jobs.js";
 import { words } from "../parts/language.js";
 import { base64Of, download, dropPlace, pictureFile, shown } from "../parts/pictures.js";
 import { ask, fileAddress, modelsOf, path } from "../parts/server.js";
+import { synthesizerTraining } from "../parts/synthesizer_training.js";
+import { freeName, takenNames } from "../parts/uploads.js";
 
 const MAX_PICTURES = 64;
 const BRUSH = 0.08; // of the picture's side
 const MASK_SIDE = 256; // px
 const WORDS = {
-  none: ["There is no synthesizer here yet. Train one: ", "这里还没有生成模型。训练一个："],
+  another: ["Train another synthesizer", "再训练一个生成模型"],
+  keep: ["Keep them as a data set", "存为数据集"],
+  keeping: ["Writing the data set …", "正在写入数据集……"],
+  kept: [name => `They are in the data set ${name}; Map shows them beside real ones.`, name => `已存入数据集 ${name}；可在“地图”中与真实图片一同显示。`],
   model: ["Synthesizer", "生成模型"],
   what: ["What to make", "生成方式"],
   sample: ["New pictures", "新图片"],
@@ -46,7 +52,8 @@ const OPERATIONS = ["sample", "interpolate", "reconstruct", "traverse", "inpaint
 export async function open(name, signal) {
   const say = words(WORDS);
   const models = await modelsOf("gan", "vae", "flow");
-  if (!models.length) return [element("p", {}, say.none, element("code", {}, "diptych fit flow PHOTOS -o FLOW"))];
+  const training = await synthesizerTraining(trained => (location.hash = `#/make/${encodeURIComponent(trained)}`), signal);
+  if (!models.length) return [training];
   const model = choice(models.map(one => one.name));
   if (models.some(one => one.name === name)) model.value = name;
   const operation = choice(OPERATIONS.map(one => [one, say[one]]));
@@ -69,7 +76,16 @@ export async function open(name, signal) {
     const { pictures } = await ask(target, { json: body, signal });
     status.say(say.marked);
     const shown = operation.value === "traverse" ? sliders(say, pictures, body.steps) : results(say, model.value, pictures);
-    grid.replaceChildren(...shown, sameBy(sameLines(model.value, operation.value, body, target)));
+    const keep = operation.value === "sample" ? action(say.keep, () => kept(model.value, body), status.fail) : "";
+    grid.replaceChildren(...shown, keep, sameBy(sameLines(model.value, operation.value, body, target)));
+  }
+
+  async function kept(name, body) {
+    status.say(say.keeping);
+    const output = freeName(`${name}-samples`, await takenNames());
+    const job = await startJob("sample", { ...body, model: name, output });
+    await followJob(job.id, {}, signal);
+    status.say(say.kept(output));
   }
 
   const past = element("section");
@@ -83,6 +99,7 @@ export async function open(name, signal) {
   return [
     element("div", { className: "row" }, field(say.model, model), field(say.what, operation)), controls,
     action(say.go, make, status.fail, { className: "main" }), status.line, grid, past,
+    element("details", {}, element("summary", {}, say.another), training),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, element, statusLine } from "../parts/elements.js";
+import { followJob, startJob } from "../parts/jobs.js";
 import { words } from "../parts/language.js";
 import { ask, fileAddress, path, request } from "../parts/server.js";
 
@@ -25,16 +26,21 @@ const WORDS = {
   newName: ["The new name", "新名称"],
   sure: [name => `Delete ${name} for good?`, name => `确定永久删除 ${name} 吗？`],
   back: ["All models", "全部模型"],
+  choose: [name => `Compare ${name}`, name => `比较 ${name}`],
+  compare: ["Compare the chosen ones side by side", "并排比较所选模型"],
+  two: ["Choose two models or more of the same kind.", "请选择两个或更多同类模型。"],
+  comparing: ["Comparing …", "正在比较……"],
+  comparison: ["The comparison", "比较结果"],
 };
 const SCREEN_OF = { recognizer: "recognise", gan: "make", vae: "make", flow: "make" };
 
 /** The screen: all models, or the report of the model `name`. */
-export async function open(name) {
+export async function open(name, signal) {
   const say = words(WORDS);
-  return name ? report(say, name) : list(say);
+  return name ? report(say, name) : list(say, signal);
 }
 
-async function list(say) {
+async function list(say, signal) {
   const { models, unfinished } = await ask("models");
   if (!models.length && !unfinished.length) {
     return [element("p", {}, say.none, " ", element("a", { href: "#/teach" }, say.teach))];
@@ -42,7 +48,29 @@ async function list(say) {
   const status = statusLine();
   const runs = unfinished.length ? [element("h2", {}, say.training),
     element("div", { className: "cards" }, unfinished.map(run => training(say, run, status)))] : [];
-  return [status.line, element("div", { className: "cards" }, models.map(model => card(say, model, status))), runs];
+  const chosen = new Set();
+  const comparison = element("section");
+  const compare = action(say.compare, () => compared(say, [...chosen], comparison, status, signal), status.fail);
+  const cards = models.map(model => card(say, model, status, chosen));
+  return [status.line, element("div", { className: "cards" }, cards), models.length > 1 ? compare : "", comparison, runs];
+}
+
+/** The chosen models side by side: what `diptych compare` writes, in a frame. */
+async function compared(say, names, place, status, signal) {
+  if (names.length < 2) throw new Error(say.two);
+  status.say(say.comparing);
+  const job = await startJob("compare", { models: names });
+  await followJob(job.id, {}, signal);
+  status.say("");
+  const src = await fileAddress(path`jobs/${job.id}/files/report.html`);
+  place.replaceChildren(element("h2", {}, say.comparison),
+    element("iframe", { src, sandbox: "", title: say.comparison }),
+    sameBy({
+      command: `diptych compare ${names.map(quoted).join(" ")} -o comparison.html`,
+      python: "from pathlib import Path\n\nfrom diptych.interplay.comparison import compare\n\n" +
+        `print(compare([${names.map(name => `Path(${JSON.stringify(name)})`).join(", ")}]))`,
+      curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify({ verb: "compare", options: { models: names } }))),
+    }));
 }
 
 const again = () => dispatchEvent(new HashChangeEvent("hashchange"));
@@ -60,10 +88,13 @@ function training(say, run, status) {
     run.message && element("p", { className: "soft" }, run.message), button);
 }
 
-function card(say, model, status) {
+function card(say, model, status, chosen) {
   const facts = [say[model.kind] ?? model.kind, model.classes?.length && say.classes(model.classes.length),
     model.size && `${model.size} px`].filter(Boolean);
+  const box = element("input", { type: "checkbox", "aria-label": say.choose(model.name) });
+  box.addEventListener("change", () => (box.checked ? chosen.add(model.name) : chosen.delete(model.name)));
   const buttons = [
+    model.kind !== "gallery" && !model.error && box,
     SCREEN_OF[model.kind] && element("a", { href: `#/${SCREEN_OF[model.kind]}/${encodeURIComponent(model.name)}` }, say.use),
     model.kind && element("a", { href: `#/reports/${encodeURIComponent(model.name)}` }, say.report),
     action(say.rename, async () => {

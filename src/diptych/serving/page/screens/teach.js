@@ -6,13 +6,13 @@ import { action, element, field, statusLine } from "../parts/elements.js";
 import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
 import { download, dropPlace, shown } from "../parts/pictures.js";
-import { ask, path, pictureType, request } from "../parts/server.js";
+import { ask, path, request } from "../parts/server.js";
+import { freeName, takenNames, upload } from "../parts/uploads.js";
 import { webcam } from "../parts/webcam.js";
 import { predicted, verdict } from "./recognise.js";
 
 const FIRST_MINUTES = 0.2; // of training, until the first answer
 const MORE_MINUTES = 3; // then, in the background
-const AT_ONCE = 4; // uploads on their way
 const SHOWN = 12; // thumbnails of a class
 const RECORD_PAUSE = 200; // ms between two pictures of the webcam
 const LIVE_PAUSE = 150;
@@ -28,8 +28,6 @@ const WORDS = {
   record: ["Hold to record", "按住录制"],
   train: ["Train", "训练"],
   needs: ["Two classes with two pictures each are needed, with different names.", "需要两个名称不同的类别，每类至少两张图片。"],
-  uploading: [(done, all) => `Sending pictures: ${done} of ${all}`, (done, all) => `正在发送图片：${all} 张中的 ${done} 张`],
-  refused: [(file, why) => `${file} was not taken: ${why}`, (file, why) => `未接受 ${file}：${why}`],
   training: ["Training …", "正在训练……"],
   better: ["It answers now, and gets better in the background …", "现在已能回答，并在后台继续改进……"],
   done: ["It is ready.", "训练完成。"],
@@ -51,8 +49,7 @@ export async function open(_, signal) {
   const status = statusLine();
   const result = element("section");
   const classes = element("div", { className: "cards" });
-  const taken = new Set([...(await ask("models")).models, ...(await ask("datasets")).datasets].map(one => one.name));
-  const name = element("input", { value: freeName(taken), maxLength: 60, required: true });
+  const name = element("input", { value: freeName("classes", await takenNames()), maxLength: 60, required: true });
   const add = () => {
     const card = classCard(say, classes.children.length + 1, signal, fill);
     classes.append(card);
@@ -76,7 +73,7 @@ export async function open(_, signal) {
       throw new Error(say.needs);
     }
     const model = name.value.trim();
-    const problems = await upload(say, model, cards, status);
+    const problems = await upload(model, cards, status);
     status.say(say.training);
     result.replaceChildren(...problems.map(problem => element("p", { className: "wrong" }, problem)));
     const job = await startJob("fit", { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES });
@@ -103,12 +100,6 @@ export async function open(_, signal) {
       action(say.train, train, status.fail, { className: "main" })),
     status.line, result,
   ];
-}
-
-function freeName(taken) {
-  let number = 1;
-  while (taken.has(`classes-${number}`)) number += 1;
-  return `classes-${number}`;
 }
 
 /** A class: its name, its pictures, and the ways to add some; `take(files, folder)` adds, `contents()` tells them. */
@@ -146,37 +137,6 @@ function classCard(say, number, signal, fill) {
   card.take = take;
   card.contents = () => ({ label: label.value.trim(), files });
   return card;
-}
-
-/** Send the pictures of all classes to a new data set; the sentences of those that were not taken. */
-async function upload(say, dataset, cards, status) {
-  await ask("datasets", { json: { name: dataset } }).catch(error => {
-    if (error.code !== "name_taken") throw error;
-  });
-  const waiting = cards.flatMap(({ label, files }) => files.map((file, i) => ({ label, file, name: fileName(file, i) })));
-  const all = waiting.length;
-  const problems = [];
-  let done = 0;
-  const worker = async () => {
-    for (let one = waiting.shift(); one; one = waiting.shift()) {
-      const place = path`datasets/${dataset}/pictures/${one.label}/${one.name}`;
-      try {
-        await request(place, { method: "PUT", body: one.file, type: pictureType(one.file) });
-      } catch (error) {
-        if (error.code !== "name_taken") problems.push(say.refused(one.file.name, error.message));
-      }
-      status.say(say.uploading(++done, all));
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return problems;
-}
-
-/** A name that the server takes, and that no other picture of the class has. */
-function fileName(file, i) {
-  const [, stem, suffix] = file.name.match(/^(.*?)(\.\w+)?$/);
-  const plain = stem.replace(/[^\p{L}\p{N} _-]/gu, "_").replace(/^[ _-]+/, "").slice(0, 60);
-  return `${String(i + 1).padStart(4, "0")} ${plain}`.trim() + (suffix ?? ".jpg");
 }
 
 /** The verdict on a model, and its score on held-out pictures. */
