@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak browser object-store fuzz coverage lint docs wheel bench clean
+.PHONY: setup demo test soak browser chromium object-store fuzz coverage lint docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -34,10 +34,15 @@ test: setup
 soak: fuzz
 	$(BIN)/pytest -n 2 -m soak tests/soak
 
-# Every kind of page in Chromium or Chrome, which must be there: accessibility by axe, the width of a phone, and what the
-# server's page does.
-browser: .venv/.browser
+# Every kind of page in Chromium or Chrome: accessibility by axe, the width of a phone, and what the server's page does.
+browser: .venv/.browser chromium
 	$(BIN)/pytest -m browser tests/cli/test_browser.py tests/serving/test_page.py
+
+# Where there is no browser, Debian's; by root, or by who may become root.
+chromium:
+	@for program in chromium chromium-browser google-chrome; do command -v $$program && exit 0; done; \
+	become=$$(test "$$(id -u)" = 0 || echo sudo); \
+	$$become apt-get update -qq && $$become apt-get install -y -qq --no-install-recommends chromium
 
 # A gallery on an object store, by moto's server in an environment of its own: its pins are others.
 object-store: setup .venv-moto/bin/moto_server

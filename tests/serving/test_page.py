@@ -206,8 +206,21 @@ def test_a_gallery_is_searched_filled_and_changed(shown: Any) -> None:
     assert page.locator("button.pick").first.get_attribute("aria-pressed") == "true"
     page.get_by_label("Give the chosen pictures the label").fill("ruby")
     page.get_by_role("button", name="Move", exact=True).click()
-    page.locator("summary", has_text="ruby · 1 pictures").wait_for()
+    page.locator("summary", has_text="ruby · 1 picture").wait_for()
     assert not faults(page)
+
+
+def test_a_gallery_is_made_of_a_data_set_and_its_labels_are_merged(shown: Any) -> None:
+    page = shown("match")
+    page.locator("summary", has_text="Make the gallery").click()
+    page.get_by_label("Name", exact=True).fill("shelf")
+    page.locator("details button.main").click()
+    page.wait_for_url("**/#/match/shelf", timeout=TRAINING_MS)
+    page.locator("summary", has_text="blue · ").click()
+    page.once("dialog", lambda dialog: dialog.accept("red"))
+    page.get_by_role("button", name="Rename or merge").click()
+    page.locator("summary", has_text="blue · ").wait_for(state="detached")
+    assert page.locator("summary", has_text="red · ").count() == 1
 
 
 def test_a_taught_recognizer_answers(shown: Any) -> None:

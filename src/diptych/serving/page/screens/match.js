@@ -6,6 +6,7 @@ import { followJob, startJob } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
 import { base64Of, dropPlace, onPaste, shown } from "../parts/pictures.js";
 import { ask, fileAddress, modelsOf, path, pictureType } from "../parts/server.js";
+import { freeName, takenNames } from "../parts/uploads.js";
 
 const SHOWN = 12; // nearest pictures
 const PAGE = 60; // pictures of a label
@@ -35,7 +36,9 @@ const WORDS = {
   split: ["Give the chosen pictures the label", "把选中的图片改为标签"],
   removeChosen: ["Remove the chosen", "移除选中"],
   go: ["Move", "移动"],
-  pictures: [n => `${n} pictures`, n => `${n} 张图片`],
+  noData: ["It is made of a data set. ", "图库由数据集创建。"],
+  teach: ["Teach makes one", "在“教”页面创建数据集"],
+  pictures: [n => `${n} ${n === 1 ? "picture" : "pictures"}`, n => `${n} 张图片`],
 };
 
 /** The screen; `name` is the gallery that is chosen first. */
@@ -55,15 +58,16 @@ export async function open(name, signal) {
 /** Make a gallery of a data set, as a job. */
 async function maker(say, signal) {
   const { datasets } = await ask("datasets");
+  if (!datasets.length) return element("p", {}, say.noData, element("a", { href: "#/teach" }, say.teach));
   const status = statusLine();
   const data = choice(datasets.map(set => set.name));
-  const name = element("input", { value: "gallery", maxLength: 60 });
+  const name = element("input", { value: freeName("gallery", await takenNames()), maxLength: 60 });
   const make = action(say.make, async () => {
     status.say(say.making);
-    const job = await startJob("enroll", { gallery: name.value.trim(), data: data.value });
+    const job = await startJob("enroll", { output: name.value.trim(), data: data.value });
     await followJob(job.id, {}, signal);
     location.hash = `#/match/${encodeURIComponent(name.value.trim())}`;
-  }, status.fail, { className: "main", disabled: !datasets.length });
+  }, status.fail, { className: "main" });
   return element("div", {}, element("div", { className: "row" }, field(say.from, data), field(say.name, name), make), status.line);
 }
 
