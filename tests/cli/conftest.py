@@ -1,10 +1,11 @@
 """The command line in real processes, and the small data and models that its tests share."""
 
 import json
+import os
 import subprocess
 import sys
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-RUN_COMMANDS = """
-import contextlib, io, json, sys
-from diptych.cli.app import run
-for arguments in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(arguments)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
-"""
+FORKED = Path(__file__).with_name("forked.py")
 
 
 @dataclass(frozen=True)
@@ -44,28 +37,35 @@ class CommandResult:
 
 
 class Terminal:
-    """Runs ``diptych`` in a process of its own, without a terminal."""
+    """Runs ``diptych`` in processes of their own, without a terminal."""
 
-    def __call__(self, *arguments: object, cwd: Path | None = None, **environment: str) -> CommandResult:
+    def __init__(self) -> None:
+        self._forked = subprocess.Popen(
+            [sys.executable, str(FORKED)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, *arguments: object, **environment: str) -> CommandResult:
+        """The program itself, as a person starts it."""
         command = [sys.executable, "-m", "diptych", *map(str, arguments)]
         completed = subprocess.run(
-            command, capture_output=True, text=True, cwd=cwd, env=self._with(environment), timeout=300, check=False
+            command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=300, check=False
         )
         return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
     def several(self, *commands: Sequence[object]) -> list[CommandResult]:
-        """Run several commands one after the other in one process, since each start costs seconds."""
-        encoded = json.dumps([[str(word) for word in command] for command in commands])
-        completed = subprocess.run(
-            [sys.executable, "-c", RUN_COMMANDS, encoded], capture_output=True, text=True, timeout=300, check=True
-        )
-        return [CommandResult(*json.loads(line)) for line in completed.stdout.splitlines()]
+        """Run several commands one after the other in one process, without a start's seconds; see forked.py."""
+        words = [[str(word) for word in command] for command in commands]
+        request = {"commands": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+        self._forked.stdin.write(json.dumps(request) + "\n")
+        self._forked.stdin.flush()
+        answers = []
+        while isinstance(answer := json.loads(self._forked.stdout.readline()), list):
+            answers.append(CommandResult(*answer))
+        assert (answer, len(answers)) == (0, len(commands)), f"the process ended with {answer} after {answers}"
+        return answers
 
-    @staticmethod
-    def _with(environment: dict[str, str]) -> dict[str, str] | None:
-        import os
-
-        return {**os.environ, **environment} if environment else None
+    def close(self) -> None:
+        self._forked.communicate()  # closes both pipes, which ends it
 
 
 def trained_pictures(model: Path) -> int:
@@ -75,8 +75,10 @@ def trained_pictures(model: Path) -> int:
 
 
 @pytest.fixture(scope="session")
-def diptych() -> Terminal:
-    return Terminal()
+def diptych() -> Iterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
 
 
 def picture(colour: str, seed: int, side: int = 16) -> Image.Image:

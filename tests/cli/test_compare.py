@@ -14,7 +14,8 @@ def models(
     """A recognizer that has learned, one that could not, and a GAN."""
     place = tmp_path_factory.mktemp("compared")
     hasty = ["fit", "recognizer", colours, "-o", place / "hasty", "--network", "convnet", "--epochs", 1, "--lr", 1e-9]
-    assert diptych(*hasty).code == 0
+    (fit,) = diptych.several(hasty)
+    assert fit.code == 0, fit.err
     return fitted[0] / "recognizer", place / "hasty", fitted[0] / "gan"
 
 
@@ -59,7 +60,7 @@ def test_synthesizers_that_measured_nothing_in_common_are_not_ranked(
     diptych: Terminal, models: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     page = tmp_path / "page.html"
-    result = diptych("compare", models[2], models[2], "--json", "-o", page)
+    (result,) = diptych.several(["compare", models[2], models[2], "--json", "-o", page])
     assert result.code == 0, result.err
     assert result.json["verdict"] == "unlike"
     assert "diptych score" in result.json["verdict_text"]

@@ -133,7 +133,7 @@ def test_a_folder_with_anything_that_no_edit_wrote_is_refused_by_name(
     assert "is not what diptych edit writes" in not_ours.err
     assert (foreign / "edit.json").read_text() == '{"tool": "mine"}'
     (out / "000002.png").write_bytes(b"mine")
-    refused = diptych(*command, out)
+    (refused,) = diptych.several([*command, out])
     assert refused.code == 2
     assert "000002.png was not written by this command" in refused.err
     assert (out / "000002.png").read_bytes() == b"mine"

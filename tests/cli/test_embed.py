@@ -46,7 +46,9 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(
 
     photos = folder(tmp_path / "photos", {"green": 3, "red": 3})
     (photos / "red" / "001.png").write_bytes((photos / "red" / "001.png").read_bytes()[:60])
-    result = diptych("embed", fitted[0] / "recognizer", photos, "-o", tmp_path / "photos.parquet", "--json")
+    (result,) = diptych.several(
+        ["embed", fitted[0] / "recognizer", photos, "-o", tmp_path / "photos.parquet", "--json"]
+    )
     assert result.code == 4
     assert "001.png" in result.err
     assert result.json["pictures"] == 5

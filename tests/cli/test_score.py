@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_is_named(
         Image.fromarray(pixels).save(generated / "red" / f"{i:03d}.png")
     (generated / "red" / "bad.png").write_bytes((generated / "red" / "000.png").read_bytes()[:60])
     real = folder(tmp_path / "real", {"red": 22})
-    result = diptych("score", generated, "--against", real, "--judge", fitted[0] / "recognizer", "--json")
+    (result,) = diptych.several(["score", generated, "--against", real, "--judge", fitted[0] / "recognizer", "--json"])
     assert result.code == 4, result.err
     assert "bad.png" in result.err
     assert result.json["pictures"]["generated"] == 22

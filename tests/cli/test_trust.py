@@ -34,7 +34,7 @@ def test_a_manifest_does_not_make_training_pictures_a_test(
     lines = table.read_text(encoding="utf-8").splitlines()
     seen = [line for line in lines[1:] if line.split(",")[0] not in validation_paths(model)]
     table.write_text("\n".join([lines[0], *seen]), encoding="utf-8")
-    refused = diptych("evaluate", model, colours, "--manifest", table)
+    (refused,) = diptych.several(["evaluate", model, colours, "--manifest", table])
     assert refused.code == 3
     assert "trained on all of these pictures" in refused.err
     assert refused.out == ""
