@@ -12,6 +12,17 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="diptych-tests-")
 os.environ["NO_COLOR"] = "1"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _short_machine_trials() -> Iterator[None]:
+    """Before a run the fastest machine is chosen in a second of steps: longer than most runs of these tests."""
+    from diptych.engine import machine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "MAX_TRIAL_SECONDS", 0.02)
+        patch.setattr(machine, "MIN_TRIAL_STEPS", 1)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
     """A command that runs in the process of the tests sets up the log; the next test finds it as it was."""

@@ -14,11 +14,13 @@ import torchvision  # noqa: F401
 
 import diptych.cli.app
 import diptych.engine.loop
+import diptych.engine.machine
 import diptych.recognition.recognizer
 import diptych.synthesis.flow
 import diptych.synthesis.gan
 import diptych.synthesis.vae
 
+diptych.engine.machine.MAX_TRIAL_SECONDS, diptych.engine.machine.MIN_TRIAL_STEPS = 0.02, 1  # as in conftest.py
 if len(sys.argv) > 1:
     diptych.engine.loop.MIN_CHECKPOINT_SECONDS, diptych.engine.loop.MAX_CHECKPOINT_SHARE = float(sys.argv[1]), 1.0
 

@@ -14,6 +14,13 @@ def bf16_is_a_candidate(monkeypatch):
     monkeypatch.setattr(machine, "computes_bf16", lambda device: True)
 
 
+@pytest.fixture(autouse=True)
+def trials_as_long_as_in_the_program(monkeypatch):
+    """Elsewhere in the tests they are shorter, see tests/conftest.py."""
+    monkeypatch.setattr(machine, "MAX_TRIAL_SECONDS", 0.4)
+    monkeypatch.setattr(machine, "MIN_TRIAL_STEPS", 3)
+
+
 def test_the_fastest_candidate_is_chosen_and_its_rate_is_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls: list[machine.Machine] = []

@@ -16,9 +16,11 @@ PROGRAM = """
 import os, sys
 import torch
 from diptych.cli.app import run
+from diptych.engine import machine
 from diptych.synthesis import synthesizer
 from diptych.synthesis.training import monitor
 
+machine.MAX_TRIAL_SECONDS, machine.MIN_TRIAL_STEPS = 0.02, 1  # as in tests/conftest.py
 # Evaluate at every tick.
 monitor.MIN_RUN_SECONDS, monitor.PLANNED_TIME_SHARE, monitor.MAX_SAMPLES = 0.0, 1e6, 32
 fitted = []
