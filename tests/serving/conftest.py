@@ -20,7 +20,7 @@ from diptych.data.images import Images
 from diptych.recognition.recognizer import Recognizer
 from diptych.synthesis.vae import VAE
 
-START_SECONDS = 120
+START_SECONDS = 300  # on a machine with much else to do
 
 
 @dataclass(frozen=True)

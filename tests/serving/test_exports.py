@@ -91,19 +91,17 @@ def test_a_model_that_cannot_be_exported_is_answered_by_torch(copied: Path, pict
     server.stop()
 
 
-def test_a_replaced_model_answers_at_once(copied: Path, pictures: list[bytes]) -> None:
+def test_exports_of_models_that_are_gone_are_deleted_and_a_replaced_model_answers_at_once(
+    copied: Path, pictures: list[bytes]
+) -> None:
+    (export,) = (copied / ".exports").glob("*.onnx")
+    gone = export.with_name(f"{'0' * 32}.onnx")
+    gone.write_bytes(b"old")
     server = ServerProcess(copied)
+    assert [gone.exists(), export.exists()] == [False, True]
     assert server.request("/models/colours/predict", pictures[0]).json["label"] == "red"
     facts = copied / "colours" / "model.json"
     facts.write_text(facts.read_text().replace('"red"', '"crimson"'))
     label = server.request("/models/colours/predict", pictures[0]).json["label"]
     server.stop()
     assert label == "crimson"
-
-
-def test_exports_of_models_that_are_gone_are_deleted(copied: Path) -> None:
-    other = copied / ".exports" / f"{'0' * 32}.onnx"
-    other.write_bytes(b"old")
-    server = ServerProcess(copied)
-    server.stop()
-    assert [path.exists() for path in (other, *(copied / ".exports").glob("*.onnx"))] == [False, True]

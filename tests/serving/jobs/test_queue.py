@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.serving.outer_client import serving, wait_until
 
-PATIENCE = 240.0  # seconds, for a machine with much else to do; each of these takes some
+PATIENCE = 600.0  # seconds, for a machine with much else to do; each of these takes some
 LONG = {"kind": "recognizer", "data": "pets", "output": "long", "network": "convnet", "size": 8, "epochs": 5_000}
 
 

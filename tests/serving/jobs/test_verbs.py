@@ -13,14 +13,16 @@ import pytest
 from diptych.data.images import Images
 from tests.serving.conftest import ServerProcess, pixels, png
 
-PATIENCE = 240.0  # seconds, for a machine with much else to do
+PATIENCE = 600.0  # seconds, for a machine with much else to do
 
 
 @pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One with a recognizer, two data sets of 12 red and 12 blue pictures, and a run left half-way."""
+def server(home: Path, server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One with a recognizer and its export, two data sets of 12 red and 12 blue pictures, and a run left half-way."""
     folder = tmp_path_factory.mktemp("verbs")
-    shutil.copytree(home / "colours", folder / "colours")
+    server.wait_for_exports()
+    for name in ("colours", ".exports"):
+        shutil.copytree(home / name, folder / name)
     for name, seed in (("photos", 4), ("others", 6)):
         red, blue = pixels(seed), pixels(seed + 1)[..., ::-1]
         Images.from_arrays(np.concatenate([red, blue]), ["red"] * 12 + ["blue"] * 12).save(folder / "data" / name)

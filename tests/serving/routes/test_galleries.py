@@ -15,11 +15,13 @@ from tests.serving.conftest import ServerProcess, pixels, png
 
 @pytest.fixture(scope="module")
 def gallery_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a gallery of ten red pictures."""
+    """A folder with a gallery of ten red pictures, and one whose contents change; one export is that of both."""
     folder = tmp_path_factory.mktemp("galleries")
     named = Images.from_arrays(pixels(0)[:10], ["red"] * 10, groups={"year": ["2020"] * 5 + ["2021"] * 5})
     named = named.with_metadata(paths=np.array([f"/home/me/photos/red/{i}.png" for i in range(10)]))
     Gallery(home / "colours", folder / "things").enroll(named)
+    changing = Images.from_arrays(pixels(0), ["red"] * 8 + ["pink"] * 4)
+    Gallery(home / "colours", folder / "changing").enroll(changing)
     return folder
 
 
@@ -89,10 +91,8 @@ def test_matches_without_torch_are_those_of_the_library(
     server.stop()
 
 
-def test_contents_are_listed_and_changed(home: Path, tmp_path: Path, pictures: list[bytes]) -> None:
-    Gallery(home / "colours", tmp_path / "things").enroll(Images.from_arrays(pixels(0), ["red"] * 8 + ["pink"] * 4))
-    server = ServerProcess(tmp_path)
-    place = "/models/things"
+def test_contents_are_listed_and_changed(gallery_server: ServerProcess, pictures: list[bytes]) -> None:
+    server, place = gallery_server, "/models/changing"
     assert server.request(f"{place}/labels").json == {"labels": {"pink": 4, "red": 8}}
     listed = server.request(f"{place}/pictures?label=red&offset=6&limit=5").json["pictures"]
     assert [one["label"] for one in listed] == ["red", "red"]
@@ -108,4 +108,3 @@ def test_contents_are_listed_and_changed(home: Path, tmp_path: Path, pictures: l
         ("relabel", {"label": "rose", "into": ""}),
     ):
         assert server.post_json(f"{place}/pictures/{path}", body).status == 422
-    server.stop()
