@@ -37,7 +37,7 @@ def place(tmp_path_factory):
     place, digits = tmp_path_factory.mktemp("sheets"), Images.open("digits")
     train = sheets(place / "train", digits[:1200], 900, 0)
     sheets(place / "test", digits[1200:], 200, 1)
-    Recognizer("speednet", epochs=8).fit(Images.open(train), into=place / "model")
+    Recognizer("speednet-s", epochs=6).fit(Images.open(train), into=place / "model")
     return place
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import diptych
+from diptych.cli.app import run
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.synthesis.sampling import writer
@@ -19,6 +20,7 @@ from diptych.synthesis.sampling import writer
 PEAK = """
 import resource, sys
 import diptych
+from diptych.cli.app import run
 from diptych.data.images import Images
 model = diptych.load(sys.argv[1])
 for n in map(int, sys.argv[2:]):
@@ -73,11 +75,12 @@ def test_batches_give_the_pictures_of_sample_in_order(model, monkeypatch):
     assert np.array_equal(np.concatenate([arrays(block) for block in blocks]), arrays(model.sample(20, seed=3)))
 
 
-def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, tmp_path):
-    command = [sys.executable, "-m", "diptych", "sample", str(saved), "-n", "800", "-o"]
+def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, tmp_path, capsys):
+    command = ["sample", str(saved), "-n", "800", "-o"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, str(whole)], check=True, capture_output=True, timeout=120)
-    with subprocess.Popen([*command, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    assert run([*command, str(whole)]) == 0
+    words = [sys.executable, "-m", "diptych", *command, str(killed)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while len(list(killed.rglob("0*.png"))) < 150:
             assert process.poll() is None
             time.sleep(0.01)
@@ -86,8 +89,9 @@ def test_a_killed_process_run_again_leaves_the_files_of_one_that_was_not(saved, 
     assert len(before) < 800
     torn = sorted(before)[5]
     torn.write_bytes(torn.read_bytes()[:-9])  # as after a power cut
-    done = subprocess.run([*command, str(killed)], check=True, capture_output=True, text=True, timeout=120)
-    assert "of the 800 pictures were there already" in done.stderr
+    capsys.readouterr()
+    assert run([*command, str(killed)]) == 0
+    assert "of the 800 pictures were there already" in capsys.readouterr().err
     assert files(killed) == files(whole)
     assert all(path.stat().st_mtime_ns == moment for path, moment in before.items() if path != torn)
 

@@ -212,11 +212,12 @@ def test_a_run_without_time_for_evaluations_still_ends_with_a_verdict(monkeypatc
     assert short.report_.verdict is None
 
 
-def test_an_interrupted_run_evaluates_and_decides_as_one_that_was_not(tmp_path):
+def test_an_interrupted_run_evaluates_and_decides_as_one_that_was_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(monitor, "MAX_SAMPLES", 32)
     images = digits(300)
 
     def fit(name: str) -> None:
-        diptych.GAN(epochs=4, batch=16).fit(images, into=tmp_path / name)
+        diptych.GAN(epochs=2, batch=16).fit(images, into=tmp_path / name)
 
     fit("whole")
     for records in (4, 9, 14):
