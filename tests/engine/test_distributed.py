@@ -1,9 +1,11 @@
 """Two real processes under ``torchrun`` train what one process trains."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 PROGRAM = """
@@ -24,12 +26,18 @@ torch.save([tiny.weights(task), ticks[-1].losses], f"{folder}/result-{run.group.
 
 
 def launch(folder: Path, processes: int) -> None:
+    """Run the program: alone in this process, or in processes under ``torchrun``."""
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    tests = str(Path(__file__).parent)
-    options = ["--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, "-m", "torch.distributed.run", *options]
-    done = subprocess.run([*command, str(program), str(folder), tests], timeout=120, capture_output=True, text=True)
+    words = [str(program), str(folder), str(Path(__file__).parent)]
+    if processes == 1:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", words)
+            patch.setattr(sys, "path", [*sys.path])
+            runpy.run_path(words[0])
+        return
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    done = subprocess.run([*command, *words], timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from diptych import Images, Recognizer, export
 
@@ -35,3 +38,15 @@ def file(model):
     path = model.parent / "model.onnx"
     export(model, path)
     return path
+
+
+@pytest.fixture(
+    scope="session", params=[("test_resnet", 64), ("test_vit", 160)], ids=["test_resnet-64", "test_vit-160"]
+)
+def pretrained(request, pictures, tmp_path_factory):
+    """A recognizer of a third of the pictures with a convolutional network or a transformer of timm."""
+    name, size = request.param
+    weights = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model(name).state_dict(), weights)
+    return Recognizer(f"timm:{name}@{weights}", size=size, epochs=1).fit(Images.open(pictures)[::3])

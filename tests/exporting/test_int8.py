@@ -3,12 +3,8 @@
 import numpy as np
 import onnx
 import pytest
-import timm
-import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
 
-from diptych import Images, Recognizer
 from diptych.engine.runtime import inference_session
 from diptych.exporting import graph, int8
 
@@ -68,14 +64,8 @@ def test_a_prediction_does_not_depend_on_the_other_pictures_of_the_batch(uneven,
         assert np.allclose(alone, batched, rtol=1e-4, atol=1e-3), name
 
 
-@pytest.mark.parametrize(("name", "size"), [("test_resnet", 64), ("test_vit", 160)])
-def test_weights_in_int8_take_a_quarter_and_give_nearly_the_same_features(name, size, pictures, tmp_path):
-    torch.manual_seed(0)
-    save_file(timm.create_model(name).state_dict(), tmp_path / "weights.safetensors")
-    images = Images.open(pictures)[::3]
-    network = graph.network_graph(
-        Recognizer(f"timm:{name}@{tmp_path / 'weights.safetensors'}", size=size, epochs=1).fit(images)
-    )
+def test_weights_in_int8_take_a_quarter_and_give_nearly_the_same_features(pretrained):
+    network, size = graph.network_graph(pretrained), pretrained.size_
     inputs = np.random.default_rng(0).uniform(-1, 1, (8, 3, size, size)).astype(np.float32)
     *_, (description, quantized) = int8.int8_candidates(network, inputs)
     assert description == "int8 (weights only)"
