@@ -19,7 +19,7 @@ def digits() -> tuple[diptych.Images, diptych.Images]:
 
 @pytest.fixture(scope="module")
 def vae(digits: tuple[diptych.Images, diptych.Images]) -> diptych.VAE:
-    return diptych.VAE(epochs=15).fit(digits[0])
+    return diptych.VAE(epochs=8).fit(digits[0])
 
 
 def plain(images: diptych.Images, paths: list[str] | None = None) -> diptych.Images:
