@@ -21,7 +21,7 @@ from tests.browser import faults, opened_browser
 from tests.serving.conftest import ServerProcess, pixels, png
 
 pytestmark = pytest.mark.browser
-SCREENS = ("teach", "recognise", "make", "match", "data", "map", "reports")
+SCREENS = ("teach", "recognise", "make", "match", "data", "map", "trust", "reports")
 TRAINING_MS = 120_000
 REFUSALS = ("404", "415")  # what is no picture; a map that is not there yet
 

@@ -4,7 +4,7 @@ import { element } from "./parts/elements.js";
 import { language, switchLanguage, words } from "./parts/language.js";
 import { setToken, takeToken } from "./parts/server.js";
 
-const SCREENS = ["teach", "recognise", "make", "match", "data", "map", "reports"];
+const SCREENS = ["teach", "recognise", "make", "match", "data", "map", "trust", "reports"];
 const WORDS = {
   teach: ["Teach", "教"],
   recognise: ["Recognise", "识别"],
@@ -12,6 +12,7 @@ const WORDS = {
   match: ["Match", "比对"],
   data: ["Data", "数据"],
   map: ["Map", "地图"],
+  trust: ["Trust", "可信"],
   reports: ["Models", "模型"],
   screens: ["Screens", "各页面"],
   other: ["中文", "English"],

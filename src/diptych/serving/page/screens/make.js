@@ -75,9 +75,9 @@ export async function open(name, signal) {
     const target = path`models/${model.value}` + `/${place}`;
     const { pictures } = await ask(target, { json: body, signal });
     status.say(say.marked);
-    const shown = operation.value === "traverse" ? sliders(say, pictures, body.steps) : results(say, model.value, pictures);
-    const keep = operation.value === "sample" ? action(say.keep, () => kept(model.value, body), status.fail) : "";
-    grid.replaceChildren(...shown, keep, sameBy(sameLines(model.value, operation.value, body, target)));
+    const keep = operation.value === "sample" && action(say.keep, () => kept(model.value, body), status.fail);
+    const shown = operation.value === "traverse" ? sliders(say, pictures, body.steps) : results(say, model.value, pictures, keep);
+    grid.replaceChildren(...shown, sameBy(sameLines(model.value, operation.value, body, target)));
   }
 
   async function kept(name, body) {
@@ -248,14 +248,14 @@ function square({ width, height }) {
   return [(width - side) / 2, (height - side) / 2, side, side];
 }
 
-function results(say, model, pictures) {
+function results(say, model, pictures, keep) {
   const files = pictures.map((one, i) => pictureFile(one.data, `${model}-${i}.png`));
   const figures = files.map((file, i) => element("figure", {},
     shown(file, pictures[i].label ?? say.sample),
     element("figcaption", {}, pictures[i].label ?? "",
       element("a", { href: URL.createObjectURL(file), download: file.name, "aria-label": `${say.save}: ${file.name}` }, say.save))));
   const all = element("button", { type: "button", onclick: () => files.forEach(file => download(file, file.name)) }, say.saveAll);
-  return [element("div", { className: "grid" }, figures), all];
+  return [element("div", { className: "grid" }, figures), element("div", { className: "row" }, all, keep)];
 }
 
 function sameLines(model, operation, body, target) {

@@ -32,7 +32,7 @@ const WORDS = {
   comparing: ["Comparing …", "正在比较……"],
   comparison: ["The comparison", "比较结果"],
 };
-const SCREEN_OF = { recognizer: "recognise", gan: "make", vae: "make", flow: "make" };
+const SCREEN_OF = { recognizer: "recognise", gallery: "match", gan: "make", vae: "make", flow: "make" };
 
 /** The screen: all models, or the report of the model `name`. */
 export async function open(name, signal) {
@@ -52,7 +52,7 @@ async function list(say, signal) {
   const comparison = element("section");
   const compare = action(say.compare, () => compared(say, [...chosen], comparison, status, signal), status.fail);
   const cards = models.map(model => card(say, model, status, chosen));
-  return [status.line, element("div", { className: "cards" }, cards), models.length > 1 ? compare : "", comparison, runs];
+  return [status.line, element("div", { className: "cards" }, cards), models.length > 1 ? element("div", { className: "row" }, compare) : "", comparison, runs];
 }
 
 /** The chosen models side by side: what `diptych compare` writes, in a frame. */

@@ -1,0 +1,129 @@
+// Trust: what could be wrong with a model or its pictures, each as a report that a job writes and the server keeps.
+
+import { curl, quoted, sameBy } from "../parts/commands.js";
+import { action, choice, element, field, statusLine } from "../parts/elements.js";
+import { followJob, startJob } from "../parts/jobs.js";
+import { words } from "../parts/language.js";
+import { ask, fileAddress, modelsOf, path } from "../parts/server.js";
+import { freeName, takenNames } from "../parts/uploads.js";
+
+const QUESTIONS = ["audit", "verdict", "balance"];
+const WORDS = {
+  question: ["Question", "问题"],
+  audit: ["Does it treat all pictures alike?", "它对所有图片一视同仁吗？"],
+  verdict: ["Do generated pictures help here?", "生成的图片在这里有帮助吗？"],
+  balance: ["Fill up scarce classes with generated pictures", "用生成的图片补足稀少的类别"],
+  auditAbout: ["Accuracy group by group, and shortcuts: a background or a colour that the model goes by instead of the thing.",
+    "逐组的准确率，以及捷径：模型依据背景或颜色而非事物本身。"],
+  verdictAbout: ["Trains with and without generated pictures, five times each, and tests on pictures that nothing has seen. It says no where they do not help.",
+    "分别使用与不使用生成的图片训练五次，并在从未见过的图片上测试。若无帮助，会明确说不。"],
+  balanceAbout: ["Writes a new data set: the real pictures, and generated ones where a class has fewer. Each is marked as generated.",
+    "写入新数据集：真实图片，以及稀少类别的生成图片。每张生成图片都有标记。"],
+  model: ["Model", "模型"],
+  synthesizer: ["Synthesizer", "生成模型"],
+  data: ["Pictures", "图片"],
+  test: ["Test pictures, which nothing has seen", "从未见过的测试图片"],
+  groups: ["Groups: columns of its metadata (empty: all)", "分组：元数据的列（空：全部）"],
+  perClass: ["Pictures of each class", "每类图片数"],
+  output: ["Name of the new data set", "新数据集的名称"],
+  go: ["Answer it", "回答"],
+  working: ["Working … the page may be closed.", "正在进行……可以关闭此页面。"],
+  needs: ["This needs a data set and a model. ", "需要数据集和模型。"],
+  teach: ["Teach makes both", "在“教”页面创建"],
+  earlier: ["Earlier reports", "以前的报告"],
+  report: ["The report", "报告"],
+  written: [name => `The data set ${name} is there.`, name => `已写入数据集 ${name}。`],
+};
+const KINDS = { audit: ["recognizer", "gan", "vae", "flow"], verdict: ["gan", "vae", "flow"], balance: ["gan", "vae", "flow"] };
+
+/** The screen; `shown` is the job whose report is shown first. */
+export async function open(shown, signal) {
+  const say = words(WORDS);
+  const [{ datasets }, models, { jobs }, taken] = await Promise.all([
+    ask("datasets"), modelsOf(...KINDS.audit), ask("jobs"), takenNames()]);
+  const question = choice(QUESTIONS.map(one => [one, say[one]]));
+  const form = element("div");
+  const status = statusLine();
+  const report = element("section");
+  const names = datasets.map(set => set.name);
+
+  function showForm() {
+    const able = models.filter(model => KINDS[question.value].includes(model.kind)).map(model => model.name);
+    report.replaceChildren();
+    if (!names.length || !able.length) {
+      return form.replaceChildren(element("p", {}, say.needs, element("a", { href: "#/teach" }, say.teach)));
+    }
+    const { controls, options } = settings(say, question.value, able, names, taken);
+    const ask = action(say.go, () => answer(question.value, options()), status.fail, { className: "main" });
+    form.replaceChildren(element("p", { className: "soft" }, say[`${question.value}About`]),
+      element("div", { className: "row" }, controls), ask);
+  }
+
+  async function answer(verb, options) {
+    status.say(say.working);
+    const job = await startJob(verb, options);
+    const { result } = await followJob(job.id, { log: line => status.say(line) }, signal);
+    status.say(verb === "balance" ? say.written(options.output) : "");
+    await showReport({ ...job, result });
+  }
+
+  async function showReport(job) {
+    const src = await fileAddress(path`jobs/${job.id}/files/report.html`);
+    report.replaceChildren(element("h2", {}, say.report),
+      element("iframe", { src, sandbox: "", title: `${say.report}: ${say[job.verb]}` }), sameLines(job));
+  }
+
+  const earlier = jobs.filter(job => QUESTIONS.includes(job.verb) && job.state === "done");
+  const first = earlier.find(job => job.id === shown);
+  if (first) question.value = first.verb;
+  question.addEventListener("change", showForm);
+  showForm();
+  if (first) await showReport(first);
+  const links = earlier.map(job => element("li", {}, element("a", { href: `#/trust/${job.id}` },
+    `${say[job.verb]} ${job.options.model} · ${new Date(1000 * job.created).toLocaleString()}`)));
+  return [field(say.question, question), form, status.line, report,
+    links.length ? element("section", {}, element("h2", {}, say.earlier), element("ul", {}, links)) : ""];
+}
+
+/** The controls of a question, and the options of the job that answers it. */
+function settings(say, verb, models, names, taken) {
+  const model = choice(models);
+  const data = choice(names);
+  const both = [field(verb === "audit" ? say.model : say.synthesizer, model), field(say.data, data)];
+  if (verb === "audit") {
+    const groups = element("input", { maxLength: 200 });
+    const columns = () => groups.value.split(",").map(column => column.trim()).filter(Boolean);
+    return {
+      controls: [both, field(say.groups, groups)],
+      options: () => ({ model: model.value, data: data.value, ...(columns().length && { groups: columns() }) }),
+    };
+  }
+  if (verb === "verdict") {
+    const test = choice(names);
+    return { controls: [both, field(say.test, test)], options: () => ({ model: model.value, data: data.value, test: test.value }) };
+  }
+  const perClass = element("input", { type: "number", min: 1, max: 100_000, step: 1, value: 100 });
+  const output = element("input", { value: freeName(`${names[0]}-balanced`, taken), maxLength: 60 });
+  return {
+    controls: [both, field(say.perClass, perClass), field(say.output, output)],
+    options: () => ({ model: model.value, data: data.value, per_class: Number(perClass.value), output: output.value.trim() }),
+  };
+}
+
+function sameLines({ verb, options }) {
+  const data = `data/${options.data}`;
+  const [model, pictures] = [JSON.stringify(options.model), JSON.stringify(data)];
+  const groups = options.groups ? [` --groups ${quoted(options.groups.join(","))}`, `, groups=${JSON.stringify(options.groups)}`] : ["", ""];
+  const lines = {
+    audit: [`diptych audit bias ${quoted(options.model)} ${quoted(data)}${groups[0]} -o audit`,
+      `from diptych import audit, load\n\nprint(audit.bias(load(${model}), ${pictures}${groups[1]}))`],
+    verdict: [`diptych verdict ${quoted(data)} ${quoted(options.model)} --test ${quoted(`data/${options.test}`)} -o verdict`,
+      `from diptych import interplay, load\n\nprint(interplay.verdict(${pictures}, load(${model}), test=${JSON.stringify(`data/${options.test}`)}))`],
+    balance: [`diptych balance ${quoted(data)} ${quoted(options.model)} --per-class ${options.per_class} -o ${quoted(`data/${options.output}`)}`,
+      `from diptych import interplay, load\n\nfuller = interplay.balance(${pictures}, load(${model}), per_class=${options.per_class})`],
+  }[verb];
+  return sameBy({
+    command: lines[0], python: lines[1],
+    curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify({ verb, options }))),
+  });
+}
