@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 WIDTHS = {"desktop": 1280, "phone": 390}
-LANGUAGES = {"en": "en-GB", "zh-CN": "zh-CN"}
+LANGUAGES = {"": "en-GB", ".zh-CN": "zh-CN"}
 SCHEMES = ("light", "dark")
 COLOURS = 128
 WORK_MS = 240_000
@@ -146,7 +146,7 @@ def main() -> None:
                             page.locator("main .field, main .card").first.wait_for()
                             fill(page, args.home)
                             suffix = f"-{size}-{scheme}" if args.all else ""
-                            save(page.screenshot(), args.out / f"{name}.{language}{suffix}.png")
+                            save(page.screenshot(), args.out / f"{name}{suffix}{language}.png")
                             page.close()
             browser.close()
     finally:
