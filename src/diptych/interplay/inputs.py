@@ -162,6 +162,11 @@ def square_images(images: Images, size: int, kind: str = "real") -> Images:
             f"There are {len(images)} {kind} pictures; a score needs at least {MIN_PICTURES} generated and "
             f"{MIN_PICTURES} real ones. Add pictures."
         )
+    return resized(images, size)
+
+
+def resized(images: Images, size: int) -> Images:
+    """Readable pictures as squares of ``size`` px in memory, in the way in which synthesizers see them."""
     pixels = images.pixels(size, GEOMETRY).permute(0, 2, 3, 1).contiguous().numpy()
     return Images.from_arrays(
         pixels, images.labels, classes=images.classes, origins=images.origins, paths=images.paths.tolist()
