@@ -22,7 +22,7 @@ def test_a_share_is_held_out_in_proportion():
 
 
 def test_the_number_held_out_is_bounded(monkeypatch):
-    monkeypatch.setattr("diptych.recognition.datasets.MAX_HELD_OUT", 6)
+    monkeypatch.setattr("diptych.recognition.hold_out.MAX_HELD_OUT", 6)
     prepared = prepare(noise(np.arange(80) % 2, classes=("a", "b")), None, 8, seed=0)
     assert len(prepared.validation) == 6
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.images import Images, ImagesLike
+from diptych.data.provenance import real_part, refuse_generated
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.errors import DataError
 
@@ -54,10 +55,12 @@ def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> Refe
     Raises
     ------
     DataError
-        There are no pictures at ``check``.
+        There are no pictures at ``check``, or one of them is generated.
     """
     if check is not None:
-        subset = _spread_subset(Images.of(check, "none"))
+        images = Images.of(check, "none")
+        refuse_generated(images, "The check of an exported file")
+        subset = _spread_subset(images)
         return ReferenceImages(subset, "of the pictures given to check on", True, np.ones(len(subset), bool))
     validation = recognizer.validated_on()
     training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()
@@ -104,7 +107,7 @@ def _open_existing(names: Sequence[str]) -> Images | None:
     combined = None
     for images in parts:
         combined = images if combined is None else combined + images
-    return combined
+    return None if combined is None else real_part(combined)
 
 
 def _open_members(source: str, names: Sequence[str]) -> list[Images]:

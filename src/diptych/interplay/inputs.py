@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diptych.data import duplicates
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
+from diptych.data.provenance import real_part, refuse_generated
 from diptych.engine import machine
 from diptych.errors import DataError
 from diptych.interplay.budget import SAMPLING_SHARE, TRIAL_PICTURES, Budget
@@ -133,13 +134,14 @@ def real_input(
     Raises
     ------
     DataError
-        They are too few.
+        They are too few, or one of those to compare with is generated.
     """
     real = _from_fitting_data(against, model) if trained_on is None else None
     if real is None:
         real = RealInput(evaluation_part(against), None if trained_on is None else training_part(trained_on))
         if real.training is not None:
             _leave_out_training(real, real.training)
+    refuse_generated(real.images, "The real side of a score")
     _choose_auxiliary(real, size, seed)
     real.images = square_images(random_subset(real.images, _max_pictures(), seed), size, "real")
     if real.training is not None:
@@ -204,7 +206,7 @@ def _max_pictures() -> int:
 def _choose_auxiliary(real: RealInput, size: int, seed: int) -> None:
     """Set the auxiliary pictures: the training pictures, or a part of many labelled real ones."""
     if real.training is not None and real.held_out:
-        real.auxiliary = real.training
+        real.auxiliary = real_part(real.training)
     elif real.images.classes and len(real.images) >= MIN_TO_DIVIDE:
         share = max(0.5, 1 - _max_pictures() / len(real.images))
         real.auxiliary, real.images = real.images.split(share, 1 - share, seed=seed)

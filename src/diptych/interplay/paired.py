@@ -39,7 +39,7 @@ def add_paired_evaluation(report: Report, folders: Sequence[str], images: Images
     if any(model.multi_label_ for model in models) or images.multi_label:
         raise UsageError("--on compares recognizers of one label a picture. Leave --on out.")
     classes = tuple(dict.fromkeys(name for model in models for name in model.classes_))
-    pictures = datasets.evaluation_images(images, classes, max(model.size_ for model in models))
+    pictures = datasets.evaluation_images(images, classes, max(model.size_ for model in models), "A comparison")
     labels = np.array(classes)[pictures.labels]
     predictions = [model.predict(pictures) for model in models]
     correct = np.array([np.array(predicted.names) == labels for predicted in predictions])

@@ -11,22 +11,17 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.messages import counted, join_names
-from diptych.data.splits import split
+from diptych.data.provenance import refuse_generated
 from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError
+from diptych.recognition.hold_out import Series, describe, hold_out
 
 log = logging.getLogger("diptych")
 Mask = NDArray[np.bool_]
-Series = NDArray[np.int64]  # (N,)
 FindSeries = Callable[[Images], Series | None]
 MIN_PICTURES = 10
 MIN_CLASSES = 2
 MIN_PER_CLASS = 2  # one to learn from and one to check on
-HELD_OUT_SHARE = 0.15
-MAX_HELD_OUT = 2500
-# Held out of the pictures that the initial weights were not trained on: half of them at most, or, where it is about as
-# many as are wanted (those that the other model held out of the same set), all.
-MAX_SHARE_OF_OTHERS, NEARLY_ALL = 0.5, 0.9
 MEASURED_PICTURES = 1000  # whose dimensions decide the size
 MAX_NAMES = 8  # classes or files that a message lists before it says "and so many more"
 
@@ -69,7 +64,7 @@ def prepare(
     ----------
     validate
         Pictures to validate on; ``None`` takes the set's own "validation" part where it has one, and holds out
-        a share otherwise: 15 % or 2,500 pictures, whichever is fewer, each class in proportion.
+        a share of the real ones otherwise: 15 % or 2,500 pictures, whichever is fewer, each class in proportion.
     size
         Pixels a side at which the pictures will be decoded.
     trained
@@ -82,7 +77,7 @@ def prepare(
     Raises
     ------
     DataError
-        There is too little to train on, or ``validate`` holds classes that ``images`` does not.
+        There is too little to train on, or ``validate`` holds classes that ``images`` does not, or a generated picture.
     """
     check_labels(images)
     notes: list[str] = []
@@ -95,14 +90,15 @@ def prepare(
     series = find_series(training) if find_series else None
     if validate is None:
         if keep is None:
-            kept, held_out = _hold_out(training, seed, series, trained)
+            kept, held_out = hold_out(training, seed, series, trained)
         else:
             kept, held_out = _rows_of(trained_on(training, keep))
         validation = training[held_out]
-        _note(notes, _describe_hold_out(len(held_out), series, searched=find_series is not None))
+        _note(notes, describe(len(held_out), series, searched=find_series is not None))
         training, series = training[kept], None if series is None else series[kept]
     else:
         check_labels(validate)
+        refuse_generated(validate, "A validation")
         validation = _usable(validate.relabel(training.classes), size, notes)
         if len(validation) == 0:
             raise DataError("No picture for validation can be read. Name others, or let a share be held out.")
@@ -184,16 +180,19 @@ def evaluation_part(images: Images) -> Images:
     return images[parts == "test"]
 
 
-def evaluation_images(images: Images, classes: Sequence[str], size: int) -> Images:
+def evaluation_images(images: Images, classes: Sequence[str], size: int, use: str = "An evaluation") -> Images:
     """The labelled, readable pictures of the part for evaluation, with labels in a model's order of classes.
+
+    ``use`` is what they are for, as :func:`~diptych.data.provenance.refuse_generated` takes it.
 
     Raises
     ------
     DataError
-        There are none, or one is of a class that the model does not know.
+        There are none, or one is generated, or of a class that the model does not know.
     """
     part = evaluation_part(images)
     check_labels(part)
+    refuse_generated(part, use)
     return require_readable(labelled(part.relabel(classes)), size)
 
 
@@ -260,26 +259,6 @@ def _rows_of(mask: Mask) -> tuple[Series, Series]:
     return np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def _describe_hold_out(count: int, series: Series | None, *, searched: bool) -> str:
-    """How pictures were held out, in a sentence."""
-    sentence = f"{counted(count, 'picture was', 'pictures were')} held out for validation."
-    if series is None and searched:
-        return (
-            f"{sentence} There are too many, or there is too little time, to compare them all: shots of the same thing "
-            "may be on both sides, and the figures flatter then."
-        )
-    if series is None:
-        return sentence
-    sizes = np.bincount(series)
-    several = sizes[sizes > 1]
-    if not len(several):
-        return f"{sentence} No two of them look like shots of the same thing."
-    return (
-        f"{sentence} {several.sum()} of all look like shots of the same things, in {len(several)} series; each series "
-        "is held out as a whole or not at all, so that the figures are for things that were not trained on."
-    )
-
-
 def _without_trained(validation: Images, trained: Digests, notes: list[str]) -> Images:
     """The pictures for validation without those that the initial weights were trained on."""
     known = trained_on(validation, trained)
@@ -293,43 +272,3 @@ def _without_trained(validation: Images, trained: Digests, notes: list[str]) -> 
             notes, f"{known.sum()} of the pictures for validation were left out: the initial model was trained on them."
         )
     return validation[~known] if known.any() else validation
-
-
-def _hold_out(images: Images, seed: int, series: Series | None, trained: Digests) -> tuple[Series, Series]:
-    """Rows for (training, validation), stratified.
-
-    Near-duplicates, series, and whatever was trained on before are on one side.
-    """
-    share = min(HELD_OUT_SHARE, MAX_HELD_OUT / len(images))
-    known = trained_on(images, trained, copies=True)
-    if known.any():
-        training, validation = _hold_out_others(images, known, share, seed, series)
-    else:
-        training, validation = split(images, (1 - share, share), seed, series)
-    missing = [name for name, count in images[training].counts().items() if count == 0]
-    if missing or len(validation) == 0:
-        raise DataError(
-            f"The pictures of {join_names(missing, MAX_NAMES) or 'this set'} are all near-duplicates of each other, so "
-            "that none can be held out to check on. Add different pictures, or name a validation set of your own."
-        )
-    return training, validation
-
-
-def _hold_out_others(
-    images: Images, known: Mask, share: float, seed: int, series: Series | None
-) -> tuple[Series, Series]:
-    """The same where the ``known`` pictures are to be trained on: ``share`` of all is held out of the others."""
-    if series is not None:  # another shot of what was trained on is as good as known
-        known = np.isin(series, series[known])
-    rows = np.flatnonzero(~known)
-    if not len(rows):
-        raise DataError(
-            "The model to start from was trained on all of these pictures, so that none is left to check on. Name "
-            "pictures for validation, or train that model further with --more."
-        )
-    share_of_others = share * len(images) / len(rows)
-    if share_of_others > NEARLY_ALL and all(images[known].counts().values()):
-        return np.flatnonzero(known), rows
-    share = min(share_of_others, MAX_SHARE_OF_OTHERS)
-    held_out = rows[split(images[rows], (1 - share, share), seed, None if series is None else series[rows])[1]]
-    return np.setdiff1d(np.arange(len(images)), held_out), held_out

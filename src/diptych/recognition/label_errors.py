@@ -17,6 +17,7 @@ from diptych.backbones import local
 from diptych.data.combine import without_groups
 from diptych.data.images import Images, ImagesLike
 from diptych.data.inspection.issues import LabelIssue
+from diptych.data.provenance import real_part
 from diptych.engine import machine
 from diptych.errors import DataError, UsageError
 from diptych.progress import enclosing_bar
@@ -184,7 +185,9 @@ def _cross_validate(images: Images, minutes: float, seed: int) -> Probabilities:
         for fold in range(FOLDS):
             held_out = images[folds == fold]
             minutes_left = max(0.01, (end - time.monotonic()) / 60 / (FOLDS - fold))
-            model = Recognizer(minutes=minutes_left, seed=seed + fold).fit(images[folds != fold], validate=held_out)
+            model = Recognizer(minutes=minutes_left, seed=seed + fold).fit(
+                images[folds != fold], validate=real_part(held_out)
+            )
             predicted = model.predict(held_out.relabel(model.classes_)).probabilities
             nearest = _neighbour_labels(model.embed(held_out).numpy(), held_out)
             columns = [images.classes.index(name) for name in model.classes_]

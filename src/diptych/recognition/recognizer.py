@@ -235,7 +235,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         with its validation pictures; do it again where pictures come from elsewhere.
         """
         network = self._fitted()
-        labelled = datasets.evaluation_images(Images.of(images, labels), self.classes_, self.size_)
+        labelled = datasets.evaluation_images(Images.of(images, labels), self.classes_, self.size_, "A calibration")
         outputs = compute_outputs(network, labelled, self.size_, title="Calibrating")
         self._decision_rule = fit_decision_rule(outputs, labelled, self.embedding_index_)
         self._facts["calibration"] = self._decision_rule.to_json()

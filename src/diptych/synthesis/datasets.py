@@ -14,6 +14,7 @@ from diptych.data.combine import with_labels
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.data.messages import counted
+from diptych.data.provenance import generated_mask, refuse_generated
 from diptych.data.training_digests import NONE, Digests, trained_on
 from diptych.errors import DataError
 from diptych.synthesis.protocols import SampledModel
@@ -86,7 +87,7 @@ def prepare(
     Raises
     ------
     DataError
-        There are too few pictures to learn from.
+        There are too few pictures to learn from, or a generated one among those to validate on.
     UsageError
         No network takes pictures of this size.
     """
@@ -203,6 +204,7 @@ def _number_labels(images: Images, classes: tuple[str, ...]) -> Images:
 
 def _validation(images: Images, size: int, classes: tuple[str, ...], trained: Digests) -> Images:
     """A person's own validation pictures, as the training pictures are."""
+    refuse_generated(images, "A validation")
     images = images.readable(size, GEOMETRY)
     if not len(images):
         raise DataError("None of the pictures for validation can be read. Name a set that holds some.")
@@ -217,12 +219,13 @@ def _validation(images: Images, size: int, classes: tuple[str, ...], trained: Di
 
 
 def _hold_out(images: Images, seed: int, trained: Digests = NONE) -> tuple[Images, Images | None]:
-    """The pictures to train on, and a twentieth of them held out; ``None`` where there are too few to."""
-    if len(images) < MIN_PICTURES_TO_HOLD_OUT:
+    """The pictures to train on, and a twentieth of the real ones held out; ``None`` where there are too few to."""
+    real = ~generated_mask(images)
+    if real.sum() < MIN_PICTURES_TO_HOLD_OUT:
         return images, None
     order = np.random.default_rng(seed).permutation(len(images))
-    order = order[~trained_on(images, trained)[order]]
+    order = order[(real & ~trained_on(images, trained))[order]]
     held_out = np.zeros(len(images), bool)
-    held_out[order[: min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(images))))]] = True
+    held_out[order[: min(MAX_HELD_OUT, max(1, round(HELD_OUT_SHARE * real.sum())))]] = True
     held_out &= np.isin(images.labels, images.labels[~held_out])  # a class's last picture is trained on
     return images[~held_out], images[held_out] if held_out.any() else None

@@ -52,7 +52,7 @@ def test_sheets_and_edits_inside_a_folder_are_passed_over_in_one_line(
     assert images.classes == ("cat", "dog")
     assert images.skipped == ()
     assert capsys.readouterr().err.splitlines() == [
-        f"Passed over, since diptych sample or diptych edit wrote them: {photos}/cat/made/grid.png, "
+        f"Passed over, since diptych sample, edit or balance wrote them: {photos}/cat/made/grid.png, "
         f"{photos}/cat/made/metadata.csv, {photos}/cat/made/sample.json and 5 more.",
         f"{photos}: 10 pictures of 2 classes. Labels from the folder names: cat 7, dog 3.",
     ]

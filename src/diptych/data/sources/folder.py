@@ -18,6 +18,7 @@ from diptych.data.sources.labelling.label_tables import LabelTable, describe_col
 from diptych.data.sources.labelling.layout import Layout, are_numbered, read_layout
 from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
+from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")
@@ -69,7 +70,7 @@ def open_folder(files: Files, walk: Walk, choice: LabelChoice = AUTO) -> Source:
         labels=reading.labels,
         classes=reading.classes,
         groups=groups,
-        origins=pop_origins(groups),
+        origins=recorded_origins(files, layout.pictures, pop_origins(groups), set(walk.files)),
         skipped=tuple(skipped),
     )
     return FileSource(files, layout.pictures, metadata)
@@ -77,7 +78,8 @@ def open_folder(files: Files, walk: Walk, choice: LabelChoice = AUTO) -> Source:
 
 def open_files(files: Files, names: Sequence[str]) -> Source:
     """Open pictures named one by one, unlabelled; one that cannot be read keeps its row, with an error."""
-    metadata = Metadata(paths=[files.path(name) for name in names], labels=unlabelled(len(names)))
+    paths, origins = [files.path(name) for name in names], recorded_origins(files, names, None)
+    metadata = Metadata(paths=paths, labels=unlabelled(len(names)), origins=origins)
     return FileSource(files, names, metadata)
 
 
@@ -87,7 +89,7 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
     passed_over = own_outputs(files, walk)
     if passed_over:
         names = join_names([files.path(name) for name in passed_over])
-        log.info("Passed over, since diptych sample or diptych edit wrote them: %s.", names)
+        log.info("Passed over, since diptych sample, edit or balance wrote them: %s.", names)
     for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
         if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES or _has_signature(files, name):
             pictures.append(name)

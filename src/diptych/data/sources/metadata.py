@@ -15,6 +15,7 @@ from diptych.data.sources.labelling.columns import group_columns, label_columns,
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.data.sources.labelling.tables import Row, read_table
+from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")
@@ -85,8 +86,8 @@ def _source(
     read = None if choice.unlabelled else label_columns(rows, where, choice.column or None)
     labels, classes = (read.labels, read.classes) if read else labels_from_names([None] * len(rows))
     groups = group_columns(records, exclude={"file_name", "label", "labels", *(read.columns if read else ())})
-    origins = pop_origins(groups)
     names = [str(record["file_name"]) for record in records]
+    origins = recorded_origins(files, names, pop_origins(groups))
     log_reading(where, groups.get("split"), labels, classes, read.description if read else "")
     paths = [files.path(name) for name in names]
     metadata = Metadata(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins, skipped=missing)

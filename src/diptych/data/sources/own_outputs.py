@@ -1,4 +1,4 @@
-"""What ``diptych sample`` and ``diptych edit`` have written besides pictures to use, known by their records.
+"""What ``sample``, ``edit`` and ``balance`` have written besides pictures to use, known by their records.
 
 In a folder that one of them wrote, the sheet, the film, the table and the record are no pictures of the set. The
 results of an edit are none either where they lie inside another folder; where a person names the edit's own folder,
@@ -12,9 +12,10 @@ from typing import Any
 from diptych.data.sources.files import Files, Walk
 from diptych.errors import PictureError
 
-SAMPLE_RECORD, EDIT_RECORD = "sample.json", "edit.json"
+SAMPLE_RECORD, EDIT_RECORD, BALANCE_RECORD = "sample.json", "edit.json", "balance.json"
 SAMPLE_FILES = (SAMPLE_RECORD, "metadata.csv", "grid.png")  # besides its pictures
 EDIT_FILES = (EDIT_RECORD, "metadata.csv")
+BALANCE_FILES = (BALANCE_RECORD, "metadata.csv", "report.html")
 
 
 def own_outputs(files: Files, walk: Walk) -> list[str]:
@@ -24,6 +25,8 @@ def own_outputs(files: Files, walk: Walk) -> list[str]:
         folder, record = posixpath.split(name)
         if record == SAMPLE_RECORD and _facts(files, name, "weights_sha256"):
             names |= {posixpath.join(folder, other) for other in SAMPLE_FILES}
+        elif record == BALANCE_RECORD and _facts(files, name, "generated"):
+            names |= {posixpath.join(folder, other) for other in BALANCE_FILES}
         elif record == EDIT_RECORD and (facts := _facts(files, name, "edit")):
             others = [*EDIT_FILES, *_names(facts.get("others"))]
             results = _names(facts.get("files")) if folder else []

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.messages import counted, join_names
+from diptych.data.provenance import refuse_generated
 from diptych.data.training_digests import Digests, trained_on
 from diptych.errors import DataError
 from diptych.metrics import classification as metrics
@@ -60,6 +61,7 @@ def evaluate_network(
         reasons = join_names([str(error) for error in evaluated.skipped], datasets.MAX_NAMES)
         report.findings.append(f"{counted(len(evaluated.skipped), 'file')} could not be used: {reasons}.")
     if unknown is not None:
+        refuse_generated(unknown, "An evaluation")
         readable = datasets.require_readable(unknown, size)
         ood_outputs = compute_outputs(network, readable, size, title="Evaluating unknown pictures")
         ood_evaluation.add_ood_detection(report, outputs, ood_outputs, rule, index)

@@ -15,6 +15,7 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.data.messages import counted
+from diptych.data.provenance import refuse_generated
 from diptych.errors import DataError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.gallery.adaptation import try_adapter
@@ -184,10 +185,14 @@ class Gallery(Contents):
         Raises
         ------
         DataError
-            No picture is left, or one has no label or several.
+            No picture is left, or one is generated, or has no label or several.
         """
         files = self._files
-        given = Images.of(images, labels).readable(files.source.embedder.size)
+        given, others = Images.of(images, labels), None if unknown is None else Images.of(unknown)
+        for pictures in (given, others):
+            if pictures is not None:
+                refuse_generated(pictures, "An evaluation")
+        given = given.readable(files.source.embedder.size)
         files.refresh()
         ids = ids_of(given.store.content_digests())
         known = self._labels_of(ids)
@@ -195,7 +200,7 @@ class Gallery(Contents):
         if not len(pictures):
             raise DataError("All of these pictures are in the gallery; evaluate it on others.")
         vectors = self._vectors(pictures)
-        strange = None if unknown is None else self.match(unknown)
+        strange = None if others is None else self.match(others)
         matches = self._matches(pictures, vectors, NEIGHBOURS, None, MATCH_FAR)
         report = evaluation_report(
             pictures, vectors, matches, strange, files.calibration, adapted=files.adapter is not None

@@ -17,11 +17,20 @@ from torch import Tensor, nn
 
 from diptych import artefact
 from diptych.artefact import Artefact
+from diptych.data.sources.base import ORIGINS
 from diptych.recognition.gallery.adapter import Adapter
 from diptych.recognition.gallery.labelled_vectors import LabelledVectors
 from diptych.recognition.gallery.search import Search
 from diptych.recognition.gallery.source import EmbeddingSource
-from diptych.recognition.gallery.table import DATABASE, KIND, MAX_EXACT_ROWS, PictureTable, matrix, vector_array
+from diptych.recognition.gallery.table import (
+    DATABASE,
+    KIND,
+    MAX_EXACT_ROWS,
+    PictureTable,
+    matrix,
+    one_of,
+    vector_array,
+)
 from diptych.recognition.gallery.thresholds import Calibration
 
 if TYPE_CHECKING:
@@ -125,9 +134,9 @@ class GalleryFiles:
         return embeddings if self.adapter is None else self.adapter(embeddings)
 
     def contents(self) -> LabelledVectors:
-        """The embeddings of the pictures, as they were before any adapter."""
+        """The embeddings of the real pictures, as they were before any adapter: what a gallery is measured on."""
         parts, labels, paths = [torch.empty(0, self.source.embedder.dimensions)], [], []
-        for batch in self.table.scan(["label", "path", "embedding"]):
+        for batch in self.table.scan(["label", "path", "embedding"], one_of("origin", ORIGINS[:1])):
             labels += batch.column("label").to_pylist()
             paths += batch.column("path").to_pylist()
             parts.append(torch.from_numpy(matrix(batch.column("embedding"))))

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.data.images import Images
+from diptych.data.provenance import generated_mask
 from diptych.data.splits import folds_of
 from diptych.engine import machine
 from diptych.engine.distributed import ProcessGroup
@@ -60,7 +62,7 @@ def fit_probe(job: Job) -> Probe:
             LabelledFeatures(job.network.head_input(features).to(device), label_tensor(training).to(device)),
             len(training.classes),
             folds_of(training, FOLDS, job.seed, None if job.series is None else job.series[rows]),
-            lambda logits, of: job.score(logits.cpu(), training[of])[1],
+            lambda logits, of: _score(job, logits.cpu(), training[of]),
             until=budget.moment_from_now(SELECTION_SHARE),
         ).cpu()
     )
@@ -68,6 +70,12 @@ def fit_probe(job: Job) -> Probe:
     with torch.inference_mode():
         logits = job.network.logits_of(outputs.features.to(device)).float().cpu().clone()
     return Probe(selection, replace(outputs, logits=logits), int(group.broadcast([len(rows)])[0]), slopes)
+
+
+def _score(job: Job, logits: Tensor, images: Images) -> float:
+    """The score on those of the pictures that are real."""
+    real = np.flatnonzero(~generated_mask(images))
+    return job.score(logits[torch.from_numpy(real)], images[real])[1]
 
 
 def set_head(network: Network, head: Head) -> None:
