@@ -68,10 +68,19 @@ def test_noise_and_mixtures_of_two_classes_are_dropped(parts: Parts, fitted: Sam
 
 
 def test_the_limits_are_quantiles_of_held_out_real_pictures(parts: Parts, fitted: SampleFilter) -> None:
-    dropped = fitted.apply(parts[1]).reasons  # the very pictures that the limits are from
-    assert dropped.get(sample_filter.TOO_UNSURE, 0) <= np.ceil(sample_filter.UNSURE * len(parts[1]))
-    assert dropped.get(sample_filter.UNLIKE_REAL, 0) <= np.ceil(sample_filter.ATYPICAL * len(parts[1]))
-    assert 1 <= dropped[sample_filter.TOO_CERTAIN] <= np.ceil(sample_filter.CERTAIN * len(parts[1]))
+    measured, limits = fitted.validation, fitted.limits
+    sure = measured.log_odds[measured.correct]
+    assert float((sure < limits.unsure).float().mean()) == pytest.approx(sample_filter.UNSURE, abs=0.005)
+    assert float((sure > limits.certain).float().mean()) == pytest.approx(sample_filter.CERTAIN, abs=0.005)
+    similarity = sample_filter.nearest_similarity(measured.features, fitted.training.features)
+    assert float((similarity < limits.similarity).float().mean()) == pytest.approx(sample_filter.ATYPICAL, abs=0.005)
+
+
+def test_copies_of_held_out_pictures_are_dropped_too_which_the_synthesizer_may_have_been_trained_on(
+    parts: Parts, fitted: SampleFilter
+) -> None:
+    copies = labelled(pixels(parts[1]), parts[1])
+    assert fitted.apply(copies, fitted.measure(copies)).reasons[sample_filter.COPY] > 0.95 * len(copies)
 
 
 def test_the_same_seed_drops_the_same_pictures(parts: Parts, fitted: SampleFilter) -> None:

@@ -14,6 +14,7 @@ import typer.core
 
 from diptych import __version__
 from diptych.cli import (
+    balance,
     cache,
     compare,
     console,
@@ -66,6 +67,7 @@ class CommandGroup(typer.core.TyperGroup):
             "sample",
             "edit",
             "score",
+            "balance",
             "serve",
             "cache",
         ]
@@ -109,6 +111,7 @@ VERBS = (
     sample,
     edit,
     score,
+    balance,
     serve,
     cache,
     demo,

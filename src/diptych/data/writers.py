@@ -51,7 +51,7 @@ def save_images(images: PictureSet, path: Path) -> Path:
 def _save_folder(images: PictureSet, path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} holds something already; name a new or an empty folder.")
-    names, complete = _file_names(images)
+    names, complete = file_names(images)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
         part = Path(temporary, "part")
         for folder in {Path(part, name).parent for name in names} | {part}:
@@ -64,8 +64,8 @@ def _save_folder(images: PictureSet, path: Path) -> None:
         part.replace(path)
 
 
-def _file_names(images: PictureSet) -> tuple[list[str], bool]:
-    """Name each file; True if the names alone hold all metadata."""
+def file_names(images: PictureSet) -> tuple[list[str], bool]:
+    """The names of the files of a saved folder; True if they alone hold all metadata."""
     labels = label_names(images.labels, images.classes)
     single = not images.multi_label
     folders = {name: _FORBIDDEN_CHARACTERS.sub("_", name).strip(" .") or "_" for name in images.classes}

@@ -88,10 +88,23 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class _Features:
-    """Features of unit length, (N, D), and the log-odds and the rank of each picture's own class."""
+class Measured:
+    """What the filter's recognizer says of N pictures.
+
+    Attributes
+    ----------
+    features
+        (N, D) of unit length.
+    labels
+        (N,) int64, among the filter's classes.
+    log_odds
+        (N,) of each picture's own class.
+    correct
+        (N,) bool: whether it is taken for its own class.
+    """
 
     features: Tensor
+    labels: NDArray[np.int64]
     log_odds: Tensor
     correct: Tensor
 
@@ -103,13 +116,13 @@ class _Recognizer:
     embedder: Embedder
     head: Callable[[Tensor], Tensor] | None
 
-    def measure(self, images: Images, labels: NDArray[np.int64]) -> _Features:
+    def measure(self, images: Images, labels: NDArray[np.int64]) -> Measured:
         """Compute the features of the pictures once, and what follows from them."""
         outputs = self.embedder.outputs(images, "Filtering")
         features = F.normalize(outputs.features, dim=1)
         logits = outputs.logits if self.head is None else self.head(features)
         targets = torch.from_numpy(labels.copy())
-        return _Features(features, log_odds(logits, targets), logits.argmax(1) == targets)
+        return Measured(features, labels, log_odds(logits, targets), logits.argmax(1) == targets)
 
 
 class SampleFilter:
@@ -123,6 +136,8 @@ class SampleFilter:
         Side in px at which pictures are compared.
     limits
         See :class:`Limits`.
+    training, validation
+        What its recognizer says of the pictures that it was fitted to, and of the held-out ones.
     real_share
         Share of the held-out real pictures that pass it, copies not counted.
     """
@@ -132,14 +147,15 @@ class SampleFilter:
         classes: tuple[str, ...],
         size: int,
         recognizer: _Recognizer,
-        training: Tensor,
-        validation: _Features,
+        training: Measured,
+        validation: Measured,
         copies: tuple[TrainingPictures, CopyThreshold],
     ) -> None:
         self.classes, self.size = classes, size
-        self._recognizer, self._training, self._copies = recognizer, training, copies
+        self.training, self.validation = training, validation
+        self._recognizer, self._copies = recognizer, copies
         sure = validation.log_odds[validation.correct].double()
-        similarity = nearest_similarity(validation.features, training)
+        similarity = nearest_similarity(validation.features, training.features)
         self.limits = Limits(
             float(sure.quantile(UNSURE)),
             float(sure.quantile(1 - CERTAIN)),
@@ -155,9 +171,10 @@ class SampleFilter:
         Parameters
         ----------
         training
-            Real labelled pictures, those that the synthesizer was trained on among them: copies of them are dropped.
+            Real labelled pictures.
         validation
-            Other real labelled pictures of these classes; none of them, nor a copy of it, among ``training``.
+            Other real labelled pictures of these classes; none of them, nor a copy of it, among ``training``. Copies of
+            either are dropped, since the synthesizer may have been trained on both.
         size
             Of the generated pictures, in px. From 32 px on the features are a pretrained backbone's, with logistic
             regression on them; below, a small network is trained.
@@ -176,7 +193,7 @@ class SampleFilter:
                 f"The filter of generated pictures takes its limits from held-out real ones, and there are "
                 f"{len(validation)}; it needs {MIN_VALIDATION} or more. Add real pictures."
             )
-        recognizer, features = _fit_recognizer(training, validation, labels, size, seed)
+        recognizer = _fit_recognizer(training, validation, labels, size, seed)
         measured = recognizer.measure(validation, labels)
         if int(measured.correct.sum()) < MIN_CORRECT:
             raise DataError(
@@ -184,32 +201,39 @@ class SampleFilter:
                 "pictures for another class, so it cannot check generated ones. Add real pictures, or look at the "
                 "labels: diptych inspect PICTURES"
             )
-        return cls(training.classes, size, recognizer, features, measured, _copy_search(training, validation, size))
+        copies = _copy_search(training, validation, size)
+        return cls(training.classes, size, recognizer, recognizer.measure(training, training.labels), measured, copies)
 
-    def apply(self, generated: Images) -> Filtered:
-        """Check generated pictures, each against the class that it was generated for.
+    def measure(self, images: Images) -> Measured:
+        """What the filter's recognizer says of pictures, each of the class that it is labelled with.
 
         Raises
         ------
         DataError
             A picture has no label, or one that the filter does not know.
         """
-        labels = match_labels(generated, self.classes)
+        labels = match_labels(images, self.classes)
         if (labels < 0).any():
             first = int(np.argmax(labels < 0))
             raise DataError(
-                f"{generated.paths[first]} has no label among {', '.join(self.classes)}, so it cannot be checked. "
+                f"{images.paths[first]} has no label among {', '.join(self.classes)}, so it cannot be checked. "
                 "Generate pictures of these classes: fit the synthesizer on pictures with the same labels."
             )
+        return self._recognizer.measure(inputs.resized(images, self.size), labels)
+
+    def apply(self, generated: Images, measured: Measured | None = None) -> Filtered:
+        """Check generated pictures, each against the class that it was generated for.
+
+        ``measured`` is what :meth:`measure` has said of them; ``None``: it is asked. Raises what that raises.
+        """
         if not len(generated):
             return Filtered(np.array([], np.str_))
-        images = inputs.resized(generated, self.size)
-        measured = self._recognizer.measure(images, labels)
-        training, threshold = self._copies
-        copies = is_copy(nearest_training(_small(images, self.size), training), threshold)
-        return Filtered(self._reasons(measured, nearest_similarity(measured.features, self._training), copies))
+        measured = self.measure(generated) if measured is None else measured
+        pictures, threshold = self._copies
+        copies = is_copy(nearest_training(_small(generated, self.size), pictures), threshold)
+        return Filtered(self._reasons(measured, nearest_similarity(measured.features, self.training.features), copies))
 
-    def _reasons(self, measured: _Features, similarity: Tensor, copies: Tensor) -> NDArray[np.str_]:
+    def _reasons(self, measured: Measured, similarity: Tensor, copies: Tensor) -> NDArray[np.str_]:
         checks = {
             COPY: copies,
             OTHER_CLASS: ~measured.correct,
@@ -246,13 +270,11 @@ def _usable(images: Images, size: int) -> Images:
 
 def _fit_recognizer(
     training: Images, validation: Images, labels: NDArray[np.int64], size: int, seed: int
-) -> tuple[_Recognizer, Tensor]:
-    """The recognizer, and its features of the training pictures."""
+) -> _Recognizer:
     weights = local.judging_weights(size, machine.device().type)
     if weights is None:
         fitted = train_small_recognizer(training, size, seed)
-        recognizer = _Recognizer(Embedder(fitted.network_, fitted.size_, "the filter's small recognizer"), None)
-        return recognizer, recognizer.measure(training, training.labels).features
+        return _Recognizer(Embedder(fitted.network_, fitted.size_, "the filter's small recognizer"), None)
     side = min(max(MIN_SIDE, size), max(MIN_SIDE, timm_backbone.default_size(weights.network)))
     embedder = Embedder.from_backbone(weights.network, side)
     features, other_features = (torch.cat(list(embedder.batches(images))) for images in (training, validation))
@@ -260,17 +282,19 @@ def _fit_recognizer(
         LabelledFeatures(features, torch.from_numpy(training.labels.copy())), len(training.classes), balanced=True
     )
     _, head = regression.search(LabelledFeatures(other_features, torch.from_numpy(labels.copy())))
-    return _Recognizer(embedder, head.logits), features
+    return _Recognizer(embedder, head.logits)
 
 
 def _copy_search(training: Images, validation: Images, size: int) -> tuple[TrainingPictures, CopyThreshold]:
-    """The training pictures prepared for comparison, and the threshold below which a picture counts as a copy."""
+    """All real pictures prepared for comparison, and the threshold below which a picture counts as a copy of one."""
     if len(training) > inputs.MAX_TRAINING:
         pictures = counted(inputs.MAX_TRAINING, "training picture", "training pictures")
         log.info("Copies are searched for among %s of %s", pictures, f"{len(training):,}")
-    prepared = TrainingPictures(_small(random_subset(training, inputs.MAX_TRAINING, 0), size))
+    known = _small(random_subset(training, inputs.MAX_TRAINING, 0), size)
+    prepared = TrainingPictures(known)
     held_out = nearest_training(_small(random_subset(validation, SUFFICIENT_REAL, 0), size), prepared)
-    return prepared, copy_threshold(prepared, held_out)
+    everything = TrainingPictures(torch.cat([known, _small(validation, size)]))
+    return everything, copy_threshold(prepared, held_out)
 
 
 def _small(images: Images, size: int) -> Tensor:

@@ -1,0 +1,61 @@
+"""A balanced set as an ordinary folder of pictures, with the record and the report of how it was made."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diptych import files
+from diptych.data.provenance import generated_mask
+from diptych.data.sources.own_outputs import BALANCE_RECORD
+from diptych.data.writers import file_names, save_images
+from diptych.errors import UsageError
+from diptych.interplay.balance import Balance
+from diptych.interplay.balance_report import report_json
+
+REPORT = "report.html"
+
+
+def answer_there(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer of an earlier run of the same request, if the folder holds its set; ``None``: it is free.
+
+    Raises
+    ------
+    UsageError
+        It holds anything else.
+    """
+    record = _record(folder / BALANCE_RECORD)
+    if not record and not (folder.exists() and any(folder.iterdir())):
+        return None
+    if record.get("balance") != json.loads(json.dumps(request)):
+        what = "a set that was balanced otherwise" if record else "something else"
+        raise UsageError(f"{folder} holds {what}. Name a new or an empty folder with -o.")
+    return dict(record["answer"])
+
+
+def write(result: Balance, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Write pictures, metadata, record and report; the folder is there as a whole or not at all.
+
+    Returns the answer for programs.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    images, answer = result.images, report_json(result.report)
+    generated = [name for name, new in zip(file_names(images)[0], generated_mask(images), strict=True) if new]
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        part = Path(temporary, "set")
+        save_images(images, part)
+        record = {"balance": request, "answer": answer, "generated": generated}
+        files.write_text(part / BALANCE_RECORD, files.json_text(record))
+        result.report.save(part / REPORT)
+        part.replace(folder)
+    return answer
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """That of an earlier run; empty where there is none, or somebody else's file."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) and facts.keys() >= {"balance", "answer"} else {}
