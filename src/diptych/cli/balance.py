@@ -1,14 +1,14 @@
 """``diptych balance``: fill up scarce classes with generated pictures, as an ordinary folder."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
-from diptych.files import check_output_folder
+from diptych.files import check_output_file, check_output_folder, write_bytes
 
 
 def balance(
@@ -26,6 +26,9 @@ def balance(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples and of every random choice.")] = 0,
     labels: Labels = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report there, too.  [default: only into FOLDER]")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -39,6 +42,8 @@ def balance(
     cover the real ones or are taken for others; FOLDER/report.html says why.
     """
     check_output_folder(output)
+    if report is not None:
+        check_output_file(report)
     model = load_model(synthesizer, *SYNTHESIZERS)
     chosen = None if recognizer is None else load_model(recognizer, "recognizer")
     from diptych.data.images import Images
@@ -48,29 +53,21 @@ def balance(
     images = Images.open(pictures, labels)
     request = request_facts(images, model, per_class, chosen, seed)
     answer = balance_folder.answer_there(output, request)
-    if answer is not None:
-        console.log.info("%s already holds this set, finished.", output)
-        _print(answer, output, json)
-        return
-    result = balanced(images, model, per_class=per_class, recognizer=chosen, seed=seed)
-    report = result.report
-    if report.verdict is not None:
-        report.verdict = report.verdict.with_names(data=str(output), model=str(synthesizer))
-    answer = balance_folder.write(result, output, request)
-    if json:
-        _print(answer, output, json)
+    if answer is None:
+        result = balanced(images, model, per_class=per_class, recognizer=chosen, seed=seed)
+        answer = balance_folder.write(result, output, request, data=str(output), model=str(synthesizer))
+        if not json:
+            console.print_report(result.report, output / balance_folder.REPORT)
     else:
-        console.print_report(report, output / balance_folder.REPORT)
-    if console.list_skipped(images, map(str, images.known_errors().values())):
-        raise typer.Exit(4)
-
-
-def _print(answer: dict[str, Any], output: Path, json: bool) -> None:
-    """Print the answer that the folder's record keeps."""
+        console.log.info("%s already holds this set, finished.", output)
+        if not json:
+            console.print_text(answer["verdict_text"])
     if json:
         console.print_json({"folder": str(output), **answer})
-    else:
-        console.print_text(answer["verdict_text"])
+    if report is not None:
+        write_bytes(report, (output / balance_folder.REPORT).read_bytes())
+    if console.list_skipped(images, map(str, images.known_errors().values())):
+        raise typer.Exit(4)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -115,7 +115,7 @@ def balanced(
         counts = np.array([real.counts()[name] for name in real.classes])
         results = []
         for number, need in enumerate(class_needs(real.classes, counts, per_class, held_out, right)):
-            results.append(fill_class(need, number, synthesizer, sample_filter, correct, seed))
+            results.append(fill_class(need, number, real, synthesizer, sample_filter, correct, seed))
             if need.missing:
                 bar.advance()
     report = balance_report(results, real, sample_filter, per_class, given=recognizer is not None)

@@ -34,11 +34,13 @@ def answer_there(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | N
     return dict(record["answer"])
 
 
-def write(result: Balance, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+def write(result: Balance, folder: Path, request: Mapping[str, Any], **names: str) -> dict[str, Any]:
     """Write pictures, metadata, record and report; the folder is there as a whole or not at all.
 
-    Returns the answer for programs.
+    ``names`` are those in the verdict's next step. Returns the answer for programs.
     """
+    if result.report.verdict is not None:
+        result.report.verdict = result.report.verdict.with_names(**names)
     folder.parent.mkdir(parents=True, exist_ok=True)
     images, answer = result.images, report_json(result.report)
     generated = [name for name, new in zip(file_names(images)[0], generated_mask(images), strict=True) if new]

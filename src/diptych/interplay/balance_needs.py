@@ -115,22 +115,22 @@ def class_needs(
     return needs
 
 
-def coverage_of(generated: Tensor, real: Tensor, seed: int) -> tuple[float, float] | None:
+def coverage_of(generated: Tensor, real: Tensor) -> tuple[float, float] | None:
     """Coverage of one half of the real pictures by generated ones, and by the other half; ``None``: too few.
 
     (M, D) and (N, D) features. The numbers on both sides are equal, since coverage depends on them.
     """
-    rows = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:MAX_FOR_COVERAGE]
-    half = min(len(rows) // 2, len(generated))
+    half = min(len(real) // 2, len(generated))
     if 2 * half < MIN_FOR_COVERAGE:
         return None
-    one, other = real[rows[:half]], real[rows[half : 2 * half]]
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+    one, other = real[order[:half]], real[order[half : 2 * half]]
     return prdc(generated[:half], one).coverage, prdc(other, one).coverage
 
 
 def _share_of(value: float | None, of_real: float | None) -> float:
     """Share of the missing pictures to add where generated pictures reach ``value`` and real ones ``of_real``."""
-    if value is None or of_real is None:
+    if value is None or not of_real:  # nothing to compare with
         return 1.0
-    ratio = value / max(of_real, 1e-9)
+    ratio = value / of_real
     return 1.0 if ratio >= ENOUGH else 0.5 if ratio >= LITTLE else 0.0

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from diptych.data.images import Images
-from diptych.interplay.balance_needs import ClassNeed, Supply, coverage_of
+from diptych.interplay.balance_needs import MAX_FOR_COVERAGE, ClassNeed, Supply, coverage_of
 from diptych.interplay.sample_filter import Measured, SampleFilter
+from diptych.synthesis.datasets import random_subset
 
 if TYPE_CHECKING:
     from diptych.synthesis.flow import Flow
@@ -85,6 +85,7 @@ class ClassResult:
 def fill_class(
     need: ClassNeed,
     number: int,
+    real: Images,
     synthesizer: "GAN | VAE | Flow",
     sample_filter: SampleFilter,
     correct: Correct | None,
@@ -96,6 +97,8 @@ def fill_class(
     ----------
     number
         Of the class, among those of the set: its seeds follow from it.
+    real
+        The pictures of the set that are trained on.
     correct
         Of the recognizer that a person named; ``None``: the filter's own recognizer decides what is taken for another.
     """
@@ -106,7 +109,8 @@ def fill_class(
     images = synthesizer.sample(PROBE, label=need.name, seed=first)
     measured = sample_filter.measure(images)
     right = float(measured.correct.float().mean()) if correct is None else float(correct(images).mean())
-    covered = coverage_of(measured.features, _real_features(sample_filter, need.name), seed)
+    own = random_subset(real[real.labels == number], MAX_FOR_COVERAGE, seed)
+    covered = coverage_of(sample_filter.neutral_features(images), sample_filter.neutral_features(own))
     recall = None if need.recall is None else need.recall.value
     coverage, of_real = covered or (None, None)
     result.supply = Supply(right, coverage, of_real, recall)
@@ -139,10 +143,3 @@ def _next_round(result: ClassResult, limit: int) -> int:
         return 0
     needed = (result.wanted - result.count) * result.sampled / max(passed, 1)
     return max(0, min(math.ceil(MARGIN * needed), ROUND, limit - result.sampled))
-
-
-def _real_features(sample_filter: SampleFilter, name: str) -> torch.Tensor:
-    """(N, D) of all real pictures of a class, those held out included."""
-    number = sample_filter.classes.index(name)
-    parts = (sample_filter.training, sample_filter.validation)
-    return torch.cat([part.features[torch.from_numpy(part.labels == number)] for part in parts])

@@ -25,7 +25,7 @@ from diptych.data.messages import counted
 from diptych.engine import machine
 from diptych.errors import DataError
 from diptych.interplay import inputs
-from diptych.interplay.judge import train_small_recognizer
+from diptych.interplay.judge import RandomFilters, train_small_recognizer
 from diptych.metrics.memorisation import (
     MAX_SIDE,
     SUFFICIENT_REAL,
@@ -111,10 +111,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Recognizer:
-    """The filter's own recognizer: an embedder, and the head on its features; ``None``: the network's own."""
+    """The filter's own recognizer.
+
+    Attributes
+    ----------
+    embedder
+        Its network.
+    head
+        On the network's features; ``None``: the network's own.
+    neutral
+        An embedder that was trained on none of the pictures.
+    """
 
     embedder: Embedder
     head: Callable[[Tensor], Tensor] | None
+    neutral: Embedder
 
     def measure(self, images: Images, labels: NDArray[np.int64]) -> Measured:
         """Compute the features of the pictures once, and what follows from them."""
@@ -221,6 +232,13 @@ class SampleFilter:
             )
         return self._recognizer.measure(inputs.resized(images, self.size), labels)
 
+    def neutral_features(self, images: Images) -> Tensor:
+        """(N, D) of unit length, by an embedder that was trained on none of the pictures.
+
+        To a trained network its training pictures stand out, and no others would seem to cover them.
+        """
+        return torch.cat(list(self._recognizer.neutral.batches(inputs.resized(images, self.size))))
+
     def apply(self, generated: Images, measured: Measured | None = None) -> Filtered:
         """Check generated pictures, each against the class that it was generated for.
 
@@ -274,7 +292,8 @@ def _fit_recognizer(
     weights = local.judging_weights(size, machine.device().type)
     if weights is None:
         fitted = train_small_recognizer(training, size, seed)
-        return _Recognizer(Embedder(fitted.network_, fitted.size_, "the filter's small recognizer"), None)
+        embedder = Embedder(fitted.network_, fitted.size_, "the filter's small recognizer")
+        return _Recognizer(embedder, None, Embedder(RandomFilters(), size, "fixed random filters"))
     side = min(max(MIN_SIDE, size), max(MIN_SIDE, timm_backbone.default_size(weights.network)))
     embedder = Embedder.from_backbone(weights.network, side)
     features, other_features = (torch.cat(list(embedder.batches(images))) for images in (training, validation))
@@ -282,7 +301,7 @@ def _fit_recognizer(
         LabelledFeatures(features, torch.from_numpy(training.labels.copy())), len(training.classes), balanced=True
     )
     _, head = regression.search(LabelledFeatures(other_features, torch.from_numpy(labels.copy())))
-    return _Recognizer(embedder, head.logits)
+    return _Recognizer(embedder, head.logits, embedder)
 
 
 def _copy_search(training: Images, validation: Images, size: int) -> tuple[TrainingPictures, CopyThreshold]:

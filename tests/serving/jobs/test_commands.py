@@ -21,6 +21,15 @@ REQUESTS = {
     },
     "inspect": {"data": ["pets", "more"], "minutes": 1, "labels": "folders", "seed": 3},
     "score": {"model": "old", "against": "pets", "judge": "old", "seen": "more", "number": 10, "minutes": 1, "seed": 1},
+    "balance": {
+        "data": "pets",
+        "model": "old",
+        "output": "fuller",
+        "per_class": 50,
+        "recognizer": "old",
+        "labels": "folders",
+        "seed": 3,
+    },
     "evaluate": {"model": "old", "data": "pets", "unknown": "more", "labels": "names"},
     "export": {"model": "old", "int8": True, "check": "pets"},
     "enroll": {"output": "things", "data": "pets", "model": "old", "label": "--as", "adapt": True},
@@ -48,7 +57,7 @@ def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
     if verb == "fit":
         parsed, arguments = parsed.commands[arguments[0]], arguments[1:]
     values = parsed.make_context(verb, arguments, resilient_parsing=False).params
-    for name in ("minutes", "seed", "number", "labels", "int8", "adapt"):
+    for name in ("minutes", "seed", "number", "labels", "int8", "adapt", "per_class"):
         if name in REQUESTS[verb]:
             assert values[name] == REQUESTS[verb][name]
     assert values["json"]
@@ -81,7 +90,7 @@ def test_files_go_to_the_job_and_models_to_the_servers_folder(places, tmp_path):
 @pytest.mark.parametrize(("verb", "option"), [
     ("fit", "data"), ("fit", "validate"), ("fit", "from"), ("evaluate", "unknown"), ("evaluate", "model"),
     ("score", "against"), ("score", "judge"), ("export", "check"), ("inspect", "model"), ("enroll", "data"),
-    ("enroll", "model"),
+    ("enroll", "model"), ("balance", "data"), ("balance", "model"), ("balance", "recognizer"),
 ])  # fmt: skip
 def test_an_input_is_a_data_set_or_a_model_of_the_server_and_no_path(places, tmp_path, verb, option, value):
     with pytest.raises((UsageError, RefusedError)):
@@ -92,6 +101,16 @@ def test_an_input_is_a_data_set_or_a_model_of_the_server_and_no_path(places, tmp
 def test_a_model_goes_to_a_name_and_nowhere_else(places, tmp_path, value):
     with pytest.raises((UsageError, RefusedError)):
         command("fit", {**FIT, "output": value}, places, tmp_path / "job")
+
+
+@pytest.mark.parametrize("value", ["../x", "/tmp/x", "a/b", "..", "", "-o", "outside", "linked", "a\n", 3, None])
+def test_a_balanced_set_goes_to_a_data_set_of_the_server_and_nowhere_else(places, tmp_path, value):
+    (places.datasets.root / "linked").symlink_to(tmp_path)
+    words = command("balance", REQUESTS["balance"], places, tmp_path / "job")
+    assert "--output=data/fuller" in words
+    assert f"--report={tmp_path}/job/report.html" in words
+    with pytest.raises((UsageError, RefusedError)):
+        command("balance", {**REQUESTS["balance"], "output": value}, places, tmp_path / "job")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +129,7 @@ def test_a_model_goes_to_a_name_and_nowhere_else(places, tmp_path, value):
         ("export", {"model": "old", "output": "/tmp/x"}), ("export", {"model": "old", "int8": "--debug"}),
         ("export", {"model": "no-model"}), ("score", {"against": "pets"}),
         ("score", {"against": "pets", "model": "old", "generated": "more"}),
+        ("balance", {**REQUESTS["balance"], "per_class": 0}), ("balance", {**REQUESTS["balance"], "report": "/tmp/x"}),
         ("map", {}), ("map", {"data": []}), ("map", {"data": "absent"}), ("map", {**MAP, "output": "/tmp/x"}),
         ("map", {**MAP, "model": "../x"}), ("enroll", {"data": "pets"}), ("enroll", {"output": "things"}),
         ("enroll", {**REQUESTS["enroll"], "output": "../x"}), ("enroll", {**REQUESTS["enroll"], "label": "a\nb"}),

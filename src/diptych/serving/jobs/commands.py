@@ -41,6 +41,7 @@ class JobNumbers(Settings):
     more: float | None = setting("Minutes of further training.", default=None, minimum=0.01)
     guidance: float | None = setting("How closely a flow with classes follows them.", default=None, minimum=0)
     number: int | None = setting("Number of generated pictures.", default=None, minimum=1)
+    per_class: int | None = setting("Pictures that each class shall have.", default=None, minimum=1, maximum=100_000)
     seed: int = setting("Seed of every random choice.", default=0, minimum=0, maximum=2**32 - 1)
 
 
@@ -72,10 +73,10 @@ class Places:
         return safe
 
     def new_data(self, name: Any) -> str:
-        """The folder of a data set that a job makes; it may be there from an earlier run."""
+        """The folder of a data set to be written, which may be there from an earlier job."""
         safe = safe_name(_text("data set", name))
         folder = self.datasets.root / safe
-        if folder.is_symlink() or (safe in self.datasets.names() and not folder.is_dir()):
+        if safe in self.datasets.names() and (folder.is_symlink() or self.datasets.folder(safe) != folder):
             raise RefusedError(409, "name_taken", f"There is another data set called {safe}. Choose another name.")
         return self._shown(folder)
 
@@ -106,7 +107,8 @@ def command(verb: str, options: Options, places: Places, folder: Path) -> list[s
 
 def models_of(verb: str, options: Options) -> set[str]:
     """The names of the models that a job reads or writes."""
-    named = [options.get(name) for name in ("model", "from", "judge", *(("output",) if verb in _WRITING else ()))]
+    writing = ("output",) if verb in _WRITING else ()
+    named = [options.get(name) for name in ("model", "from", "judge", "recognizer", *writing)]
     models = options.get("models")
     return {name for name in [*named, *(models if isinstance(models, list) else [])] if isinstance(name, str)}
 
@@ -148,6 +150,16 @@ def _score(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
 def _evaluate(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     outputs = ["--json", f"--output={folder / 'report.html'}"]
     return [*outputs, *_words(options, places, _EVALUATE, required=("model", "data"), positional=("model", "data"))]
+
+
+def _balance(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    return [
+        "--json", f"--report={folder / 'report.html'}",
+        *_words(
+            options, places, _BALANCE, required=("data", "model", "output", "per_class"), positional=("data", "model"),
+            other={"per_class": "per-class"},
+        ),
+    ]  # fmt: skip
 
 
 def _enroll(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
@@ -234,6 +246,10 @@ def _output(places: Places, value: Any) -> list[str]:
     return [places.output(value)]
 
 
+def _new_data(places: Places, value: Any) -> list[str]:
+    return [places.new_data(value)]
+
+
 def _labels(places: Places, value: Any) -> list[str]:
     if not (isinstance(value, str) and _COLUMN.fullmatch(value)):
         raise UsageError("labels must be folders, names, none, or the name of a column.")
@@ -275,6 +291,10 @@ _SCORE = {
     "number": _number("number"), "minutes": _number("minutes"), "seed": _number("seed"),
 }  # fmt: skip
 _EVALUATE = {"model": _model, "data": _data, "unknown": _data, "labels": _labels}
+_BALANCE = {
+    "data": _data, "model": _model, "output": _new_data, "per_class": _number("per_class"), "recognizer": _model,
+    "labels": _labels, "seed": _number("seed"),
+}  # fmt: skip
 _EXPORT = {"model": _model, "int8": _flag, "check": _data}
 _ENROLL = {"output": _output, "data": _data, "model": _model, "label": _label, "labels": _labels, "adapt": _flag}
 _OTHER_WORDS = {"model": "recognizer", "label": "as"}
@@ -288,6 +308,7 @@ _VERBS = {
     "fit": _fit,
     "inspect": _inspect,
     "score": _score,
+    "balance": _balance,
     "evaluate": _evaluate,
     "export": _export,
     "enroll": _enroll,
