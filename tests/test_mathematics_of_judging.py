@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from diptych.interplay.sample_filter import log_odds
 from diptych.metrics.distribution import frechet_at_infinity, frechet_distance, kernel_distance, kernel_variance
 from diptych.metrics.prdc import prdc
 
@@ -102,3 +103,11 @@ def test_precision_recall_density_and_coverage_by_loops() -> None:
     assert scores.recall == pytest.approx(sum(map(any, in_generated)) / 10)
     assert scores.density == pytest.approx(sum(map(sum, in_real)) / (k * 12))
     assert scores.coverage == pytest.approx(sum(map(any, zip(*in_real, strict=True))) / 10)
+
+
+def test_log_odds_are_those_of_the_softmax_also_where_it_rounds_to_1() -> None:
+    logits, labels = torch.randn(20, 4).double(), torch.arange(20) % 4
+    for row, label, value in zip(logits.tolist(), labels.tolist(), log_odds(logits, labels).tolist(), strict=True):
+        p = math.exp(row[label]) / sum(math.exp(z) for z in row)
+        assert value == pytest.approx(math.log(p / (1 - p)))
+    assert float(log_odds(torch.tensor([[60.0, 0.0]]), torch.tensor([0]))) == 60

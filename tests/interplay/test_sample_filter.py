@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import diptych
@@ -99,13 +98,6 @@ def test_photographs_are_compared_by_a_pretrained_backbone() -> None:
     assert fitted.apply(others).kept.mean() > 0.7
     noise = np.random.default_rng(0).integers(0, 256, (20, 48, 48, 3)).astype(np.uint8)
     assert not fitted.apply(labelled(noise, others[:20])).kept.any()
-
-
-def test_log_odds_are_those_of_the_softmax_and_exact_where_it_rounds_to_1() -> None:
-    logits, labels = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 4
-    p = logits.double().softmax(1)[torch.arange(50), labels]
-    assert torch.allclose(sample_filter.log_odds(logits.double(), labels), (p / (1 - p)).log())
-    assert float(sample_filter.log_odds(torch.tensor([[60.0, 0.0]]), torch.tensor([0]))) == 60
 
 
 def test_what_a_filter_cannot_be_fitted_to_is_refused(parts: Parts, fitted: SampleFilter) -> None:

@@ -214,7 +214,7 @@ def _errors(
 
 def _with_added(images: Images, results: list[ClassResult]) -> Images:
     """The set, and the generated pictures behind it, in the part to train on."""
-    added = [result.added for result in results if result.added is not None and result.count]
+    added = [result.added for result in results if result.added is not None]
     if not added:
         return images
     generated = join(added)

@@ -126,12 +126,12 @@ def _supply(result: ClassResult) -> list[Any]:
 
 
 def _add_pictures(report: Report, results: Sequence[ClassResult], real: Images, size: int) -> None:
-    """Grids of what was added to a class, beside its real pictures."""
-    filled = [result for result in results if result.added is not None and result.count][:MAX_CLASSES_SHOWN]
-    for result in filled:
+    """Grids of what was added to a class, of its real pictures, and of what was dropped."""
+    for result in [result for result in results if result.sampled][:MAX_CLASSES_SHOWN]:
         own = real[real.labels == real.classes.index(result.need.name)]
-        assert result.added is not None
-        for what, images in (("added", result.added), ("real", own)):
+        for what, images in (("added", result.added), ("real", own), ("dropped", result.rejected)):
+            if images is None:
+                continue
             rows = np.sort(np.random.default_rng(0).permutation(len(images))[:PICTURES_SHOWN])
             pixels = images[rows].pixels(size, GEOMETRY).permute(0, 2, 3, 1).numpy()
             report.figures[f"{result.need.name}: {what}"] = figures.grid(pixels)

@@ -45,6 +45,8 @@ class ClassResult:
         How many were generated.
     dropped
         How many of them were dropped for each reason.
+    rejected
+        The first of the pictures that were dropped; ``None``: none was.
     supply
         What the synthesizer can give; ``None``: nothing was sampled.
     """
@@ -54,6 +56,7 @@ class ClassResult:
     added: Images | None = None
     sampled: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    rejected: Images | None = None
     supply: Supply | None = None
 
     @property
@@ -115,10 +118,6 @@ def fill_class(
     coverage, of_real = covered or (None, None)
     result.supply = Supply(right, coverage, of_real, recall)
     result.wanted = math.ceil(need.missing * result.supply.share)
-    if not result.wanted:
-        result.sampled = PROBE
-        result.dropped.update(sample_filter.apply(images, measured).reasons)
-        return result
     _add_passing(result, images, sample_filter, measured)
     limit = LIMIT * result.wanted + PROBE
     while result.count < result.wanted and (size := _next_round(result, limit)):
@@ -131,7 +130,10 @@ def _add_passing(
 ) -> None:
     filtered = sample_filter.apply(images, measured)
     passing = images[np.flatnonzero(filtered.kept)[: result.wanted - result.count]]
-    result.added = passing if result.added is None else result.added + passing
+    if len(passing):
+        result.added = passing if result.added is None else result.added + passing
+    if result.rejected is None and not filtered.kept.all():
+        result.rejected = images[~filtered.kept]
     result.sampled += len(images)
     result.dropped.update(filtered.reasons)
 
