@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from diptych.data.images import Images
+from diptych.synthesis.vae import VAE
 from tests.serving.conftest import ServerProcess, pixels, png
 
 PATIENCE = 600.0  # seconds, for a machine with much else to do
@@ -26,6 +27,10 @@ def server(home: Path, server: ServerProcess, tmp_path_factory: pytest.TempPathF
     for name, seed in (("photos", 4), ("others", 6)):
         red, blue = pixels(seed), pixels(seed + 1)[..., ::-1]
         Images.from_arrays(np.concatenate([red, blue]), ["red"] * 12 + ["blue"] * 12).save(folder / "data" / name)
+    red, blue = (np.concatenate([pixels(seed) for seed in seeds]) for seeds in ((11, 12, 13), (14, 15)))
+    uneven = Images.from_arrays(np.concatenate([red, blue[..., ::-1]]), ["red"] * len(red) + ["blue"] * len(blue))
+    uneven.save(folder / "data" / "uneven")
+    VAE(epochs=20).fit(uneven, into=folder / "vae")
     (folder / "half-way").mkdir()
     (folder / "half-way" / "history.jsonl").write_text('{"seen_pictures": 640}\n', encoding="utf-8")
     server = ServerProcess(folder)
@@ -87,6 +92,21 @@ def test_pictures_are_scored_and_a_model_evaluated_and_exported(server: ServerPr
     exported = run(server, "export", model="colours")
     assert "model.onnx" in exported["files"]
     assert len(server.request(f"/jobs/{exported['id']}/files/model.onnx").body) > 1000
+
+
+def test_a_data_set_is_balanced_into_a_new_one(server: ServerProcess) -> None:
+    options = {"data": "uneven", "model": "vae", "output": "fuller", "per_class": 30}
+    balanced = run(server, "balance", **options)
+    assert balanced["files"] == ["report.html", "log.txt"]
+    assert balanced["result"]["folder"] == "data/fuller"
+    blue = next(row for row in balanced["result"]["classes"] if row["class"] == "blue")
+    assert (blue["real"], blue["added"] + blue["still missing"]) == (24, 6)
+    sets = {row["name"]: row for row in server.request("/datasets").json["datasets"]}
+    assert sets["fuller"]["pictures"] == 60 + blue["added"]
+    assert b"scarce class" in server.request(f"/jobs/{balanced['id']}/files/report.html").body
+    assert run(server, "balance", **options)["result"] == balanced["result"]  # it is there already
+    taken = server.post_json("/jobs", {"verb": "balance", "options": {**options, "output": "../fuller"}})
+    assert taken.status == 422
 
 
 def test_trainings_that_are_not_finished_are_listed_with_their_state(server: ServerProcess) -> None:
