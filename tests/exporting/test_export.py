@@ -67,6 +67,15 @@ def test_it_is_evaluated_on_pictures_that_the_model_was_not_trained_on(file, mod
         Portable.open(file).evaluate(trained)
 
 
+def test_generated_pictures_neither_evaluate_a_file_nor_check_an_export(file, model, pictures, tmp_path):
+    images = Images.open(pictures)
+    images = images.with_metadata(origins=np.full(len(images), "synthetic"))
+    with pytest.raises(DataError, match=r"001\.png is generated.*An evaluation takes real pictures alone"):
+        Portable.open(file).evaluate(images)
+    with pytest.raises(DataError, match="The check of an exported file takes real pictures alone"):
+        export(model, tmp_path / "file.onnx", check=images)
+
+
 def test_a_file_without_digests_says_that_training_pictures_may_be_among_the_test(file, pictures, tmp_path):
     graph = onnx.load(file)
     (entry,) = (entry for entry in graph.metadata_props if entry.key == "digests")

@@ -180,6 +180,9 @@ def test_the_folder_is_an_ordinary_set_that_a_recognizer_is_fitted_on_and_valida
         balance_folder.answer_there(folder, request_facts(parts[0], fitted, 80, None, 0))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"Another command has filled .*mine meanwhile"):
+        balance_folder.write(good, tmp_path / "mine", request)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     with pytest.raises(UsageError, match="holds something else"):
         balance_folder.answer_there(tmp_path / "mine", request)
 

@@ -50,7 +50,10 @@ def write(result: Balance, folder: Path, request: Mapping[str, Any], **names: st
         record = {"balance": request, "answer": answer, "generated": generated}
         files.write_text(part / BALANCE_RECORD, files.json_text(record))
         result.report.save(part / REPORT)
-        part.replace(folder)
+        try:
+            part.replace(folder)
+        except OSError:  # it is no longer empty
+            raise UsageError(f"Another command has filled {folder} meanwhile. Name another folder with -o.") from None
     return answer
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from diptych.data.images import Images
 from diptych.data.messages import counted
-from diptych.interplay.balance_sampling import ClassResult
+from diptych.interplay.balance_sampling import PROBE, ClassResult
 from diptych.interplay.inputs import GEOMETRY
 from diptych.interplay.sample_filter import REASONS, SampleFilter
 from diptych.report import Report, Score, Table, Verdict, figures
@@ -122,7 +122,7 @@ def _supply(result: ClassResult) -> list[Any]:
     if supply is None:
         return [None, None, None, sampled]
     shares = (supply.right, supply.coverage, supply.real_coverage)
-    return [*(None if share is None else Score(share, None, None, sampled, share=True) for share in shares), sampled]
+    return [*(None if share is None else Score(share, None, None, PROBE, share=True) for share in shares), sampled]
 
 
 def _add_pictures(report: Report, results: Sequence[ClassResult], real: Images, size: int) -> None:
