@@ -161,6 +161,11 @@ def test_somebody_elses_record_says_nothing(tmp_path: Path, record: str) -> None
     assert not generated_mask(diptych.Images.open(tmp_path / "set" / "dark")).any()
 
 
+def test_a_name_that_no_file_can_have_keeps_its_row() -> None:
+    images = diptych.Images.of_files(["no\0where/a.png", "nowhere/b.png"])
+    assert images.origins.tolist() == ["real", "real"]
+
+
 def test_real_pictures_beside_samples_stay_real(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "samples", tmp_path / "samples")
     own = tmp_path / "samples" / "photo.png"

@@ -84,7 +84,10 @@ class _Records:
 
     def _and_above(self, folder: str) -> list[str]:
         if self._local:
-            path = Path(os.path.realpath(Path(self._files.root, folder)))
+            try:
+                path = Path(os.path.realpath(Path(self._files.root, folder)))
+            except (OSError, ValueError):  # a name that no file can have: its picture cannot be read either
+                return []
             return [around.as_posix() for around in [path, *path.parents][: LEVELS + 1]]
         if self._known is None:
             return [""] if folder == "" else []
@@ -103,7 +106,12 @@ class _Records:
         return [record for record in records if record is not None]
 
     def _exists(self, files: Files, name: str) -> bool:
-        return files.exists(name) if self._local or self._known is None else name in self._known
+        if not self._local and self._known is not None:
+            return name in self._known
+        try:
+            return files.exists(name)
+        except OSError:  # no permission to look
+            return False
 
 
 Exists = Callable[[Files, str], bool]
