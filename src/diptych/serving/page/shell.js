@@ -33,8 +33,11 @@ async function openScreen() {
   const screen = SCREENS.includes(name) ? name : SCREENS[0];
   const say = words(WORDS);
   for (const link of part("screens").children) {
-    if (link.dataset.screen === screen) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.removeAttribute("aria-current");
+    if (link.dataset.screen === screen) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
   }
   document.title = `${say[screen]} · Diptych`;
   const main = part("main");
