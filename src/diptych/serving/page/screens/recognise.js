@@ -139,7 +139,7 @@ async function heatmap(base64) {
   const pixels = context.getImageData(0, 0, grey.width, grey.height);
   for (let i = 0; i < pixels.data.length; i += 4) {
     const evidence = pixels.data[i];
-    pixels.data.set([20, 24, 40, Math.round(0.8 * (255 - evidence))], i);
+    pixels.data.set([20, 24, 40, Math.round(0.65 * (255 - evidence))], i);
   }
   context.putImageData(pixels, 0, 0);
   return canvas;
