@@ -82,12 +82,12 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, PageFigure]:
 def _curve(series: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
     with styled_figure(width=4.6, height=3.0) as (figure, axis):
         for colour, (name, points) in zip(COLOURS * len(series), series.items(), strict=False):
-            axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=_shortened(display_name(name), 30))
+            axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=shortened(display_name(name), 30))
         _over_pictures_seen(axis)
         if len(series) > 1:
             axis.legend()
         else:
-            axis.set_ylabel(_shortened(display_name(next(iter(series))), 30))
+            axis.set_ylabel(shortened(display_name(next(iter(series))), 30))
         return svg(figure)
 
 
@@ -137,7 +137,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> bytes:
         axis.grid(False)
         axis.set(xlabel="predicted", ylabel="true")
         if k <= MAX_NAMED_CLASSES:
-            names = [_shortened(name, 18) for name in classes]
+            names = [shortened(name, 18) for name in classes]
             upright = max(map(len, names), default=0) > 3
             axis.set_xticks(range(k), names, rotation=90 if upright else 0)
             axis.set_yticks(range(k), names)
@@ -155,7 +155,7 @@ def bars(counts: Mapping[str, float], label: str = "pictures") -> bytes:
         ranked = sorted(shown, key=lambda name: -shown[name])
         extremes = {*ranked[: MAX_NAMED_CLASSES // 2], *ranked[-MAX_NAMED_CLASSES // 2 :]}
         shown = {name: count for name, count in shown.items() if name in extremes}
-    names = [_shortened(name, 28) for name in shown]
+    names = [shortened(name, 28) for name in shown]
     with styled_figure(width=5.4, height=0.9 + 0.24 * len(names)) as (figure, axis):
         axis.barh(range(len(names)), list(shown.values()), color=COLOURS[0], height=0.7)
         axis.set_yticks(range(len(names)), names)
@@ -238,7 +238,7 @@ def _thousands(value: float, position: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
-def _shortened(text: str, max_length: int) -> str:
+def shortened(text: str, max_length: int) -> str:
     """At most ``max_length`` characters, all printable."""
     printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return printable if len(printable) <= max_length else printable[: max_length - 1] + "…"
