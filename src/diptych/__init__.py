@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import errors, interplay
+    from diptych import audit, errors, interplay
     from diptych.data.images import Images
     from diptych.data.inspection import manifest
     from diptych.exporting.export import export
@@ -33,6 +33,7 @@ __all__ = [
     "Predictions",
     "Recognizer",
     "Report",
+    "audit",
     "errors",
     "export",
     "find_label_errors",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "audit": "diptych.audit",
     "errors": "diptych.errors",
     "interplay": "diptych.interplay",
     "manifest": "diptych.data.inspection.manifest",

@@ -14,6 +14,7 @@ import typer.core
 
 from diptych import __version__
 from diptych.cli import (
+    audit,
     balance,
     cache,
     compare,
@@ -68,6 +69,7 @@ class CommandGroup(typer.core.TyperGroup):
             "edit",
             "score",
             "balance",
+            "audit",
             "serve",
             "cache",
         ]
@@ -112,6 +114,7 @@ VERBS = (
     edit,
     score,
     balance,
+    audit,
     serve,
     cache,
     demo,

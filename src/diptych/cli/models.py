@@ -13,6 +13,7 @@ _NEEDED = {
     ("recognizer",): "a recognizer",
     ("gallery",): "a gallery, as diptych enroll makes it",
     ("recognizer", "gallery"): "a recognizer or a gallery",
+    ("recognizer", *SYNTHESIZERS): "a recognizer or a synthesizer (gan, vae or flow)",
 }
 
 

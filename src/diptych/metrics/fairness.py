@@ -36,7 +36,8 @@ def equalised_odds_gap(
     under either.
     """
     gaps = []
-    for rates, rows in zip(odds(targets, predicted, groups, label, number), (targets == label, targets != label)):
+    sides = (targets == label, targets != label)
+    for rates, rows in zip(odds(targets, predicted, groups, label, number), sides, strict=True):
         known = rates[np.bincount(groups[rows], minlength=number) >= least]
         if len(known) > 1:
             gaps.append(float(known.max() - known.min()))

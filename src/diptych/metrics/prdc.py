@@ -71,6 +71,22 @@ def prdc(generated: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> PRDC:
     return PRDC(precise / m, float(recalled.double().mean()), inside / (k * m), float(covered.double().mean()))
 
 
+def covered_rows(generated: Tensor, real: Tensor, *, k: int = NEIGHBOURS) -> Tensor:
+    """(N,) bool: which real pictures have a generated one in their neighbourhood; their share is the coverage.
+
+    Parameters
+    ----------
+    generated, real
+        As in :func:`prdc`.
+    """
+    generated, real = as_float64(generated), as_float64(real)
+    radius = _squared_radii(real, k)
+    covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    for rows in row_blocks(len(generated)):
+        covered |= (squared_distances(generated[rows], real) <= radius).any(0)
+    return covered
+
+
 def squared_distances(one: Tensor, other: Tensor) -> Tensor:
     """(M, N) squared Euclidean distances of float64 rows; exactly 0 between equal ones."""
     lengths = one.square().sum(1)[:, None] + other.square().sum(1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from diptych.report.figures import COLOURS, INK, shortened, percent, styled_figure, svg
+from diptych.report.figures import COLOURS, INK, percent, shortened, styled_figure, svg
 from diptych.report.report import Score
 
 MAX_ROWS = 40  # more are not legible

@@ -75,9 +75,7 @@ def answer(model: "Recognizer", images: Images) -> Answers:
     probabilities = model.decision_rule_.probabilities(outputs.logits)
     confidence, predicted = probabilities.max(1)
     targets = datasets.targets(held_out).numpy()
-    return Answers(
-        held_out, targets, predicted.numpy(), confidence.double().numpy(), model.classes_, tuple(notes)
-    )
+    return Answers(held_out, targets, predicted.numpy(), confidence.double().numpy(), model.classes_, tuple(notes))
 
 
 def require_real(images: Images) -> None:
@@ -92,6 +90,6 @@ def require_real(images: Images) -> None:
     if len(generated):
         raise DataError(
             f"{len(generated):,} of the {len(images):,} pictures are generated, such as "
-            f"{join_names(images.paths[generated].tolist(), MAX_NAMES)}. An audit is of real pictures: leave those out, "
-            "or name a set without them."
+            f"{join_names(images.paths[generated].tolist(), MAX_NAMES)}. An audit is of real pictures: leave those "
+            "out, or name a set without them."
         )

@@ -1,7 +1,6 @@
 """``bias``: whether a model treats groups of pictures alike, and whether a recognizer has learned a shortcut."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Union
 
 from diptych.audit.bias import group_scores
 from diptych.audit.bias.answers import answer
@@ -21,12 +20,11 @@ from diptych.synthesis.flow import Flow
 from diptych.synthesis.gan import GAN
 from diptych.synthesis.vae import VAE
 
-if TYPE_CHECKING:
-    Audited = Union[Recognizer, GAN, VAE, Flow]
+Audited = Recognizer | GAN | VAE | Flow
 
 
 def bias(
-    model: "Audited",
+    model: Audited,
     images: ImagesLike,
     *,
     groups: Sequence[str] | None = None,
@@ -92,8 +90,8 @@ def audit_recognizer(model: Recognizer, images: Images, groups: Sequence[str] | 
     add_groups(report, answers, divisions, compared)
     if not divisions:
         report.findings.append(
-            "The pictures have no metadata columns with 2 to 20 values, so no groups were compared: only shortcuts were "
-            "searched for. A metadata.csv beside the pictures can name groups."
+            "The pictures have no metadata columns with 2 to 20 values, so no groups were compared: only shortcuts "
+            "were searched for. A metadata.csv beside the pictures can name groups."
         )
     report.verdict = recognizer_verdict(answers, search, compared, divisions)
     report.facts |= {

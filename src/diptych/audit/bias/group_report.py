@@ -78,9 +78,13 @@ def _recalls(answers: Answers, grouping: Grouping) -> Table:
             group_scores.accuracy(answers, grouping.rows(number) & (answers.targets == label))
             for number in range(len(grouping.values))
         ]
-        few = [cell is not None and cell.n < MIN_PICTURES for cell in cells]
-        rows.append([name, *(f"{c} of {c.n}: {TOO_FEW}" if f else c for c, f in zip(cells, few, strict=True))])
+        rows.append([name, *map(_or_too_few, cells)])
     return Table(["class", *grouping.values], rows)
+
+
+def _or_too_few(score: Score | None) -> Score | str | None:
+    """A score of enough pictures as it is, one of fewer with a warning."""
+    return score if score is None or score.n >= MIN_PICTURES else f"{score} of {score.n}: {TOO_FEW}"
 
 
 def _odds(answers: Answers, grouping: Grouping) -> Table:

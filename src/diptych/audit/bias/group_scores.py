@@ -57,8 +57,8 @@ class Comparison:
         """The finding."""
         what = "Recall" if self.words.startswith("of ") else "Accuracy"
         return (
-            f"{what} is lower {self.words}: {self.inside.value:.1%} of {self.inside.n}, against {self.outside.value:.1%} "
-            f"elsewhere (a difference of {-self.high:.1%} to {-self.low:.1%})."
+            f"{what} is lower {self.words}: {self.inside.value:.1%} of {self.inside.n}, against "
+            f"{self.outside.value:.1%} elsewhere (a difference of {-self.high:.1%} to {-self.low:.1%})."
         )
 
 
@@ -115,9 +115,7 @@ def compare(answers: Answers, divisions: Sequence[Grouping]) -> list[Comparison]
     The intervals are widened for the number of comparisons (Bonferroni): if nothing differed, one audit in twenty would
     have any finding. Cells of fewer than 50 pictures, or compared with fewer, are left out.
     """
-    cells = [
-        cell for cell in _cells(answers, divisions) if min(cell[1].sum(), cell[2].sum()) >= MIN_PICTURES
-    ]
+    cells = [cell for cell in _cells(answers, divisions) if min(cell[1].sum(), cell[2].sum()) >= MIN_PICTURES]
     z = NormalDist().inv_cdf(1 - ALPHA / (2 * max(1, len(cells))))
     comparisons = []
     for words, inside, outside in cells:

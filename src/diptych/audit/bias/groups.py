@@ -78,8 +78,8 @@ def _checked(images: Images, columns: Sequence[str]) -> list[str]:
         count = _values(images, name)
         if count > MAX_VALUES:
             raise UsageError(
-                f"The column {name!r} has {count:,} different values; groups need at most {MAX_VALUES}. Put ranges of it "
-                "into a column of their own, such as 0–29, 30–59, 60 and over."
+                f"The column {name!r} has {count:,} different values; groups need at most {MAX_VALUES}. Put ranges of "
+                "it into a column of their own, such as 0–29, 30–59, 60 and over."
             )
     return names
 

@@ -34,11 +34,9 @@ class Predictability:
 
 
 def reduce(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A wide property by its principal components; a narrow one as it is."""
+    """(N, D) numbers of a wide property by their principal components."""
     from sklearn.decomposition import PCA
 
-    if values.shape[1] <= WIDE:
-        return values.astype(np.float64)
     components = min(COMPONENTS, *values.shape)
     reduced: NDArray[np.float64] = PCA(components, svd_solver="full").fit_transform(values.astype(np.float64))
     return reduced
@@ -52,7 +50,7 @@ def predict(
     Parameters
     ----------
     values
-        (N, d), after :func:`reduce`.
+        (N, d), a wide property after :func:`reduce`.
     labels
         (N,) class numbers; classes without a picture do not count.
     narrow

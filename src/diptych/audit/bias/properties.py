@@ -45,17 +45,20 @@ class Property:
         In a sentence: "border colour".
     values
         (N, d) float32 numbers that describe it.
+    is_column
+        Whether it is a metadata column, with a number for each of its values.
     """
 
     name: str
     values: NDArray[np.float32]
+    is_column: bool = False
 
 
 def measure_properties(images: Images) -> list[Property]:
-    """All properties of readable pictures, those of their metadata included; constant ones are left out."""
+    """All properties of readable pictures but constant ones; those that a person understands best come first."""
     side = _side(images)
     pixels = images.pixels(side)
-    measured = [*_simple(images, side), *_regions(pixels), *_corners(pixels), *_metadata(images)]
+    measured = [*_metadata(images), *_regions(pixels), *_simple(images, side), *_corners(pixels)]
     return [part for part in measured if float(np.ptp(part.values, axis=0).max()) > 0]
 
 
@@ -78,9 +81,9 @@ def _regions(pixels: Tensor) -> Iterator[Property]:
     side = pixels.shape[-1]
     colour = pixels.float() / 255
     everything = torch.ones(side, side, dtype=torch.bool)
-    yield Property("colour", _colours(colour, everything))
-    yield Property("border colour", _colours(colour, ~_centre(side, max(1, round(side * BORDER_SHARE)))))
     yield Property("background colour", _colours(colour, ~_centre(side, side // 4)))
+    yield Property("border colour", _colours(colour, ~_centre(side, max(1, round(side * BORDER_SHARE)))))
+    yield Property("colour", _colours(colour, everything))
     yield Property("detail along the edges", _edge_detail(colour))
 
 
@@ -126,4 +129,4 @@ def _metadata(images: Images) -> Iterator[Property]:
     for column, values in images.groups.items():
         names, numbers = np.unique(values.astype(np.str_), return_inverse=True)
         if 2 <= len(names) <= MAX_VALUES:
-            yield Property(column, np.eye(len(names), dtype=np.float32)[numbers])
+            yield Property(column, np.eye(len(names), dtype=np.float32)[numbers], is_column=True)

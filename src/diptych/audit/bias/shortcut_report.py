@@ -48,9 +48,9 @@ def evidence(search: Search, suspect: Suspect) -> str:
     _, _, worst = worst_cell(search, suspect)
     return (
         f"{_what(suspect)}{also}. Where it speaks for the label the recognizer is right in {agreeing.value:.1%} of "
-        f"{agreeing.n}, where it speaks against it in {against.value:.1%} of {against.n} (within classes a difference of "
-        f"{suspect.difference.low:.0%} to {suspect.difference.high:.0%}); {suspect.followed:.0%} of the wrong answers "
-        f"follow it. The worst group is {cell_words(search, suspect)}: {worst} of {worst.n} are right."
+        f"{agreeing.n}, where it speaks against it in {against.value:.1%} of {against.n} (within classes a difference "
+        f"of {suspect.difference.low:.0%} to {suspect.difference.high:.0%}); {suspect.followed:.0%} of the wrong "
+        f"answers follow it. The worst group is {cell_words(search, suspect)}: {worst} of {worst.n} are right."
     )
 
 
@@ -74,16 +74,16 @@ def _what(suspect: Suspect) -> str:
 def _undecided(suspect: Suspect) -> str:
     n = suspect.against.n if suspect.against else 0
     return (
-        f"The {suspect.name} alone predicts the label with a skill of {suspect.skill} (0: chance, 1: always right), and "
-        f"only {n} pictures show a class without it. These are too few to say whether the recognizer goes by it: add "
-        f"{MIN_COUNTEREXAMPLES} or more. If it is what the classes are, such as colours, nothing is wrong."
+        f"The {suspect.name} alone predicts the label with a skill of {suspect.skill} (0: chance, 1: always right), "
+        f"and only {n} pictures show a class without it. These are too few to say whether the recognizer goes by it: "
+        f"add {MIN_COUNTEREXAMPLES} or more. If it is what the classes are, such as colours, nothing is wrong."
     )
 
 
 def _harmless(suspect: Suspect) -> str:
     return (
-        f"The {suspect.name} alone predicts the label with a skill of {suspect.skill}; the recognizer does not go by it: "
-        f"it is right in {suspect.against} where it speaks against the label, in {suspect.agreeing} elsewhere."
+        f"The {suspect.name} alone predicts the label with a skill of {suspect.skill}; the recognizer does not go by "
+        f"it: it is right in {suspect.against} where it speaks against the label, in {suspect.agreeing} elsewhere."
     )
 
 
@@ -92,7 +92,9 @@ def _pictures(search: Search, suspect: Suspect) -> dict[str, Any]:
     against = suspect.says != search.answers.targets
     kinds = ((~against, suspect.agreeing, "speaks for"), (against, suspect.against, "speaks against"))
     return {
-        f"The {suspect.name} {words} the label: {score.value:.0%} of {score.n} are right": _gallery(search, suspect, rows)
+        f"The {suspect.name} {words} the label: {score.value:.0%} of {score.n} are right": _gallery(
+            search, suspect, rows
+        )
         for rows, score, words in kinds
         if score is not None
     }

@@ -92,7 +92,8 @@ def search_shortcuts(answers: Answers, seed: int) -> Search:
     if len(folds) < 2:
         return Search(answers, [])
     suspects = [_suspect(part, answers, folds) for part in measure_properties(answers.images)]
-    return Search(answers, _joined(_judged(suspects)))
+    threshold = ALPHA / max(1, len(suspects))  # Bonferroni
+    return Search(answers, _joined(_judged(suspects, threshold), answers, threshold))
 
 
 def subset(answers: Answers, rows: NDArray[np.int64]) -> Answers:
@@ -120,12 +121,12 @@ def worst_cell(search: Search, suspect: Suspect) -> tuple[int, int | None, Score
 
 
 def _suspect(part: Property, answers: Answers, folds: Sequence[NDArray[np.int64]]) -> Suspect:
-    values, narrow, k = reduce(part.values), part.values.shape[1] <= WIDE, len(answers.classes)
-    narrow = narrow or bool(np.isin(part.values, (0, 1)).all())
-    if narrow:
-        values = part.values.astype(np.float64)
+    narrow, k = part.values.shape[1] <= WIDE or part.is_column, len(answers.classes)
+    values = part.values.astype(np.float64) if narrow else reduce(part.values)
     of_labels = predict(values, answers.targets, k, folds, narrow=narrow)
-    of_answers = predict(values, answers.predicted, k, folds, narrow=narrow) if _several(answers.predicted) else of_labels
+    of_answers = (
+        predict(values, answers.predicted, k, folds, narrow=narrow) if _several(answers.predicted) else of_labels
+    )
     by_label = (of_labels.skill.low or 0.0) >= MIN_SKILL
     suspicious = by_label or (of_answers.skill.low or 0.0) - (of_labels.skill.high or 1.0) >= MIN_EXCESS
     chosen = of_labels if by_label else of_answers
@@ -140,11 +141,6 @@ def _compared(
     name: str, chosen: Predictability, skill: Score, answer_skill: Score, answers: Answers, *, suspicious: bool
 ) -> Suspect:
     agrees, correct = chosen.says == answers.targets, answers.correct
-    k = len(answers.classes)
-
-    def counts(rows: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return (np.bincount(answers.targets[rows & correct], minlength=k), np.bincount(answers.targets[rows], minlength=k))
-
     wrong = ~agrees & ~correct
     scores = [share_score(int(correct[r].sum()), int(r.sum())) if r.any() else None for r in (agrees, ~agrees)]
     enough = min(agrees.sum(), (~agrees).sum()) >= MIN_COUNTEREXAMPLES
@@ -155,33 +151,44 @@ def _compared(
         answer_skill=answer_skill,
         agreeing=scores[0],
         against=scores[1],
-        difference=stratified_difference(*counts(agrees), *counts(~agrees)),
+        difference=_difference(agrees, correct, answers.targets),
         followed=float((answers.predicted == chosen.says)[wrong].mean()) if wrong.any() else 0.0,
         state="unrelated" if not suspicious else "harmless" if enough else "too few",
     )
 
 
-def _judged(suspects: list[Suspect]) -> list[Suspect]:
-    """The suspects with those that are shortcuts named so, by the test corrected for their number."""
-    threshold = ALPHA / max(1, len(suspects))
+def _difference(agrees: Mask, correct: Mask, strata: NDArray[np.int64]) -> StratifiedDifference:
+    """How much higher the accuracy is where a property agrees with the label, within strata of the pictures."""
+    length = int(strata.max()) + 1
+
+    def counts(rows: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.bincount(strata[rows & correct], minlength=length), np.bincount(strata[rows], minlength=length)
+
+    return stratified_difference(*counts(agrees), *counts(~agrees))
+
+
+def _judged(suspects: list[Suspect], threshold: float) -> list[Suspect]:
+    """The suspects with those that are shortcuts named so; the largest differences of each state first."""
     judged = [
         replace(s, state="shortcut")
-        if s.state == "harmless"
-        and s.difference.p < threshold
-        and s.difference.value >= MIN_GAP
-        and s.followed >= MIN_FOLLOWED
+        if s.state == "harmless" and _is_large(s.difference, threshold) and s.followed >= MIN_FOLLOWED
         else s
         for s in suspects
     ]
     order: list[State] = ["shortcut", "too few", "harmless", "unrelated"]
-    return sorted(judged, key=lambda s: (order.index(s.state), s.difference.p, -s.difference.value))
+    # Of about equal ones, that which a person understands best stays first.
+    return sorted(judged, key=lambda s: (order.index(s.state), -round(s.difference.value, 1)))
 
 
-def _joined(suspects: list[Suspect]) -> list[Suspect]:
-    """Suspicious properties that say nearly the same of every picture as one, under the name of the strongest."""
+def _is_large(difference: StratifiedDifference, threshold: float) -> bool:
+    return difference.p < threshold and difference.value >= MIN_GAP
+
+
+def _joined(suspects: list[Suspect], answers: Answers, threshold: float) -> list[Suspect]:
+    """Suspicious properties that come to the same as one, under the name of the first."""
     kept: list[Suspect] = []
     for suspect in suspects:
-        twin = next((i for i, other in enumerate(kept) if _is_same(other, suspect)), None)
+        twin = next((i for i, other in enumerate(kept) if _is_same(other, suspect, answers, threshold)), None)
         if twin is None:
             kept.append(suspect)
         else:
@@ -189,7 +196,13 @@ def _joined(suspects: list[Suspect]) -> list[Suspect]:
     return kept
 
 
-def _is_same(one: Suspect, other: Suspect) -> bool:
+def _is_same(one: Suspect, other: Suspect, answers: Answers, threshold: float) -> bool:
+    """Whether two properties speak for the same classes, or the difference of the other is explained by the first."""
     if "unrelated" in (one.state, other.state) or one.state != other.state:
         return False
-    return float((one.says == other.says).mean()) >= SAME_SHARE
+    if float((one.says == other.says).mean()) >= SAME_SHARE:
+        return True
+    if one.state != "shortcut":
+        return False
+    agrees, explained = (s.says == answers.targets for s in (other, one))
+    return not _is_large(_difference(agrees, answers.correct, 2 * answers.targets + explained), threshold)

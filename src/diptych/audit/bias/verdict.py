@@ -29,13 +29,15 @@ def recognizer_verdict(
     if reasons:
         step = f"audit with more pictures: {AGAIN}"
         return Verdict("too_few", "Too few pictures to say.", " ".join(reasons), step)
-    return Verdict("fair", "Fair as far as can be told.", _fair(search, compared), f"audit it on other pictures: {AGAIN}")
+    return Verdict(
+        "fair", "Fair as far as can be told.", _fair(search, compared), f"audit it on other pictures: {AGAIN}"
+    )
 
 
 def _shortcut(search: Search, suspect: Suspect) -> Verdict:
     step = (
-        f"add pictures of {cell_words(search, suspect)}; or, where a metadata column tells them apart, fit again with a "
-        f"remedy: {REMEDY}"
+        f"add pictures of {cell_words(search, suspect)}; or, where a metadata column tells them apart, fit again with "
+        f"a remedy: {REMEDY}"
     )
     return Verdict("shortcut", f"Learned a shortcut: the {suspect.name}.", evidence(search, suspect), step)
 
@@ -45,7 +47,9 @@ def _too_few(
 ) -> list[str]:
     """Why nothing can be said, as sentences; empty: something can."""
     if len(answers) < MIN_PICTURES:
-        return [f"{len(answers)} pictures are {TOO_FEW}; an audit needs {MIN_PICTURES} at least, and as many in a group."]
+        return [
+            f"{len(answers)} pictures are {TOO_FEW}; an audit needs {MIN_PICTURES} at least, and as many in a group."
+        ]
     reasons = [
         f"The {suspect.name} alone predicts the label, and only {suspect.against.n if suspect.against else 0} pictures "
         f"show a class without it: {MIN_COUNTEREXAMPLES} are needed to say whether the recognizer goes by it."
