@@ -44,6 +44,49 @@ class ShuffledOrder:
         return torch.randperm(self.n, generator=generator).numpy()
 
 
+class BalancedOrder(ShuffledOrder):
+    """The same with every cell shown equally often: in each epoch, pictures of rare ones several times.
+
+    Parameters
+    ----------
+    cells
+        (n,) the cell of each row, 0..C-1.
+    """
+
+    def __init__(self, cells: np.ndarray, seed: int) -> None:
+        super().__init__(len(cells), seed)
+        self._cells = cells
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch in self._permutations:
+            return self._permutations[epoch]
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return balanced_rows(self._cells, self.n, generator)
+
+
+def balanced_rows(cells: np.ndarray, count: int, generator: torch.Generator) -> np.ndarray:
+    """``count`` rows, as many of each cell but for one, in random order.
+
+    A row is drawn again only after all others of its cell.
+
+    Parameters
+    ----------
+    cells
+        (n,) the cell of each row, 0..C-1, each with a row.
+    """
+    number = int(cells.max()) + 1
+    wanted = np.full(number, count // number)
+    wanted[torch.randperm(number, generator=generator)[: count % number].numpy()] += 1
+    parts = []
+    for cell, most in enumerate(wanted.tolist()):
+        rows = np.flatnonzero(cells == cell)
+        rounds = [rows[torch.randperm(len(rows), generator=generator).numpy()] for _ in range(-(-most // len(rows)))]
+        parts.append(np.concatenate([*rounds, rows[:0]])[:most])
+    drawn = np.concatenate(parts)
+    order: np.ndarray = drawn[torch.randperm(count, generator=generator).numpy()]
+    return order
+
+
 def _fits_on(device: torch.device, size: int) -> bool:
     """Whether ``size`` bytes take at most half of a GPU's free memory (the main memory is checked by the caller)."""
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
@@ -60,15 +103,24 @@ class Loader:
         As in :meth:`Images.pixels`.
     batch
         Pictures a step, all processes together.
+    cells
+        As of :class:`BalancedOrder`; ``None``: every picture is shown equally often.
     """
 
     def __init__(
-        self, images: Images, size: int, geometry: Geometry, batch: int, seed: int, group: ProcessGroup
+        self,
+        images: Images,
+        size: int,
+        geometry: Geometry,
+        batch: int,
+        seed: int,
+        group: ProcessGroup,
+        cells: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.size, self.geometry = size, geometry
         self.batch = batch
-        self.order = ShuffledOrder(len(images), seed)
+        self.order = ShuffledOrder(len(images), seed) if cells is None else BalancedOrder(cells, seed)
         self.group = group
         device = group.device
         self.labels = label_tensor(images).to(device)

@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diptych.data.decode import Geometry
@@ -60,6 +62,9 @@ class Run:
         The run's identity (JSON-able): a folder that holds a run with other settings is refused.
     started
         ``time.monotonic()`` at which the time budget began; ``None``: now.
+    cells
+        (N,) the cell of each picture, such as its class and group: each is shown equally often. ``None``: each picture
+        is.
 
     Attributes
     ----------
@@ -89,6 +94,7 @@ class Run:
         folder: Path | None = None,
         settings: Mapping[str, Any] | None = None,
         started: float | None = None,
+        cells: NDArray[np.int64] | None = None,
     ) -> None:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.clock = Clock(recipe, time.monotonic() if started is None else started)
@@ -97,7 +103,7 @@ class Run:
         if folder and self.group.leader:
             checkpoint.claim(folder, settings or {})
         self.group.barrier()
-        self.loader = Loader(images, size, geometry, recipe.batch, recipe.seed, self.group)
+        self.loader = Loader(images, size, geometry, recipe.batch, recipe.seed, self.group, cells)
         self.modules = {name: module.to(self.group.device) for name, module in task.modules().items()}
         self._optimizers = {player: list(optimizers) for player, optimizers in task.optimizers().items()}
         for group in self._parameter_groups():

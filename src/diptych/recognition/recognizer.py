@@ -16,7 +16,7 @@ from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import check_extendable
-from diptych.errors import Interrupted
+from diptych.errors import Interrupted, UsageError
 from diptych.recognition import datasets, networks
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.evaluation.evaluate import evaluate_network
@@ -63,6 +63,10 @@ class Recognizer(FittedRecognizer, WarmStartable):
     imbalance
         "auto": where the classes are uneven, each is made to count the same, see
         :mod:`diptych.recognition.training.imbalance`; "none": predictions follow how frequent the classes were.
+    group, remedy
+        A metadata column, and what is done so that its groups are recognised equally well: "balanced", "last-layer" or
+        "group-dro", see :mod:`diptych.recognition.training.remedies`. The report has the worst group's accuracy.
+        ``None``: nothing is done.
     seed
         Of the initial weights, the split, the order and the augmentation.
 
@@ -141,6 +145,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
         folder = None if into is None else Path(into)
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "network_"))
+            if self.remedy is not None:
+                raise UsageError("A recognizer with a remedy is not trained further. Fit again, with more minutes.")
         checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)

@@ -3,9 +3,11 @@
 from typing import Any
 
 from diptych.engine.run_settings import RunSettings
+from diptych.errors import UsageError
 from diptych.settings import declared, setting
 
 AUTOMATIC = "auto"
+BALANCED, LAST_LAYER, GROUP_DRO = "balanced", "last-layer", "group-dro"
 MIN_SIZE = 8  # px: below this, pooling leaves no map
 
 
@@ -27,3 +29,22 @@ class RecognizerSettings(RunSettings):
         default=AUTOMATIC,
         choices=(AUTOMATIC, "none"),
     )
+    group: str | None = setting(
+        "Metadata column whose groups the remedy is to make equally good.", default=None, automatic="none"
+    )
+    remedy: str | None = setting(
+        "Against a shortcut or a worse group: pictures drawn evenly over classes and groups (balanced), the last layer "
+        "refitted on pictures drawn so (last-layer), or the worst group's loss minimised (group-dro).",
+        default=None,
+        choices=(BALANCED, LAST_LAYER, GROUP_DRO),
+        automatic="none",
+    )
+
+    def check_settings(self) -> None:
+        """Refuse values out of range, and a remedy without its groups."""
+        super().check_settings()
+        if (self.group is None) != (self.remedy is None):
+            raise UsageError(
+                "A remedy and the metadata column of its groups go together: set both remedy and group (--remedy "
+                "balanced --group COLUMN), or neither."
+            )

@@ -10,7 +10,9 @@ from diptych.files import write_text
 from diptych.report.verdict import Verdict
 
 #: The scores of saved models that are shares.
-SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "copy_rate"})
+SHARES = frozenset(
+    {"accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "copy_rate", "worst_group_accuracy"}
+)
 
 #: The scores of recognizers that few people need.
 RARE_SCORES = frozenset({"macro_f1", "calibration_error", "aurc", "coverage", "set_size"})

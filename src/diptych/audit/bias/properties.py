@@ -1,8 +1,8 @@
 """Properties of a picture that a recognizer should not need: light, colour, border, background, corners, metadata.
 
-None of them looks at the middle of a picture alone, where its subject is. Corners are described by the built-in
-backbone, which recognises a mark, a logo or a line of text there that colours and brightness do not show; each corner
-is shown to it by itself, so that it cannot see the subject.
+None of them looks at the middle of a picture alone, where its subject is. Corners are described by the first layers of
+the built-in backbone: they show a mark, a logo or a line of text there that colours and brightness do not, and see too
+little at once to recognise a subject.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.audit.bias.groups import MAX_VALUES
-from diptych.backbones import local
-from diptych.backbones.features import BackboneFeatures
+from diptych.backbones import builtin
+from diptych.backbones.first_layers import FirstLayers
 from diptych.data.images import Images
 from diptych.engine import machine
 from diptych.recognition.evaluation.image_properties import LUMA, image_properties
@@ -32,6 +32,8 @@ CORNERS = {
     "lower left corner": (1, 0),
     "lower right corner": (1, 1),
 }
+MIN_LAYERS_SIDE = 32  # px, under which the first layers see a whole picture at once
+BATCH = 256  # pictures whose maps are in memory at once
 SMALL_CORNER = 4  # px a side that corners of pictures without a backbone are reduced to
 
 
@@ -47,11 +49,14 @@ class Property:
         (N, d) float32 numbers that describe it.
     is_column
         Whether it is a metadata column, with a number for each of its values.
+    is_described
+        Whether it describes a part of the picture so richly that a piece of the subject may show in it.
     """
 
     name: str
     values: NDArray[np.float32]
     is_column: bool = False
+    is_described: bool = False
 
 
 def measure_properties(images: Images) -> list[Property]:
@@ -60,11 +65,6 @@ def measure_properties(images: Images) -> list[Property]:
     pixels = images.pixels(side)
     measured = [*_metadata(images), *_regions(pixels), *_simple(images, side), *_corners(pixels)]
     return [part for part in measured if float(np.ptp(part.values, axis=0).max()) > 0]
-
-
-def uses_backbone(images: Images) -> bool:
-    """Whether the pictures are large enough for the built-in backbone, which takes most of the time."""
-    return local.judging_weights(_side(images), machine.device().type) is not None
 
 
 def _side(images: Images) -> int:
@@ -110,15 +110,31 @@ def _edge_detail(colour: Tensor) -> NDArray[np.float32]:
 
 
 def _corners(pixels: Tensor) -> Iterator[Property]:
-    """Each corner by itself, by the built-in backbone; of small pictures by its pixels."""
-    side = pixels.shape[-1]
+    """Each corner by itself, by the first layers of the built-in backbone; of small pictures by its pixels."""
+    if pixels.shape[-1] < MIN_LAYERS_SIDE or not builtin.is_installed(builtin.DEFAULT):
+        for name, place in CORNERS.items():
+            yield Property(name, _small(_corner(pixels, place)).numpy(), is_described=True)
+        return
+    layers, described = FirstLayers(machine.device()), dict[str, list[Tensor]]()
+    for batch in torch.split(pixels, BATCH):
+        stages = layers(batch)
+        for name, place in CORNERS.items():
+            described.setdefault(name, []).append(torch.cat([_pooled(_corner(maps, place)) for maps in stages], 1))
+    for name, parts in described.items():
+        yield Property(name, torch.cat(parts).numpy(), is_described=True)
+
+
+def _corner(maps: Tensor, place: tuple[int, int]) -> Tensor:
+    """A corner of (N, C, S, S) pictures or maps."""
+    side = maps.shape[-1]
     length = max(2, round(side * CORNER_SHARE))
-    weights = local.judging_weights(side, machine.device().type)
-    describe = None if weights is None else BackboneFeatures(weights, length, machine.device())
-    for name, (down, right) in CORNERS.items():
-        top, left = down * (side - length), right * (side - length)
-        corner = pixels[:, :, top : top + length, left : left + length].contiguous()
-        yield Property(name, (_small(corner) if describe is None else describe(corner)).numpy())
+    top, left = (half * (side - length) for half in place)
+    return maps[:, :, top : top + length, left : left + length].contiguous()
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    """(N, 2C): mean and standard deviation of each map."""
+    return torch.cat([maps.mean((2, 3)), maps.std((2, 3), correction=0)], 1)
 
 
 def _small(corner: Tensor) -> Tensor:

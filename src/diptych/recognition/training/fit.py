@@ -29,6 +29,8 @@ from diptych.recognition.networks import Network
 from diptych.recognition.training import config, fit_report, imbalance, run, tta_selection
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
+from diptych.recognition.training.remedies import applied, remedy
+from diptych.recognition.training.remedies.cells import check_column
 from diptych.recognition.training.run import Job, TrainingResult
 from diptych.recognition.training.transfer import finetune, probe
 from diptych.recognition.training.transfer.series_search import SETTING as SERIES
@@ -126,7 +128,7 @@ def prepare_job(
 def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
     """Train, or continue; then all that is fitted once the network is trained."""
     network = job.network
-    result = (finetune if network.pretrained else run).train(job)
+    result = _train(job)
     Machine(machine.device()).prepare([network], [network])  # plain, as a loaded model runs
     if result.training is not None:
         outputs = result.training.rows(rows_to_index(job.training.labels, len(indexed)))
@@ -136,9 +138,15 @@ def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
         outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
     index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
     result = _rebalance(job, result, indexed, outputs)
-    result = result if result.stopped else _select_tta(job, result)
+    result = result if result.stopped else _select_tta(job, applied.refit_last_layer(job, result))
     rule = fit_decision_rule(result.outputs, job.validation, index)
     return FittedModel(job=job, data=data, result=result, rule=rule, index=index)
+
+
+def _train(job: Job) -> TrainingResult:
+    if job.network.pretrained:
+        return finetune.train(job) if job.remedy is None else applied.train_head(job)
+    return run.train(job)
 
 
 def fit_result(model: FittedModel, seed: int, start: WarmStart | None) -> FitResult:
@@ -185,6 +193,8 @@ def _prepare(
             find_series = series_search(start.network, size, until, stored_settings)
         keep = stored_digests(start.data) if start.extension else None
         data = datasets.prepare(images, validate, size, seed, trained=start.trained, keep=keep, find_series=find_series)
+    if parameters["remedy"] is not None:
+        check_column(data.training, parameters["group"])
     sample = data.training[config.sample_rows(len(data.training), size)].pixels(size)
     if start is not None and start.extension is not None:
         start.check_same_split(data)
@@ -252,23 +262,30 @@ def _make_job(
     folder: Path | None,
     settings: Mapping[str, Any],
 ) -> Job:
-    rebalanced = parameters["imbalance"] == "auto" and imbalance.is_imbalanced(data.training)
+    training, series = data.training, data.series
+    cure = remedy.prepare(
+        parameters["remedy"], parameters["group"], training, pretrained=network.pretrained, seed=parameters["seed"]
+    )
+    if cure is not None and cure.refit is not None:
+        training, series = training[cure.rows], None
+    rebalanced = cure is None and parameters["imbalance"] == "auto" and imbalance.is_imbalanced(training)
     views = _affordable_views(budget, data.validation)
     report_seconds = REPORT_SECONDS + budget.seconds_per_picture * (FORWARD_PASSES + views)
     outputs_seconds = budget.seconds_per_picture * (len(data.validation) + len(indexed))
     return Job(
         network=network,
-        proxy=proxy,
+        proxy=proxy if cure is None else None,
         config=chosen,
-        training=data.training,
+        training=training,
         validation=data.validation,
-        series=data.series,
-        class_shares=imbalance.class_shares(data.training) if rebalanced else None,
+        series=series,
+        class_shares=imbalance.class_shares(training) if rebalanced else None,
+        remedy=cure,
         folder=folder,
         settings={
             **settings,
             "network": networks.name_of(chosen.network),
-            "proxy": chosen.recipe.proxy,
+            "proxy": None if cure else chosen.recipe.proxy,
             **({SERIES: data.series is not None} if network.pretrained else {}),
         },
         budget=budget,

@@ -11,6 +11,7 @@ from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.evaluate import evaluation_report
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.training.remedies.remedy import TABLE, add_outcome
 from diptych.recognition.training.run import Job, TrainingResult
 from diptych.report import Report, Table, figures
 
@@ -24,6 +25,8 @@ def make_report(
     explainer = ErrorExplainer(job.network, job.config.size, index)
     title = f"Recognizer of {len(rule.classes)} classes"
     report = evaluation_report(title, data.validation, result.outputs.logits, rule, explainer)
+    if result.outcome is not None:
+        add_outcome(report, result.outcome)
     facts = _model_facts(job, data, result, rule, report)
     _add_training(report, data, result, facts)
     return report, facts
@@ -75,7 +78,7 @@ def _add_training(report: Report, data: PreparedData, result: TrainingResult, fa
     training, validation = data.training.counts(), data.validation.counts()
     rows = [[name, training[name], validation[name]] for name in training]
     report.tables[COUNTS] = Table(["class", "training", "validation"], list(rows))
-    report.rare |= {*curves, *result.tables, COUNTS}
+    report.rare |= {*curves, *result.tables, COUNTS} - {TABLE}
     settings = {k: v for k, v in facts["training"].items() if k != "notes"}
     report.facts |= {"network": facts["network"], "size": facts["size"], **settings}
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.data.combine import with_labels
 from diptych.data.images import Images
 from diptych.engine.history import Record
 from diptych.engine.loop import Run
@@ -25,9 +26,12 @@ from diptych.recognition import datasets
 from diptych.recognition.confidence.temperature import MULTI_LABEL_THRESHOLD
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
+from diptych.recognition.settings import GROUP_DRO
 from diptych.recognition.training import imbalance
 from diptych.recognition.training.budget import Budget
 from diptych.recognition.training.config import TrainingConfig
+from diptych.recognition.training.remedies.group_dro import GroupDRO
+from diptych.recognition.training.remedies.remedy import Outcome, Remedy
 from diptych.recognition.training.task import ClassificationTask, SelectionViaProxy
 from diptych.report import Table
 
@@ -57,6 +61,8 @@ class Job:
         to compute.
     schedule_start
         As of a :class:`Recipe`: above 0 in the extension of a finished recognizer.
+    remedy
+        Against unequal groups; ``None``: none.
     """
 
     network: Network
@@ -73,6 +79,7 @@ class Job:
     reserve_seconds: float
     seed: int
     schedule_start: float = 0.0
+    remedy: Remedy | None = None
 
     @property
     def is_extension(self) -> bool:
@@ -105,6 +112,7 @@ class TrainingResult:
     notes: list[str] = field(default_factory=list)
     tables: dict[str, Table] = field(default_factory=dict)
     untuned: str = ""  # why the backbone was not tuned; empty: it was
+    outcome: Outcome | None = None  # of the remedy
     stopped: Interrupted | None = None  # by what, before the run's end; then this is a draft
 
 
@@ -136,9 +144,11 @@ def start_run(job: Job) -> Run:
         reserve_seconds=job.reserve_seconds,
         schedule_start=job.schedule_start,
     )
+    task, images = _task(job)
     return Run(
-        _task(job),
-        job.training,
+        task,
+        images,
+        cells=job.remedy.cells.numbers if job.remedy and job.remedy.evens_batches else None,
         size=config.size,
         recipe=recipe,
         folder=job.folder,
@@ -147,11 +157,15 @@ def start_run(job: Job) -> Run:
     )
 
 
-def _task(job: Job) -> ClassificationTask:
+def _task(job: Job) -> tuple[ClassificationTask, Images]:
+    """The task, and the pictures with the labels that it takes: group-DRO's are cells."""
     recipe, lr, multi_label = job.config.recipe, job.config.lr, job.training.multi_label
+    if job.remedy is not None and job.remedy.name == GROUP_DRO:
+        cells = job.remedy.cells
+        return GroupDRO(job.network, recipe, lr, cells), with_labels(job.training, cells.numbers, cells.names)
     if job.proxy is None:
-        return ClassificationTask(job.network, recipe, lr, multi_label=multi_label)
-    return SelectionViaProxy(job.network, recipe, lr, multi_label=multi_label, proxy=job.proxy)
+        return ClassificationTask(job.network, recipe, lr, multi_label=multi_label), job.training
+    return SelectionViaProxy(job.network, recipe, lr, multi_label=multi_label, proxy=job.proxy), job.training
 
 
 def run_to_end(job: Job, run: Run) -> Outputs:

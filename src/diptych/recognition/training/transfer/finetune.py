@@ -51,7 +51,7 @@ def train(job: Job) -> TrainingResult:
         result = _tune(job, probe, steps, group)
     except (KeyboardInterrupt, Interrupted) as stop:
         stopped = draft.begin(stop, job.folder, extension=job.is_extension)
-        result = replace(_result_without_run(job, probe, probe.pictures, group, None), stopped=stopped)
+        result = replace(result_without_run(job, probe, probe.pictures, group, None), stopped=stopped)
     best = steps.restore_best()
     note = steps.describe()
     log.info("%s", note)
@@ -77,7 +77,7 @@ def _tune(job: Job, probe: Probe, steps: "_Steps", group: ProcessGroup) -> Train
         set_head(job.network, probe.selection.linear)
         seen = _tune_last_stage(job, probe, steps, group)
     if good_enough or not group.broadcast([_has_time_to_finetune(job)])[0]:
-        return replace(_result_without_run(job, probe, seen, group, job.folder), untuned=good_enough)
+        return replace(result_without_run(job, probe, seen, group, job.folder), untuned=good_enough)
     run = start_run(job)
     finetuned = training_result(run, run_to_end(job, run))
     Machine(run.machine.device).prepare([job.network], [job.network])
@@ -181,7 +181,7 @@ def _add_whole(job: Job, probe: Probe, steps: _Steps, tuned: TrainingResult) -> 
         return
     outputs = compute_outputs(network, job.training, job.config.size, title="Embedding")
     set_head(network, selection.fit(LabelledFeatures(network.head_input(outputs.features), label_tensor(job.training))))
-    validation, training = (_with_head(network, part) for part in (tuned.outputs, outputs))
+    validation, training = (with_head(network, part) for part in (tuned.outputs, outputs))
     steps.add(f"{WHOLE}, {selection.name}", tuned.seen_pictures, validation, training=training)
 
 
@@ -194,13 +194,13 @@ def _on_leader(job: Job, group: ProcessGroup) -> tuple[TunedLastStage, dict[str,
 def _outputs(network: Network, features: TunedLastStage, probe: Probe) -> tuple[Outputs, Outputs | None]:
     """The outputs of the network as it is: for validation pictures and, with known slopes, training pictures."""
     nothing = torch.empty(0)
-    validation = _with_head(network, Outputs(nothing, features.validation, probe.outputs.slopes))
+    validation = with_head(network, Outputs(nothing, features.validation, probe.outputs.slopes))
     if probe.slopes is None:
         return validation, None
-    return validation, _with_head(network, Outputs(nothing, features.training, probe.slopes))
+    return validation, with_head(network, Outputs(nothing, features.training, probe.slopes))
 
 
-def _with_head(network: Network, outputs: Outputs) -> Outputs:
+def with_head(network: Network, outputs: Outputs) -> Outputs:
     """The same with the logits that the network's head now gives for the features."""
     with torch.no_grad():
         logits = network.logits_of(outputs.features.to(next(network.parameters()).device)).float().cpu()
@@ -234,7 +234,7 @@ def _has_time_to_finetune(job: Job) -> bool:
     return job.budget.seconds_left - job.reserve_seconds >= MIN_EPOCHS * epoch_seconds
 
 
-def _result_without_run(job: Job, probe: Probe, seen: int, group: ProcessGroup, folder: Path | None) -> TrainingResult:
+def result_without_run(job: Job, probe: Probe, seen: int, group: ProcessGroup, folder: Path | None) -> TrainingResult:
     """The record of a training without a run of the whole network; its history is written to the ``folder``."""
     history = History(folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
