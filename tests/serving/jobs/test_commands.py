@@ -31,6 +31,7 @@ REQUESTS = {
         "seed": 3,
     },
     "evaluate": {"model": "old", "data": "pets", "unknown": "more", "labels": "names"},
+    "audit": {"model": "old", "data": "pets", "groups": ["camera", "light"], "seen": "more", "number": 60, "seed": 2},
     "export": {"model": "old", "int8": True, "check": "pets"},
     "enroll": {"output": "things", "data": "pets", "model": "old", "label": "--as", "adapt": True},
 }
@@ -54,7 +55,7 @@ def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
     assert words[1:5] == ["-P", "-m", "diptych", verb]
     parsed = _command_tree().commands[verb]
     arguments = words[5:]
-    if verb == "fit":
+    if verb in ("fit", "audit"):
         parsed, arguments = parsed.commands[arguments[0]], arguments[1:]
     values = parsed.make_context(verb, arguments, resilient_parsing=False).params
     for name in ("minutes", "seed", "number", "labels", "int8", "adapt", "per_class"):

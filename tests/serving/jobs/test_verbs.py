@@ -135,3 +135,16 @@ def assert_apart(laid_out: dict[str, Any]) -> None:
     labels = np.array(laid_out["label"])
     distances = np.linalg.norm(points[:, None] - points[None], axis=2) + np.diag(np.full(len(points), np.inf))
     assert (labels[distances.argmin(1)] == labels).mean() >= 0.9
+
+
+def test_a_recognizer_is_audited_for_bias(server: ServerProcess) -> None:
+    job = run(server, "audit", model="colours", data="others")
+    assert job["result"]["verdict"] == "too_few"
+    assert "24 pictures are too few to say" in job["result"]["verdict_text"]
+    assert job["files"] == ["report.html", "audit.json", "log.txt"]
+    assert server.request(f"/jobs/{job['id']}/files/audit.json").json["verdict"] == "too_few"
+    refused = server.post(
+        "/jobs", {"verb": "audit", "options": {"model": "colours", "data": "others", "groups": "../x"}}
+    )
+    assert refused.status == 422
+    assert "groups must be the names of columns" in refused.json["error"]["message"]

@@ -6,7 +6,7 @@ from diptych.audit.bias import group_scores
 from diptych.audit.bias.answers import answer
 from diptych.audit.bias.group_report import add_groups
 from diptych.audit.bias.groups import groupings
-from diptych.audit.bias.shortcut_report import add_shortcuts
+from diptych.audit.bias.shortcut_report import add_shortcuts, claims_json
 from diptych.audit.bias.shortcuts import search_shortcuts
 from diptych.audit.bias.synthesizer_audit import audit_synthesizer
 from diptych.audit.bias.verdict import recognizer_verdict
@@ -99,6 +99,7 @@ def audit_recognizer(model: Recognizer, images: Images, groups: Sequence[str] | 
         "pictures searched for shortcuts": len(search.answers),
         "columns": [division.name for division in divisions if not division.crossed],
         "comparisons of groups": len(compared),
+        "shortcuts": claims_json(search),
         "seed": seed,
     }
     return report

@@ -12,7 +12,7 @@ from diptych.report import Report, Score, Table
 from diptych.report.forest_plot import forest
 
 TOO_FEW = "too few to say"
-MAX_FINDINGS = 8
+MAX_FINDINGS = 5
 PALE = f"pale: fewer than {MIN_PICTURES} pictures"
 NOTHING = "No group has a lower accuracy, and no class in it a lower recall, than elsewhere beyond chance."
 
@@ -26,7 +26,7 @@ def add_groups(report: Report, answers: Answers, divisions: Sequence[Grouping], 
     if worst is not None:
         name, score = worst
         report.scores["worst_group_accuracy"] = score
-        report.findings.append(f"The worst group is {name}: {score} of {score.n} are right.")
+        report.findings.append(f"The worst group is the pictures {name}: {score} of {score.n} are right.")
     findings = [comparison.sentence() for comparison in compared if comparison.is_worse][:MAX_FINDINGS]
     if compared:
         report.findings += findings or [NOTHING]
@@ -34,17 +34,13 @@ def add_groups(report: Report, answers: Answers, divisions: Sequence[Grouping], 
 
 
 def worst_group(answers: Answers, divisions: Sequence[Grouping]) -> tuple[str, Score] | None:
-    """The group of the lowest accuracy among those with enough pictures, as words and its score."""
+    """The group, or class in a group, of the lowest accuracy among those with enough pictures: words and score."""
     scores = []
-    for grouping in divisions:
-        for number, value in enumerate(grouping.values):
-            score = group_scores.accuracy(answers, grouping.rows(number))
-            if score is not None and score.n >= MIN_PICTURES:
-                scores.append((score.value, f"{grouping.name} {value}", score))
-    if not scores:
-        return None
-    _, name, score = min(scores, key=lambda entry: entry[0])
-    return name, score
+    for words, rows, _ in group_scores.cells(answers, divisions):
+        score = group_scores.accuracy(answers, rows)
+        if score is not None and score.n >= MIN_PICTURES:
+            scores.append((words, score))
+    return min(scores, key=lambda entry: entry[1].value, default=None)
 
 
 def _add_division(report: Report, answers: Answers, grouping: Grouping, overall: float) -> None:

@@ -115,10 +115,10 @@ def compare(answers: Answers, divisions: Sequence[Grouping]) -> list[Comparison]
     The intervals are widened for the number of comparisons (Bonferroni): if nothing differed, one audit in twenty would
     have any finding. Cells of fewer than 50 pictures, or compared with fewer, are left out.
     """
-    cells = [cell for cell in _cells(answers, divisions) if min(cell[1].sum(), cell[2].sum()) >= MIN_PICTURES]
-    z = NormalDist().inv_cdf(1 - ALPHA / (2 * max(1, len(cells))))
+    compared = [cell for cell in cells(answers, divisions) if min(cell[1].sum(), cell[2].sum()) >= MIN_PICTURES]
+    z = NormalDist().inv_cdf(1 - ALPHA / (2 * max(1, len(compared))))
     comparisons = []
-    for words, inside, outside in cells:
+    for words, inside, outside in compared:
         hits, other = (int(answers.correct[rows].sum()) for rows in (inside, outside))
         n, other_n = int(inside.sum()), int(outside.sum())
         ends = difference_interval(hits, n, other, other_n, z)
@@ -126,7 +126,7 @@ def compare(answers: Answers, divisions: Sequence[Grouping]) -> list[Comparison]
     return sorted(comparisons, key=lambda comparison: -comparison.gap)
 
 
-def _cells(answers: Answers, divisions: Sequence[Grouping]) -> Iterator[tuple[str, Mask, Mask]]:
+def cells(answers: Answers, divisions: Sequence[Grouping]) -> Iterator[tuple[str, Mask, Mask]]:
     """(words, pictures inside, pictures to compare with) of each group, and of each class in it."""
     for grouping in divisions:
         for number, value in enumerate(grouping.values):

@@ -26,7 +26,7 @@ OF_STATE = {
 def add_shortcuts(report: Report, search: Search) -> None:
     """Add claims with their pictures, what cannot be said, and a table of all properties."""
     claims = search.of_state("shortcut")
-    report.findings += [evidence(search, suspect) for suspect in claims]
+    report.findings += [f"{summary(search, suspect)} {_evidence(suspect)}" for suspect in claims]
     report.findings += [_undecided(suspect) for suspect in search.of_state("too few")]
     report.findings += [_harmless(suspect) for suspect in search.of_state("harmless")]
     if search.suspects and not claims:
@@ -39,18 +39,37 @@ def add_shortcuts(report: Report, search: Search) -> None:
         report.rare.add(PROPERTIES)
 
 
-def evidence(search: Search, suspect: Suspect) -> str:
-    """What a claim rests on, in sentences, with the worst group."""
+def summary(search: Search, suspect: Suspect) -> str:
+    """A claim in two sentences, with the worst group."""
     agreeing, against = suspect.agreeing, suspect.against
     assert agreeing is not None
     assert against is not None
-    also = f" (and so do {', '.join(suspect.same)})" if suspect.same else ""
     _, _, worst = worst_cell(search, suspect)
     return (
-        f"{_what(suspect)}{also}. Where it speaks for the label the recognizer is right in {agreeing.value:.1%} of "
-        f"{agreeing.n}, where it speaks against it in {against.value:.1%} of {against.n} (within classes a difference "
-        f"of {suspect.difference.low:.0%} to {suspect.difference.high:.0%}); {suspect.followed:.0%} of the wrong "
-        f"answers follow it. The worst group is {cell_words(search, suspect)}: {worst} of {worst.n} are right."
+        f"Where the {suspect.name} speaks for the label it is right in {agreeing.value:.0%} of {agreeing.n} pictures, "
+        f"where it speaks for another one in {against.value:.0%} of {against.n}. The worst group is "
+        f"{cell_words(search, suspect)}: {worst.value:.0%} of {worst.n} are right."
+    )
+
+
+def claims_json(search: Search) -> list[dict[str, Any]]:
+    """Each claim with its worst group, as JSON can hold it."""
+    claims = []
+    for suspect in search.of_state("shortcut"):
+        label, kind, score = worst_cell(search, suspect)
+        names = [None if number is None else search.answers.classes[number] for number in (label, kind)]
+        worst = {"class": names[0], "speaks for": names[1], "accuracy": score.value, "pictures": score.n}
+        claims.append({"property": suspect.name, "worst group": worst})
+    return claims
+
+
+def _evidence(suspect: Suspect) -> str:
+    """The figures of a claim, in sentences."""
+    also = f" Nearly the same is said by: {', '.join(suspect.same)}." if suspect.same else ""
+    low, high = (f"{end:.0%}" for end in (suspect.difference.low, suspect.difference.high))
+    return (
+        f"{_what(suspect)}. Within classes, accuracy is higher by {low} to {high} where it speaks for the label (p = "
+        f"{suspect.difference.p:.1g}); {suspect.followed:.0%} of the wrong answers elsewhere follow it.{also}"
     )
 
 

@@ -6,7 +6,7 @@ from diptych.audit.bias.answers import Answers
 from diptych.audit.bias.group_report import TOO_FEW
 from diptych.audit.bias.group_scores import MIN_PICTURES, Comparison
 from diptych.audit.bias.groups import Grouping
-from diptych.audit.bias.shortcut_report import cell_words, evidence
+from diptych.audit.bias.shortcut_report import cell_words, summary
 from diptych.audit.bias.shortcuts import MIN_COUNTEREXAMPLES, Search, Suspect
 from diptych.report import Verdict
 
@@ -39,7 +39,7 @@ def _shortcut(search: Search, suspect: Suspect) -> Verdict:
         f"add pictures of {cell_words(search, suspect)}; or, where a metadata column tells them apart, fit again with "
         f"a remedy: {REMEDY}"
     )
-    return Verdict("shortcut", f"Learned a shortcut: the {suspect.name}.", evidence(search, suspect), step)
+    return Verdict("shortcut", f"Learned a shortcut: the {suspect.name}.", summary(search, suspect), step)
 
 
 def _too_few(

@@ -162,6 +162,12 @@ def _balance(options: dict[str, Any], places: Places, folder: Path) -> list[str]
     ]  # fmt: skip
 
 
+def _audit(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    """A bias audit, the one kind of audit that there is."""
+    words = _words(options, places, _AUDIT, required=("model", "data"), positional=("model", "data"))
+    return ["bias", "--json", f"--output={folder}", *words]
+
+
 def _enroll(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     return [
         "--json",
@@ -256,6 +262,13 @@ def _labels(places: Places, value: Any) -> list[str]:
     return [value]
 
 
+def _columns(places: Places, value: Any) -> list[str]:
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) and _COLUMN.fullmatch(name) for name in names):
+        raise UsageError("groups must be the names of columns.")
+    return [",".join(names)]
+
+
 def _label(places: Places, value: Any) -> list[str]:
     if not (isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= MAX_LABEL):
         raise UsageError("label must be a name.")
@@ -295,6 +308,10 @@ _BALANCE = {
     "data": _data, "model": _model, "output": _new_data, "per_class": _number("per_class"), "recognizer": _model,
     "labels": _labels, "seed": _number("seed"),
 }  # fmt: skip
+_AUDIT = {
+    "model": _model, "data": _data, "groups": _columns, "seen": _data, "labels": _labels,
+    "number": _number("number"), "seed": _number("seed"),
+}  # fmt: skip
 _EXPORT = {"model": _model, "int8": _flag, "check": _data}
 _ENROLL = {"output": _output, "data": _data, "model": _model, "label": _label, "labels": _labels, "adapt": _flag}
 _OTHER_WORDS = {"model": "recognizer", "label": "as"}
@@ -310,6 +327,7 @@ _VERBS = {
     "score": _score,
     "balance": _balance,
     "evaluate": _evaluate,
+    "audit": _audit,
     "export": _export,
     "enroll": _enroll,
     "map": _map,
