@@ -4,19 +4,20 @@ planted   digits of 8 px in two classes, "low" (0 to 4) and "high" (5 to 9), in 
           training 95 % of the low ones are on red and of the high ones on blue. The recognizer is audited on other
           digits whose backgrounds are drawn evenly, and on others that carry the bias as the training pictures do;
           the audit is not told of the backgrounds. Then it is fitted with each remedy. Ten seeds.
+
 clean     ten sets without a planted shortcut: the digits with backgrounds at random (4), CIFAR-10 (3), cats and dogs
           (2), groceries (1; the test pictures are from other shops).
 
     python benchmarks/planted_shortcuts.py folder     # cifar10-train.parquet, cats-dogs/ and groceries/
     python benchmarks/planted_shortcuts.py folder --seeds 2 --only planted
 
+A part that is not run keeps its rows from the previous run.
 The worst group is named rightly where no class on a background, by what was planted, is recognised less often.
 Accuracy of the worst group is that of the lowest of the four, on the evenly drawn pictures.
 """
 
-import shlex
+import json
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
@@ -166,8 +167,8 @@ def summary(rows: list[Row], clean_rows: list[Row]) -> list[str]:
             hits = sum(a["verdict"] == "shortcut" for a in audits)
             named = sum(a["named"] for a in audits)
             sentences.append(
-                f"On {words} pictures the shortcut is found in {hits} of {len(rows)} seeds, and its worst group named in "
-                f"{named}."
+                f"On {words} pictures the shortcut is found in {hits} of {len(rows)} seeds, and its worst group named "
+                f"in {named}."
             )
         for remedy in REMEDIES:
             gains = [row["worst"][remedy] - row["worst"]["none"] for row in rows]
@@ -189,25 +190,32 @@ def main() -> None:
     parser.add_argument("--only", choices=("planted", "clean"))
     args = parser.parse_args()
     rows, clean_rows = [], []
-    started = time.monotonic()
     for seed in range(args.seeds) if args.only != "clean" else ():
         rows.append(planted(seed))
         print(rows[-1], file=sys.stderr, flush=True)
     for chosen in clean_sets(args.folder) if args.only != "planted" else ():
         clean_rows.append(clean(*chosen))
         print(clean_rows[-1], file=sys.stderr, flush=True)
+    if args.only and args.out.with_suffix(".json").exists():
+        earlier = json.loads(args.out.with_suffix(".json").read_text(encoding="utf-8"))
+        rows, clean_rows = rows or earlier["runs"], clean_rows or earlier["clean"]
     lines = [*planted_table(rows), ""] if rows else []
     if clean_rows:
         cells = [[row["set"], f"{row['accuracy']:.1%}", row["verdict"], row["claimed"]] for row in clean_rows]
         lines += [*common.table(["clean set", "accuracy", "verdict", "shortcut claimed"], cells), ""]
     lines.append(" ".join(summary(rows, clean_rows)))
-    words = [*common.names([Path(__file__)]), *sys.argv[1:]]
-    command = shlex.join(["python", f"benchmarks/{words[0]}", "folder", *words[2:]])
-    about = (__doc__ or "").split("\n\n    python")[0].replace("\n", " ")
+    about, _, rules = (__doc__ or "").partition("\n\n    python")
+    parts = [" ".join(text.split()) for text in (*about.split("\n\n")[1:], rules.split("\n\n", 1)[1])]
     common.publish(
-        args.out, "Planted shortcuts", " ".join(about.split()), lines, command,
-        machine=measure.machine(), runs=rows, clean=clean_rows, seconds=round(time.monotonic() - started),
-    )  # fmt: skip
+        args.out,
+        "Planted shortcuts",
+        "\n\n".join(parts),
+        lines,
+        f"python benchmarks/planted_shortcuts.py folder --seeds {len(rows)}",
+        machine=measure.hardware("torch", "numpy", "scikit-learn"),
+        runs=rows,
+        clean=clean_rows,
+    )
 
 
 if __name__ == "__main__":
