@@ -117,7 +117,7 @@ def clean_sets(folder: Path) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
         names = [cifar.classes[k] for k in np.sort(draw.permutation(10)[:count])]
         rows = draw.permutation(np.flatnonzero(np.isin(np.array(cifar.classes)[cifar.labels], names)))[:5000]
         subset = cifar[rows].relabel(names)
-        yield f"CIFAR-10, {count} classes", subset[:3500], subset[3500:], {"network": "speednet", "epochs": 8}
+        yield f"CIFAR-10, {count} classes", subset[:3500], subset[3500:], {"network": "convnet", "epochs": 12}
     pets = Images.open(folder / "cats-dogs")
     for seed in range(2):
         rows = np.random.default_rng(seed).permutation(len(pets))

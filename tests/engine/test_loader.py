@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from diptych.engine.distributed import ProcessGroup
-from diptych.engine.loader import Loader, ShuffledOrder
+from diptych.engine.loader import BalancedOrder, Loader, ShuffledOrder
 from tests.engine import tiny
 
 
@@ -45,3 +45,16 @@ def test_streamed_and_resident_batches_are_the_same(start):
     for _, a, b in zip(range(6), resident.batches(start), streamed.batches(start), strict=False):
         for x, y in zip(a, b, strict=True):
             assert torch.equal(x, y)
+
+
+def test_a_balanced_order_shows_every_cell_equally_often_and_rows_of_a_cell_in_turn():
+    cells = np.repeat([0, 1, 2], [80, 15, 5])
+    order = BalancedOrder(cells, seed=4)
+    rows, _ = order.batch(0, 300)
+    assert np.abs(np.bincount(cells[rows]) - 100).max() <= 3  # each epoch has one row more of a cell
+    in_epoch = np.bincount(rows[:100], minlength=100)
+    assert in_epoch[:80].max() == 1
+    assert in_epoch[80:95].min() >= 2
+    assert in_epoch[95:].max() - in_epoch[95:].min() <= 1
+    direct = BalancedOrder(cells, seed=4).batch(250, 50)[0]
+    assert (direct == rows[250:]).all()
