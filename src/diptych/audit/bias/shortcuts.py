@@ -168,7 +168,7 @@ def _difference(agrees: Mask, correct: Mask, strata: NDArray[np.int64]) -> Strat
 
 
 def _judged(suspects: list[Suspect], threshold: float) -> list[Suspect]:
-    """The suspects with those that are shortcuts named so; in each state, differences by quarters, the largest first."""
+    """The suspects with those that are shortcuts named so; in each state, the largest differences first."""
     judged = [
         replace(s, state="shortcut")
         if s.state == "harmless" and _is_large(s.difference, threshold) and s.followed >= MIN_FOLLOWED
