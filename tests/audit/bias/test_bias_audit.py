@@ -34,7 +34,7 @@ def test_a_planted_shortcut_is_the_verdict_with_its_worst_group(report):
     assert {worst["class"], worst["speaks for"]} == {"low", "high"}
     assert worst["accuracy"] < 0.5
     assert report.scores["worst_group_accuracy"].value == worst["accuracy"]
-    assert "--remedy last-layer" in report.verdict.next_step
+    assert "--group background --remedy balanced" in report.verdict.next_step
 
 
 def test_the_shortcut_is_shown_as_pictures_that_have_it_and_pictures_that_do_not(report):

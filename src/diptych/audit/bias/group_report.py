@@ -7,7 +7,7 @@ from typing import Any
 from diptych.audit.bias import group_scores
 from diptych.audit.bias.answers import Answers
 from diptych.audit.bias.group_scores import MIN_PICTURES, Comparison
-from diptych.audit.bias.groups import Grouping
+from diptych.audit.bias.groups import CROSSED, Grouping
 from diptych.report import Report, Score, Table
 from diptych.report.forest_plot import forest
 
@@ -27,9 +27,10 @@ def add_groups(report: Report, answers: Answers, divisions: Sequence[Grouping], 
         name, score = worst
         report.scores["worst_group_accuracy"] = score
         report.findings.append(f"The worst group is the pictures {name}: {score} of {score.n} are right.")
-    findings = [comparison.sentence() for comparison in compared if comparison.is_worse][:MAX_FINDINGS]
+    worse = [comparison for comparison in compared if comparison.is_worse]
+    single = [comparison for comparison in worse if CROSSED not in comparison.words]
     if compared:
-        report.findings += findings or [NOTHING]
+        report.findings += [comparison.sentence() for comparison in (single or worse)[:MAX_FINDINGS]] or [NOTHING]
     report.findings += _too_few(divisions)
 
 

@@ -26,7 +26,8 @@ OF_STATE = {
 def add_shortcuts(report: Report, search: Search) -> None:
     """Add claims with their pictures, what cannot be said, and a table of all properties."""
     claims = search.of_state("shortcut")
-    report.findings += [f"{summary(search, suspect)} {_evidence(suspect)}" for suspect in claims]
+    report.findings += [_evidence(suspect) for suspect in claims[:1]]  # the verdict says the rest
+    report.findings += [f"Another shortcut: {summary(search, suspect)} {_evidence(suspect)}" for suspect in claims[1:]]
     report.findings += [_undecided(suspect) for suspect in search.of_state("too few")]
     report.findings += [_harmless(suspect) for suspect in search.of_state("harmless")]
     if search.suspects and not claims:
@@ -66,10 +67,10 @@ def claims_json(search: Search) -> list[dict[str, Any]]:
 def _evidence(suspect: Suspect) -> str:
     """The figures of a claim, in sentences."""
     also = f" Nearly the same is said by: {', '.join(suspect.same)}." if suspect.same else ""
-    low, high = (f"{end:.0%}" for end in (suspect.difference.low, suspect.difference.high))
+    value, low, high = (f"{end:.0%}" for end in suspect.difference[:3])
     return (
-        f"{_what(suspect)}. Within classes, accuracy is higher by {low} to {high} where it speaks for the label (p = "
-        f"{suspect.difference.p:.1g}); {suspect.followed:.0%} of the wrong answers elsewhere follow it.{also}"
+        f"{_what(suspect)}. Within classes, accuracy differs by {value} ({low} to {high}, p = "
+        f"{suspect.difference.p:.1g}) with it; {suspect.followed:.0%} of the wrong answers elsewhere follow it.{also}"
     )
 
 
@@ -123,7 +124,7 @@ def _gallery(search: Search, suspect: Suspect, chosen: NDArray[np.bool_]) -> Gal
     answers = search.answers
     rows = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(chosen))[:MAX_SHOWN])
     captions = [
-        f"labelled {answers.classes[answers.targets[row]]}\n{suspect.name}: {answers.classes[suspect.says[row]]}\n"
+        f"labelled {answers.classes[answers.targets[row]]}\n{suspect.name} of {answers.classes[suspect.says[row]]}\n"
         f"answer {answers.classes[answers.predicted[row]]} ({answers.confidence[row]:.0%})"
         for row in rows
     ]

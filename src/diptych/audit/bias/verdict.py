@@ -1,5 +1,6 @@
 """The verdict of a bias audit of a recognizer, by fixed rules."""
 
+import shlex
 from collections.abc import Sequence
 
 from diptych.audit.bias.answers import Answers
@@ -10,7 +11,7 @@ from diptych.audit.bias.shortcut_report import cell_words, summary
 from diptych.audit.bias.shortcuts import MIN_COUNTEREXAMPLES, Search, Suspect
 from diptych.report import Verdict
 
-REMEDY = "diptych fit recognizer DATA -o NEW-MODEL --group COLUMN --remedy last-layer"
+REMEDY = "diptych fit recognizer DATA -o NEW-MODEL --group COLUMN --remedy balanced"
 AGAIN = "diptych audit bias MODEL MORE-PICTURES"
 
 
@@ -20,7 +21,7 @@ def recognizer_verdict(
     """One of "shortcut", "worse_on_group", "too_few" and "fair"; the first that applies."""
     shortcuts = search.of_state("shortcut")
     if shortcuts:
-        return _shortcut(search, shortcuts[0])
+        return _shortcut(search, shortcuts[0], [division.name for division in divisions])
     worse = [comparison for comparison in compared if comparison.is_worse]
     if worse:
         step = f"fit again with a remedy: {REMEDY}; or add pictures of that group"
@@ -34,10 +35,11 @@ def recognizer_verdict(
     )
 
 
-def _shortcut(search: Search, suspect: Suspect) -> Verdict:
+def _shortcut(search: Search, suspect: Suspect, columns: Sequence[str]) -> Verdict:
+    remedy = REMEDY.replace("COLUMN", shlex.quote(suspect.name)) if suspect.name in columns else REMEDY
     step = (
         f"add pictures of {cell_words(search, suspect)}; or, where a metadata column tells them apart, fit again with "
-        f"a remedy: {REMEDY}"
+        f"a remedy: {remedy}"
     )
     return Verdict("shortcut", f"Learned a shortcut: the {suspect.name}.", summary(search, suspect), step)
 
