@@ -227,3 +227,14 @@ def test_im2col_is_compared_with_torch_in_pairs(monkeypatch: pytest.MonkeyPatch)
     rows = [im2col.gradient(8, 4, 2), im2col.step("speednet-s", 1)]
     assert all(row["torch"] > 0 and row["im2col"] > 0 for row in rows)
     assert len(im2col.table(rows)) == 2 + len(rows)
+
+
+def test_a_planted_shortcut_is_found_and_a_remedy_raises_the_worst_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    planted_shortcuts = importlib.import_module("planted_shortcuts")
+    row = planted_shortcuts.planted(11, ("balanced",))
+    assert row["even"]["verdict"] == row["biased"]["verdict"] == "shortcut"
+    assert row["even"]["named"]
+    assert row["worst"]["balanced"] >= row["worst"]["none"] + planted_shortcuts.AIM
+    clean = {"set": "digits", "verdict": "fair", "accuracy": 0.9, "claimed": ""}
+    assert planted_shortcuts.summary([], [clean]) == ["No shortcut is claimed on 1 of 1 clean sets."]

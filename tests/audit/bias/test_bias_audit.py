@@ -79,7 +79,7 @@ def test_pictures_that_were_trained_on_are_left_out(biased):
 def test_generated_pictures_are_refused_by_name(biased, origin):
     real = coloured_digits(TEST[:60], 0.5, 5)
     origins = np.where(np.arange(60) == 7, origin, "real")
-    with pytest.raises(DataError, match=r"1 of the 60 pictures are generated, such as array#7. .* leave those out"):
+    with pytest.raises(DataError, match=r"(?s)(array#7.*generated|generated.*array#7)"):
         audit.bias(biased, real.with_metadata(origins=origins))
 
 

@@ -177,7 +177,7 @@ def _judged(suspects: list[Suspect], threshold: float) -> list[Suspect]:
     ]
     order: list[State] = ["shortcut", "too few", "harmless", "unrelated"]
     # Of about equal ones, that which a person understands best stays first.
-    return sorted(judged, key=lambda s: (order.index(s.state), -round(4 * s.difference.value)))
+    return sorted(judged, key=lambda s: (order.index(s.state), -round(2 * s.difference.value)))
 
 
 def _is_large(difference: StratifiedDifference, threshold: float) -> bool:
