@@ -49,16 +49,16 @@ def test_samples_that_are_as_good_for_every_class_are_no_finding(reference):
 def test_a_class_of_noise_is_farther_and_covered_less(reference):
     good = of_classes((0, 1), 2)
     scores = score_samples("", [*good, Images.from_arrays(noise(EACH, 8, 0))], reference)
-    assert any(finding.startswith("class 2 is covered less") for finding in scores.findings)
-    assert any(finding.startswith("class 2 is farther from real pictures") for finding in scores.findings)
-    assert not any(finding.startswith(("class 0", "class 1")) for finding in scores.findings)
+    assert any(finding.startswith("Class 2 is covered less") for finding in scores.findings)
+    assert any(finding.startswith("Class 2 is farther from real pictures") for finding in scores.findings)
+    assert not any(finding.startswith(("Class 0", "Class 1")) for finding in scores.findings)
 
 
 def test_a_class_whose_samples_repeat_the_training_pictures_is_copied_more_often(reference):
     copied = reference.training[np.flatnonzero(reference.training.labels == 0)]
     scores = score_samples("", [copied, *of_classes((1, 2), 2)], reference)
     assert scores.groups[0].copies.value > 0.9
-    assert any(finding.startswith("class 0 is copied more often") for finding in scores.findings)
+    assert any(finding.startswith("Class 0 is copied more often") for finding in scores.findings)
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ class GroupScore:
     Attributes
     ----------
     distance
-        Kernel distance between samples of the class and its real pictures, in units of these pictures' variance.
+        Kernel distance between samples of the class and its real pictures, in units of the variance of all real ones.
     coverage
         Share of the group's real pictures with a sample in their neighbourhood.
     copies
@@ -75,6 +75,11 @@ class GroupScore:
     def name(self) -> str:
         """Column and value."""
         return f"{self.column} {self.value}"
+
+    @property
+    def sentence_name(self) -> str:
+        """The same at the beginning of a sentence."""
+        return self.name[0].upper() + self.name[1:]
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,13 @@ def _by_class(features: Sequence[Tensor], copies: Sequence[Score | None], refere
     classes = reference.classes
     assert classes is not None
     rows = [np.flatnonzero(classes.rows(number)) for number in range(len(classes.values))]
+    unit = max(kernel_variance(reference.features), MIN_UNIT)
     large = [len(part) for part in rows if len(part) >= MIN_PICTURES]
     common = min([*large, *map(len, features)], default=0)
     for number, value in enumerate(classes.values):
         distance = coverage = None
         if len(rows[number]) >= MIN_PICTURES:
             real = reference.features[torch.from_numpy(rows[number])]
-            unit = max(kernel_variance(real), MIN_UNIT)
             ends = kernel_distance(features[number], real)
             distance = Score(ends.value / unit, ends.low / unit, ends.high / unit, len(real))
             covered = covered_rows(features[number][:common], _spread(real, common))
@@ -159,11 +164,11 @@ def _worse(column: str, groups: Sequence[GroupScore]) -> Iterator[str]:
             known = [other for other in rest if other is not None]
             if score is not None and known and _is_worse(score, known, sign, least, z):
                 mean = sum(o.value * o.n for o in known) / sum(o.n for o in known)
-                yield f"{group.name} is {what}: {score}, against {mean:.1%} elsewhere."
+                yield f"{group.sentence_name} is {what}: {score}, against {mean:.1%} elsewhere."
         distances = [other.distance for other in others if other.distance is not None]
         if group.distance is not None and distances and _is_farther(group.distance, distances, z):
             mean = sum(o.value for o in distances) / len(distances)
-            yield f"{group.name} is farther from real pictures: {group.distance}, against {mean:.3f} elsewhere."
+            yield f"{group.sentence_name} is farther from real pictures: {group.distance}, against {mean:.3f} elsewhere."
 
 
 def _is_worse(score: Score, others: Sequence[Score], sign: int, least: float, z: float) -> bool:

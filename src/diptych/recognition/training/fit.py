@@ -263,9 +263,7 @@ def _make_job(
     settings: Mapping[str, Any],
 ) -> Job:
     training, series = data.training, data.series
-    cure = remedy.prepare(
-        parameters["remedy"], parameters["group"], training, pretrained=network.pretrained, seed=parameters["seed"]
-    )
+    cure = remedy.prepare(parameters["remedy"], parameters["group"], training, network, seed=parameters["seed"])
     if cure is not None and cure.refit is not None:
         training, series = training[cure.rows], None
     rebalanced = cure is None and parameters["imbalance"] == "auto" and imbalance.is_imbalanced(training)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from diptych import load
 from diptych.data.images import Images
@@ -103,6 +104,20 @@ def test_a_remedy_without_groups_and_a_group_without_remedy_are_refused():
         Recognizer(group="camera")
     with pytest.raises(UsageError, match="no column 'camera'"):
         Recognizer("convnet", epochs=1, group="camera", remedy="balanced").fit(TRAINING)
+
+
+class OwnNetwork(nn.Module):
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3 * size * size, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layer(images.flatten(1))
+
+
+def test_the_last_layer_of_a_network_of_ones_own_is_not_refitted():
+    with pytest.raises(UsageError, match="Choose the remedy balanced or group-dro"):
+        Recognizer(OwnNetwork, size=8, epochs=1, group="background", remedy="last-layer").fit(TRAINING)
 
 
 def test_a_recognizer_with_a_remedy_is_not_trained_further(tmp_path):

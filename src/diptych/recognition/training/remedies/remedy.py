@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from diptych.data.images import Images
+from diptych.errors import UsageError
 from diptych.recognition.evaluation.share_score import share_score
+from diptych.recognition.networks import Network
 from diptych.recognition.settings import BALANCED, GROUP_DRO, LAST_LAYER
 from diptych.recognition.training.remedies.cells import Cells
 from diptych.recognition.training.remedies.group_dro import group_dro_head
@@ -60,12 +62,22 @@ def remedied_head(name: str, training: LabelledFeatures, cells: Cells, classes: 
     return (retrained_head if name == LAST_LAYER else balanced_head)(training, cells, classes, seed)
 
 
-def prepare(name: str | None, column: str | None, training: Images, *, pretrained: bool, seed: int) -> Remedy | None:
-    """The remedy of a run; features that are trained leave some pictures to refit the last layer on."""
+def prepare(name: str | None, column: str | None, training: Images, network: Network, *, seed: int) -> Remedy | None:
+    """The remedy of a run; features that are trained leave some pictures to refit the last layer on.
+
+    Raises
+    ------
+    UsageError
+        The last layer is to be refitted, and the network's cannot be set.
+    """
     if name is None or column is None:
         return None
+    if name == LAST_LAYER and not isinstance(getattr(network, "head", None), nn.Linear):
+        raise UsageError(
+            "This network has no linear last layer that can be set. Choose the remedy balanced or group-dro."
+        )
     cells = Cells.of(training, column)
-    if name != LAST_LAYER or pretrained:
+    if name != LAST_LAYER or network.pretrained:
         return Remedy(name, column, cells, np.arange(len(training)))
     rows, held_out = cells.hold_out(seed)
     return Remedy(name, column, cells.rows(rows), rows, training[held_out], cells.rows(held_out))
