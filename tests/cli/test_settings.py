@@ -30,6 +30,8 @@ def test_options_override_environment_overrides_file_overrides_defaults(
     assert parameters == {
         "network": "convnet", "size": None, "minutes": None, "epochs": 1, "batch": 8, "lr": 0.001, "seed": 9,
         "imbalance": "none",
+        "group": None,
+        "remedy": None,
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def test_a_border_that_the_answers_follow_is_a_shortcut(agreement):
     search = search_shortcuts(given, 0)
     (claim,) = search.of_state("shortcut")
     assert claim.name in ("border colour", "background colour")
-    assert (claim.says == border).mean() > 0.98
+    assert (claim.says == border).mean() > 0.9
     assert claim.agreeing.value > claim.against.value + 0.4
     label, kind, score = worst_cell(search, claim)
     assert (label, kind) in ((0, 1), (1, 0))

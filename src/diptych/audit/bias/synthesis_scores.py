@@ -168,7 +168,8 @@ def _worse(column: str, groups: Sequence[GroupScore]) -> Iterator[str]:
         distances = [other.distance for other in others if other.distance is not None]
         if group.distance is not None and distances and _is_farther(group.distance, distances, z):
             mean = sum(o.value for o in distances) / len(distances)
-            yield f"{group.sentence_name} is farther from real pictures: {group.distance}, against {mean:.3f} elsewhere."
+            figures = f"{group.distance}, against {mean:.3f} elsewhere"
+            yield f"{group.sentence_name} is farther from real pictures: {figures}."
 
 
 def _is_worse(score: Score, others: Sequence[Score], sign: int, least: float, z: float) -> bool:
