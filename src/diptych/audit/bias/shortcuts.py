@@ -168,7 +168,7 @@ def _difference(agrees: Mask, correct: Mask, strata: NDArray[np.int64]) -> Strat
 
 
 def _judged(suspects: list[Suspect], threshold: float) -> list[Suspect]:
-    """The suspects with those that are shortcuts named so; in each state, the largest differences first."""
+    """The suspects with those that are shortcuts named so; in each state, the most predictive first."""
     judged = [
         replace(s, state="shortcut")
         if s.state == "harmless" and _is_large(s.difference, threshold) and s.followed >= MIN_FOLLOWED
@@ -177,7 +177,7 @@ def _judged(suspects: list[Suspect], threshold: float) -> list[Suspect]:
     ]
     order: list[State] = ["shortcut", "too few", "harmless", "unrelated"]
     # Of about equal ones, that which a person understands best stays first.
-    return sorted(judged, key=lambda s: (order.index(s.state), -round(2 * s.difference.value)))
+    return sorted(judged, key=lambda s: (order.index(s.state), -round(20 * max(s.skill.value, s.answer_skill.value))))
 
 
 def _is_large(difference: StratifiedDifference, threshold: float) -> bool:
