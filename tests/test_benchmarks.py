@@ -232,6 +232,7 @@ def test_im2col_is_compared_with_torch_in_pairs(monkeypatch: pytest.MonkeyPatch)
 def test_a_planted_shortcut_is_found_and_a_remedy_raises_the_worst_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
     planted_shortcuts = importlib.import_module("planted_shortcuts")
+    monkeypatch.setattr(planted_shortcuts, "EPOCHS", 5)
     row = planted_shortcuts.planted(11, ("balanced",))
     assert row["even"]["verdict"] == row["biased"]["verdict"] == "shortcut"
     assert row["even"]["named"]

@@ -46,7 +46,7 @@ def test_with_few_counterexamples_nothing_is_claimed():
 
 
 def test_noise_is_no_shortcut_even_for_a_recognizer_that_errs_often():
-    for seed in range(3):
+    for seed in range(2):
         pixels, targets = noise(N, 16, seed), np.arange(N) % 2
         wrong = np.random.default_rng(seed).random(N) < 0.2
         search = search_shortcuts(answers(pixels, targets, np.where(wrong, 1 - targets, targets)), seed)

@@ -65,7 +65,7 @@ def test_a_class_whose_samples_repeat_the_training_pictures_is_copied_more_often
 def vae() -> tuple[VAE, Images]:
     digits = DIGITS[ROWS[np.isin(DIGITS.labels[ROWS], (0, 1))]].relabel(DIGITS.classes)
     digits = with_groups(digits, side=np.where(np.arange(len(digits)) % 2, "left", "right"))
-    return VAE(size=8, epochs=2).fit(digits[:200].relabel(DIGITS.classes)), digits[200:]
+    return VAE(size=8, epochs=1).fit(digits[:200].relabel(DIGITS.classes)), digits[200:]
 
 
 def test_a_synthesizer_is_sampled_and_compared_class_by_class(vae):
