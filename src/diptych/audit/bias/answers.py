@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images
 from diptych.data.messages import join_names
-from diptych.errors import DataError, UsageError
+from diptych.data.provenance import refuse_generated
+from diptych.errors import UsageError
 from diptych.recognition import datasets
 from diptych.recognition.evaluation.evaluate import held_out_pictures
 from diptych.recognition.inference.outputs import compute_outputs
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
-
-MAX_NAMES = 3  # of generated pictures in the error
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def answer(model: "Recognizer", images: Images) -> Answers:
     if model.multi_label_ or images.multi_label:
         raise UsageError("A bias audit is of a recognizer that gives one label a picture; this one gives several.")
     labelled = datasets.evaluation_images(images, model.classes_, model.size_)
-    require_real(labelled)
+    refuse_generated(labelled, "An audit")
     held_out, notes = held_out_pictures(labelled, model.training_digests)
     if held_out.skipped:
         reasons = join_names([str(error) for error in held_out.skipped], datasets.MAX_NAMES)
@@ -76,20 +75,3 @@ def answer(model: "Recognizer", images: Images) -> Answers:
     confidence, predicted = probabilities.max(1)
     targets = datasets.targets(held_out).numpy()
     return Answers(held_out, targets, predicted.numpy(), confidence.double().numpy(), model.classes_, tuple(notes))
-
-
-def require_real(images: Images) -> None:
-    """Refuse generated and composite pictures: what a model does to them says nothing of real ones.
-
-    Raises
-    ------
-    DataError
-        Names the first of them.
-    """
-    generated = np.flatnonzero(images.origins != "real")
-    if len(generated):
-        raise DataError(
-            f"{len(generated):,} of the {len(images):,} pictures are generated, such as "
-            f"{join_names(images.paths[generated].tolist(), MAX_NAMES)}. An audit is of real pictures: leave those "
-            "out, or name a set without them."
-        )

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diptych.audit.bias.answers import require_real
 from diptych.audit.bias.groups import Grouping, groupings
 from diptych.audit.bias.synthesis_report import synthesis_report
 from diptych.audit.bias.synthesis_scores import MIN_PICTURES, Reference, score_samples
 from diptych.data.combine import with_groups
 from diptych.data.images import Images
+from diptych.data.provenance import refuse_generated
 from diptych.data.training_digests import trained_on
 from diptych.errors import DataError, UsageError
 from diptych.interplay.inputs import GEOMETRY, NOT_HELD_OUT, square_images
@@ -41,7 +41,7 @@ def audit_synthesizer(
     """The audit of a synthesizer; see :func:`diptych.audit.bias.bias_audit.bias`."""
     if number is not None and number < MIN_PICTURES:
         raise UsageError(f"An audit needs {MIN_PICTURES} samples a class at least, not {number}.")
-    require_real(images)
+    refuse_generated(images, "An audit")
     reference, notes = _reference(model, images, columns, seen, seed)
     each = number or _samples_each(model, reference)
     scores = [
