@@ -252,10 +252,6 @@ def _output(places: Places, value: Any) -> list[str]:
     return [places.output(value)]
 
 
-def _new_data(places: Places, value: Any) -> list[str]:
-    return [places.new_data(value)]
-
-
 def _labels(places: Places, value: Any) -> list[str]:
     if not (isinstance(value, str) and _COLUMN.fullmatch(value)):
         raise UsageError("labels must be folders, names, none, or the name of a column.")
