@@ -100,6 +100,13 @@ class SynthesisModel(SynthesizerSettings, ABC):
         data = self._model_files.data
         return stored_digests(data) if "digests" in data else NONE
 
+    @property
+    def training_effort(self) -> tuple[int, float]:
+        """How many pictures all its training runs have shown, and how many seconds they took."""
+        self._check_fitted()
+        runs = [self._record, *self._record.get("extensions", ())]
+        return sum(run.get("seen_pictures", 0) for run in runs), sum(run.get("seconds", 0.0) for run in runs)
+
     def weights(self) -> dict[str, Tensor]:
         """All weights, by network and name: "generator.first.weight"."""
         return {f"{name}.{key}": t for name, module in self.modules_.items() for key, t in module.state_dict().items()}
