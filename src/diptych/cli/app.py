@@ -35,6 +35,7 @@ from diptych.cli import (
     score,
     serve,
     tune,
+    verdict,
 )
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
@@ -70,6 +71,7 @@ class CommandGroup(typer.core.TyperGroup):
             "score",
             "balance",
             "audit",
+            "verdict",
             "serve",
             "cache",
         ]
@@ -115,6 +117,7 @@ VERBS = (
     score,
     balance,
     audit,
+    verdict,
     serve,
     cache,
     demo,

@@ -1,7 +1,8 @@
-"""Interplay of the two panels: recognizers score synthesizers, synthesizers fill up the sets of recognizers."""
+"""Interplay of the two panels: each evaluates and feeds the other."""
 
 from diptych.interplay.agreement import Agreement, agreement
 from diptych.interplay.balance import balance
 from diptych.interplay.score import score
+from diptych.interplay.verdict import PictureSource, Refittable, verdict
 
-__all__ = ["Agreement", "agreement", "balance", "score"]
+__all__ = ["Agreement", "PictureSource", "Refittable", "agreement", "balance", "score", "verdict"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diptych.data.messages import join_names
-from diptych.interplay.verdict.arms import CURVE, OVERSAMPLED, PRETRAINED, STRONG, Arm
+from diptych.interplay.verdict.arms import CURVE, OVERSAMPLED, PRETRAINED, Arm
 from diptych.interplay.verdict.learning_curve import LearningCurve, fit_curve
 from diptych.interplay.verdict.paired_bootstrap import Estimate, PairedBootstrap
 from diptych.interplay.verdict.parts import Parts
@@ -112,7 +112,8 @@ def find_answer(results: Sequence[ArmResult], parts: Parts) -> Answer:
 
 def points(estimate: Estimate) -> str:
     """A difference in percentage points: "+2.3 points (0.8 to 3.9)"."""
-    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    value, low, high = (round(100 * end, 1) + 0.0 for end in (estimate.value, estimate.low, estimate.high))
+    return f"{value:+.1f} points ({low:.1f} to {high:.1f})"
 
 
 def verdict_of(answer: Answer) -> Verdict:
@@ -160,9 +161,8 @@ def _more_pictures(curve: LearningCurve) -> str:
 def _next_step(answer: Answer) -> str:
     if answer.recommended:
         return "add them, filtered: diptych balance DATA MODEL --per-class N -o NEW-FOLDER"
-    if answer.other.arm in (PRETRAINED, STRONG) and answer.other.gain.low > 0:
-        network = "lite0" if answer.other.arm == PRETRAINED else "speednet"
-        return f"train with what helped: diptych fit recognizer DATA --network {network} -o NEW-MODEL"
+    if answer.other.arm == PRETRAINED and answer.other.gain.low > 0:
+        return "train with what helped: diptych fit recognizer DATA --network lite0 -o NEW-MODEL"
     if answer.curve.gain.low > 0:
         return "add real pictures, those of the weakest classes first: diptych inspect DATA"
     return "look at what the recognizer gets wrong: diptych fit recognizer DATA -o NEW-MODEL"

@@ -82,9 +82,8 @@ class FrozenFeatures:
         digests = images.store.content_digests().tolist()
         missing = [row for row, digest in enumerate(digests) if digest not in self._known]
         if missing:
-            rows = torch.cat(list(self._embedder.batches(images[missing])))
-            scaled = rows * rows.shape[1] ** 0.5
-            self._known.update(zip((digests[row] for row in missing), scaled, strict=True))
+            rows = self._computed(images[missing])
+            self._known.update(zip((digests[row] for row in missing), rows, strict=True))
         return torch.stack([self._known[digest] for digest in digests])
 
     def _augmented(self, images: Images) -> Tensor:
@@ -102,5 +101,9 @@ class FrozenFeatures:
             torch.manual_seed(start * VIEWS + turn)
             views = STRONG(images.pixels(self._embedder.size), torch.zeros(len(images), dtype=torch.int64))
         arrays = to_uint8(views).permute(0, 2, 3, 1).contiguous().numpy()
-        rows = torch.cat(list(self._embedder.batches(Images.from_arrays(arrays))))
-        return rows * rows.shape[1] ** 0.5
+        return self._computed(Images.from_arrays(arrays))
+
+    def _computed(self, images: Images) -> Tensor:
+        rows = torch.cat(list(self._embedder.batches(images)))
+        scaled: Tensor = rows * rows.shape[1] ** 0.5
+        return scaled

@@ -126,6 +126,8 @@ def judge_generated(images: Images, parts: Parts, state: State, seed: int) -> Ge
     if reason is not None and not (reason == "").any():
         notes.append("The filter dropped every generated picture, so the arms with a filter were left out.")
         return Generated(images, None, notes)
+    if reason is not None:
+        notes.append(f"The filter kept {(reason == '').mean():.0%} of the generated pictures.")
     return Generated(images, reason, notes)
 
 

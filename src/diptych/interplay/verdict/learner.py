@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.data.images import Images
+from diptych.engine.optim import adamw
 
 MIN_STEPS, MIN_EPOCHS = 400, 10
 MIN_BATCH, MAX_BATCH = 16, 256
@@ -92,14 +93,14 @@ def train_head(
     """
     generator = torch.Generator().manual_seed(seed)
     weight, bias = (tensor.clone().requires_grad_() for tensor in head)
-    optimizer = torch.optim.AdamW([weight, bias], lr=how.lr, weight_decay=how.decay)
+    optimizer = adamw([weight, bias], how.lr, how.decay)
     order = torch.empty(0, dtype=torch.int64)
     for step in range(length.steps):
         while len(order) < length.batch:
             order = torch.cat([order, torch.randperm(len(features), generator=generator)])
         rows, order = order[: length.batch], order[length.batch :]
         optimizer.param_groups[0]["lr"] = how.lr * _lr_factor((step + 0.5) / length.steps)
-        optimizer.zero_grad()
+        weight.grad = bias.grad = None
         F.cross_entropy(F.linear(features[rows], weight, bias), labels[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return weight.detach(), bias.detach()

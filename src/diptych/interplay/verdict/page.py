@@ -40,7 +40,7 @@ def make_report(answer: Answer, study: Study, notes: list[str]) -> Report:
     report.tables[CLASS_TABLE] = _class_table(answer, parts)
     if study.generated.reason is not None:
         report.tables[FILTER_TABLE] = _filter_table(study.generated)
-    report.facts = _facts(answer, study)
+    report.facts = _facts(study)
     report.rare |= {FILTER_TABLE}
     return report
 
@@ -141,15 +141,33 @@ def _score(estimate: Estimate, n: int) -> Score:
     return Score(estimate.value, estimate.low, estimate.high, n, share=True)
 
 
-def _facts(answer: Answer, study: Study) -> dict[str, Any]:
+def _facts(study: Study) -> dict[str, Any]:
     parts = study.parts
-    sizes = {name: len(getattr(parts, name)) for name in ("training", "filtering", "selection", "test")}
-    reason = study.generated.reason
+    sizes = {
+        "to learn from": len(parts.training),
+        "for the filter": len(parts.filtering),
+        "to choose by": len(parts.selection),
+        "to test on": len(parts.test),
+        "generated": len(study.generated.images),
+    }
+    return {
+        "pictures": ", ".join(f"{n:,} {name}" for name, n in sizes.items()),
+        "optimiser steps": study.length.steps,
+        "pictures a step": study.length.batch,
+        "seeds": study.seeds,
+    }
+
+
+def details(answer: Answer) -> dict[str, Any]:
+    """All figures, JSON-able; shares, not points."""
     over = answer.over_oversampling
     return {
         "recommended": answer.recommended,
-        "chosen arm": answer.synthetic.arm.key,
-        "best other arm": answer.other.arm.key,
+        "synthetic": answer.synthetic.arm.key,
+        "other": answer.other.arm.key,
+        "classes_harmed": answer.losing,
+        "gain": answer.synthetic.gain.json(),
+        "gain_over_oversampling": None if over is None else over.json(),
         "arms": {
             score.arm.key: {
                 "balanced_accuracy": score.accuracy.json(),
@@ -159,11 +177,5 @@ def _facts(answer: Answer, study: Study) -> dict[str, Any]:
             }
             for score in answer.scores
         },
-        "gain over oversampling": None if over is None else over.json(),
-        "learning curve": answer.curve.json(),
-        "pictures": {**sizes, "generated": len(study.generated.images)},
-        "filter kept": None if reason is None else int((reason == "").sum()),
-        "steps": study.length.steps,
-        "batch": study.length.batch,
-        "seeds": study.seeds,
+        "learning_curve": answer.curve.json(),
     }

@@ -3,7 +3,7 @@
 Near-duplicates never lie in two parts, and what the synthesizer has seen never validates.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,10 @@ class Parts:
 
     def at(self, size: int) -> "Parts":
         """The same with all pictures as squares of ``size`` px."""
-        names = ("training", "filtering", "selection", "test")
-        return replace(self, **{name: inputs.resized(getattr(self, name), size) for name in names})
+        training, filtering, selection, test = (
+            inputs.resized(images, size) for images in (self.training, self.filtering, self.selection, self.test)
+        )
+        return Parts(training, filtering, selection, test, self.seen, self.notes)
 
 
 def divide(images: Images, test: Images, seen_digests: Digests, seed: int) -> Parts:
@@ -91,7 +93,8 @@ def divide(images: Images, test: Images, seen_digests: Digests, seed: int) -> Pa
     rows = None if test_is_seen else _rows_around_seen(real, seen, seed)
     again = rows is None
     if rows is None:
-        rows = split(real, (1 - FILTER_SHARE - SELECTION_SHARE, FILTER_SHARE, SELECTION_SHARE), seed)
+        one, two, three = split(real, (1 - FILTER_SHARE - SELECTION_SHARE, FILTER_SHARE, SELECTION_SHARE), seed)
+        rows = one, two, three
     training, filtering, selection = (real[part] for part in rows)
     return Parts(training, filtering, selection, locked, again, notes)
 

@@ -101,12 +101,12 @@ class SmallNetwork:
     def _augment(self, strong: bool) -> Augment:
         if not strong:
             return replace(convnet.RECIPE.augment(self.size), flip=self._flip)
-        return Augment(flip=self._flip, shift=max(1, self.size // 8), cutout=3 * self.size // 8)
+        return Augment(flip=self._flip, shift=max(1, self.size // 8), cutout=self.size // 4)
 
 
 def _is_mirror_symmetric(images: Images, size: int) -> bool:
     """Whether pictures, all and of each class, look as likely when mirrored; by at most so many of them."""
     rows = np.unique(np.linspace(0, len(images) - 1, MAX_SYMMETRY_SAMPLE).astype(np.int64))
     labels = label_tensor(images[rows])
-    groups = [torch.ones(len(rows), dtype=torch.bool), *(labels == label for label in labels.unique())]
+    groups = [torch.ones(len(rows), dtype=torch.bool), *(labels == label for label in range(len(images.classes)))]
     return mirror_symmetry.is_mirror_symmetric(images[rows].pixels(size), groups)

@@ -22,6 +22,7 @@ from diptych import artefact, files
 from diptych.errors import UsageError
 
 PROGRESS = "progress"
+PAGE, ANSWER = OUTPUTS = "report.html", "verdict.json"
 RUNS = "run-"  # what the names of trained arms begin with
 
 
@@ -39,8 +40,8 @@ class State:
         self._root = folder / PROGRESS
         identity = json.loads(files.json_text(settings))
         known = self.record("settings")
-        if known is None and files.is_occupied(folder):
-            raise UsageError(f"{folder} holds other files. Name a new folder for the verdict.")
+        if known is None and any(files.is_occupied(folder / name) for name in (PROGRESS, *OUTPUTS)):
+            raise UsageError(f"{folder} holds the report of something else. Name a new folder for the verdict.")
         if known is not None and known != identity:
             differing = [name for name in identity if known.get(name) != identity[name]]
             raise UsageError(

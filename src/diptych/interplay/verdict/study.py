@@ -1,4 +1,4 @@
-"""The trainings of a verdict: hyperparameters chosen, every arm trained with every seed, the test read once at the end."""
+"""The trainings of a verdict: hyperparameters, then every arm with every seed, and the test at the very end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field

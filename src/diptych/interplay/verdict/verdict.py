@@ -2,7 +2,7 @@
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,15 @@ from diptych.data.images import Images, ImagesLike
 from diptych.engine import machine
 from diptych.engine.run_settings import check_length, check_seed
 from diptych.errors import UsageError
-from diptych.interplay import inputs
 from diptych.interplay.verdict import generated, source
 from diptych.interplay.verdict.answer import find_answer
 from diptych.interplay.verdict.frozen_features import FrozenFeatures
 from diptych.interplay.verdict.learner import Learner, Length
-from diptych.interplay.verdict.page import make_report
+from diptych.interplay.verdict.page import details, make_report
 from diptych.interplay.verdict.parts import Parts, divide
 from diptych.interplay.verdict.small_network import SmallNetwork
 from diptych.interplay.verdict.source import PictureSource
-from diptych.interplay.verdict.state import State
+from diptych.interplay.verdict.state import ANSWER, PAGE, State
 from diptych.interplay.verdict.study import Study
 from diptych.progress import Bar, enclosing_bar
 from diptych.recognition.networks.network import PHOTOGRAPH
@@ -37,12 +36,21 @@ VERSION = 1  # of the protocol: another one's folder is not continued
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is done; see :func:`verdict`. ``length`` ``None``: by the number of real pictures."""
+    """How much is done; see :func:`verdict`.
+
+    Attributes
+    ----------
+    length
+        Of every training; ``None``: by the number of real pictures.
+    learner
+        What trains all arms; ``None``: chosen by the size of the pictures.
+    """
 
     seeds: int = MIN_SEEDS
     seed: int = 0
     minutes: float | None = None
     length: Length | None = None
+    learner: Learner | None = None
 
 
 def verdict(
@@ -75,7 +83,8 @@ def verdict(
     test
         Other real labelled pictures.
     into
-        Folder for ``report.html``, ``verdict.json`` and what a killed verdict continues from. ``None``: nothing is kept.
+        Folder for ``report.html``, ``verdict.json`` (all figures) and what a killed verdict continues from. ``None``:
+        nothing is kept.
     minutes
         Longest training of the synthesizer, where it is trained again; ``None``: as long as its first one took. No
         other step is shortened: fewer steps or seeds would change the answer.
@@ -87,7 +96,7 @@ def verdict(
     Returns
     -------
     Report
-        ``verdict.word`` is "recommended" or "not_recommended"; ``facts`` has all figures.
+        ``verdict.word`` is "recommended" or "not_recommended".
 
     Raises
     ------
@@ -118,7 +127,7 @@ def carry_out(images: Images, synthesizer: PictureSource, test: Images, folder: 
         synthesizer, note = source.train_again(synthesizer, parts.training, folder / "synthesizer", plan.minutes)
         notes.append(f"The synthesizer has seen too many of these pictures for the others to suffice. {note}")
     bar.advance()
-    parts, learner, pretrained = _prepare(parts)
+    parts, learner, pretrained = _prepare(parts) if plan.learner is None else (parts, plan.learner, None)
     drawn = generated.draw(synthesizer, parts, state, plan.seed)
     bar.advance()
     checked = generated.judge_generated(drawn, parts, state, plan.seed)
@@ -126,9 +135,10 @@ def carry_out(images: Images, synthesizer: PictureSource, test: Images, folder: 
     length = plan.length or Length.of(len(parts.training))
     study = Study(parts, checked, learner, pretrained, length, plan.seeds, plan.seed, state)
     bar.update(total=STEPS_BEFORE + study.trainings())
-    report = make_report(find_answer(study.run(bar), parts), study, notes)
-    report.save(folder / "report.html")
-    files.write_text(folder / "verdict.json", files.json_text(report.json()))
+    answer = find_answer(study.run(bar), parts)
+    report = make_report(answer, study, notes)
+    report.save(folder / PAGE)
+    files.write_text(folder / ANSWER, files.json_text({**report.json(), **details(answer)}))
     return report
 
 
@@ -141,7 +151,6 @@ def _check_classes(synthesizer: PictureSource) -> None:
 
 
 def _identity(images: Images, synthesizer: PictureSource, test: Images, plan: Plan) -> dict[str, Any]:
-    length = plan.length and [plan.length.steps, plan.length.batch]
     return {
         "pictures": images.fingerprint(),
         "test": test.fingerprint(),
@@ -149,7 +158,8 @@ def _identity(images: Images, synthesizer: PictureSource, test: Images, plan: Pl
         "seeds": plan.seeds,
         "seed": plan.seed,
         "minutes": plan.minutes,
-        "length": length,
+        "length": None if plan.length is None else asdict(plan.length),
+        "learner": None if plan.learner is None else plan.learner.key,
         "version": VERSION,
     }
 

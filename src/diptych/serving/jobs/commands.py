@@ -42,6 +42,7 @@ class JobNumbers(Settings):
     guidance: float | None = setting("How closely a flow with classes follows them.", default=None, minimum=0)
     number: int | None = setting("Number of generated pictures.", default=None, minimum=1)
     per_class: int | None = setting("Pictures that each class shall have.", default=None, minimum=1, maximum=100_000)
+    seeds: int = setting("Trainings of each way.", default=5, minimum=5, maximum=100)
     seed: int = setting("Seed of every random choice.", default=0, minimum=0, maximum=2**32 - 1)
 
 
@@ -166,6 +167,12 @@ def _audit(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
     """A bias audit, the one kind of audit that there is."""
     words = _words(options, places, _AUDIT, required=("model", "data"), positional=("model", "data"))
     return ["bias", "--json", f"--output={folder}", *words]
+
+
+def _verdict(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
+    outputs = ["--json", f"--output={folder}"]
+    required = ("data", "model", "test")
+    return [*outputs, *_words(options, places, _VERDICT, required=required, positional=("data", "model"))]
 
 
 def _enroll(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
@@ -299,6 +306,10 @@ _SCORE = {
     "model": _model, "generated": _data, "against": _data, "judge": _model, "seen": _data, "labels": _labels,
     "number": _number("number"), "minutes": _number("minutes"), "seed": _number("seed"),
 }  # fmt: skip
+_VERDICT = {
+    "data": _data, "model": _model, "test": _data, "labels": _labels, "minutes": _number("minutes"),
+    "seeds": _number("seeds"), "seed": _number("seed"),
+}  # fmt: skip
 _EVALUATE = {"model": _model, "data": _data, "unknown": _data, "labels": _labels}
 _BALANCE = {
     "data": _data, "model": _model, "output": _new_data, "per_class": _number("per_class"), "recognizer": _model,
@@ -322,6 +333,7 @@ _VERBS = {
     "inspect": _inspect,
     "score": _score,
     "balance": _balance,
+    "verdict": _verdict,
     "evaluate": _evaluate,
     "audit": _audit,
     "export": _export,

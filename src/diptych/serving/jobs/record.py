@@ -8,7 +8,7 @@
       log.txt        stderr of the command
       result.json    stdout of the command
       lock           locked by the command for as long as it runs, also when the server is gone
-      report.html, manifest.csv, model.onnx, map.json, audit.json    what the command wrote
+      report.html, manifest.csv, model.onnx, map.json, audit.json, verdict.json  what the command wrote
 """
 
 import json
@@ -29,7 +29,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled", "stopped"]
 UNFINISHED = ("waiting", "running")
 RESUMABLE = ("failed", "cancelled", "stopped")
 #: What a client may fetch of a job's folder.
-OUTPUTS = ("report.html", "manifest.csv", "model.onnx", "map.json", "audit.json", "log.txt")
+OUTPUTS = ("report.html", "manifest.csv", "model.onnx", "map.json", "audit.json", "verdict.json", "log.txt")
 
 
 @dataclass
