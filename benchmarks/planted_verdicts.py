@@ -5,7 +5,8 @@ One samples real pictures that nobody else has ("secret"): it must be recommende
 
     python benchmarks/planted_verdicts.py WORK [--seeds 10]
 
-Each case and seed is a verdict in the folder WORK; the same command continues. Prints a line for each, then how often it was right.
+Each case and seed is a verdict in the folder WORK; the same command continues. Prints a line for each, then a table of
+how often the answer was right.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from diptych.data.images import Images
 from diptych.interplay.verdict.learner import Length
 from diptych.interplay.verdict.verdict import Plan, carry_out
 from diptych.progress import Bar
-from tests.interplay.verdict.pixels import PixelRegression
+from tests.interplay.verdict.judging import PixelRegression
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 PLAN = Plan(length=Length(150, 32), learner=PixelRegression(10))

@@ -1,0 +1,77 @@
+"""A verdict that is killed continues and answers as an uninterrupted one; its folder takes no other."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from diptych.errors import UsageError
+from tests.interplay.verdict import judging
+
+PATIENCE = 300.0  # seconds, for a machine with much else to do
+STAGES = ("generated-9.safetensors", "run-*-0.safetensors", "run-*-synthetic-1-*.safetensors")
+
+
+def start(folder):
+    return subprocess.Popen([sys.executable, judging.__file__, str(folder)])
+
+
+def kill_once_there_is(pattern, folder):
+    """Run the verdict and kill it as soon as it has written such a file; whether it was killed."""
+    process, until = start(folder), time.monotonic() + PATIENCE
+    while not any((folder / "progress").glob(pattern)) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    judging.judge(folder)
+    return folder
+
+
+def test_killed_at_every_stage_it_answers_as_if_it_had_not_been(whole, tmp_path):
+    killed = [kill_once_there_is(pattern, tmp_path) for pattern in STAGES]
+    assert killed == [True] * len(STAGES)
+    assert not (tmp_path / "verdict.json").exists()
+    judging.judge(tmp_path)
+    for name in ("verdict.json", "report.html"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_asked_again_a_finished_verdict_trains_nothing(whole):
+    before = (whole / "verdict.json").read_bytes()
+    (whole / "verdict.json").unlink()
+    stamps = {path: path.stat().st_mtime_ns for path in (whole / "progress").iterdir()}
+    judging.judge(whole)
+    assert (whole / "verdict.json").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in (whole / "progress").iterdir()} == stamps
+
+
+def test_another_verdict_in_the_folder_is_refused_with_what_differs(whole):
+    plan = dataclasses.replace(judging.PLAN, seed=1, seeds=6)
+    with pytest.raises(UsageError, match=r"holds another verdict: seeds, seed differ.*Name another folder"):
+        judging.judge(whole, plan)
+
+
+def test_a_folder_with_another_report_is_refused(tmp_path):
+    (tmp_path / "report.html").write_text("of a model")
+    with pytest.raises(UsageError, match="holds the report of something else. Name a new folder"):
+        judging.judge(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_files_of_a_finished_verdict_name_every_arm(whole):
+    found = json.loads((whole / "verdict.json").read_text())
+    arms = ["baseline", "oversampled", "strong", "synthetic-0.5", "synthetic-1", "synthetic-3", "filtered", "refitted"]
+    assert list(found["arms"]) == arms
+    for arm in found["arms"].values():
+        assert arm["gain"]["low"] <= arm["gain"]["value"] <= arm["gain"]["high"]
+    assert found["recommended"] == (found["verdict"] == "recommended")
