@@ -40,6 +40,7 @@ class ServerProcess:
     """``diptych serve`` in a process of its own."""
 
     def __init__(self, home: Path, *options: str) -> None:
+        self.home = home
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

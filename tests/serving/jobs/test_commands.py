@@ -30,6 +30,15 @@ REQUESTS = {
         "labels": "folders",
         "seed": 3,
     },
+    "verdict": {
+        "data": "pets",
+        "model": "old",
+        "test": "more",
+        "labels": "folders",
+        "minutes": 2,
+        "seeds": 6,
+        "seed": 1,
+    },
     "evaluate": {"model": "old", "data": "pets", "unknown": "more", "labels": "names"},
     "audit": {"model": "old", "data": "pets", "groups": ["camera", "light"], "seen": "more", "number": 60, "seed": 2},
     "export": {"model": "old", "int8": True, "check": "pets"},
@@ -58,7 +67,7 @@ def test_the_command_line_takes_every_option_of_a_job(places, tmp_path, verb):
     if verb in ("fit", "audit"):
         parsed, arguments = parsed.commands[arguments[0]], arguments[1:]
     values = parsed.make_context(verb, arguments, resilient_parsing=False).params
-    for name in ("minutes", "seed", "number", "labels", "int8", "adapt", "per_class"):
+    for name in ("minutes", "seed", "seeds", "number", "labels", "int8", "adapt", "per_class"):
         if name in REQUESTS[verb]:
             assert values[name] == REQUESTS[verb][name]
     assert values["json"]
@@ -92,6 +101,7 @@ def test_files_go_to_the_job_and_models_to_the_servers_folder(places, tmp_path):
     ("fit", "data"), ("fit", "validate"), ("fit", "from"), ("evaluate", "unknown"), ("evaluate", "model"),
     ("score", "against"), ("score", "judge"), ("export", "check"), ("inspect", "model"), ("enroll", "data"),
     ("enroll", "model"), ("balance", "data"), ("balance", "model"), ("balance", "recognizer"),
+    ("verdict", "test"), ("verdict", "model"),
 ])  # fmt: skip
 def test_an_input_is_a_data_set_or_a_model_of_the_server_and_no_path(places, tmp_path, verb, option, value):
     with pytest.raises((UsageError, RefusedError)):
@@ -131,6 +141,8 @@ def test_a_balanced_set_goes_to_a_data_set_of_the_server_and_nowhere_else(places
         ("export", {"model": "no-model"}), ("score", {"against": "pets"}),
         ("score", {"against": "pets", "model": "old", "generated": "more"}),
         ("balance", {**REQUESTS["balance"], "per_class": 0}), ("balance", {**REQUESTS["balance"], "report": "/tmp/x"}),
+        ("verdict", {"data": "pets", "model": "old"}), ("verdict", {**REQUESTS["verdict"], "seeds": 4}),
+        ("verdict", {**REQUESTS["verdict"], "output": "/tmp/x"}),
         ("map", {}), ("map", {"data": []}), ("map", {"data": "absent"}), ("map", {**MAP, "output": "/tmp/x"}),
         ("map", {**MAP, "model": "../x"}), ("enroll", {"data": "pets"}), ("enroll", {"output": "things"}),
         ("enroll", {**REQUESTS["enroll"], "output": "../x"}), ("enroll", {**REQUESTS["enroll"], "label": "a\nb"}),
@@ -146,5 +158,6 @@ def test_other_verbs_options_and_values_are_refused(places, tmp_path, verb, opti
 def test_the_models_that_a_job_uses_are_known():
     assert models_of("fit", REQUESTS["fit"]) == {"pets-1", "old"}
     assert models_of("score", REQUESTS["score"]) == {"old"}
+    assert models_of("verdict", REQUESTS["verdict"]) == {"old"}
     assert models_of("enroll", REQUESTS["enroll"]) == {"things", "old"}
     assert models_of("map", MAP) == {"old"}

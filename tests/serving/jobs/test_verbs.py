@@ -109,6 +109,23 @@ def test_a_data_set_is_balanced_into_a_new_one(server: ServerProcess) -> None:
     assert taken.status == 422
 
 
+def test_whether_a_synthesizer_helps_is_judged_and_the_page_can_be_fetched(server: ServerProcess, home: Path) -> None:
+    folder = server.home
+    shutil.copytree(home / "colours-vae", folder / "colours-vae")
+    for name, count, seed in (("large", 30, 8), ("large-test", 12, 9)):  # from 48 px on, on frozen features: short
+        noise = np.random.default_rng(seed).integers(0, 90, (2 * count, 48, 48, 3)).astype(np.uint8)
+        noise[:count, ..., 0] += 150
+        noise[count:, ..., 2] += 150
+        Images.from_arrays(noise, ["red"] * count + ["blue"] * count).save(folder / "data" / name)
+    judged = run(server, "verdict", data="large", model="colours-vae", test="large-test")
+    assert judged["result"]["verdict"] in ("recommended", "not_recommended")
+    assert judged["files"] == ["report.html", "verdict.json", "log.txt"]
+    page = server.request(f"/jobs/{judged['id']}/files/report.html").body.decode()
+    assert "synthetic pictures" in page
+    figures = server.request(f"/jobs/{judged['id']}/files/verdict.json").json
+    assert figures["gain"] == judged["result"]["gain"]
+
+
 def test_trainings_that_are_not_finished_are_listed_with_their_state(server: ServerProcess) -> None:
     options = {"kind": "recognizer", "data": "photos", "output": "new", "network": "convnet", "size": 8, "epochs": 2000}
     job = server.post_json("/jobs", {"verb": "fit", "options": options}).json

@@ -1,0 +1,67 @@
+"""``diptych verdict`` in a real process, on photographs: frozen features make it short."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diptych.data.images import Images
+from tests.cli.conftest import Terminal
+
+SIDE = 48  # px from which on pictures are treated as photographs
+
+
+def write_photographs(path: Path, count: int, seed: int) -> Path:
+    """Class folders of noise that is mostly red, or mostly blue."""
+    pixels = np.random.default_rng(seed).integers(0, 120, (2 * count, SIDE, SIDE, 3)).astype(np.uint8)
+    pixels[:count, :, :, 0] += 100
+    pixels[count:, :, :, 2] += 100
+    return Images.from_arrays(pixels, ["red"] * count + ["blue"] * count).save(path)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A folder to work in, PICTURES and TEST."""
+    place = tmp_path_factory.mktemp("verdict")
+    return place, write_photographs(place / "photos", 30, 0), write_photographs(place / "test", 12, 1)
+
+
+def test_the_answer_its_page_its_figures_and_what_is_refused(
+    diptych: Terminal, places: tuple[Path, Path, Path]
+) -> None:
+    place, photos, test = places
+    verdict = ["verdict", photos, place / "vae", "--test", test, "-o", place / "out"]
+    fitted, first, again, other_seed, few_seeds, no_model, in_test = diptych.several(
+        ["fit", "vae", photos, "-o", place / "vae", "--size", 8, "--epochs", 1],
+        verdict,
+        [*verdict, "--json"],
+        [*verdict, "--seed", 3],
+        [*verdict, "--seeds", 2],
+        ["verdict", photos, photos, "--test", test, "-o", place / "other"],
+        ["sample", place / "vae", "-n", 30, "-o", place / "samples"],
+    )
+    assert fitted.code == first.code == again.code == in_test.code == 0, first.err
+    assert "No: synthetic pictures did not help here (" in first.out
+    assert "Twice as many real pictures would bring about" in first.out
+    page = (place / "out" / "report.html").read_text(encoding="utf-8")
+    assert "frozen, at 96 px" in page
+    assert "A vae of the same settings was trained again on the 42 training pictures" in page  # it had seen all
+    assert f"diptych inspect {photos}" in page or f"diptych fit recognizer {photos}" in page  # the next step
+    found = again.json
+    assert found["verdict"] == "not_recommended"
+    assert found["gain"]["low"] <= 0 <= found["gain"]["high"]
+    assert {"baseline", "oversampled", "strong", "synthetic-0.5", "synthetic-1", "synthetic-3"} <= set(found["arms"])
+    assert found["learning_curve"]["pictures"][-1] == 42
+    assert other_seed.code == 2
+    assert "holds another verdict: seed differ" in other_seed.err
+    assert few_seeds.code == 2
+    assert "A verdict needs 5 seeds or more, not 2" in few_seeds.err
+    assert no_model.code != 0
+    assert "photos" in no_model.err
+
+
+def test_a_generated_picture_in_the_test_is_named(diptych: Terminal, places: tuple[Path, Path, Path]) -> None:
+    place, photos, _ = places
+    refused = diptych("verdict", photos, place / "vae", "--test", place / "samples", "-o", place / "refused")
+    assert refused.code == 3
+    assert "is a generated picture, and so are 29 others in TEST" in refused.err
