@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from diptych.data.images import Images
 from tests.cli.conftest import Terminal
@@ -19,19 +18,11 @@ def write_photographs(path: Path, count: int, seed: int) -> Path:
     return Images.from_arrays(pixels, ["red"] * count + ["blue"] * count).save(path)
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """A folder to work in, PICTURES and TEST."""
-    place = tmp_path_factory.mktemp("verdict")
-    return place, write_photographs(place / "photos", 30, 0), write_photographs(place / "test", 12, 1)
-
-
-def test_the_answer_its_page_its_figures_and_what_is_refused(
-    diptych: Terminal, places: tuple[Path, Path, Path]
-) -> None:
-    place, photos, test = places
+def test_the_answer_its_page_its_figures_and_refusals(diptych: Terminal, tmp_path: Path) -> None:
+    place = tmp_path
+    photos, test = write_photographs(place / "photos", 30, 0), write_photographs(place / "test", 12, 1)
     verdict = ["verdict", photos, place / "vae", "--test", test, "-o", place / "out"]
-    fitted, first, again, other_seed, few_seeds, no_model, in_test = diptych.several(
+    fitted, first, again, other_seed, few_seeds, no_model, sampled, in_test = diptych.several(
         ["fit", "vae", photos, "-o", place / "vae", "--size", 8, "--epochs", 1],
         verdict,
         [*verdict, "--json"],
@@ -39,8 +30,9 @@ def test_the_answer_its_page_its_figures_and_what_is_refused(
         [*verdict, "--seeds", 2],
         ["verdict", photos, photos, "--test", test, "-o", place / "other"],
         ["sample", place / "vae", "-n", 30, "-o", place / "samples"],
+        ["verdict", photos, place / "vae", "--test", place / "samples", "-o", place / "refused"],
     )
-    assert fitted.code == first.code == again.code == in_test.code == 0, first.err
+    assert fitted.code == first.code == again.code == sampled.code == 0, first.err
     assert "No: synthetic pictures did not help here (" in first.out
     assert "Twice as many real pictures would bring about" in first.out
     page = (place / "out" / "report.html").read_text(encoding="utf-8")
@@ -58,10 +50,5 @@ def test_the_answer_its_page_its_figures_and_what_is_refused(
     assert "A verdict needs 5 seeds or more, not 2" in few_seeds.err
     assert no_model.code != 0
     assert "photos" in no_model.err
-
-
-def test_a_generated_picture_in_the_test_is_named(diptych: Terminal, places: tuple[Path, Path, Path]) -> None:
-    place, photos, _ = places
-    refused = diptych("verdict", photos, place / "vae", "--test", place / "samples", "-o", place / "refused")
-    assert refused.code == 3
-    assert "is a generated picture, and so are 29 others in TEST" in refused.err
+    assert in_test.code == 3
+    assert "is a generated picture, and so are 29 others in TEST" in in_test.err

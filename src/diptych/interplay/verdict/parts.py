@@ -21,6 +21,7 @@ from diptych.synthesis.datasets import training_part
 FILTER_SHARE, SELECTION_SHARE = 0.1, 0.2  # of the pictures that are not the test's
 MIN_OF_A_CLASS = 4  # real pictures, so that each part but the test has one and training two
 MIN_TEST = 20
+ENOUGH_UNSEEN = 0.9  # of the pictures wanted to validate on; with fewer the synthesizer is trained again
 MAX_SEEN_OF_TEST = 0.5  # share of the test pictures that may be left out since the synthesizer has seen them
 MIN_SIZE = 8  # px that pictures are checked at
 REAL = "real"
@@ -167,9 +168,9 @@ def _rows_around_seen(real: Images, seen: NDArray[np.bool_], seed: int) -> tuple
     """The parts with all seen pictures in training; ``None``: too few others are left to validate on."""
     others = np.flatnonzero(~seen)
     wanted = np.array([FILTER_SHARE, SELECTION_SHARE]) * len(real)
-    if len(others) < wanted.sum():
+    if len(others) < ENOUGH_UNSEEN * wanted.sum():
         return None
-    parts = split(real[others], [float(share) for share in wanted / len(others)], seed)
+    parts = split(real[others], [float(share) for share in wanted / max(len(others), wanted.sum())], seed)
     filtering, selection = (others[part] for part in parts)
     training = np.setdiff1d(np.arange(len(real)), np.concatenate([filtering, selection]))
     complete = all(all(real[rows].counts().values()) for rows in (training, selection))

@@ -127,7 +127,7 @@ def carry_out(images: Images, synthesizer: PictureSource, test: Images, folder: 
         synthesizer, note = source.train_again(synthesizer, parts.training, folder / "synthesizer", plan.minutes)
         notes.append(f"The synthesizer has seen too many of these pictures for the others to suffice. {note}")
     bar.advance()
-    parts, learner, pretrained = _prepare(parts) if plan.learner is None else (parts, plan.learner, None)
+    parts, learner, pretrained = choose_learner(parts) if plan.learner is None else (parts, plan.learner, None)
     drawn = generated.draw(synthesizer, parts, state, plan.seed)
     bar.advance()
     checked = generated.judge_generated(drawn, parts, state, plan.seed)
@@ -164,7 +164,7 @@ def _identity(images: Images, synthesizer: PictureSource, test: Images, plan: Pl
     }
 
 
-def _prepare(parts: Parts) -> tuple[Parts, Learner, Learner | None]:
+def choose_learner(parts: Parts) -> tuple[Parts, Learner, Learner | None]:
     """What trains the arms, and the pictures as it takes them: photographs as they are, small ones at one size."""
     sides = parts.training.dimensions().min(1)
     side = int(np.median(sides[sides > 0]))
