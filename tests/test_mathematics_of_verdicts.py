@@ -57,6 +57,13 @@ def test_the_power_law_is_the_line_through_the_logarithms() -> None:
     assert now[0] - then[0] == pytest.approx(now[0] * (1 - 2 ** -exponent[0]))
 
 
+def test_a_weight_counts_as_so_many_points() -> None:
+    counts, errors = np.array([50.0, 100, 200]), np.array([[0.4, 0.33, 0.2]])
+    weighted = power_law(counts, errors, np.array([[2.0, 1, 3]]))
+    repeated = power_law(counts.repeat([2, 1, 3]), errors.repeat([2, 1, 3], axis=1))
+    assert np.concatenate(weighted) == pytest.approx(np.concatenate(repeated))
+
+
 def test_the_level_of_the_classes_by_search() -> None:
     real = np.array([40, 3, 17, 80, 3])
     for total in (1, 20, 60, 500):

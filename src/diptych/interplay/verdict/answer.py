@@ -112,8 +112,13 @@ def find_answer(results: Sequence[ArmResult], parts: Parts) -> Answer:
 
 def points(estimate: Estimate) -> str:
     """A difference in percentage points: "+2.3 points (0.8 to 3.9)"."""
+    return in_points(estimate).replace(" ", " points ", 1)
+
+
+def in_points(estimate: Estimate) -> str:
+    """The same where a column is headed so: "+2.3 (0.8 to 3.9)"."""
     value, low, high = (round(100 * end, 1) + 0.0 for end in (estimate.value, estimate.low, estimate.high))
-    return f"{value:+.1f} points ({low:.1f} to {high:.1f})"
+    return f"{value:+.1f} ({low:.1f} to {high:.1f})"
 
 
 def verdict_of(answer: Answer) -> Verdict:
@@ -137,7 +142,7 @@ def _sentence(answer: Answer) -> str:
 def _reason(answer: Answer) -> str:
     baseline = answer.scores[0].accuracy
     text = (
-        f"The best of the ways to add them, by other real pictures than the test's, was: {answer.synthetic.arm.title}. "
+        f"Of the ways to add them this one did best on the pictures to choose by: {answer.synthetic.arm.title}. "
         f"The tuned baseline on real pictures alone has a balanced accuracy of {baseline.value:.1%} "
         f"({baseline.low:.1%} to {baseline.high:.1%})."
     )

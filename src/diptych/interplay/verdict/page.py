@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from diptych.data.images import Images
-from diptych.interplay.verdict.answer import Answer, ArmScore, points, verdict_of
+from diptych.interplay.verdict.answer import Answer, ArmScore, in_points, verdict_of
 from diptych.interplay.verdict.generated import Generated
 from diptych.interplay.verdict.learning_curve import LearningCurve
 from diptych.interplay.verdict.paired_bootstrap import Estimate
@@ -14,7 +14,7 @@ from diptych.interplay.verdict.study import Study
 from diptych.report import Report, Score, Table, figures
 
 ARMS_TABLE = "Ways to train, each with as many optimiser steps, on the test pictures"
-CLASS_TABLE = "Each class: recall on the test pictures"
+CLASS_TABLE = "Gain in recall of each class, in points"
 FILTER_TABLE = "What the filter did with the generated pictures"
 CURVE_CAPTION = (
     "Balanced accuracy by the number of real training pictures, and what the power law expects of twice as many"
@@ -62,12 +62,12 @@ def _arms_table(answer: Answer, n: int) -> Table:
         [
             _title(score, answer),
             _score(score.accuracy, n),
-            "" if score is answer.scores[0] else points(score.gain),
+            "" if score is answer.scores[0] else in_points(score.gain),
             "" if score is answer.scores[0] else _worst_class(score, answer.classes),
         ]
         for score in answer.scores
     ]
-    return Table(["arm", "balanced accuracy", "gain", "class that it harms most"], rows)
+    return Table(["arm", "balanced accuracy", "gain in points", "class that it harms most"], rows)
 
 
 def _title(score: ArmScore, answer: Answer) -> str:
@@ -77,13 +77,13 @@ def _title(score: ArmScore, answer: Answer) -> str:
 
 def _worst_class(score: ArmScore, classes: list[str]) -> str:
     worst = min(range(len(classes)), key=lambda i: score.class_gains[i].value)
-    return f"{classes[worst]}: {points(score.class_gains[worst])}"
+    return f"{classes[worst]}: {in_points(score.class_gains[worst])}"
 
 
 def _class_table(answer: Answer, parts: Parts) -> Table:
     counts = parts.training.counts()
     rows = [
-        [name, counts[name], points(ours), points(other)]
+        [name, counts[name], in_points(ours), in_points(other)]
         for name, ours, other in zip(
             answer.classes, answer.synthetic.class_gains, answer.other.class_gains, strict=True
         )
