@@ -51,4 +51,4 @@ def test_the_answer_its_page_its_figures_and_refusals(diptych: Terminal, tmp_pat
     assert no_model.code != 0
     assert "photos" in no_model.err
     assert in_test.code == 3
-    assert "is a generated picture, and so are 29 others in TEST" in in_test.err
+    assert "is generated, as its metadata or the record of its folder says (29 others are as well)" in in_test.err

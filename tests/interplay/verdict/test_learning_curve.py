@@ -7,7 +7,7 @@ from diptych.interplay.verdict.learning_curve import fit_curve, power_law
 from diptych.interplay.verdict.paired_bootstrap import PairedBootstrap
 
 PICTURES = [100, 200, 400, 800]
-TARGETS = np.repeat([0, 1], 2000)
+TARGETS = np.repeat([0, 1], 800)
 
 
 def models(error, seed):
@@ -31,9 +31,9 @@ def test_the_interval_holds_what_twice_as_many_pictures_would_bring():
     curve = fit_curve(PairedBootstrap(TARGETS, 5), PICTURES, [models(2 * n**-0.4, i) for i, n in enumerate(PICTURES)])
     expected = 2 * 800**-0.4 - 2 * 1600**-0.4
     assert curve.gain.low < expected < curve.gain.high
-    assert curve.gain.high - curve.gain.low < 0.02
+    assert curve.gain.high - curve.gain.low < 0.05
     assert curve.exponent.low < 0.4 < curve.exponent.high
-    assert curve.doubled.value == pytest.approx(1 - 2 * 1600**-0.4, abs=0.02)
+    assert curve.doubled.value == pytest.approx(1 - 2 * 1600**-0.4, abs=0.03)
     assert [accuracy.value for accuracy in curve.accuracies] == sorted(a.value for a in curve.accuracies)
 
 

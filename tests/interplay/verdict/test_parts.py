@@ -66,7 +66,7 @@ def test_seen_test_pictures_are_left_out_if_few_and_else_the_synthesizer_is_trai
 def test_a_generated_picture_in_the_test_is_refused_by_its_name(digits):
     pictures, test = digits
     origins = np.where(np.arange(len(test)) == 5, "composite", "real")
-    with pytest.raises(DataError, match=rf"{test.paths[5]} is a generated picture.*TEST.*take the generated ones out"):
+    with pytest.raises(DataError, match=rf"{test.paths[5]} is partly generated.*The test of a verdict takes real"):
         divide(pictures, test.with_metadata(origins=origins), NONE, 0)
 
 
@@ -75,7 +75,9 @@ def test_a_generated_picture_in_the_validation_part_is_refused_and_one_for_train
     origins = np.where(np.arange(len(pictures)) == 3, "synthetic", "real")
     split = np.where(np.arange(len(pictures)) < 9, "validation", "train")
     marked = pictures.with_metadata(origins=origins, groups={"split": split})
-    with pytest.raises(DataError, match=rf"{pictures.paths[3]} is a generated picture.*validation or test part of"):
+    with pytest.raises(
+        DataError, match=rf"{pictures.paths[3]} is generated.*The validation or test part of"
+    ):
         divide(marked, test, NONE, 0)
     parts = divide(pictures.with_metadata(origins=origins), test, NONE, 0)
     assert "1 generated picture in PICTURES took no part." in parts.notes

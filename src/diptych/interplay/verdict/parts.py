@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diptych.data.duplicates import duplicate_clusters
 from diptych.data.images import Images
 from diptych.data.messages import counted, join_names
+from diptych.data.provenance import generated_mask, real_part, refuse_generated
 from diptych.data.splits import split
 from diptych.data.training_digests import Digests, trained_on
 from diptych.errors import DataError
@@ -24,7 +25,6 @@ MIN_TEST = 20
 ENOUGH_UNSEEN = 0.9  # of the pictures wanted to validate on; with fewer the synthesizer is trained again
 MAX_SEEN_OF_TEST = 0.5  # share of the test pictures that may be left out since the synthesizer has seen them
 MIN_SIZE = 8  # px that pictures are checked at
-REAL = "real"
 
 Rows = NDArray[np.int64]
 
@@ -78,10 +78,9 @@ def divide(images: Images, test: Images, seen_digests: Digests, seed: int) -> Pa
         There is a generated picture where real ones are evaluated on, or there are too few pictures.
     """
     notes: list[str] = []
-    _refuse_generated(images, ("validation", "test"), "PICTURES")
+    refuse_generated(_evaluated(images), "The validation or test part of PICTURES")
     real = _real_part(images, notes)
-    locked = datasets.evaluation_images(datasets.evaluation_part(test), real.classes, MIN_SIZE)
-    _refuse_generated(locked, (), "TEST")
+    locked = datasets.evaluation_images(test, real.classes, MIN_SIZE, "The test of a verdict")
     if len(locked) < MIN_TEST:
         raise DataError(
             f"TEST has {counted(len(locked), 'labelled picture')} of these classes; a verdict needs {MIN_TEST} or "
@@ -100,20 +99,11 @@ def divide(images: Images, test: Images, seen_digests: Digests, seed: int) -> Pa
     return Parts(training, filtering, selection, locked, again, notes)
 
 
-def _refuse_generated(images: Images, splits: tuple[str, ...], name: str) -> None:
-    """Refuse generated pictures in these parts of a set; in all of it where none is named."""
-    generated = images.origins != REAL
-    if splits:
-        column = images.groups.get("split")
-        part = np.asarray([""] * len(images) if column is None else column).astype(str)
-        generated &= np.isin(part, splits)
-    if generated.any():
-        first = images.paths[int(np.argmax(generated))]
-        where = name if not splits else f"the validation or test part of {name}"
-        raise DataError(
-            f"{first} is a generated picture, and so are {int(generated.sum()) - 1:,} others in {where}. Evaluations "
-            "are on real pictures only: take the generated ones out, or mark them as training pictures."
-        )
+def _evaluated(images: Images) -> Images:
+    """The pictures that a set's own split evaluates on."""
+    split_of = images.groups.get("split")
+    names = np.asarray([""] * len(images) if split_of is None else split_of).astype(str)
+    return images[np.isin(names, ("validation", "test"))]
 
 
 def _real_part(images: Images, notes: list[str]) -> Images:
@@ -122,10 +112,10 @@ def _real_part(images: Images, notes: list[str]) -> Images:
         raise DataError("A verdict needs one label a picture, and these have several. Use a set with one label each.")
     images = training_part(images)
     datasets.check_labels(images)
-    generated = images.origins != REAL
-    if generated.any():
-        notes.append(f"{counted(int(generated.sum()), 'generated picture')} in PICTURES took no part.")
-    images = images[~generated & (images.labels >= 0)].readable(MIN_SIZE)
+    generated = int(generated_mask(images).sum())
+    if generated:
+        notes.append(f"{counted(generated, 'generated picture')} in PICTURES took no part.")
+    images = datasets.labelled(real_part(images)).readable(MIN_SIZE)
     return images.relabel([name for name, count in images.counts().items() if count])
 
 
