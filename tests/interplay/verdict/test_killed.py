@@ -13,7 +13,9 @@ from diptych.errors import UsageError
 from tests.interplay.verdict import judging
 
 PATIENCE = 300.0  # seconds, for a machine with much else to do
-STAGES = ("generated-9.safetensors", "run-*-synthetic-1-*.safetensors")
+STAGE = (
+    "run-*-synthetic-1-*.safetensors"  # what there is once half of the trainings are done; for others see tests/soak
+)
 
 
 def start(folder):
@@ -37,9 +39,8 @@ def whole(tmp_path_factory):
     return folder
 
 
-def test_killed_at_every_stage_it_answers_as_if_it_had_not_been(whole, tmp_path):
-    killed = [kill_once_there_is(pattern, tmp_path) for pattern in STAGES]
-    assert killed == [True] * len(STAGES)
+def test_killed_it_answers_as_if_it_had_not_been(whole, tmp_path):
+    assert kill_once_there_is(STAGE, tmp_path)
     assert not (tmp_path / "verdict.json").exists()
     judging.judge(tmp_path)
     for name in ("verdict.json", "report.html"):

@@ -75,9 +75,7 @@ def test_a_generated_picture_in_the_validation_part_is_refused_and_one_for_train
     origins = np.where(np.arange(len(pictures)) == 3, "synthetic", "real")
     split = np.where(np.arange(len(pictures)) < 9, "validation", "train")
     marked = pictures.with_metadata(origins=origins, groups={"split": split})
-    with pytest.raises(
-        DataError, match=rf"{pictures.paths[3]} is generated.*The validation or test part of"
-    ):
+    with pytest.raises(DataError, match=rf"{pictures.paths[3]} is generated.*The validation or test part of"):
         divide(marked, test, NONE, 0)
     parts = divide(pictures.with_metadata(origins=origins), test, NONE, 0)
     assert "1 generated picture in PICTURES took no part." in parts.notes

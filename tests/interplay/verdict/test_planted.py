@@ -13,7 +13,7 @@ from diptych.progress import Bar
 from tests.interplay.verdict.judging import PixelRegression
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-PLAN = Plan(length=Length(150, 32), learner=PixelRegression(10))
+PLAN = Plan(length=Length(100, 32), learner=PixelRegression(10))
 SHARES = (0.08, 0.32, 0.6)  # so few pictures that more of them help beyond doubt
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diptych.data.images import Images
-from diptych.interplay.verdict.learner import Hyperparameters, Length
+from diptych.interplay.verdict.learner import Hyperparameters, Length, train_head
 from diptych.interplay.verdict.small_network import MixupTask, SmallNetwork
 from diptych.recognition.networks import convnet
 
@@ -53,3 +53,14 @@ def test_every_arm_is_trained_for_as_long_whatever_its_pictures():
     assert Length.of(750) == Length(400, 32)
     assert Length.of(50_000) == Length(1953, 256)
     assert Length.of(750).share(0.2) == Length(80, 32)
+
+
+def test_a_head_is_trained_by_the_gradient_of_cross_entropy():
+    features, labels = torch.randn(40, 5), torch.randint(0, 3, (40,))
+    start = torch.randn(3, 5), torch.randn(3)
+    weight, bias = train_head(features, labels, start, Hyperparameters(1e-3, 0.0), Length(1, 40), 0)
+    expected = [tensor.clone().requires_grad_() for tensor in start]
+    torch.nn.functional.cross_entropy(features @ expected[0].T + expected[1], labels).backward()
+    for trained, before, other in zip((weight, bias), start, expected, strict=True):
+        # Adam's first step goes as far in each direction as the learning rate, against the gradient's sign.
+        assert torch.equal((trained - before).sign(), -other.grad.sign())

@@ -75,6 +75,7 @@ class Learner(Protocol):
         """(N,) class numbers."""
 
 
+@torch.no_grad()
 def train_head(
     features: Tensor, labels: Tensor, head: tuple[Tensor, Tensor], how: Hyperparameters, length: Length, seed: int
 ) -> tuple[Tensor, Tensor]:
@@ -93,6 +94,7 @@ def train_head(
     """
     generator = torch.Generator().manual_seed(seed)
     weight, bias = (tensor.clone().requires_grad_() for tensor in head)
+    targets = F.one_hot(labels, len(weight)).float()
     optimizer = adamw([weight, bias], how.lr, how.decay)
     order = torch.empty(0, dtype=torch.int64)
     for step in range(length.steps):
@@ -100,8 +102,10 @@ def train_head(
             order = torch.cat([order, torch.randperm(len(features), generator=generator)])
         rows, order = order[: length.batch], order[length.batch :]
         optimizer.param_groups[0]["lr"] = how.lr * _lr_factor((step + 0.5) / length.steps)
-        weight.grad = bias.grad = None
-        F.cross_entropy(F.linear(features[rows], weight, bias), labels[rows]).backward()  # type: ignore[no-untyped-call]
+        inputs = features[rows]
+        # Of cross-entropy, in closed form: automatic differentiation would take half of the time.
+        errors = (F.linear(inputs, weight, bias).softmax(1) - targets[rows]) / len(rows)
+        weight.grad, bias.grad = errors.T @ inputs, errors.sum(0)
         optimizer.step()
     return weight.detach(), bias.detach()
 
