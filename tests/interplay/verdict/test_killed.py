@@ -13,9 +13,7 @@ from diptych.errors import UsageError
 from tests.interplay.verdict import judging
 
 PATIENCE = 300.0  # seconds, for a machine with much else to do
-STAGE = (
-    "run-*-synthetic-1-*.safetensors"  # what there is once half of the trainings are done; for others see tests/soak
-)
+STAGE = "run-*-synthetic-1-*.safetensors"  # half of the trainings are done; for other moments see tests/soak
 
 
 def start(folder):

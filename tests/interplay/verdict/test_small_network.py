@@ -49,10 +49,10 @@ def test_mixup_mixes_the_losses_as_it_mixes_the_pictures():
 
 
 def test_every_arm_is_trained_for_as_long_whatever_its_pictures():
-    assert Length.of(60) == Length(400, 16)
-    assert Length.of(750) == Length(400, 32)
+    assert Length.of(60) == Length(400, 64)
+    assert Length.of(1800) == Length(400, 128)
     assert Length.of(50_000) == Length(1953, 256)
-    assert Length.of(750).share(0.2) == Length(80, 32)
+    assert Length.of(750).share(0.2) == Length(80, 64)
 
 
 def test_a_head_is_trained_by_the_gradient_of_cross_entropy():

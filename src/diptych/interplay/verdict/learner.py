@@ -13,7 +13,7 @@ from diptych.data.images import Images
 from diptych.engine.optim import adamw
 
 MIN_STEPS, MIN_EPOCHS = 400, 10
-MIN_BATCH, MAX_BATCH = 16, 256
+MIN_BATCH, MAX_BATCH = 64, 256
 WARMUP = 0.2  # share of the steps in which the learning rate rises; it then falls linearly to 0
 
 Tensors = dict[str, Tensor]
