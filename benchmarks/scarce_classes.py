@@ -1,6 +1,6 @@
 """Does synthetic data help where classes are scarce? ``diptych verdict`` on two sets that were cut, and its forecast.
 
-- CIFAR-10 with two classes cut to 50 pictures each; a flow trained on the rest for some minutes.
+- CIFAR-10 with two classes cut to 50 pictures each; a GAN trained on the training part for some minutes.
 - Groceries with ten kinds cut to 5 pictures each; the same.
 
 For each: the verdict's table of all ways to train, and the gain that it forecasts of twice as many real pictures beside
@@ -30,12 +30,12 @@ from diptych.interplay.verdict.parts import Parts, divide
 from diptych.interplay.verdict.study import balanced_accuracy
 from diptych.interplay.verdict.verdict import MIN_SEEDS, choose_learner
 from diptych.synthesis.datasets import random_subset
-from diptych.synthesis.flow import Flow
+from diptych.synthesis.gan import GAN
 
 PICTURES = {"cifar10": 2_000, "groceries": 1_200}  # before the classes are cut
 TEST = 1_500  # pictures, so that it does not take long
 SCARCE = {"cifar10": (2, 50), "groceries": (10, 5)}  # how many classes, and how many pictures of each
-SIZE = 32  # px of the flow
+SIZE = 32  # px of the GAN, which samples as fast as the verdict needs it
 
 
 def cifar10(data: Path) -> tuple[Images, Images]:
@@ -88,12 +88,12 @@ def judged(name: str, data: Path, work: Path, minutes: float) -> dict[str, Any]:
     half = everything.split(0.5, 0.5, seed=0)[0]  # so that there are as many again of every class
     pictures = cut(random_subset(half, PICTURES[name], seed=0), *SCARCE[name])
     parts = divide(pictures, test, NONE, 0)
-    flow = Flow(size=SIZE, minutes=minutes).fit(parts.training, into=work / "flow")
+    gan = GAN(size=SIZE, minutes=minutes).fit(parts.training, into=work / "gan")
     print(f"{name}: {len(parts.training):,} pictures to learn from, {len(parts.test):,} to test on", flush=True)
-    interplay.verdict(pictures, flow, test=test, into=work / "verdict")
+    interplay.verdict(pictures, gan, test=test, into=work / "verdict")
     found = json.loads((work / "verdict" / "verdict.json").read_text(encoding="utf-8"))
     chosen = json.loads((work / "verdict" / "progress" / "chosen.json").read_text(encoding="utf-8"))
-    parts = divide(pictures, test, flow.training_digests, 0)
+    parts = divide(pictures, test, gan.training_digests, 0)
     how = Hyperparameters(**chosen[choose_learner(parts)[1].key])
     more = doubled(everything, pictures, parts.training)
     came = baseline_on(more, parts, how) - found["arms"]["baseline"]["balanced_accuracy"]["value"]
@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=6.0, help="of each training of the flow")
+    parser.add_argument("--minutes", type=float, default=6.0, help="of the GAN's training")
     parser.add_argument("--case", choices=CASES, action="append", help="one of the sets alone")
     arguments = parser.parse_args()
     texts = []
