@@ -36,7 +36,7 @@ def test_one_that_brings_new_real_pictures_in_secret_is_recommended(planted, tmp
     report = judged(pictures, module.Secret(pool), test, tmp_path)
     assert report.verdict.word == "recommended"
     assert report.verdict.sentence.startswith("Yes: synthetic pictures help here (+")
-    assert "diptych balance DATA MODEL" in report.verdict.next_step
+    assert "diptych balance DATA MODEL --per-class " in report.verdict.next_step
     found = json.loads((tmp_path / "verdict.json").read_text())
     assert found["gain"]["low"] > 0
     assert found["arms"]["synthetic-3"]["gain"]["value"] > 0.02

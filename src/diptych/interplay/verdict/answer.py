@@ -60,6 +60,8 @@ class Answer:
         Classes whose interval lies wholly below the limit.
     classes
         Names of the classes that the test has, in the order of ``class_gains``.
+    per_class
+        Pictures of each class that ``synthetic`` learned from, on average.
     """
 
     scores: list[ArmScore]
@@ -68,6 +70,7 @@ class Answer:
     over_oversampling: Estimate | None
     losing: list[str]
     classes: list[str]
+    per_class: int
     curve: LearningCurve
 
     @property
@@ -106,6 +109,7 @@ def find_answer(results: Sequence[ArmResult], parts: Parts) -> Answer:
         over_oversampling=bootstrap.gain(by_arm[synthetic.arm.key], by_arm[OVERSAMPLED.key]) if uneven else None,
         losing=losing,
         classes=names,
+        per_class=round((1 + synthetic.arm.dose) * counts.sum() / len(counts)),
         curve=fit_curve(bootstrap, list(pictures_of(curve, parts.training)), [by_arm[arm.key] for arm in curve]),
     )
 
@@ -165,7 +169,7 @@ def _more_pictures(curve: LearningCurve) -> str:
 
 def _next_step(answer: Answer) -> str:
     if answer.recommended:
-        return "add them, filtered: diptych balance DATA MODEL --per-class N -o NEW-FOLDER"
+        return f"add them, filtered: diptych balance DATA MODEL --per-class {answer.per_class} -o NEW-FOLDER"
     if answer.other.arm == PRETRAINED and answer.other.gain.low > 0:
         return "train with what helped: diptych fit recognizer DATA --network lite0 -o NEW-MODEL"
     if answer.curve.gain.low > 0:
