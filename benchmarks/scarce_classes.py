@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import balanced_accuracy_score
 
 from diptych import interplay
 from diptych.data.images import Images
@@ -27,7 +28,6 @@ from diptych.data.training_digests import NONE
 from diptych.interplay.verdict.learner import Hyperparameters, Length
 from diptych.interplay.verdict.page import ARMS_TABLE
 from diptych.interplay.verdict.parts import Parts, divide
-from diptych.interplay.verdict.study import balanced_accuracy
 from diptych.interplay.verdict.verdict import MIN_SEEDS, choose_learner
 from diptych.synthesis.datasets import random_subset
 from diptych.synthesis.gan import GAN
@@ -76,8 +76,8 @@ def baseline_on(training: Images, parts: Parts, how: Hyperparameters) -> float:
     squares, learner, _ = choose_learner(replace(parts, training=training))
     length = Length.of(len(parts.training))
     weights = [learner.fit(squares.training, how, length, seed) for seed in range(MIN_SEEDS)]
-    targets = parts.test.labels
-    return float(np.mean([balanced_accuracy(targets, learner.predict(each, squares.test)) for each in weights]))
+    predicted = [learner.logits(each, squares.test).argmax(1) for each in weights]
+    return float(np.mean([balanced_accuracy_score(parts.test.labels, labels) for labels in predicted]))
 
 
 def judged(name: str, data: Path, work: Path, minutes: float) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class ArmScore:
     Attributes
     ----------
     selection
-        Mean balanced accuracy on the selection pictures.
+        Mean score on the selection pictures, see :func:`diptych.interplay.verdict.study.selection_score`.
     accuracy, gain
         Balanced accuracy, and that minus the baseline's.
     class_gains

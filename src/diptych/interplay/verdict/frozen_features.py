@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -65,10 +64,9 @@ class FrozenFeatures:
         start = weights["weight"], weights["bias"]
         return self._trained(self._features(images), label_tensor(images), start, how, length, seed)
 
-    def predict(self, weights: Tensors, images: Images) -> NDArray[np.int64]:
-        """(N,) class numbers."""
-        logits = F.linear(self._features(images), weights["weight"], weights["bias"])
-        return np.asarray(logits.argmax(1).numpy(), np.int64)
+    def logits(self, weights: Tensors, images: Images) -> Tensor:
+        """(N, K) float32."""
+        return F.linear(self._features(images), weights["weight"], weights["bias"])
 
     def _trained(
         self, features: Tensor, labels: Tensor, start: tuple[Tensor, Tensor], how: Hyperparameters, length: Length,

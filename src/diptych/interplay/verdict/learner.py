@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -71,8 +70,8 @@ class Learner(Protocol):
     def refit(self, weights: Tensors, images: Images, how: Hyperparameters, length: Length, seed: int) -> Tensors:
         """Train the last layer alone further, on these pictures."""
 
-    def predict(self, weights: Tensors, images: Images) -> NDArray[np.int64]:
-        """(N,) class numbers."""
+    def logits(self, weights: Tensors, images: Images) -> Tensor:
+        """(N, K) float32."""
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -85,10 +84,9 @@ class SmallNetwork:
         weight, bias = train_head(features, label_tensor(images), head, how, length, seed)
         return {**weights, "head.weight": weight, "head.bias": bias}
 
-    def predict(self, weights: Tensors, images: Images) -> NDArray[np.int64]:
-        """(N,) class numbers."""
-        logits = compute_outputs(self._network(0, weights), images, self.size).logits
-        return np.asarray(logits.argmax(1).numpy(), np.int64)
+    def logits(self, weights: Tensors, images: Images) -> Tensor:
+        """(N, K) float32."""
+        return compute_outputs(self._network(0, weights), images, self.size).logits
 
     def _network(self, seed: int, weights: Tensors | None = None) -> Network:
         with torch.random.fork_rng():

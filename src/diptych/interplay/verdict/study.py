@@ -21,10 +21,11 @@ from diptych.interplay.verdict.arms import (
     training_set,
 )
 from diptych.interplay.verdict.generated import Generated
-from diptych.interplay.verdict.learner import Hyperparameters, Learner, Length, Tensors
+from diptych.interplay.verdict.learner import Hyperparameters, Learner, Length, Tensors, label_tensor
 from diptych.interplay.verdict.parts import Parts
 from diptych.interplay.verdict.state import RUNS, State
 from diptych.progress import Bar
+from diptych.recognition.confidence.temperature import fit_temperature, nll
 
 TUNING_SEEDS = 2  # of each choice of hyperparameters; the chosen one's trainings are the baseline's first
 OUTCOME, CHOSEN = "outcome", "chosen"
@@ -38,7 +39,7 @@ class ArmResult:
     Attributes
     ----------
     selection
-        (S,) balanced accuracy on the selection pictures.
+        (S,) :func:`selection_score`.
     correct
         (S, N) whether each test picture is recognized.
     """
@@ -116,7 +117,7 @@ class Study:
         return outcome
 
     def _tune(self, learner: Learner, arm: Arm, bar: Bar) -> None:
-        """Choose hyperparameters by the mean balanced accuracy on the selection pictures; of equals the first."""
+        """Choose hyperparameters by the mean score on the selection pictures; of equals the first."""
         scores = []
         for how in learner.grid:
             self.chosen[learner.key] = how
@@ -132,7 +133,7 @@ class Study:
             bar.advance()
         saved = self.state.tensors(name)
         assert saved is not None
-        return balanced_accuracy(self.parts.selection.labels, saved[SELECTION].numpy())
+        return selection_score(saved[SELECTION], label_tensor(self.parts.selection))
 
     def _train(self, arm: Arm, seed: int, name: str) -> None:
         learner, how = self._learner(arm)
@@ -144,14 +145,14 @@ class Study:
         weights = learner.fit(images, how, length, number, strong=arm.strong)
         if arm.refit:
             weights = learner.refit(weights, real, how, self.length.share(REFIT_SHARE), number)
-        predicted = torch.from_numpy(learner.predict(weights, self.parts.selection))
-        self.state.save(name, {SELECTION: predicted, **{WEIGHTS + key: value for key, value in weights.items()}})
+        logits = learner.logits(weights, self.parts.selection)
+        self.state.save(name, {SELECTION: logits, **{WEIGHTS + key: value for key, value in weights.items()}})
 
     def _test_predictions(self, arm: Arm, seed: int) -> torch.Tensor:
         saved = self.state.tensors(self._name(arm, seed))
         assert saved is not None
         weights = {key.removeprefix(WEIGHTS): value for key, value in saved.items() if key.startswith(WEIGHTS)}
-        return torch.from_numpy(self._learner(arm)[0].predict(weights, self.parts.test)).to(torch.int32)
+        return self._learner(arm)[0].logits(weights, self.parts.test).argmax(1).to(torch.int32)
 
     def _learner(self, arm: Arm) -> tuple[Learner, Hyperparameters]:
         learner = self.pretrained if arm.pretrained else self.learner
@@ -163,9 +164,19 @@ class Study:
         return f"{RUNS}{learner.key}-{arm.key}-{how.key}-{seed}"
 
 
-def balanced_accuracy(targets: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean recall over the classes that occur."""
-    return float(np.mean([(predicted[targets == label] == label).mean() for label in np.unique(targets)]))
+def selection_score(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The mean over classes of the mean log-likelihood of their pictures, at the temperature that suits them best.
+
+    Of few pictures it says far more than their accuracy does, in which arms would differ by one or two of them; and
+    the temperature leaves out how sure of itself a model is, which is no reason to prefer it.
+
+    Parameters
+    ----------
+    logits, labels
+        (N, K) and (N,) int64.
+    """
+    losses = nll(logits.double() / fit_temperature(logits, labels), labels, smoothing=1 / (len(labels) + 2))
+    return -float(torch.stack([losses[labels == int(label)].mean() for label in np.unique(labels.numpy())]).mean())
 
 
 def pictures_of(arms: Sequence[Arm], real: Images) -> Iterator[int]:
