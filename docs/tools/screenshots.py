@@ -78,6 +78,15 @@ def map_(page: Any, _: Path) -> None:
     page.wait_for_timeout(1000)
 
 
+def trust(page: Any, _: Path) -> None:
+    """The audit of the recognizer of digits."""
+    page.locator("select").nth(1).select_option("digits-convnet")
+    page.locator("select").nth(2).select_option("digits")
+    page.locator("button.main").click()
+    page.locator("iframe").wait_for(timeout=WORK_MS)
+    page.frame_locator("iframe").locator("h1").wait_for()
+
+
 def reports(page: Any, _: Path) -> None:
     """The list of models."""
     page.locator(".card").nth(3).wait_for()
@@ -90,6 +99,7 @@ SCREENS: dict[str, tuple[str, Callable[[Any, Path], None]]] = {
     "match": ("match/products", match),
     "data": ("data/fruit", data),
     "map": ("map/digits", map_),
+    "trust": ("trust", trust),
     "reports": ("reports", reports),
 }
 
