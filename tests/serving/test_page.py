@@ -140,7 +140,7 @@ def test_the_webcam_is_recognised_live_and_ends_with_the_screen(shown: Any) -> N
     assert page.locator("video").is_hidden()
     page.get_by_role("button", name="Start the webcam").click()
     page.get_by_text("The webcam is on").wait_for()
-    page.locator(".answers .answer", has_text="red").wait_for()
+    page.locator(".webcam .answer", has_text="red").wait_for()
     page.evaluate("window.tracks = document.querySelector('video').srcObject.getTracks()")
     page.get_by_role("link", name="Make").click()
     page.get_by_role("heading", name="Make", exact=True).wait_for()

@@ -1,5 +1,9 @@
 // Elements of the page, made in one line each. Text is always text: nothing a file or a label says becomes markup.
 
+import { words } from "./language.js";
+
+const WORDS = { log: ["What the program prints", "程序的输出"] };
+
 /** An element with properties, attributes (those with a dash, and role) and listeners ("onclick"), and its children. */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
@@ -42,12 +46,28 @@ export function action(text, work, report, properties = {}) {
   return button;
 }
 
-/** A line that says how things stand, also to a screen reader. */
+/**
+ * A line that says how things stand, also to a screen reader.
+ *
+ * @returns the line; `say` and `fail` set its sentence, `note` what changes beside it, and `log` adds what a program prints
+ */
 export function statusLine() {
-  const line = element("p", { className: "status", role: "status" });
+  const sentence = element("span", { role: "status" });
+  const beside = element("span", { className: "soft" });
+  const printed = element("pre", { lang: "en", tabIndex: 0 });
+  const fold = element("details", { hidden: true }, element("summary", {}, words(WORDS).log), printed);
+  const say = (...content) => {
+    sentence.replaceChildren(...content);
+    beside.textContent = "";
+  };
   return {
-    line,
-    say: text => line.replaceChildren(text),
-    fail: text => line.replaceChildren(element("span", { className: "wrong" }, text)),
+    line: element("div", { className: "status" }, element("p", {}, sentence, " ", beside), fold),
+    say,
+    fail: text => say(element("span", { className: "wrong" }, text)),
+    note: text => (beside.textContent = text),
+    log(line) {
+      fold.hidden = line === null;
+      printed.textContent = line === null ? "" : `${printed.textContent}${line}\n`;
+    },
   };
 }

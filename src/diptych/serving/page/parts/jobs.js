@@ -1,8 +1,14 @@
 // Long work on the server: started, followed as it goes, and found again after the page was closed.
 
+import { percent, words } from "./language.js";
 import { ask, path, request } from "./server.js";
 
 const PAUSE = 1000; // ms between two tries to follow
+const SECOND = 1000; // ms
+const WORDS = {
+  waiting: ["It waits until earlier work on the server has ended; Models shows that work.", "正在等待服务器先前的任务结束；可在“模型”页面查看。"],
+  seconds: [n => `${n} s`, n => `${n} 秒`],
+};
 
 /** Start a job; its record. */
 export function startJob(verb, options) {
@@ -18,25 +24,55 @@ export async function unfinishedJobs(verb) {
 /**
  * Follow a job to its end; an Error with its sentence where it fails.
  *
- * @param {{tick?, log?, state?}} listeners called with the data of each event
+ * @param status the line that tells of its waiting, its progress and what it prints
  * @param {AbortSignal} signal ends the following, and not the job
+ * @param {(tick) => void} tick is told each measure of a training
  * @returns the job with its result and files
  */
-export async function followJob(id, listeners, signal) {
+export async function followJob(id, status, signal, tick) {
+  const { started } = await ask(path`jobs/${id}`, { signal });
+  const shown = shownProgress(status, started && SECOND * started);
+  const listeners = { ...shown.listeners, tick: data => (shown.listeners.tick(data), tick?.(data)) };
   let last = 0;
-  for (;;) {
-    try {
-      last = await readEvents(id, last, listeners, signal);
-    } catch (error) {
-      if (signal?.aborted) throw error;
+  try {
+    for (;;) {
+      try {
+        last = await readEvents(id, last, listeners, signal);
+      } catch (error) {
+        if (signal?.aborted) throw error;
+      }
+      const job = await ask(path`jobs/${id}`, { signal });
+      if (!["waiting", "running"].includes(job.state)) {
+        if (job.state !== "done") throw new Error(job.message || job.state);
+        return job;
+      }
+      await new Promise(resolve => setTimeout(resolve, PAUSE));
     }
-    const job = await ask(path`jobs/${id}`, { signal });
-    if (!["waiting", "running"].includes(job.state)) {
-      if (job.state !== "done") throw new Error(job.message || job.state);
-      return job;
-    }
-    await new Promise(resolve => setTimeout(resolve, PAUSE));
+  } finally {
+    shown.end();
   }
+}
+
+/** Listeners that keep a status line up to date, and the end of that; `started` in ms where the job already runs. */
+function shownProgress(status, started) {
+  const say = words(WORDS);
+  let done = "";
+  const clock = setInterval(() => started && status.note(done + say.seconds(Math.max(0, Math.round((Date.now() - started) / SECOND)))), SECOND);
+  status.log(null);
+  return {
+    listeners: {
+      state({ state }) {
+        if (state === "waiting") status.note(say.waiting);
+        else started ||= Date.now();
+      },
+      tick: ({ progress }) => (done = progress > 0 ? `${percent(Math.min(1, progress), 0)} · ` : ""),
+      log: status.log,
+    },
+    end() {
+      clearInterval(clock);
+      status.note("");
+    },
+  };
 }
 
 /** Read server-sent events until the stream ends; the id of the last one. `fetch` sends the token, EventSource cannot. */

@@ -60,20 +60,21 @@ export async function synthesizerTraining(done, signal) {
 
   async function follow(id, output) {
     const plot = curves();
-    progress.replaceChildren(plot.element);
-    await followJob(id, { log: line => status.say(line), tick: plot.add }, signal);
+    status.say(say.training);
+    progress.append(plot.element);
+    await followJob(id, status, signal, plot.add);
     done(output);
   }
 
   async function train() {
     const chosen = options();
+    progress.replaceChildren();
     if (!dataset.value) {
       if (!files.length) throw new Error(say.missing);
       const classes = [...Map.groupBy(files, file => file.folder || say.pictures)].map(([label, some]) => ({ label, files: some }));
       const problems = await upload(chosen.data, classes, status);
-      progress.replaceChildren(...problems.map(problem => element("p", { className: "wrong" }, problem)));
+      progress.append(...problems.map(problem => element("p", { className: "wrong" }, problem)));
     }
-    status.say(say.training);
     const job = await startJob("fit", chosen);
     await follow(job.id, chosen.output);
   }

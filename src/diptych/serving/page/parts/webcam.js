@@ -14,12 +14,14 @@ const WORDS = {
 /**
  * A button and, while it is on, the picture of the webcam.
  *
- * @param {(camera: {frame: () => Promise<File>}) => void} started called once it is on
+ * @param {(camera: {frame: () => Promise<File>, isOn: () => boolean, show: (...content) => void}) => void} started
+ *   called once it is on; `show` puts something beside its picture
  * @returns the element, and `stop`
  */
 export function webcam(started) {
   const say = words(WORDS);
   const video = element("video", { muted: true, playsInline: true, hidden: true, "aria-label": say.view });
+  const said = element("div", { role: "status" });
   const note = element("p", { className: "soft", role: "status" });
   const button = element("button", { type: "button" }, say.start);
   let stream = null;
@@ -28,6 +30,7 @@ export function webcam(started) {
     stream?.getTracks().forEach(track => track.stop());
     stream = null;
     video.hidden = true;
+    said.replaceChildren();
     note.textContent = "";
     button.textContent = say.start;
   }
@@ -44,11 +47,11 @@ export function webcam(started) {
     note.textContent = say.on;
     button.textContent = say.stop;
     await video.play();
-    started({ frame: () => frameOf(video), isOn: () => stream !== null });
+    started({ frame: () => frameOf(video), isOn: () => stream !== null, show: (...content) => said.replaceChildren(...content) });
   }
 
   button.addEventListener("click", () => (stream ? stop() : start()));
-  return { element: element("div", { className: "webcam" }, button, note, video), stop };
+  return { element: element("div", { className: "webcam" }, button, note, element("div", { className: "pair" }, video, said)), stop };
 }
 
 /** What the webcam sees now, a JPEG. */

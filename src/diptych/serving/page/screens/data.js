@@ -117,7 +117,7 @@ async function thumbnail(name, picture, side = 96) {
 async function inspect(say, set, place, status, signal) {
   status.say(say.inspecting);
   const job = await startJob("inspect", { data: set.name });
-  const { result } = await followJob(job.id, { log: line => status.say(line) }, signal);
+  const { result } = await followJob(job.id, status, signal);
   status.say("");
   const issues = issuesOf(result, set);
   place.replaceChildren(issues.length ? review(say, set, issues, status, signal) : element("p", {}, say.fine));
@@ -203,7 +203,7 @@ async function again(say, set, status, signal) {
     const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: Number(minutes.value) });
     const plot = curves();
     place.replaceChildren(plot.element);
-    await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
+    await followJob(job.id, status, signal, plot.add);
     status.say("");
     const rows = [[say.before, old.value], [say.after, output]].filter(([, model]) => model);
     const cells = await Promise.all(rows.map(async ([when, model]) => {

@@ -84,7 +84,7 @@ export async function open(name, signal) {
     status.say(say.keeping);
     const output = freeName(`${name}-samples`, await takenNames());
     const job = await startJob("sample", { ...body, model: name, output });
-    await followJob(job.id, {}, signal);
+    await followJob(job.id, status, signal);
     status.say(say.kept(output));
   }
 

@@ -97,7 +97,7 @@ export async function open(name, signal) {
   const compute = action(say.compute, async () => {
     status.say(say.computing);
     const job = await startJob("map", source().options);
-    await followJob(job.id, { log: line => status.say(line) }, signal);
+    await followJob(job.id, status, signal);
     await show();
   }, status.fail, { className: "main" });
   for (const control of [what, beside, by, colour]) control.addEventListener("change", show);

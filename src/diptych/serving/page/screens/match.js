@@ -65,7 +65,7 @@ async function maker(say, signal) {
   const make = action(say.make, async () => {
     status.say(say.making);
     const job = await startJob("enroll", { output: name.value.trim(), data: data.value });
-    await followJob(job.id, {}, signal);
+    await followJob(job.id, status, signal);
     location.hash = `#/match/${encodeURIComponent(name.value.trim())}`;
   }, status.fail, { className: "main" });
   return element("div", {}, element("div", { className: "row" }, field(say.from, data), field(say.name, name), make), status.line);

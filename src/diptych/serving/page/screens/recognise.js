@@ -28,7 +28,7 @@ const WORDS = {
   label: ["Label", "标签"],
   confidence: ["Confidence", "置信度"],
   also: ["Could also be", "也可能是"],
-  live: ["Live: ", "实时："],
+  first: ["Looking: the first answer takes some seconds …", "正在看：首次回答需要几秒……"],
   all: ["All pictures", "全部图片"],
 };
 
@@ -70,17 +70,23 @@ export async function open(name, signal) {
     answers.replaceChildren(details, ...table, sameBy(sameLines(select.value, rows)));
   }
 
-  const camera = webcam(async ({ frame, isOn }) => {
-    while (isOn() && !signal.aborted) {
-      const file = await frame();
-      const row = await predicted(select.value, file);
-      if (isOn()) answers.replaceChildren(element("div", { role: "status" }, say.live, verdict(row)));
-      await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
-    }
-  });
+  const camera = liveRecognition(() => select.value);
   signal.addEventListener("abort", camera.stop);
   onPaste(recognise, signal);
   return [field(say.model, select), dropPlace(say.drop, recognise), camera.element, status.line, answers];
+}
+
+/** A webcam with what the recognizer `model()` says of it beside the picture. */
+export function liveRecognition(model) {
+  const say = words(WORDS);
+  return webcam(async ({ frame, isOn, show }) => {
+    show(element("p", { className: "soft" }, say.first));
+    while (isOn()) {
+      const row = await predicted(model(), await frame());
+      if (isOn()) show(verdict(row));
+      await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
+    }
+  });
 }
 
 /** What a recognizer says of a picture, or why the picture cannot be read. */

@@ -60,7 +60,7 @@ async function compared(say, names, place, status, signal) {
   if (names.length < 2) throw new Error(say.two);
   status.say(say.comparing);
   const job = await startJob("compare", { models: names });
-  await followJob(job.id, {}, signal);
+  await followJob(job.id, status, signal);
   status.say("");
   const src = await fileAddress(path`jobs/${job.id}/files/report.html`);
   place.replaceChildren(element("h2", {}, say.comparison),

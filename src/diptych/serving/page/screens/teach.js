@@ -9,13 +9,12 @@ import { download, dropPlace, shown } from "../parts/pictures.js";
 import { ask, path, request } from "../parts/server.js";
 import { freeName, takenNames, upload } from "../parts/uploads.js";
 import { webcam } from "../parts/webcam.js";
-import { predicted, verdict } from "./recognise.js";
+import { liveRecognition, predicted, verdict } from "./recognise.js";
 
 const FIRST_MINUTES = 0.2; // of training, until the first answer
 const MORE_MINUTES = 3; // then, in the background
 const SHOWN = 12; // thumbnails of a class
 const RECORD_PAUSE = 200; // ms between two pictures of the webcam
-const LIVE_PAUSE = 150;
 const MIN_PICTURES = 2; // of each class
 const WORDS = {
   intro: ["Give each class some pictures, then train. Fifty of each are plenty to begin with.", "给每个类别一些图片，然后训练。开始时每类五十张就足够。"],
@@ -28,8 +27,9 @@ const WORDS = {
   record: ["Hold to record", "按住录制"],
   train: ["Train", "训练"],
   needs: ["Two classes with two pictures each are needed, with different names.", "需要两个名称不同的类别，每类至少两张图片。"],
-  training: ["Training …", "正在训练……"],
-  better: ["It answers now, and gets better in the background …", "现在已能回答，并在后台继续改进……"],
+  training: ["Training: the first answer comes in about half a minute …", "正在训练：约半分钟后可首次回答……"],
+  better: [`It answers now: try it below. It gets better for up to ${MORE_MINUTES} minutes more; you need not wait …`,
+    `现在已能回答，可在下方试用。最多再改进 ${MORE_MINUTES} 分钟，不必等待……`],
   done: ["It is ready.", "训练完成。"],
   goes: ["This recognizer is in training; the page may be closed.", "该模型正在训练；可以关闭此页面。"],
   score: [(s) => `${percent(s.value)} of ${s.n} held-out pictures are right (${percent(s.low)} to ${percent(s.high)}).`,
@@ -79,15 +79,16 @@ export async function open(_, signal) {
     const job = await startJob("fit", { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES });
     const plot = curves();
     result.append(plot.element);
-    await followJob(job.id, { log: line => status.say(line), tick: plot.add }, signal);
+    await followJob(job.id, status, signal, plot.add);
     const score = element("p", { role: "status" });
-    result.replaceChildren(...modelView(say, model, score, signal, status));
+    result.replaceChildren(...modelView(say, model, score, signal));
+    result.scrollIntoView({ behavior: "smooth", block: "start" });
     await showScore(say, model, score);
     status.say(say.better);
     const more = await startJob("fit", { ...job.options, more: MORE_MINUTES });
     const morePlot = curves();
     result.append(morePlot.element);
-    await followJob(more.id, { tick: morePlot.add }, signal);
+    await followJob(more.id, status, signal, morePlot.add);
     await showScore(say, model, score);
     status.say(say.done);
   }
@@ -146,27 +147,23 @@ async function showScore(say, model, line) {
 }
 
 /** The model to try and to keep. */
-function modelView(say, model, score, signal, status) {
+function modelView(say, model, score, signal) {
   const answer = element("div", { role: "status" });
+  const exporting = statusLine();
   const tryOne = async ([file]) => {
     const row = await predicted(model, file);
     answer.replaceChildren(element("div", { className: "pair" }, shown(file, file.name), verdict(row)));
   };
-  const camera = webcam(async ({ frame, isOn }) => {
-    while (isOn()) {
-      const row = await predicted(model, await frame());
-      if (isOn()) answer.replaceChildren(verdict(row));
-      await new Promise(resolve => setTimeout(resolve, LIVE_PAUSE));
-    }
-  });
+  const camera = liveRecognition(() => model);
   signal.addEventListener("abort", camera.stop);
   return [
     element("h2", {}, model), score,
     element("h3", {}, say.try), dropPlace(say.tryDrop, tryOne, { multiple: false }), camera.element, answer,
     element("h3", {}, say.keep), element("p", {}, say.kept(model)),
     element("div", { className: "row" },
-      action(say.onnx, () => exportModel(model, signal), status.fail),
+      action(say.onnx, () => exportModel(model, exporting, signal), exporting.fail),
       element("a", { href: `#/reports/${encodeURIComponent(model)}` }, say.report)),
+    exporting.line,
     sameBy({
       command: `diptych fit recognizer data/${quoted(model)} -o ${quoted(model)} --minutes ${FIRST_MINUTES} --more ${MORE_MINUTES}`,
       python: `import diptych\n\nmodel = diptych.Recognizer(minutes=${FIRST_MINUTES})\n` +
@@ -178,8 +175,8 @@ function modelView(say, model, score, signal, status) {
 }
 
 /** The ONNX file of a model, as a download. */
-async function exportModel(model, signal) {
+async function exportModel(model, status, signal) {
   const job = await startJob("export", { model });
-  await followJob(job.id, {}, signal);
+  await followJob(job.id, status, signal);
   download(await (await request(path`jobs/${job.id}/files/model.onnx`)).blob(), `${model}.onnx`);
 }

@@ -62,7 +62,7 @@ export async function open(shown, signal) {
   async function answer(verb, options) {
     status.say(say.working);
     const job = await startJob(verb, options);
-    const { result } = await followJob(job.id, { log: line => status.say(line) }, signal);
+    const { result } = await followJob(job.id, status, signal);
     status.say(verb === "balance" ? say.written(options.output) : "");
     await showReport({ ...job, result });
   }
