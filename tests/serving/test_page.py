@@ -263,7 +263,7 @@ def test_a_wrong_label_is_found_and_mended_with_keys(shown: Any, page_server: Se
 
 def test_a_map_is_computed_and_its_points_are_chosen(shown: Any) -> None:
     page = shown("map")
-    page.get_by_label("Alike by").select_option("colours")
+    page.get_by_label("Alike in the eyes of").select_option("colours")
     page.get_by_role("button", name="Compute the map").click()
     page.locator(".map .legend li", has_text="blue").wait_for(timeout=TRAINING_MS)
     page.get_by_label("Colours").select_option("confusion")
@@ -288,7 +288,7 @@ def test_generated_pictures_are_kept_and_shown_beside_real_ones(shown: Any) -> N
     page.get_by_text("They are in the data set colours-vae-samples-1").wait_for(timeout=TRAINING_MS)
     page = shown("map/paints")
     page.get_by_label("Beside them").select_option("colours-vae-samples-1")
-    page.get_by_label("Alike by").select_option("colours")
+    page.get_by_label("Alike in the eyes of").select_option("colours")
     page.get_by_role("button", name="Compute the map").click()
     page.locator(".map .legend").wait_for(timeout=TRAINING_MS)
     page.get_by_label("Colours").select_option("origin")

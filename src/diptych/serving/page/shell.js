@@ -21,6 +21,16 @@ const WORDS = {
   send: ["Continue", "继续"],
   failed: ["This screen could not be opened: ", "无法打开此页面："],
 };
+const PURPOSES = {
+  teach: ["Give each class some pictures, then train. Fifty of each are plenty to begin with.", "给每个类别一些图片，然后训练。开始时每类五十张就足够。"],
+  recognise: ["See what a recognizer says of your pictures, or live of what the webcam sees.", "看看识别模型怎样回答你的图片，或实时识别摄像头画面。"],
+  make: ["A synthesizer learns from pictures and makes new ones like them.", "生成模型从图片中学习，并生成类似的新图片。"],
+  match: ["Find the pictures of a gallery that are most like a new one: who or what is it?", "在图库中找出与新图片最相似的图片：它是谁或是什么？"],
+  data: ["Look through a set of pictures, and mend wrong labels and bad pictures.", "浏览图片数据集，改正错误的标签，处理有问题的图片。"],
+  map: ["Every picture is a point, and pictures that are alike lie near each other.", "每张图片是一个点，相似的图片彼此靠近。"],
+  trust: ["Put a model to the test before you rely on it.", "在依赖一个模型之前，先检验它。"],
+  reports: ["Everything that was trained here: use it, read its report, compare it with others.", "在此训练的全部模型：使用、查看报告、相互比较。"],
+};
 const part = id => document.getElementById(id);
 let leave = new AbortController();
 
@@ -44,7 +54,9 @@ async function openScreen() {
   try {
     const { open } = await import(`./screens/${screen}.js`);
     const content = await open(rest.join("/"), signal);
-    if (!signal.aborted) main.replaceChildren(element("h1", {}, say[screen]), ...[content].flat(Infinity));
+    if (signal.aborted) return;
+    const purpose = element("p", { className: "soft" }, words(PURPOSES)[screen]);
+    main.replaceChildren(element("h1", {}, say[screen]), purpose, ...[content].flat(Infinity));
   } catch (error) {
     if (signal.aborted) return;
     main.replaceChildren(element("h1", {}, say[screen]), element("p", { className: "wrong" }, say.failed + error.message));

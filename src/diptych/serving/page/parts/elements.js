@@ -12,7 +12,7 @@ export function element(tag, properties = {}, ...children) {
     else if (name.includes("-") || name === "sandbox" || !(name in made)) made.setAttribute(name, value);
     else made[name] = value;
   }
-  made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
   return made;
 }
 

@@ -12,7 +12,11 @@ const NOT_SHOWN = /^(\.|__MACOSX|Thumbs\.db)/;
  */
 export function dropPlace(label, take, { multiple = true } = {}) {
   const input = element("input", { type: "file", accept: "image/*", multiple });
-  input.addEventListener("change", () => input.files.length && take([...input.files]));
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = ""; // so that the same file may be chosen once more
+    if (files.length) take(files);
+  });
   const place = element("div", { className: "drop" }, field(label, input));
   for (const kind of ["dragover", "dragleave", "drop"]) {
     place.addEventListener(kind, async event => {

@@ -23,7 +23,7 @@ export async function scatter(place, { x, y, names, groups, others, choose }) {
   made.scatter({ x: { field: "x" }, y: { field: "y" }, source, size, color: { field: "colour" }, line_color: null, alpha: 0.75 });
   source.selected.properties.indices.change.connect(() => choose([...source.selected.indices]));
   const canvas = element("div", { className: "canvas" });
-  place.replaceChildren(canvas, legend(colours));
+  place.replaceChildren(legend(colours), canvas);
   await show(made, canvas);
 }
 

@@ -13,8 +13,7 @@ const MINUTES = 10;
 const KINDS = ["flow", "gan", "vae"];
 const WORDS = {
   title: ["Train a synthesizer", "训练生成模型"],
-  intro: ["It learns from a set of pictures to make new ones. A hundred pictures are a beginning; more pictures and more minutes make better ones.",
-    "它从一组图片学习生成新图片。一百张即可开始；图片越多、时间越长，效果越好。"],
+  intro: ["A hundred pictures are a beginning; more pictures and more minutes make better ones.", "一百张图片即可开始；图片越多、时间越长，效果越好。"],
   dataset: ["Learn from", "学习的数据集"],
   fresh: ["pictures dropped here", "拖到这里的图片"],
   drop: ["Choose pictures, or drop them or a folder here", "选择图片，或把图片、文件夹拖到这里"],

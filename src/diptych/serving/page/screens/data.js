@@ -17,17 +17,22 @@ const WORDS = {
   all: [(n) => `all (${n})`, (n) => `全部（${n}）`],
   class: ["Class", "类别"],
   add: [label => `Add pictures to ${label}`, label => `向 ${label} 添加图片`],
-  manifest: ["Save the manifest", "保存清单"],
+  manifest: ["Save the list of pictures (CSV)", "保存图片清单 (CSV)"],
   inspect: ["Look for what is wrong", "查找问题"],
   inspecting: ["Looking at all pictures …", "正在检查全部图片……"],
+  label: [(given, suggested) => `It is labelled ${given} and looks like ${suggested}.`, (given, suggested) => `标签是 ${given}，看起来像 ${suggested}。`],
+  kinds: [{}, { "label error": "标签错误", outlier: "与众不同", "same scene": "同一场景", "exact copy": "完全相同的副本", "near-duplicate": "近似重复",
+    "mirrored copy": "镜像副本", "copies with different labels": "副本的标签不同", unreadable: "无法读取", tiny: "太小", "odd size": "尺寸异常",
+    "odd shape": "形状异常", greyscale: "灰度", dark: "太暗", bright: "太亮", blurred: "模糊", "low information": "几乎没有内容" }],
   fine: ["Nothing was found that needs a decision.", "没有需要处理的问题。"],
   left: [n => `${n} pictures to decide on`, n => `还有 ${n} 张待处理`],
   keep: ["Keep (K)", "保留 (K)"],
   relabel: [label => `Relabel: ${label} (R)`, label => `改为 ${label} (R)`],
-  drop: ["Drop (D)", "移除 (D)"],
+  drop: ["Discard (D)", "移除 (D)"],
   undo: ["Undo (U)", "撤销 (U)"],
   to: ["Right label", "正确标签"],
   done: ["All are decided.", "全部处理完毕。"],
+  again: ["Train again", "重新训练"],
   train: ["Train on the set as it is now", "用当前数据集重新训练"],
   before: ["Before", "之前"],
   after: ["After", "之后"],
@@ -100,7 +105,7 @@ async function dataset(say, set, signal) {
       action(say.manifest, async () => download(await (await request(path`datasets/${set.name}/manifest`)).blob(), "manifest.csv"),
         status.fail)),
     status.line, review, element("div", { className: "row" }, field(say.class, label)), drop, grid, more,
-    await again(say, set, status, signal),
+    await again(say, set, signal),
     sameBy({
       command: `diptych inspect data/${quoted(set.name)} --manifest manifest.csv`,
       python: `import diptych\n\nprint(diptych.inspect(${JSON.stringify(`data/${set.name}`)}))`,
@@ -130,6 +135,12 @@ function issuesOf(result, set) {
   return (record?.issues ?? []).map(issue => ({ ...issue, path: inSet(issue.path) }));
 }
 
+/** Why a picture is shown, in the language in use where the server says it in fields. */
+function reasonOf(say, issue) {
+  if (issue.kind === "label error" && issue.suggested) return say.label(issue.path.split("/").at(-2), issue.suggested);
+  return say.kinds[issue.kind] ?? `${issue.kind}: ${issue.reason}`;
+}
+
 /** One picture at a time, with a key for each decision. */
 function review(say, set, issues, status, signal) {
   const place = element("div", { className: "card" });
@@ -144,15 +155,16 @@ function review(say, set, issues, status, signal) {
     place.replaceChildren(
       element("p", { className: "soft", role: "status" }, say.left(issues.length - current)),
       element("div", { className: "pair" }, await thumbnail(set.name, issue.path, 256),
-        element("div", {}, element("p", { className: "answer" }, issue.path), element("p", {}, `${issue.kind}: ${issue.reason}`),
+        element("div", {}, element("p", { className: "answer" }, issue.path), element("p", {}, reasonOf(say, issue)),
           field(say.to, label), buttons(false))));
   }
 
   async function decide(change) {
     const issue = issues[current];
     if (!issue) return;
-    decided.push(await change(issue));
-    current += 1;
+    const undoIt = await change(issue);
+    decided.push({ at: current, path: issue.path, undoIt });
+    do current += 1; while (decided.some(one => one.undoIt && one.path === issues[current]?.path)); // moved or gone: decided
     await show();
   }
   const keep = () => decide(async () => null);
@@ -167,16 +179,20 @@ function review(say, set, issues, status, signal) {
   });
   async function undo() {
     if (!decided.length) return;
-    await decided.at(-1)?.();
-    decided.pop();
-    current -= 1;
+    await decided.at(-1).undoIt?.();
+    current = decided.pop().at;
     await show();
   }
 
+  const relabelButton = action("", relabel, status.fail);
+  const showLabel = () => (relabelButton.textContent = say.relabel(label.value));
+  label.addEventListener("change", showLabel);
+
   function buttons(over) {
+    showLabel();
     const some = over ? [] : [
       action(say.keep, keep, status.fail),
-      ...(set.writable ? [action(say.relabel(label.value), relabel, status.fail), action(say.drop, drop, status.fail)] : [])];
+      ...(set.writable ? [relabelButton, action(say.drop, drop, status.fail)] : [])];
     return element("div", { className: "row" }, some, action(say.undo, undo, status.fail, { disabled: !decided.length }));
   }
   const keys = { k: keep, ...(set.writable && { r: relabel, d: drop }), u: undo };
@@ -189,10 +205,12 @@ function review(say, set, issues, status, signal) {
 }
 
 /** Train on the set as it is now, and show both scores. */
-async function again(say, set, status, signal) {
+async function again(say, set, signal) {
+  const status = statusLine();
   const models = await modelsOf("recognizer");
   const place = element("div");
   const old = choice([["", "—"], ...models.map(model => model.name)]);
+  if (models.some(model => model.name === set.name)) old.value = set.name; // Teach gives both one name
   const minutes = element("input", { type: "number", value: MINUTES, min: 0.1, max: 10_000, step: 0.1 });
   const train = action(say.train, async () => {
     const names = new Set(models.map(model => model.name));
@@ -214,5 +232,5 @@ async function again(say, set, status, signal) {
     }));
     place.replaceChildren(element("table", {}, element("tbody", {}, cells)));
   }, status.fail);
-  return element("section", {}, element("div", { className: "row" }, field(say.compared, old), field(say.minutes, minutes), train), place);
+  return element("section", {}, element("h2", {}, say.again), element("div", { className: "row" }, field(say.compared, old), field(say.minutes, minutes), train), status.line, place);
 }

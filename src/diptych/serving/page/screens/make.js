@@ -12,11 +12,13 @@ import { freeName, takenNames } from "../parts/uploads.js";
 const MAX_PICTURES = 64;
 const BRUSH = 0.08; // of the picture's side
 const MASK_SIDE = 256; // px
+const SAVE_PAUSE = 150; // ms between two downloads
 const WORDS = {
   another: ["Train another synthesizer", "再训练一个生成模型"],
   keep: ["Keep them as a data set", "存为数据集"],
   keeping: ["Writing the data set …", "正在写入数据集……"],
-  kept: [name => `They are in the data set ${name}; Map shows them beside real ones.`, name => `已存入数据集 ${name}；可在“地图”中与真实图片一同显示。`],
+  kept: [name => `They are in the data set ${name}.`, name => `已存入数据集 ${name}。`],
+  map: ["Map shows them beside real ones", "在“地图”中与真实图片一同显示"],
   model: ["Synthesizer", "生成模型"],
   what: ["What to make", "生成方式"],
   sample: ["New pictures", "新图片"],
@@ -27,11 +29,11 @@ const WORDS = {
   restyle: ["Into another class (restyle)", "转换为另一类别"],
   class: ["Class", "类别"],
   any: ["any", "任意"],
-  guidance: ["Guidance (empty: the model's)", "引导强度（空：模型自带）"],
+  guidance: ["Guidance: more is more typical (empty: usual)", "引导强度：越大越典型（空：默认）"],
   direction: [n => `Direction ${n}`, n => `方向 ${n}`],
   replay: ["How it learned", "它是怎样学会的"],
   seen: [n => `After ${n.toLocaleString()} pictures seen`, n => `看过 ${n.toLocaleString()} 张图片之后`],
-  seed: ["Seed", "随机种子"],
+  seed: ["Seed: another number, other pictures", "随机种子：换一个数，得到不同图片"],
   number: ["Number", "数量"],
   steps: ["Steps between", "中间步数"],
   strength: ["Strength", "强度"],
@@ -85,7 +87,7 @@ export async function open(name, signal) {
     const output = freeName(`${name}-samples`, await takenNames());
     const job = await startJob("sample", { ...body, model: name, output });
     await followJob(job.id, status, signal);
-    status.say(say.kept(output));
+    status.say(say.kept(output), " ", element("a", { href: "#/map" }, say.map));
   }
 
   const past = element("section");
@@ -106,7 +108,7 @@ export async function open(name, signal) {
 /** The grids of a training's samples, one moment after the other by a slider. */
 async function replay(say, model) {
   const { samples } = await ask(path`models/${model}/samples`);
-  if (!samples.length) return [];
+  if (samples.length < 2) return [];
   const grids = await Promise.all(samples.map(moment => fileAddress(path`models/${model}/samples/${moment}`)));
   const picture = element("img", { className: "replay", alt: say.replay });
   const moment = element("input", { type: "range", min: 0, max: samples.length - 1, step: 1, value: samples.length - 1 });
@@ -254,8 +256,16 @@ function results(say, model, pictures, keep) {
     shown(file, pictures[i].label ?? say.sample),
     element("figcaption", {}, pictures[i].label ?? "",
       element("a", { href: URL.createObjectURL(file), download: file.name, "aria-label": `${say.save}: ${file.name}` }, say.save))));
-  const all = element("button", { type: "button", onclick: () => files.forEach(file => download(file, file.name)) }, say.saveAll);
+  const all = action(say.saveAll, () => saved(files));
   return [element("div", { className: "grid" }, figures), element("div", { className: "row" }, all, keep)];
+}
+
+/** Save file after file: a browser lets only some ten downloads through at a time. */
+async function saved(files) {
+  for (const file of files) {
+    download(file, file.name);
+    await new Promise(resolve => setTimeout(resolve, SAVE_PAUSE));
+  }
 }
 
 function sameLines(model, operation, body, target) {

@@ -15,20 +15,23 @@ const WORDS = {
   from: ["Make one from the data set", "用此数据集创建"],
   name: ["Name", "名称"],
   make: ["Make the gallery", "创建图库"],
-  making: ["Enrolling …", "正在录入……"],
+  making: ["Making the gallery …", "正在创建图库……"],
   gallery: ["Gallery", "图库"],
   drop: ["Choose a picture, drop or paste it: who or what is it?", "选择、拖入或粘贴一张图片：它是谁或是什么？"],
   unknown: [label => `Unknown; nearest to ${label}`, label => `未知；最接近 ${label}`],
-  vote: [share => `${percent(share)} of the vote`, share => `得票 ${percent(share)}`],
+  vote: [share => `${percent(share)} of the vote of the nearest pictures; under each is its distance (0: the same picture)`,
+    share => `最近的图片得票 ${percent(share)}；每张图片下方是它的距离（0 表示同一张图片）`],
   threshold: ["How strict", "严格程度"],
   means: [(t) => `Of things that are not in the gallery ${percent(t.far)} pass for known ones; of those that are, ${percent(t.tar)} are recognised.`,
     (t) => `不在图库中的事物有 ${percent(t.far)} 被误认；在图库中的有 ${percent(t.tar)} 被认出。`],
   unmeasured: ["Too few pictures to measure how often it is wrong.", "图片太少，无法测量错误率。"],
-  enroll: ["Enroll pictures", "录入图片"],
+  enroll: ["Add pictures", "添加图片"],
+  another: ["Make another gallery", "再创建一个图库"],
   label: ["Label", "标签"],
+  noLabel: ["Write their label first.", "请先填写标签。"],
   enrolDrop: ["Choose or drop pictures of this label", "选择或拖入该标签的图片"],
   added: [(n, label) => `${n} added to ${label}.`, (n, label) => `已向 ${label} 添加 ${n} 张。`],
-  labels: ["People or products in it", "图库中的人或产品"],
+  labels: ["What is in it", "图库内容"],
   rename: ["Rename or merge", "重命名或合并"],
   renameTo: ["Its new name; the name of another merges both", "新名称；填另一标签的名称则合并两者"],
   remove: ["Remove", "移除"],
@@ -52,7 +55,7 @@ export async function open(name, signal) {
   const show = async () => content.replaceChildren(...(await gallery(say, select.value, signal)));
   select.addEventListener("change", show);
   await show();
-  return [field(say.gallery, select), content, element("details", {}, element("summary", {}, say.make), await maker(say, signal))];
+  return [field(say.gallery, select), content, element("details", {}, element("summary", {}, say.another), await maker(say, signal))];
 }
 
 /** Make a gallery of a data set, as a job. */
@@ -121,7 +124,7 @@ function enrolment(say, name, status, refresh) {
   const label = element("input", { maxLength: 200, required: true });
   const drop = dropPlace(say.enrolDrop, async files => {
     try {
-      if (!label.value.trim()) throw new Error(say.label);
+      if (!label.value.trim()) throw new Error(say.noLabel);
       const pictures = await Promise.all(files.map(async file => ({ name: file.name, data: await base64Of(file) })));
       const { added } = await ask(`${path`models/${name}/enroll`}?${new URLSearchParams({ label: label.value.trim() })}`,
         { json: { pictures } });

@@ -2,12 +2,26 @@
 
 import { curl, quoted, sameBy } from "../parts/commands.js";
 import { action, element, statusLine } from "../parts/elements.js";
-import { followJob, startJob } from "../parts/jobs.js";
+import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
 import { words } from "../parts/language.js";
 import { ask, fileAddress, path, request } from "../parts/server.js";
 
 const WORDS = {
   training: ["In training", "正在训练"],
+  waiting: ["waiting", "等待中"],
+  running: ["running", "进行中"],
+  failed: ["failed", "失败"],
+  cancelled: ["stopped", "已停止"],
+  stopped: ["stopped with the server", "随服务器停止"],
+  done: ["done", "已完成"],
+  unfinished: ["left half-way", "未完成"],
+  work: ["Other work", "其他任务"],
+  fit: [name => `Training ${name}`, name => `训练 ${name}`],
+  inspect: [name => `Looking for what is wrong in ${name}`, name => `检查 ${name} 中的问题`],
+  enroll: [name => `Making the gallery ${name}`, name => `创建图库 ${name}`],
+  map: [name => `A map of ${name}`, name => `${name} 的地图`],
+  sample: [name => `Pictures for ${name}`, name => `为 ${name} 生成图片`],
+  other: [(name, verb) => `${verb} ${name}`, (name, verb) => `${verb} ${name}`],
   seen: [(state, n) => `${state} · ${n.toLocaleString()} pictures seen`, (state, n) => `${state} · 已看 ${n.toLocaleString()} 张图片`],
   stop: ["Stop", "停止"],
   resume: ["Continue", "继续"],
@@ -41,18 +55,21 @@ export async function open(name, signal) {
 }
 
 async function list(say, signal) {
-  const { models, unfinished } = await ask("models");
-  if (!models.length && !unfinished.length) {
+  const [{ models, unfinished }, jobs] = await Promise.all([ask("models"), unfinishedJobs()]);
+  if (!models.length && !unfinished.length && !jobs.length) {
     return [element("p", {}, say.none, " ", element("a", { href: "#/teach" }, say.teach))];
   }
   const status = statusLine();
   const runs = unfinished.length ? [element("h2", {}, say.training),
     element("div", { className: "cards" }, unfinished.map(run => training(say, run, status)))] : [];
+  const others = jobs.filter(job => !unfinished.some(run => run.job === job.id));
+  const work = others.length ? [element("h2", {}, say.work),
+    element("div", { className: "cards" }, others.map(job => task(say, job, status)))] : [];
   const chosen = new Set();
   const comparison = element("section");
   const compare = action(say.compare, () => compared(say, [...chosen], comparison, status, signal), status.fail);
   const cards = models.map(model => card(say, model, status, chosen));
-  return [status.line, element("div", { className: "cards" }, cards), models.length > 1 ? element("div", { className: "row" }, compare) : "", comparison, runs];
+  return [status.line, element("div", { className: "cards" }, cards), models.length > 1 ? element("div", { className: "row" }, compare) : "", comparison, runs, work];
 }
 
 /** The chosen models side by side: what `diptych compare` writes, in a frame. */
@@ -84,17 +101,27 @@ function training(say, run, status) {
     again();
   }, status.fail);
   return element("section", { className: "card" }, element("h3", {}, run.name),
-    element("p", { className: "soft" }, say.seen(run.state, run.seen_pictures)),
+    element("p", { className: "soft" }, say.seen(say[run.state] ?? run.state, run.seen_pictures)),
     run.message && element("p", { className: "soft" }, run.message), button);
+}
+
+/** Other work of the server, such as an inspection or the improvement of a model: it can be stopped. */
+function task(say, { id, verb, state, options }, status) {
+  const name = [options.output ?? options.data ?? options.model ?? options.models ?? ""].flat().join(", ");
+  const stop = action(say.stop, async () => {
+    await ask(path`jobs/${id}` + "/cancel", { method: "POST" });
+    again();
+  }, status.fail);
+  return element("section", { className: "card" }, element("h3", {}, (say[verb] ?? say.other)(name, verb)),
+    element("p", { className: "soft" }, say[state]), stop);
 }
 
 function card(say, model, status, chosen) {
   const facts = [say[model.kind] ?? model.kind, model.classes?.length && say.classes(model.classes.length),
     model.size && `${model.size} px`].filter(Boolean);
-  const box = element("input", { type: "checkbox", "aria-label": say.choose(model.name) });
+  const box = element("input", { type: "checkbox" });
   box.addEventListener("change", () => (box.checked ? chosen.add(model.name) : chosen.delete(model.name)));
   const buttons = [
-    model.kind !== "gallery" && !model.error && box,
     SCREEN_OF[model.kind] && element("a", { href: `#/${SCREEN_OF[model.kind]}/${encodeURIComponent(model.name)}` }, say.use),
     model.kind && element("a", { href: `#/reports/${encodeURIComponent(model.name)}` }, say.report),
     action(say.rename, async () => {
@@ -111,6 +138,7 @@ function card(say, model, status, chosen) {
   ];
   return element("section", { className: "card" }, element("h2", {}, model.name),
     model.error ? element("p", { className: "wrong" }, model.error) : element("p", { className: "soft" }, facts.join(" · ")),
+    model.kind !== "gallery" && !model.error && element("p", {}, element("label", {}, box, " ", say.choose(model.name))),
     element("div", { className: "row" }, buttons));
 }
 

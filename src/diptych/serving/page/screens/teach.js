@@ -17,7 +17,6 @@ const SHOWN = 12; // thumbnails of a class
 const RECORD_PAUSE = 200; // ms between two pictures of the webcam
 const MIN_PICTURES = 2; // of each class
 const WORDS = {
-  intro: ["Give each class some pictures, then train. Fifty of each are plenty to begin with.", "给每个类别一些图片，然后训练。开始时每类五十张就足够。"],
   name: ["Name of the recognizer", "识别模型的名称"],
   class: [n => `Class ${n}`, n => `类别 ${n}`],
   className: ["Name of the class", "类别名称"],
@@ -28,7 +27,7 @@ const WORDS = {
   train: ["Train", "训练"],
   needs: ["Two classes with two pictures each are needed, with different names.", "需要两个名称不同的类别，每类至少两张图片。"],
   training: ["Training: the first answer comes in about half a minute …", "正在训练：约半分钟后可首次回答……"],
-  better: [`It answers now: try it below. It gets better for up to ${MORE_MINUTES} minutes more; you need not wait …`,
+  better: [`It answers now, see below. It gets better for up to ${MORE_MINUTES} minutes more; you need not wait …`,
     `现在已能回答，可在下方试用。最多再改进 ${MORE_MINUTES} 分钟，不必等待……`],
   done: ["It is ready.", "训练完成。"],
   goes: ["This recognizer is in training; the page may be closed.", "该模型正在训练；可以关闭此页面。"],
@@ -95,7 +94,7 @@ export async function open(_, signal) {
 
   const running = (await unfinishedJobs("fit")).map(job => element("p", { className: "soft" }, `${job.options.output}: ${say.goes}`));
   return [
-    element("p", { className: "soft" }, say.intro), running, field(say.name, name), classes,
+    running, field(say.name, name), classes,
     element("div", { className: "row" },
       element("button", { type: "button", onclick: add }, say.add),
       action(say.train, train, status.fail, { className: "main" })),

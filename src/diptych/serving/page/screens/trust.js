@@ -23,7 +23,7 @@ const WORDS = {
   synthesizer: ["Synthesizer", "生成模型"],
   data: ["Pictures", "图片"],
   test: ["Test pictures, which nothing has seen", "从未见过的测试图片"],
-  groups: ["Groups: columns of its metadata (empty: all)", "分组：元数据的列（空：全部）"],
+  groups: ["Groups: columns of the data set's table (may stay empty)", "分组：数据集表格中的列（可留空）"],
   perClass: ["Pictures of each class", "每类图片数"],
   output: ["Name of the new data set", "新数据集的名称"],
   go: ["Answer it", "回答"],
