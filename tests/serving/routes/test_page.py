@@ -1,5 +1,6 @@
 """The page's files: they ask no other host for anything, and their policy lets them do what they do and no more."""
 
+import posixpath
 import re
 
 import pytest
@@ -48,6 +49,26 @@ def test_the_scripts_of_the_charts_are_served_as_their_package_has_them(client):
         answer = client.get(path)
         assert answer.headers["content-type"].startswith("text/javascript")
         assert b"Bokeh Contributors" in answer.content[:3000]
+
+
+def test_what_the_first_screen_imports_is_asked_for_at_once():
+    files = page.page_files()
+    preloaded = set(re.findall(r'modulepreload" href="([^"]+)"', files["/"].decode()))
+    assert preloaded == {
+        path[1:] for path in imported(files, "/page/shell.js") | imported(files, "/page/screens/teach.js")
+    }
+
+
+def imported(files, path):
+    """The paths of a module and of all that it imports."""
+    found, waiting = set(), [path]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            names = re.findall(r'^import .* from "([^"]+)";', files[module].decode(), flags=re.MULTILINE)
+            waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(module), name)) for name in names]
+    return found
 
 
 def test_the_shell_is_small():

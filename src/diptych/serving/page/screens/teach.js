@@ -48,7 +48,8 @@ export async function open(_, signal) {
   const status = statusLine();
   const result = element("section");
   const classes = element("div", { className: "cards" });
-  const name = element("input", { value: freeName("classes", await takenNames()), maxLength: 60, required: true });
+  const [taken, jobs] = await Promise.all([takenNames(), unfinishedJobs("fit")]);
+  const name = element("input", { value: freeName("classes", taken), maxLength: 60, required: true });
   const add = () => {
     const card = classCard(say, classes.children.length + 1, signal, fill);
     classes.append(card);
@@ -92,7 +93,7 @@ export async function open(_, signal) {
     status.say(say.done);
   }
 
-  const running = (await unfinishedJobs("fit")).map(job => element("p", { className: "soft" }, `${job.options.output}: ${say.goes}`));
+  const running = jobs.map(job => element("p", { className: "soft" }, `${job.options.output}: ${say.goes}`));
   return [
     running, field(say.name, name), classes,
     element("div", { className: "row" },
