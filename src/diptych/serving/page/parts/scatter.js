@@ -8,17 +8,17 @@ const MANY = 20_000;
 const WHILE_MOVING = 1_500; // points that are drawn as long as the map is moved
 
 /** Draw points in the colours of their groups; `choose` is told the rows that a person lassoes or clicks. */
-export async function scatter(place, { x, y, names, groups, others, choose }) {
-  const { ColumnDataSource, HoverTool } = await bokeh();
+export async function scatter(place, { x, y, groups, others, choose }) {
+  const { ColumnDataSource } = await bokeh();
   const colours = groupColours(groups, others);
   const shown = groups.map(group => (colours.has(group) ? group : others));
-  const source = new ColumnDataSource({ data: { x, y, name: names, colour: shown.map(group => colours.get(group)) } });
+  const source = new ColumnDataSource({ data: { x, y, colour: shown.map(group => colours.get(group)) } });
   const made = await figure({
-    tools: "pan,wheel_zoom,lasso_select,tap,reset", active_scroll: "wheel_zoom", active_drag: "lasso_select", match_aspect: true, sizing_mode: "stretch_both", lod_threshold: WHILE_MOVING,
+    tools: "pan,wheel_zoom,lasso_select,tap,reset", active_scroll: "wheel_zoom", active_drag: "lasso_select",
+    match_aspect: true, sizing_mode: "stretch_both", lod_threshold: WHILE_MOVING,
     lod_factor: Math.max(2, Math.ceil(x.length / WHILE_MOVING)),
   });
   for (const part of [made.xaxis, made.yaxis, made.xgrid, made.ygrid]) part.visible = false;
-  made.add_tools(new HoverTool({ tooltips: "@name" }));
   const size = x.length > MANY ? POINT / 2 : POINT;
   made.scatter({ x: { field: "x" }, y: { field: "y" }, source, size, color: { field: "colour" }, line_color: null, alpha: 0.75 });
   source.selected.properties.indices.change.connect(() => choose([...source.selected.indices]));

@@ -74,7 +74,7 @@ export async function open(name, signal) {
     try {
       const map = await ask(place, { signal });
       plot.hidden = false;
-      await scatter(plot, { x: map.x, y: map.y, names: map.path, groups: groupsOf(say, map, colour.value), others: say.others,
+      await scatter(plot, { x: map.x, y: map.y, groups: groupsOf(say, map, colour.value), others: say.others,
         choose: rows => showRows(shownName, kind, map, rows) });
       status.say(colour.value === "confusion" && !map.predicted ? say.byRecognizer : say.hint);
     } catch (error) {
