@@ -51,15 +51,14 @@ async function openScreen() {
   }
   document.title = `${say[screen]} · Diptych`;
   const main = part("main");
+  main.replaceChildren(element("h1", {}, say[screen]), element("p", { className: "soft" }, words(PURPOSES)[screen]));
   try {
     const { open } = await import(`./screens/${screen}.js`);
     const content = await open(rest.join("/"), signal);
-    if (signal.aborted) return;
-    const purpose = element("p", { className: "soft" }, words(PURPOSES)[screen]);
-    main.replaceChildren(element("h1", {}, say[screen]), purpose, ...[content].flat(Infinity));
+    if (!signal.aborted) main.append(...[content].flat(Infinity));
   } catch (error) {
     if (signal.aborted) return;
-    main.replaceChildren(element("h1", {}, say[screen]), element("p", { className: "wrong" }, say.failed + error.message));
+    main.append(element("p", { className: "wrong" }, say.failed + error.message));
   }
 }
 

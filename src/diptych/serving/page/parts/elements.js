@@ -38,7 +38,7 @@ export function action(text, work, report, properties = {}) {
     try {
       await work();
     } catch (error) {
-      report(error.message);
+      if (error.name !== "AbortError") report(error.message); // that one: the screen was left
     } finally {
       button.disabled = false;
     }

@@ -73,7 +73,7 @@ async function dataset(say, set, signal) {
     const { pictures } = await ask(`${path`datasets/${set.name}/pictures`}?${query}`);
     offset += pictures.length;
     more.hidden = pictures.length < PAGE;
-    for (const one of pictures) grid.append(await thumbnail(set.name, one.path));
+    grid.append(...pictures.map(one => thumbnail(set.name, one.path)));
   }
 
   function showClass() {
@@ -108,14 +108,18 @@ async function dataset(say, set, signal) {
     await again(say, set, signal),
     sameBy({
       command: `diptych inspect data/${quoted(set.name)} --manifest manifest.csv`,
-      python: `import diptych\n\nprint(diptych.inspect(${JSON.stringify(`data/${set.name}`)}))`,
-      curl: curl(path`datasets/${set.name}`),
+      python: `import diptych\n\nprint(diptych.Images.of(${JSON.stringify(`data/${set.name}`)}).inspect())`,
+      curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d",
+        quoted(JSON.stringify({ verb: "inspect", options: { data: set.name } }))),
     }),
   ].filter(Boolean);
 }
 
-async function thumbnail(name, picture, side = 96) {
-  return element("img", { src: await thumbnailAddress(name, picture, side), alt: picture, title: picture });
+/** A picture that appears when it has come; its name stands there until then, and where it cannot be shown. */
+function thumbnail(name, picture, side = 96) {
+  const shown = element("img", { alt: picture, title: picture });
+  thumbnailAddress(name, picture, side).then(address => (shown.src = address), () => {});
+  return shown;
 }
 
 /** Run inspect, and go through what it found. */
@@ -154,7 +158,7 @@ function review(say, set, issues, status, signal) {
     if (issue.suggested) label.value = issue.suggested;
     place.replaceChildren(
       element("p", { className: "soft", role: "status" }, say.left(issues.length - current)),
-      element("div", { className: "pair" }, await thumbnail(set.name, issue.path, 256),
+      element("div", { className: "pair" }, thumbnail(set.name, issue.path, 256),
         element("div", {}, element("p", { className: "answer" }, issue.path), element("p", {}, reasonOf(say, issue)),
           field(say.to, label), buttons(false))));
   }

@@ -33,7 +33,7 @@ const WORDS = {
   direction: [n => `Direction ${n}`, n => `方向 ${n}`],
   replay: ["How it learned", "它是怎样学会的"],
   seen: [n => `After ${n.toLocaleString()} pictures seen`, n => `看过 ${n.toLocaleString()} 张图片之后`],
-  seed: ["Seed: another number, other pictures", "随机种子：换一个数，得到不同图片"],
+  seed: ["Seed: change it for other pictures", "随机种子：更换后得到不同图片"],
   number: ["Number", "数量"],
   steps: ["Steps between", "中间步数"],
   strength: ["Strength", "强度"],
@@ -279,7 +279,7 @@ function sameLines(model, operation, body, target) {
       ? `diptych sample ${quoted(model)} -n ${body.number} --seed ${body.seed}${label[0]}${guidance[0]} -o samples`
       : `diptych edit ${operation} ${quoted(model)} PICTURES${label[0]} -o edited`,
     python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(model)})\n` + (sampled
-      ? `pictures = model${guidance[1]}.sample(${body.number}, seed=${body.seed}${label[1]})`
+      ? `model${guidance[1]}.sample(${body.number}, seed=${body.seed}${label[1]}).save("samples")`
       : `pictures = model.${method}${label[1]})`),
     curl: curl(target, "-H", "'Content-Type: application/json'", "-d", quoted(JSON.stringify(shortBody))),
   };

@@ -62,7 +62,7 @@ export async function open(name, signal) {
     const sets = [first, beside.value].filter((set, i, all) => set && all.indexOf(set) === i);
     const model = by.value ? { model: by.value } : {};
     const query = new URLSearchParams([...sets.slice(1).map(set => ["beside", set]), ...Object.entries(model)]);
-    return { kind, name: first, place: `${path`datasets/${first}/map`}?${query}`,
+    return { kind, name: first, place: path`datasets/${first}/map` + (query.size ? `?${query}` : ""),
       options: { data: sets.length > 1 ? sets : first, ...model } };
   }
 
@@ -70,7 +70,7 @@ export async function open(name, signal) {
     const { kind, name: shownName, place } = source();
     by.disabled = beside.disabled = kind === "model";
     chosen.replaceChildren();
-    same.replaceChildren(sameLines(source()));
+    let isThere = true;
     try {
       const map = await ask(place, { signal });
       plot.hidden = false;
@@ -78,10 +78,12 @@ export async function open(name, signal) {
         choose: rows => showRows(shownName, kind, map, rows) });
       status.say(colour.value === "confusion" && !map.predicted ? say.byRecognizer : say.hint);
     } catch (error) {
+      isThere = false;
       plot.hidden = true;
       if (error.code === "not_found") status.say(say.unmapped);
       else status.fail(error.message);
     }
+    same.replaceChildren(sameLines(source(), isThere));
   }
 
   async function showRows(gallery, kind, map, rows) {
@@ -127,14 +129,16 @@ function captionOf(say, map, row) {
   return (other && other !== label ? say.taken(label, other) : label) + origin;
 }
 
-function sameLines({ name, kind, place, options }) {
+/** Its curl asks for the map where that is there, and for its computation before. */
+function sameLines({ name, kind, place, options }, isThere) {
   const from = kind === "model" ? options.model : `data/${name}`;
   return sameBy({
     command: kind === "model" ? `diptych gallery export ${quoted(name)} -o vectors.parquet`
       : `diptych embed ${quoted(options.model ?? "lite0")} ${quoted(from)} -o embeddings.parquet`,
     python: kind === "model" ? `import diptych\n\ndiptych.load(${JSON.stringify(name)}).export("vectors.parquet")`
-      : options.model ? `import diptych\n\nvectors = diptych.load(${JSON.stringify(options.model)}).embed(${JSON.stringify(from)})`
+      : options.model ? `import diptych\n\nprint(diptych.load(${JSON.stringify(options.model)}).embed(${JSON.stringify(from)}))`
         : `import diptych\n\ngallery = diptych.Gallery("lite0", "things").enroll(${JSON.stringify(from)})`,
-    curl: curl(place),
+    curl: isThere ? curl(place) : curl("jobs", "-H", "'Content-Type: application/json'", "-d",
+      quoted(JSON.stringify({ verb: "map", options }))),
   });
 }

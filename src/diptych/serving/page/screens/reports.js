@@ -152,6 +152,12 @@ async function page(say, name) {
   }
 }
 
+/** What the command line does with a model of this kind; PICTURES are labelled ones that it was not trained on. */
+function commandOf(kind, name) {
+  if (kind === "gallery") return `diptych gallery list ${name}`;
+  return kind === "recognizer" ? `diptych evaluate ${name} PICTURES` : `diptych sample ${name} -n 16 -o samples`;
+}
+
 async function report(say, name) {
   const facts = await ask(path`models/${name}`);
   const verdict = facts.verdict ? element("p", {}, element("strong", {}, facts.verdict.sentence), " ", facts.verdict.reason) : null;
@@ -160,8 +166,8 @@ async function report(say, name) {
     element("h2", {}, name), verdict,
     await page(say, name),
     sameBy({
-      command: `diptych evaluate ${quoted(name)} PICTURES`,
-      python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(name)})\nmodel.report_`,
+      command: commandOf(facts.kind, quoted(name)),
+      python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(name)})\nprint(model.report_)`,
       curl: curl(path`models/${name}/report`, "-o", "report.html"),
     }),
   ];

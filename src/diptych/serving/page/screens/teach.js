@@ -156,6 +156,8 @@ function modelView(say, model, score, signal) {
   };
   const camera = liveRecognition(() => model);
   signal.addEventListener("abort", camera.stop);
+  const again = `${model}-again`; // the model's own folder may hold a run on other pictures by then
+  const minutes = FIRST_MINUTES + MORE_MINUTES;
   return [
     element("h2", {}, model), score,
     element("h3", {}, say.try), dropPlace(say.tryDrop, tryOne, { multiple: false }), camera.element, answer,
@@ -165,11 +167,11 @@ function modelView(say, model, score, signal) {
       element("a", { href: `#/reports/${encodeURIComponent(model)}` }, say.report)),
     exporting.line,
     sameBy({
-      command: `diptych fit recognizer data/${quoted(model)} -o ${quoted(model)} --minutes ${FIRST_MINUTES} --more ${MORE_MINUTES}`,
-      python: `import diptych\n\nmodel = diptych.Recognizer(minutes=${FIRST_MINUTES})\n` +
-        `model.fit(${JSON.stringify(`data/${model}`)}, into=${JSON.stringify(model)})`,
+      command: `diptych fit recognizer data/${quoted(model)} -o ${quoted(again)} --minutes ${minutes}`,
+      python: `import diptych\n\nmodel = diptych.Recognizer(minutes=${minutes})\n` +
+        `model.fit(${JSON.stringify(`data/${model}`)}, into=${JSON.stringify(again)})`,
       curl: curl("jobs", "-H", "'Content-Type: application/json'", "-d",
-        quoted(JSON.stringify({ verb: "fit", options: { kind: "recognizer", data: model, output: model, minutes: FIRST_MINUTES } }))),
+        quoted(JSON.stringify({ verb: "fit", options: { kind: "recognizer", data: model, output: again, minutes } }))),
     }),
   ];
 }
