@@ -67,6 +67,13 @@ def test_confused_classes_are_reported():
     assert report.findings[0] == "cat is mistaken for dog in 2 of 8 pictures."
 
 
+def test_a_single_error_is_no_confusion_and_a_right_answer_none_either():
+    report = evaluate.evaluation_report(
+        "Evaluation", pictures([0] * 8 + [1] * 8), logits_for([0] * 7 + [1] * 9), DecisionRule(CLASSES, False)
+    )
+    assert [finding for finding in report.findings if "mistaken" in finding] == []
+
+
 def test_the_most_frequent_confusion_is_named_however_rare_and_then_whether_confidence_can_be_trusted():
     report = evaluate.evaluation_report(
         "Evaluation", pictures([0] * 100 + [1]), logits_for([0] * 98 + [1] * 3), DecisionRule(CLASSES, False)

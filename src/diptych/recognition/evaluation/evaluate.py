@@ -224,7 +224,7 @@ def _confusions(matrix: Tensor, classes: tuple[str, ...]) -> list[str]:
     for cell in shares.flatten().argsort(descending=True, stable=True)[:MAX_CONFUSIONS].tolist():
         true, predicted = divmod(cell, len(classes))
         count, total = int(matrix[true, predicted]), int(totals[true])
-        if count > 1 and (not sentences or shares[true, predicted] >= MIN_CONFUSION_SHARE):
+        if true != predicted and count > 1 and (not sentences or shares[true, predicted] >= MIN_CONFUSION_SHARE):
             sentences.append(f"{classes[true]} is mistaken for {classes[predicted]} in {count} of {total} pictures.")
     return sentences
 
