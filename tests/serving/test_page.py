@@ -223,6 +223,37 @@ def test_a_gallery_is_made_of_a_data_set_and_its_labels_are_merged(shown: Any) -
     assert page.locator("summary", has_text="red · ").count() == 1
 
 
+def test_all_pictures_are_saved(shown: Any) -> None:
+    page = shown("make")
+    names: set[str] = set()
+    page.on("download", lambda download: names.add(download.suggested_filename))
+    page.get_by_label("Number").fill("12")
+    page.get_by_role("button", name="Make", exact=True).click()
+    page.get_by_role("button", name="Save all").click()
+    page.get_by_role("button", name="Save all").and_(page.locator(":enabled")).wait_for()
+    page.wait_for_timeout(500)
+    assert names == {f"colours-vae-{i}.png" for i in range(12)}
+
+
+def test_a_question_of_trust_names_a_model_and_pictures(shown: Any) -> None:
+    page = shown("trust")
+    assert page.get_by_label("Model").locator("option").all_inner_texts() == ["colours", "colours-vae"]
+    assert "paints" in page.get_by_label("Pictures").locator("option").all_inner_texts()
+
+
+def test_work_that_waits_says_so_and_can_be_stopped(shown: Any) -> None:
+    page = shown("data/paints")
+    page.get_by_label("Minutes").fill("10")
+    page.get_by_role("button", name="Train on the set as it is now").click()
+    page.get_by_text("Training …").wait_for()
+    page.get_by_role("button", name="Look for what is wrong").click()
+    page.get_by_text("It waits until earlier work").wait_for(timeout=TRAINING_MS)
+    page.get_by_role("link", name="Models").click()
+    card = page.locator(".card", has=page.get_by_role("heading", name="Looking for what is wrong in paints"))
+    card.get_by_role("button", name="Stop").click()
+    card.wait_for(state="detached")
+
+
 def test_a_taught_recognizer_answers(shown: Any) -> None:
     page = shown("teach")
     colours = {"red": pixels(6), "blue": pixels(7)[..., ::-1]}

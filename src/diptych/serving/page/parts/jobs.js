@@ -44,6 +44,7 @@ export async function followJob(id, status, signal, tick) {
       const job = await ask(path`jobs/${id}`, { signal });
       if (!["waiting", "running"].includes(job.state)) {
         if (job.state !== "done") throw new Error(job.message || job.state);
+        status.log(null); // of use only where it failed
         return job;
       }
       await new Promise(resolve => setTimeout(resolve, PAUSE));
