@@ -212,7 +212,7 @@ def test_a_gallery_is_searched_filled_and_changed(shown: Any) -> None:
 
 def test_a_gallery_is_made_of_a_data_set_and_its_labels_are_merged(shown: Any) -> None:
     page = shown("match")
-    page.locator("summary", has_text="Make the gallery").click()
+    page.locator("summary", has_text="Make another gallery").click()
     page.get_by_label("Name", exact=True).fill("shelf")
     page.locator("details button.main").click()
     page.wait_for_url("**/#/match/shelf", timeout=TRAINING_MS)
@@ -363,8 +363,8 @@ def test_a_set_is_trained_on_again_and_both_scores_are_shown(shown: Any) -> None
     before, after = page.locator("section table tr").all_inner_texts()
     assert before.startswith("Before")
     assert after.startswith("After")
-    assert "held-out pictures right" in before
-    assert "held-out pictures right" in after
+    assert "pictures kept back from training right" in before
+    assert "pictures kept back from training right" in after
 
 
 def test_models_are_shown_with_their_reports_and_renamed(shown: Any) -> None:

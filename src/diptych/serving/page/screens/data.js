@@ -39,8 +39,8 @@ const WORDS = {
   minutes: ["Minutes", "分钟"],
   compared: ["Compared with the recognizer", "与此识别模型比较"],
   training: ["Training …", "正在训练……"],
-  right: [s => `${percent(s.value)} of ${s.n} held-out pictures right (${percent(s.low)} to ${percent(s.high)})`,
-    s => `${s.n} 张留出图片中 ${percent(s.value)} 正确（${percent(s.low)} 到 ${percent(s.high)}）`],
+  right: [s => `${percent(s.value)} of ${s.n} pictures kept back from training right (${percent(s.low)} to ${percent(s.high)})`,
+    s => `${s.n} 张未参与训练的图片中 ${percent(s.value)} 正确（${percent(s.low)} 到 ${percent(s.high)}）`],
   readOnly: ["This folder is there to read: decisions cannot be made here.", "此文件夹只读，无法在此处理。"],
   more: ["More", "更多"],
 };
