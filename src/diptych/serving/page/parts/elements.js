@@ -49,24 +49,26 @@ export function action(text, work, report, properties = {}) {
 /**
  * A line that says how things stand, also to a screen reader.
  *
- * @returns the line; `say` and `fail` set its sentence, `note` what changes beside it, and `log` adds what a program prints
+ * @returns the line; `say` and `fail` set its sentence, `note` what changes beside it, `log` adds what a program prints, or with null takes it away
  */
 export function statusLine() {
   const sentence = element("span", { role: "status" });
   const beside = element("span", { className: "soft" });
   const printed = element("pre", { lang: "en", tabIndex: 0 });
-  const fold = element("details", { hidden: true }, element("summary", {}, words(WORDS).log), printed);
+  const fold = element("details", {}, element("summary", {}, words(WORDS).log), printed);
+  const place = element("div", { className: "status" }, element("p", {}, sentence, " ", beside));
   const say = (...content) => {
     sentence.replaceChildren(...content);
     beside.textContent = "";
   };
   return {
-    line: element("div", { className: "status" }, element("p", {}, sentence, " ", beside), fold),
+    line: place,
     say,
     fail: text => say(element("span", { className: "wrong" }, text)),
     note: text => (beside.textContent = text),
     log(line) {
-      fold.hidden = line === null;
+      if (line === null) fold.remove();
+      else if (!fold.parentNode) place.append(fold);
       printed.textContent = line === null ? "" : `${printed.textContent}${line}\n`;
     },
   };
