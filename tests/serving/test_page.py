@@ -270,6 +270,23 @@ def test_a_taught_recognizer_answers(shown: Any) -> None:
     assert not faults(page)
 
 
+def test_pictures_stay_while_another_screen_is_open_and_one_can_be_taken_out(shown: Any) -> None:
+    page = shown("teach")
+    card = page.locator(".cards .card").first
+    card.get_by_label("Name of the class").fill("red")
+    card.locator("input[type=file]").set_input_files(files("a.png", "b.png", "c.png"))
+    card.get_by_text("3 pictures").wait_for()
+    card.get_by_role("button", name="Take out b.png").click()
+    card.get_by_text("2 pictures").wait_for()
+    page.get_by_role("link", name="Make").click()
+    page.get_by_role("heading", name="Make", exact=True).wait_for()
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("link", name="教").click()
+    page.get_by_text("2 张图片").wait_for()
+    assert page.locator(".cards .card").first.locator("input:not([type=file])").input_value() == "red"
+    assert page.locator(".cards .pictures img").count() == 2
+
+
 def test_too_little_to_teach_is_said(shown: Any) -> None:
     page = shown("teach")
     page.get_by_role("button", name="Train").click()

@@ -23,6 +23,7 @@ const WORDS = {
   add: ["Add a class", "添加类别"],
   drop: ["Choose pictures, or drop them or a folder here", "选择图片，或把图片、文件夹拖到这里"],
   count: [n => `${n} ${n === 1 ? "picture" : "pictures"}`, n => `${n} 张图片`],
+  remove: [name => `Take out ${name}`, name => `移除 ${name}`],
   record: ["Hold to record", "按住录制"],
   train: ["Train", "训练"],
   needs: ["Two classes with two pictures each are needed, with different names.", "需要两个名称不同的类别，每类至少两张图片。"],
@@ -41,6 +42,8 @@ const WORDS = {
   onnx: ["Download as ONNX", "下载 ONNX"],
   report: ["Its report", "查看报告"],
 };
+
+let kept = []; // the classes and their pictures, while another screen is open
 
 /** The screen. */
 export async function open(_, signal) {
@@ -63,8 +66,9 @@ export async function open(_, signal) {
       (folders.size === 1 ? card : empty ?? add()).take(some, folder);
     }
   }
-  add();
-  add();
+  for (const { label, files } of kept) add().restore(label, files);
+  while (classes.children.length < 2) add();
+  signal.addEventListener("abort", () => (kept = [...classes.children].map(card => card.contents())));
 
   async function train() {
     const cards = [...classes.children].map(card => card.contents()).filter(one => one.files.length);
@@ -103,18 +107,26 @@ export async function open(_, signal) {
   ];
 }
 
-/** A class: its name, its pictures, and the ways to add some; `take(files, folder)` adds, `contents()` tells them. */
+/** A class: its name, its pictures, and the ways to add some; `take(files, folder)` adds, `contents()` tells them, `restore(label, files)` sets both. */
 function classCard(say, number, signal, fill) {
   const label = element("input", { value: say.class(number), maxLength: 60 });
   const files = [];
   const count = element("p", { className: "soft", role: "status" }, say.count(0));
   const thumbnails = element("div", { className: "pictures" });
+  const show = () => {
+    count.textContent = say.count(files.length);
+    for (const thumbnail of [...thumbnails.children]) if (!files.includes(thumbnail.file)) thumbnail.remove();
+    const missing = files.slice(thumbnails.children.length, SHOWN);
+    thumbnails.append(...missing.map(file => thumbnail(say, file, remove)));
+  };
+  const remove = file => {
+    files.splice(files.indexOf(file), 1);
+    show();
+  };
   const take = (added, folder) => {
     if (folder && !files.length) label.value = folder;
     files.push(...added);
-    count.textContent = say.count(files.length);
-    const room = SHOWN - thumbnails.children.length;
-    thumbnails.append(...added.slice(0, Math.max(0, room)).map(file => shown(file, "")));
+    show();
   };
   const record = element("button", { type: "button", hidden: true }, say.record);
   const camera = webcam(({ frame, isOn }) => {
@@ -136,8 +148,19 @@ function classCard(say, number, signal, fill) {
   const card = element("section", { className: "card" }, field(say.className, label),
     dropPlace(say.drop, added => fill(card, added)), camera.element, record, count, thumbnails);
   card.take = take;
+  card.restore = (name, some) => {
+    label.value = name;
+    take(some);
+  };
   card.contents = () => ({ label: label.value.trim(), files });
   return card;
+}
+
+/** A picture of a class; a press takes it out. */
+function thumbnail(say, file, remove) {
+  const title = say.remove(file.name);
+  const button = element("button", { type: "button", className: "pick", title, "aria-label": title, onclick: () => remove(file) }, shown(file, ""));
+  return Object.assign(button, { file });
 }
 
 /** The verdict on a model, and its score on held-out pictures. */
