@@ -294,7 +294,7 @@ def test_too_little_to_teach_is_said(shown: Any) -> None:
 
 
 def test_a_wrong_label_is_found_and_mended_with_keys(shown: Any, page_server: ServerProcess) -> None:
-    page = shown("data")
+    page = shown("data/paints")
     page.get_by_role("button", name="Look for what is wrong").click()
     page.locator(".card .answer").wait_for(timeout=TRAINING_MS)
     found = page.locator(".card .answer").inner_text()
@@ -310,7 +310,7 @@ def test_a_wrong_label_is_found_and_mended_with_keys(shown: Any, page_server: Se
 
 
 def test_a_map_is_computed_and_its_points_are_chosen(shown: Any) -> None:
-    page = shown("map")
+    page = shown("map/paints")
     page.get_by_label("Alike in the eyes of").select_option("colours")
     page.get_by_role("button", name="Compute the map").click()
     page.locator(".map .legend li", has_text="blue").wait_for(timeout=TRAINING_MS)
