@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, here and in the processes that tests start
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="diptych-tests-")
 os.environ["NO_COLOR"] = "1"
+# A shell that starts the tests in the background lets Ctrl-C be ignored, also by the processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
