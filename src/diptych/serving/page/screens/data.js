@@ -7,6 +7,7 @@ import { followJob, startJob } from "../parts/jobs.js";
 import { percent, words } from "../parts/language.js";
 import { download, dropPlace } from "../parts/pictures.js";
 import { ask, modelsOf, path, pictureType, request, thumbnailAddress } from "../parts/server.js";
+import { freeName, takenNames } from "../parts/uploads.js";
 
 const PAGE = 60; // pictures shown at once
 const MINUTES = 2; // of training again
@@ -217,10 +218,7 @@ async function again(say, set, signal) {
   if (models.some(model => model.name === set.name)) old.value = set.name; // Teach gives both one name
   const minutes = element("input", { type: "number", value: MINUTES, min: 0.1, max: 10_000, step: 0.1 });
   const train = action(say.train, async () => {
-    const names = new Set(models.map(model => model.name));
-    let number = 2;
-    while (names.has(`${set.name}-${number}`)) number += 1;
-    const output = `${set.name}-${number}`;
+    const output = freeName(set.name, await takenNames());
     status.say(say.training);
     const job = await startJob("fit", { kind: "recognizer", data: set.name, output, minutes: Number(minutes.value) });
     const plot = curves();
