@@ -27,13 +27,12 @@ def _short_machine_trials() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _log_and_bars_as_they_were() -> Iterator[None]:
-    """A command that runs in the process of the tests sets up the log and may hide the bars; not for the next test."""
+def _log_and_bars_as_at_first() -> None:
+    """A command in the process of the tests sets up the log and may hide the bars, also one that a fixture of a module
+    runs, before this one; not for the next test."""
     from diptych import progress
 
     log = logging.getLogger("diptych")
-    handlers, propagate, level = log.handlers[:], log.propagate, log.level
-    yield
     progress.hide_bars(False)
-    log.handlers, log.propagate = handlers, propagate
-    log.setLevel(level)
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
