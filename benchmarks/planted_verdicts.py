@@ -3,17 +3,18 @@
 One samples real pictures that nobody else has ("secret"): it must be recommended. One repeats the training pictures
 ("repeats") and one makes noise ("noise"): neither may be. Digits of 8 px; each seed draws other pictures.
 
-    python benchmarks/planted_verdicts.py WORK [--seeds 10]
+    python benchmarks/planted_verdicts.py WORK
 
-Each case and seed is a verdict in the folder WORK; the same command continues. Prints a line for each, then a table of
-how often the answer was right.
+Each case and seed is a verdict in a folder of WORK; the same command continues. Some minutes a verdict on one thread:
+two of these commands with other seeds may run side by side, then one with all of them, which only reads, publishes.
 """
 
-import argparse
-from collections.abc import Iterator
+import sys
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import common
+import measure
 import numpy as np
 
 from diptych import interplay
@@ -66,28 +67,41 @@ def planted(seed: int) -> tuple[Images, Images, dict[str, Secret]]:
     return pictures, test, {"secret": Secret(pool), "repeats": Repeats(pictures), "noise": Noise(pool)}
 
 
-def cases(work: Path, seeds: int) -> Iterator[tuple[str, int, bool]]:
-    """(case, seed, whether it was recommended)."""
-    for seed in range(seeds):
-        pictures, test, synthesizers = planted(seed)
-        for name, synthesizer in synthesizers.items():
-            folder = work / f"{name}-{seed}"
-            report = interplay.verdict(pictures, synthesizer, test=test, into=folder, seed=seed)
-            print(f"{name}, seed {seed}: {report.verdict.sentence}", flush=True)
-            yield name, seed, report.verdict.word == RECOMMENDED
+def answer(name: str, seed: int, work: Path) -> dict[str, Any]:
+    """The verdict on one planted synthesizer: whether it is recommended, and the gain of the generated pictures."""
+    pictures, test, synthesizers = planted(seed)
+    report = interplay.verdict(pictures, synthesizers[name], test=test, into=work / f"{name}-{seed}", seed=seed)
+    row = {"case": name, "seed": seed, "recommended": report.verdict.word == RECOMMENDED}
+    print({**row, "sentence": report.verdict.sentence}, file=sys.stderr, flush=True)
+    return {**row, "sentence": report.verdict.sentence}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
+    parser = common.arguments(__doc__, "planted_verdicts")
+    parser.add_argument("work", type=Path, help="the folder of the verdicts")
+    parser.add_argument("--case", choices=EXPECTED, action="append", help="one of the synthesizers alone")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=10)
-    arguments = parser.parse_args()
-    right: dict[str, list[bool]] = {name: [] for name in EXPECTED}
-    for name, _, recommended in cases(arguments.work, arguments.seeds):
-        right[name].append(recommended == EXPECTED[name])
-    print("\n| case | recommended? | right |\n|---|---|---|")
-    for name, hits in right.items():
-        print(f"| {name} | {'must be' if EXPECTED[name] else 'must not be'} | {sum(hits)} of {len(hits)} |")
+    args = parser.parse_args()
+    seeds, chosen = range(args.first, args.first + args.seeds), args.case or EXPECTED
+    rows = [answer(name, seed, args.work) for name in chosen for seed in seeds]
+    lines = []
+    for name in chosen:
+        answers = [row["recommended"] for row in rows if row["case"] == name]
+        right = sum(each == EXPECTED[name] for each in answers)
+        lines.append([name, "must be" if EXPECTED[name] else "must not be", sum(answers), f"{right} of {len(answers)}"])
+    table = common.table(["synthesizer", "recommended", "was in", "right"], lines)
+    each = common.table(["synthesizer", "seed", "verdict"], [[r["case"], r["seed"], r["sentence"]] for r in rows])
+    about = " ".join((__doc__ or "").split("\n\n")[1].split())
+    common.publish(
+        args.out,
+        "Planted synthesizers and the verdict on them",
+        about,
+        [*table, "", *each],
+        "python benchmarks/planted_verdicts.py work",
+        machine=measure.hardware("torch", "numpy", "scikit-learn"),
+        runs=rows,
+    )
 
 
 if __name__ == "__main__":
