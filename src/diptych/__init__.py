@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diptych.recognition.predictions import Prediction, Predictions
     from diptych.recognition.recognizer import Recognizer
     from diptych.report import Report
+    from diptych.signing.verify import sign, verify
     from diptych.synthesis.flow import Flow
     from diptych.synthesis.gan import GAN
     from diptych.synthesis.vae import VAE
@@ -40,6 +41,8 @@ __all__ = [
     "interplay",
     "load",
     "manifest",
+    "sign",
+    "verify",
 ]
 
 _MODULES = {
@@ -61,6 +64,8 @@ _HOMES = {
     "Report": "diptych.report",
     "export": "diptych.exporting.export",
     "load": "diptych.loading",
+    "sign": "diptych.signing.verify",
+    "verify": "diptych.signing.verify",
 }
 
 

@@ -12,6 +12,7 @@
       history.jsonl         one record per tick (written by the engine)
       checkpoint/           only to resume a run (written by the engine)
       extension/            of a model that is being trained further (written by the engine)
+      model.sig             its signature, if it was signed (``diptych sign``); saving the model again removes it
       replacement/          while a model is replaced: the files of the new one that have not been moved up yet
 
 Loading executes no code: the files are JSON and safetensors. A folder without ``model.json`` is not a model yet.
@@ -23,6 +24,7 @@ They are moved up one by one, ``model.json`` last again.
 
 import hashlib
 import json
+import logging
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -39,21 +41,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "FORMAT",
-    "UNFINISHED",
-    "Artefact",
-    "complete",
-    "data",
-    "exists",
-    "facts",
-    "is_finished",
-    "pack",
-    "path_of",
-    "read",
-    "write",
-]
+    "FORMAT", "SIGNATURE", "UNFINISHED", "Artefact", "complete", "data", "exists", "facts", "is_finished", "pack",
+    "path_of", "read", "write",
+]  # fmt: skip
 
+log = logging.getLogger("diptych")
 FORMAT = 2
+SIGNATURE = "model.sig"
 UNFINISHED = "unfinished"  # the fact that a model has while the run that it comes from can be continued
 _FACTS, _WEIGHTS, _REPLACEMENT = "model.json", "weights.safetensors", "replacement"
 _MODEL_FILES = (_FACTS, _WEIGHTS, "checkpoint", _REPLACEMENT)  # one exists even after an interrupted write
@@ -145,6 +139,9 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
     shutil.rmtree(replacement, ignore_errors=True)  # of a write that was killed before it was whole
     for name, content in contents.items():
         write_bytes(replacement / name, content)
+    if (folder / SIGNATURE).exists():
+        (folder / SIGNATURE).unlink(missing_ok=True)
+        log.info("The signature of %s was of the model before and is removed. Sign again: diptych sign", folder)
     complete(folder)
 
 

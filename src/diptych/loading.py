@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +28,33 @@ MODEL_CLASSES = {
 }
 
 
-def load(folder: str | Path, *, network: "type[nn.Module] | None" = None) -> "Recognizer | Gallery | GAN | VAE | Flow":
+def load(
+    folder: str | Path,
+    *,
+    network: "type[nn.Module] | None" = None,
+    signed_by: str | os.PathLike[str] | None = None,
+) -> "Recognizer | Gallery | GAN | VAE | Flow":
     """Load the model in ``folder``, of any kind; no code in it is executed.
 
     Parameters
     ----------
     network
         The class of a recognizer's custom network, also of that in a gallery; ``None`` for all other models.
+    signed_by
+        Load the model only as the owner of this key has signed it: their root certificate (a PEM file), or its
+        fingerprint. ``None``: signed or not.
 
     Raises
     ------
+    DataError
+        The model is not signed, was changed since, or is signed by somebody else.
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or its kind is not known.
     """
+    if signed_by is not None:
+        from diptych.signing.verify import require_signature
+
+        require_signature(Path(folder), signed_by)
     saved = artefact.read(folder)
     kind = saved.facts["kind"]
     if kind not in MODEL_CLASSES:

@@ -34,8 +34,11 @@ from diptych.cli import (
     sample,
     score,
     serve,
+    sign,
+    trust,
     tune,
     verdict,
+    verify,
 )
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
@@ -72,6 +75,9 @@ class CommandGroup(typer.core.TyperGroup):
             "balance",
             "audit",
             "verdict",
+            "verify",
+            "sign",
+            "trust",
             "serve",
             "cache",
         ]
@@ -118,6 +124,9 @@ VERBS = (
     balance,
     audit,
     verdict,
+    verify,
+    sign,
+    trust,
     serve,
     cache,
     demo,
