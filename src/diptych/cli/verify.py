@@ -10,7 +10,7 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.options import SETTINGS, Config, Json, Quiet
-from diptych.errors import DataError, PictureError
+from diptych.errors import DataError
 
 COLUMNS = ("path", "state", "what it says")
 
@@ -39,21 +39,24 @@ def verify(
     from diptych.signing.verify import verify as verify_path
 
     rows = TextRows(sys.stdout, COLUMNS, aligned=sys.stdout.isatty())
-    all_sound, all_read = True, True
+    left_out: list[DataError] = []
+    sound: list[bool] = []
     for path in _expanded(paths):
         try:
             verified = verify_path(path)
-        except PictureError as error:
+        except DataError as error:
             console.log.warning("Left out: %s", error)
-            all_read = False
+            left_out.append(error)
             continue
-        all_sound &= verified.is_sound
+        sound.append(verified.is_sound)
         if json:
             console.print_json(verified.json())
         else:
             rows.add([(verified.path, verified.state, verified.message)])
-    if not all_sound or not all_read:
-        raise typer.Exit(4 if all_sound else 3)
+    if not sound:
+        raise left_out[0]
+    if left_out or not all(sound):
+        raise typer.Exit(4 if all(sound) else 3)
 
 
 def _expanded(paths: list[str]) -> Iterator[str]:

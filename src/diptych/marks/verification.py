@@ -39,7 +39,7 @@ class Verification:
         Whose key it was signed with; ``None`` if it is not signed, or nobody's for certain.
     facts
         What the mark tells: of a picture "generated" ("synthetic" or "composite"), "model", "weights_sha256",
-        "software", "time"; of a model "model" and "weights_sha256". What is not known is left out.
+        "software", "time"; of a model "model_kind" and "weights_sha256". What is not known is left out.
     changes
         Of a model, each file that differs: "weights.safetensors was changed"; of a picture, the codes by which C2PA
         says what does not fit: "assertion.dataHash.mismatch".

@@ -134,5 +134,11 @@ def require_signature(folder: Path, signed_by: str | os.PathLike[str]) -> Signer
 
 
 def _facts(folder: Path) -> dict[str, str]:
-    model = artefact.facts(folder)
-    return {"model": str(model["kind"]), "weights_sha256": str(model.get("weights_sha256", ""))}
+    """What is shown of a model; nothing of a signed one whose ``model.json`` is damaged: the signature tells that."""
+    try:
+        model = artefact.facts(folder)
+    except ArtefactError:
+        if artefact.exists(folder) and (folder / artefact.SIGNATURE).exists():
+            return {}
+        raise
+    return {"model_kind": str(model["kind"]), "weights_sha256": str(model.get("weights_sha256", ""))}
