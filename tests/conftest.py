@@ -10,6 +10,7 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, here and in the processes that tests start
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="diptych-tests-")
+os.environ["DIPTYCH_KEYS"] = tempfile.mkdtemp(prefix="diptych-keys-")  # never a person's own
 os.environ["NO_COLOR"] = "1"
 # A shell that starts the tests in the background lets Ctrl-C be ignored, also by the processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,161 @@
+"""The marks of a picture read again: quickly, by a search for bytes, and in full where that finds something.
+
+The search knows the marks of any maker who keeps to the standards: IPTC's source types, in Content Credentials (C2PA)
+as in XMP, the field AIGC of GB 45438-2025, and the text that Diptych writes into PNG.
+"""
+
+import html
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from diptych.marks.containers import mime_type
+from diptych.marks.credentials import ASSERTION
+from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Kind
+from diptych.marks.keys import trusted_roots
+from diptych.marks.xmp import AIGC_NAMESPACE
+
+#: How much of a file's start and of its end is searched at first; marks stand before the pixels, in WebP after them.
+HEAD_BYTES, TAIL_BYTES = 64 * 1024, 16 * 1024
+_GENERATED = re.compile(
+    rb"(compositeWithT|t)rainedAlgorithmicMedia"
+    rb"|" + re.escape(AIGC_NAMESPACE.encode()) + rb"|AIGC[^A-Za-z0-9]{1,12}Label"
+    rb"|Software\0" + SOFTWARE.encode() + rb" "
+)
+_CREDENTIALS = b"jumb"  # the box that C2PA's manifests are in
+_AIGC = re.compile(rb"TC260:AIGC=(?:\"([^\"]*)\"|'([^']*)')|<TC260:AIGC>([^<]*)</TC260:AIGC>")
+_TEXT = re.compile(rb"xmp:(CreatorTool|CreateDate)=\"([^\"]*)\"")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a picture's marks tell.
+
+    Attributes
+    ----------
+    kind
+        "synthetic" or "composite".
+    model, weights_sha256, software, when
+        As in :class:`diptych.marks.Generated`; empty where no mark tells it. ``when`` is an ISO 8601 time.
+    settings
+        Such as the seed.
+    aigc
+        The field AIGC; empty if there is none.
+    state
+        Of the credentials: "Trusted" (signed under a root that this person trusts), "Valid" (signed under another),
+        "Invalid" (changed after signing); ``None``: there are none, or they cannot be read here.
+    signer
+        Who signed, as the certificate says; empty if nobody did.
+    problems
+        The codes of what makes credentials invalid or untrusted, as C2PA has them.
+    """
+
+    kind: Kind
+    model: str = ""
+    weights_sha256: str = ""
+    software: str = ""
+    when: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    aigc: dict[str, Any] = field(default_factory=dict)
+    state: str | None = None
+    signer: str = ""
+    problems: Sequence[str] = ()
+
+
+def marked_kind(content: bytes | memoryview) -> Kind | None:
+    """What the marks in a file, or in parts of one, call the picture; ``None``: there is no mark in them."""
+    found = {match.group(1) for match in _GENERATED.finditer(content)}
+    if not found:
+        return None
+    return "composite" if b"compositeWithT" in found else "synthetic"
+
+
+def carries_mark(picture: bytes | Path) -> bool:
+    """Whether a file, or its bytes, have a mark that calls the picture generated."""
+    return marked_kind(picture.read_bytes() if isinstance(picture, Path) else picture) is not None
+
+
+def has_credentials(content: bytes | memoryview) -> bool:
+    """Whether a file, or its start, has C2PA's manifests, whatever they say."""
+    return _CREDENTIALS in bytes(content)
+
+
+def read_mark(content: bytes) -> Mark | None:
+    """The marks of a picture; ``None``: it has none, which proves nothing, since a re-save removes them."""
+    kind = marked_kind(content)
+    if kind is None:
+        return None
+    credentials = read_credentials(content) if has_credentials(content) else None
+    texts = {name.decode(): html.unescape(value.decode("utf-8", "replace")) for name, value in _TEXT.findall(content)}
+    of_xmp = Mark(kind, software=texts.get("CreatorTool", ""), when=texts.get("CreateDate", ""), aigc=_aigc(content))
+    if credentials is None:
+        return of_xmp
+    manifest = credentials.get("manifests", {}).get(credentials.get("active_manifest"), {})
+    ours, action = _assertion(manifest, ASSERTION), _action(manifest)
+    signature = manifest.get("signature_info") or {}
+    generators = manifest.get("claim_generator_info") or [{}]
+    return replace(
+        of_xmp,
+        kind=next((known for known, uri in SOURCE_TYPES.items() if uri == action.get("digitalSourceType")), kind),
+        model=str(ours.get("model", "")),
+        weights_sha256=str(ours.get("weights_sha256", "")),
+        software=str(ours.get("software") or " ".join(str(generators[0].get(key, "")) for key in ("name", "version"))),
+        when=str(action.get("when") or ours.get("when") or signature.get("time") or of_xmp.when),
+        settings=dict(ours.get("settings") or {}),
+        state=credentials.get("validation_state"),
+        signer=str(signature.get("common_name") or signature.get("issuer") or ""),
+        problems=tuple(status.get("code", "") for status in credentials.get("validation_status") or ()),
+    )
+
+
+def read_credentials(content: bytes) -> dict[str, Any] | None:
+    """C2PA's manifests and their validation under :func:`trusted_roots`; ``None``: none, or they cannot be read here.
+
+    Nothing is fetched from outside.
+    """
+    kind = mime_type(content)
+    if kind is None:
+        return None
+    try:
+        from c2pa import C2paError, Context, Reader, Settings
+    except ImportError:
+        return None
+    anchors = b"\n".join(trusted_roots()).decode()
+    settings: dict[str, Any] = {"verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}}
+    if anchors:
+        settings["trust"] = {"user_anchors": anchors}
+    try:
+        with Reader(kind, io.BytesIO(content), context=Context(Settings.from_dict(settings))) as reader:
+            read: dict[str, Any] = json.loads(reader.json())
+            return read
+    except C2paError:
+        return None
+
+
+def _assertion(manifest: dict[str, Any], label: str) -> dict[str, Any]:
+    found = (one.get("data") for one in manifest.get("assertions", ()) if one.get("label") == label)
+    return next((data for data in found if isinstance(data, dict)), {})
+
+
+def _action(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The first action that tells a source type."""
+    of = [
+        one for label in ("c2pa.actions.v2", "c2pa.actions") for one in _assertion(manifest, label).get("actions", ())
+    ]
+    return next((action for action in of if action.get("digitalSourceType")), {})
+
+
+def _aigc(content: bytes) -> dict[str, Any]:
+    match = _AIGC.search(content)
+    if match is None:
+        return {}
+    text = next(group for group in match.groups() if group is not None).decode("utf-8", "replace")
+    try:
+        fields = json.loads(html.unescape(text))
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}

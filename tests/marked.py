@@ -1,0 +1,30 @@
+"""Pictures of every format as bytes, and what is generated about them."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from diptych.marks import Generated
+
+FACTS = Generated("synthetic", "flow pets", "ab" * 32, settings={"seed": 7, "label": 'a "b" & ö'})
+FORMATS = ("PNG", "JPEG", "WebP", "GIF")
+
+
+def encoded(kind: str, side: int = 24, seed: int = 0) -> bytes:
+    rng = np.random.default_rng(seed)
+    first, second = (Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)) for _ in range(2))
+    out = io.BytesIO()
+    first.save(out, kind, **({"save_all": True, "append_images": [second]} if kind == "GIF" else {}))
+    return out.getvalue()
+
+
+def frames(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as opened:
+        number = getattr(opened, "n_frames", 1)
+        return np.stack([_frame(opened, i) for i in range(number)])
+
+
+def _frame(opened: Image.Image, number: int) -> np.ndarray:
+    opened.seek(number)
+    return np.asarray(opened.convert("RGB"))
