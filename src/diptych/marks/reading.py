@@ -112,8 +112,10 @@ def read_mark(content: bytes) -> Mark | None:
     )
 
 
-def read_credentials(content: bytes) -> dict[str, Any] | None:
-    """C2PA's manifests and their validation under :func:`trusted_roots`; ``None``: none, or they cannot be read here.
+def read_credentials(content: bytes, roots: Sequence[bytes] | None = None) -> dict[str, Any] | None:
+    """C2PA's manifests and their validation; ``None``: there are none, or they cannot be read here.
+
+    They are trusted under ``roots`` (PEM); ``None``: under :func:`trusted_roots`.
 
     Nothing is fetched from outside.
     """
@@ -124,7 +126,7 @@ def read_credentials(content: bytes) -> dict[str, Any] | None:
         from c2pa import C2paError, Context, Reader, Settings
     except ImportError:
         return None
-    anchors = b"\n".join(trusted_roots()).decode()
+    anchors = b"\n".join(trusted_roots() if roots is None else roots).decode()
     settings: dict[str, Any] = {"verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}}
     if anchors:
         settings["trust"] = {"user_anchors": anchors}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 MAX_BYTES = 1 << 20  # of a certificate file
+NO_NAME = "a key without a name"
 MAX_TEXT = 200  # letters of a name
 MAX_CERTIFICATES = 64  # places of a picture's file that begin like one
 _DER = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02", re.DOTALL)  # a certificate, its body, version 3
@@ -104,7 +105,7 @@ def root_in(content: bytes, serial_number: str) -> bytes | None:
         root.public_bytes(Encoding.PEM)
         for leaf in signing
         for root in certificates
-        if root.subject == root.issuer and _issued(leaf, root)
+        if _is_root(root) and _issued(leaf, root)
     }
     return roots.pop() if len(roots) == 1 else None
 
@@ -117,6 +118,13 @@ def _certificates_in(content: bytes) -> Iterator["Certificate"]:
         with suppress(ValueError):
             length = int.from_bytes(content[start + 2 : start + 4], "big") + 4
             yield load_der_x509_certificate(content[start : start + length])
+
+
+def _is_root(certificate: "Certificate") -> bool:
+    try:
+        return certificate.issuer == certificate.subject
+    except ValueError:  # certificates are parsed as they are asked
+        return False
 
 
 def _issued(certificate: "Certificate", issuer: "Certificate") -> bool:
@@ -166,7 +174,7 @@ def read_root(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
     certificate = _parsed(content, path)
-    if certificate.issuer != certificate.subject:
+    if not _is_root(certificate):
         raise DataError(f"{path} is not a root certificate, but one below it. Ask its owner for their root.pem.")
     return certificate.public_bytes(Encoding.PEM)
 
@@ -187,9 +195,13 @@ def _parsed(pem: bytes, path: Path | None = None) -> "Certificate":
 def _name_of(certificate: "Certificate") -> str:
     from cryptography.x509 import NameOID
 
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    names = names or certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return plain(str(names[0].value)) if names else "a key without a name"
+    try:
+        subject = certificate.subject
+    except ValueError:
+        return NO_NAME
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = names or subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return plain(str(names[0].value)) if names else NO_NAME
 
 
 def _trust_in(mark: str) -> str:

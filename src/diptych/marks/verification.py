@@ -8,7 +8,7 @@ from diptych.errors import UsageError
 from diptych.marks.containers import mime_type
 from diptych.marks.keys import trusted_roots
 from diptych.marks.reading import Mark, read_credentials, read_mark
-from diptych.marks.trust import Signer, plain, root_in, signer_of
+from diptych.marks.trust import NO_NAME, Signer, plain, root_in, signer_of
 
 HOW_TO_TRUST = "If its owner tells you the same fingerprint, trust it with their root.pem: diptych trust root.pem"
 NO_MARK = (
@@ -118,7 +118,7 @@ def _signer_in(content: bytes, credentials: dict[str, Any]) -> Signer:
     root_pem = root_in(content, str(info.get("cert_serial_number", "")))
     if root_pem is not None:
         return signer_of(root_pem)
-    name = str(info.get("common_name") or info.get("issuer") or "a key without a name")
+    name = str(info.get("common_name") or info.get("issuer") or NO_NAME)
     return Signer(plain(name), "", "not trusted")
 
 
