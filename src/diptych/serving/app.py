@@ -29,6 +29,7 @@ from diptych.serving.routes import (
     page,
     predictions,
     reference,
+    verification,
 )
 from diptych.serving.routes import jobs as job_routes
 from diptych.serving.routes import model_files as model_file_routes
@@ -79,6 +80,7 @@ def create_app(home: Path, settings: ServerSettings, data: Sequence[Path] = (), 
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(page.router())
+    app.include_router(verification.router(reader))
     app.include_router(dataset_routes.router(datasets, reader))
     app.include_router(maps.router(jobs, datasets))
     app.include_router(job_routes.router(jobs, lambda: drain.draining))

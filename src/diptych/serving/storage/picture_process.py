@@ -5,6 +5,8 @@ A line of JSON in, ``{"path", "name", "side"}``; a line of JSON out, followed by
     {"width": 640, "height": 480, "bytes": 5120}     then the thumbnail as JPEG
     {"error": "cat.jpg: the file is damaged"}
 
+or, for ``{"path", "name", "verify": true}``, what its marks tell: ``{"verification": {"state": "untouched", …}}``.
+
 It ends when its input does, so that it never outlives the server.
 """
 
@@ -18,7 +20,8 @@ from typing import Any
 from PIL import Image
 
 from diptych.data.decode import MAX_FILE_BYTES, RESAMPLING, decode, ignore_pillow_warnings
-from diptych.errors import PictureError
+from diptych.errors import DiptychError, PictureError
+from diptych.signing.verify import verify_picture
 
 MAX_ADDRESS_SPACE = 6 << 30  # bytes: the largest picture that is decoded takes about one
 
@@ -30,17 +33,20 @@ def main() -> None:
     for line in sys.stdin.buffer:
         try:
             header, thumbnail = _answer(json.loads(line))
-        except (PictureError, OSError) as error:
+        except (DiptychError, OSError) as error:
             header, thumbnail = {"error": str(error)}, b""
         sys.stdout.buffer.write(json.dumps(header).encode() + b"\n" + thumbnail)
         sys.stdout.buffer.flush()
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """The size of a picture, and where a side is given its thumbnail of at most so many px a side."""
-    path, name, side = Path(request["path"]), request["name"], request["side"]
+    """The size of a picture, and where a side is given its thumbnail of at most so many px a side; or its marks."""
+    path, name = Path(request["path"]), request["name"]
     if path.stat().st_size > MAX_FILE_BYTES:
         raise PictureError("the file is too large for a picture", name)
+    if request.get("verify"):
+        return {"verification": verify_picture(path.read_bytes(), name).json()}, b""
+    side = request["side"]
     pixels = decode(path.read_bytes(), name)
     thumbnail = _thumbnail(Image.fromarray(pixels), side) if side else b""
     return {"width": pixels.shape[1], "height": pixels.shape[0], "bytes": len(thumbnail)}, thumbnail

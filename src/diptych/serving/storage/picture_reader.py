@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from diptych.errors import PictureError
 
@@ -39,11 +40,30 @@ class PictureReader:
         PictureError
             It is no picture, is damaged or too large, or cannot be decoded in time.
         """
-        request = json.dumps({"path": os.fspath(path), "name": name, "side": side}).encode() + b"\n"
+        header, thumbnail = await self._answer({"path": os.fspath(path), "name": name, "side": side})
+        return PictureFacts(header["width"], header["height"], thumbnail)
+
+    async def verify(self, content: bytes, name: str) -> dict[str, Any]:
+        """What the marks of a picture's file tell, as the row of ``diptych verify --json``; ``name`` is its path there.
+
+        Raises
+        ------
+        PictureError
+            It is no picture, or cannot be verified in time.
+        """
+        with tempfile.NamedTemporaryFile(prefix="diptych-") as file:
+            await asyncio.to_thread(_fill, file, content)
+            header, _ = await self._answer({"path": file.name, "name": name, "verify": True})
+        verification: dict[str, Any] = header["verification"]
+        return verification
+
+    async def _answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """What the process answers to one request, in its turn."""
+        name = request["name"]
         async with self._turn:
             try:
                 async with asyncio.timeout(SECONDS):
-                    header, thumbnail = await self._exchange(request)
+                    header, thumbnail = await self._exchange(json.dumps(request).encode() + b"\n")
             except (TimeoutError, EOFError, OSError) as error:
                 await self._end()
                 raise PictureError("the picture cannot be decoded", name) from error
@@ -52,7 +72,7 @@ class PictureReader:
                 raise
         if "error" in header:
             raise PictureError(header["error"].removeprefix(f"{name}: "), name)
-        return PictureFacts(header["width"], header["height"], thumbnail)
+        return header, thumbnail
 
     async def close(self) -> None:
         """End the process."""
@@ -81,3 +101,8 @@ class PictureReader:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+def _fill(file: IO[bytes], content: bytes) -> None:
+    file.write(content)
+    file.flush()

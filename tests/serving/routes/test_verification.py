@@ -1,0 +1,38 @@
+"""``POST /verify`` on an application without models: no torch, no worker is needed."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from diptych.marks import mark
+from diptych.serving.app import create_app
+from diptych.serving.settings import ServerSettings
+from tests.marked import FACTS, encoded
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    app = create_app(tmp_path_factory.mktemp("home"), ServerSettings())
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+def verified(client, content, path="cat.png", kind="image/png"):
+    return client.post("/verify", params={"path": path}, content=content, headers={"Content-Type": kind})
+
+
+def test_a_picture_is_told_as_the_command_line_tells_it(client):
+    marked = mark(encoded("PNG"), FACTS)
+    row = verified(client, marked).json()
+    assert (row["path"], row["state"], row["signer"]["trust"]) == ("cat.png", "untouched", "own")
+    assert (row["generated"], row["model"], row["weights_sha256"]) == ("synthetic", "flow pets", "ab" * 32)
+    changed = marked[:-30] + bytes([marked[-30] ^ 1]) + marked[-29:]
+    assert verified(client, changed).json()["state"] == "changed"
+    assert verified(client, encoded("JPEG"), kind="image/jpeg").json()["state"] == "unmarked"
+
+
+def test_what_is_no_picture_is_an_error_that_names_it(client):
+    answer = verified(client, b"hello", "note.txt", "application/octet-stream")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unreadable_picture"
+    assert answer.json()["error"]["message"].startswith("note.txt: not a picture")
+    assert verified(client, encoded("PNG")).status_code == 200  # and the next one is read
