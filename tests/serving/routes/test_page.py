@@ -11,7 +11,7 @@ from diptych.serving.routes import page
 from docs.tools.offline import site_requests
 
 MAX_SHELL_BYTES = 300_000
-SCREENS = ("teach", "recognise", "make", "match", "data", "map", "trust", "reports")
+SCREENS = ("teach", "recognise", "make", "match", "data", "map", "trust", "verify", "reports")
 
 
 @pytest.fixture(scope="module")

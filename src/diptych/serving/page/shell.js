@@ -4,7 +4,7 @@ import { element } from "./parts/elements.js";
 import { language, switchLanguage, words } from "./parts/language.js";
 import { setToken, takeToken } from "./parts/server.js";
 
-const SCREENS = ["teach", "recognise", "make", "match", "data", "map", "trust", "reports"];
+const SCREENS = ["teach", "recognise", "make", "match", "data", "map", "trust", "verify", "reports"];
 const WORDS = {
   teach: ["Teach", "教"],
   recognise: ["Recognise", "识别"],
@@ -13,6 +13,7 @@ const WORDS = {
   data: ["Data", "数据"],
   map: ["Map", "地图"],
   trust: ["Trust", "可信"],
+  verify: ["Verify", "验证"],
   reports: ["Models", "模型"],
   screens: ["Screens", "各页面"],
   other: ["中文", "English"],
@@ -29,6 +30,7 @@ const PURPOSES = {
   data: ["Look through a set of pictures, and mend wrong labels and bad pictures.", "浏览图片数据集，改正错误的标签，处理有问题的图片。"],
   map: ["Every picture is a point, and pictures that are alike lie near each other.", "每张图片是一个点，相似的图片彼此靠近。"],
   trust: ["Put a model to the test before you rely on it.", "在依赖一个模型之前，先检验它。"],
+  verify: ["Was a picture generated, by which model, and was it changed since?", "图片是否由模型生成？由哪个模型？此后是否被更改？"],
   reports: ["Everything that was trained here: use it, read its report, compare it with others.", "在此训练的全部模型：使用、查看报告、相互比较。"],
 };
 const part = id => document.getElementById(id);

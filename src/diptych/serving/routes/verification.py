@@ -1,5 +1,6 @@
-"""``/verify``: where a picture comes from, and whether it was changed since it was signed."""
+"""``/verify`` and ``/models/NAME/verify``: where a picture or a model comes from, and whether it was changed since."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -8,6 +9,7 @@ from diptych.serving.routes.examples import example
 from diptych.serving.routes.predictions import ONE_PICTURE, Name
 from diptych.serving.services import Services
 from diptych.serving.storage.picture_reader import PictureReader
+from diptych.signing.verify import verify_model
 
 ROW = {
     "path": "cat.png",
@@ -22,10 +24,20 @@ ROW = {
     "time": "2026-11-29T22:00:03Z",
     "changes": [],
 }
+MODEL = {
+    "path": "pets",
+    "kind": "model",
+    "state": "untouched",
+    "message": "Signed by Diptych key 7b51b4b5 (your own key, fingerprint fbb289a3…), and not changed since.",
+    "signer": {"name": "Diptych key 7b51b4b5", "fingerprint": "fbb289a3…", "trust": "own"},
+    "model_kind": "recognizer",
+    "weights_sha256": "9f86d081…",
+    "changes": [],
+}
 
 
 def router(reader: PictureReader) -> APIRouter:
-    """The route; the process of ``reader`` reads the pictures."""
+    """The routes; the process of ``reader`` reads the pictures."""
     routes = APIRouter(tags=["provenance"])
 
     @routes.post(
@@ -43,5 +55,16 @@ def router(reader: PictureReader) -> APIRouter:
         """
         async with Services.of(request).bodies.read(request) as body:
             return await reader.verify(body, path)
+
+    @routes.get("/models/{name}/verify", summary="Verify a model's signature", responses=example(MODEL))
+    async def verify_signature(request: Request, name: str) -> dict[str, Any]:
+        """Whose model this is, and whether it was changed since it was signed.
+
+        "state" is "untouched", "untrusted" (signed by a key that this server's owner has not trusted), "changed", with
+        the files that differ in "changes", or "unsigned".
+        """
+        folder = Services.of(request).catalog.folder(name)
+        verified = await asyncio.to_thread(verify_model, folder)
+        return {**verified.json(), "path": name}
 
     return routes

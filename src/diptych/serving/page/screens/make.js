@@ -8,6 +8,7 @@ import { base64Of, download, dropPlace, pictureFile, shown } from "../parts/pict
 import { ask, fileAddress, modelsOf, path } from "../parts/server.js";
 import { synthesizerTraining } from "../parts/synthesizer_training.js";
 import { freeName, takenNames } from "../parts/uploads.js";
+import { markBadge, markOf } from "../parts/verification.js";
 
 const MAX_PICTURES = 64;
 const BRUSH = 0.08; // of the picture's side
@@ -46,7 +47,8 @@ const WORDS = {
   saveAll: ["Save all", "全部保存"],
   missing: ["Add a picture first.", "请先添加图片。"],
   two: ["Add two pictures.", "请添加两张图片。"],
-  marked: ["Every picture is marked as generated.", "每张图片都带有“生成”标记。"],
+  marked: ["Every picture is marked as generated: press its mark to verify it.", "每张图片都带有“生成”标记：点按标记即可验证。"],
+  unmarked: [n => `${n} of these pictures carry no mark.`, n => `其中 ${n} 张图片没有标记。`],
 };
 const OPERATIONS = ["sample", "interpolate", "reconstruct", "traverse", "inpaint", "restyle"];
 
@@ -76,10 +78,16 @@ export async function open(name, signal) {
     status.say(say.making);
     const target = path`models/${model.value}` + `/${place}`;
     const { pictures } = await ask(target, { json: body, signal });
-    status.say(say.marked);
+    const files = pictures.map((one, i) => pictureFile(one.data, `${model.value}-${i}.png`));
+    const marks = await Promise.all(files.map(markOf));
+    const unmarked = marks.filter(mark => !mark).length;
+    status.say(unmarked ? say.unmarked(unmarked) : say.marked);
     const keep = operation.value === "sample" && action(say.keep, () => kept(model.value, body), status.fail);
-    const shown = operation.value === "traverse" ? sliders(say, pictures, body.steps) : results(say, model.value, pictures, keep);
-    grid.replaceChildren(...shown, sameBy(sameLines(model.value, operation.value, body, target)));
+    const told = element("div", { role: "status" });
+    const badge = i => markBadge(files[i], marks[i], row => told.replaceChildren(row), status.fail);
+    const shown = operation.value === "traverse" ? sliders(say, files, body.steps, badge)
+      : results(say, files, pictures.map(one => one.label), badge, keep);
+    grid.replaceChildren(...shown, told, sameBy(sameLines(model.value, operation.value, body, target)));
   }
 
   async function kept(name, body) {
@@ -123,19 +131,19 @@ async function replay(say, model) {
 }
 
 /** The pictures of a traversal: for each direction one, which a slider moves along it. */
-function sliders(say, pictures, steps) {
-  const rows = Array.from({ length: pictures.length / steps }, (_, k) => pictures.slice(k * steps, (k + 1) * steps));
-  const cells = rows.map((row, k) => {
-    const files = row.map((one, i) => pictureFile(one.data, `direction-${k + 1}-${i}.png`));
-    const middle = Math.floor(steps / 2);
+function sliders(say, files, steps, badge) {
+  const cells = Array.from({ length: files.length / steps }, (_, k) => {
+    const middle = k * steps + Math.floor(steps / 2);
     const picture = shown(files[middle], say.direction(k + 1));
-    const slider = element("input", { type: "range", min: 0, max: steps - 1, step: 1, value: middle });
-    const link = element("a", { href: picture.src, download: files[middle].name }, say.save);
-    slider.addEventListener("input", () => {
-      picture.src = URL.createObjectURL(files[slider.value]);
-      Object.assign(link, { href: picture.src, download: files[slider.value].name });
-    });
-    return element("figure", {}, picture, field(say.direction(k + 1), slider), element("figcaption", {}, link));
+    const slider = element("input", { type: "range", min: 0, max: steps - 1, step: 1, value: middle - k * steps });
+    const caption = element("figcaption");
+    const show = i => {
+      picture.src = URL.createObjectURL(files[i]);
+      caption.replaceChildren(badge(i), element("a", { href: picture.src, download: files[i].name }, say.save));
+    };
+    slider.addEventListener("input", () => show(k * steps + Number(slider.value)));
+    show(middle);
+    return element("figure", {}, picture, field(say.direction(k + 1), slider), caption);
   });
   return [element("div", { className: "grid" }, cells)];
 }
@@ -250,11 +258,10 @@ function square({ width, height }) {
   return [(width - side) / 2, (height - side) / 2, side, side];
 }
 
-function results(say, model, pictures, keep) {
-  const files = pictures.map((one, i) => pictureFile(one.data, `${model}-${i}.png`));
+function results(say, files, labels, badge, keep) {
   const figures = files.map((file, i) => element("figure", {},
-    shown(file, pictures[i].label ?? say.sample),
-    element("figcaption", {}, pictures[i].label ?? "",
+    shown(file, labels[i] ?? say.sample),
+    element("figcaption", {}, labels[i] ?? "", badge(i),
       element("a", { href: URL.createObjectURL(file), download: file.name, "aria-label": `${say.save}: ${file.name}` }, say.save))));
   const all = action(say.saveAll, () => saved(files));
   return [element("div", { className: "grid" }, figures), element("div", { className: "row" }, all, keep)];

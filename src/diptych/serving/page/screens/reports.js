@@ -5,6 +5,7 @@ import { action, element, statusLine } from "../parts/elements.js";
 import { followJob, startJob, unfinishedJobs } from "../parts/jobs.js";
 import { words } from "../parts/language.js";
 import { ask, fileAddress, path, request } from "../parts/server.js";
+import { verification } from "../parts/verification.js";
 
 const WORDS = {
   training: ["In training", "正在训练"],
@@ -45,6 +46,7 @@ const WORDS = {
   two: ["Choose two models or more of the same kind.", "请选择两个或更多同类模型。"],
   comparing: ["Comparing …", "正在比较……"],
   comparison: ["The comparison", "比较结果"],
+  whose: ["Whose model is this?", "这是谁的模型？"],
 };
 const SCREEN_OF = { recognizer: "recognise", gallery: "match", gan: "make", vae: "make", flow: "make" };
 
@@ -152,6 +154,12 @@ async function page(say, name) {
   }
 }
 
+/** Who signed the model, and whether it was changed since. */
+async function whose(say, name) {
+  const told = await ask(path`models/${name}/verify`).then(verification, error => element("p", { className: "soft" }, error.message));
+  return element("details", {}, element("summary", {}, say.whose), told);
+}
+
 /** What the command line does with a model of this kind; PICTURES are labelled ones that it was not trained on. */
 function commandOf(kind, name) {
   if (kind === "gallery") return `diptych gallery list ${name}`;
@@ -165,6 +173,7 @@ async function report(say, name) {
     element("p", {}, element("a", { href: "#/reports" }, say.back)),
     element("h2", {}, name), verdict,
     await page(say, name),
+    await whose(say, name),
     sameBy({
       command: commandOf(facts.kind, quoted(name)),
       python: `import diptych\n\nmodel = diptych.load(${JSON.stringify(name)})\nprint(model.report_)`,
