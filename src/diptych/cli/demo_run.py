@@ -13,6 +13,7 @@ import torch
 from diptych.cli import console
 from diptych.cli.sample import pixel_array
 from diptych.data.images import Images
+from diptych.data.provenance import sheet_facts
 from diptych.engine import history
 from diptych.errors import UsageError
 from diptych.files import check_output_folder, is_occupied, refuse_other_files, write_bytes
@@ -183,7 +184,8 @@ def _sample_grid(measured: Agreement) -> bytes:
     classes = len(measured.per_class)
     pixels = pixel_array(measured.images)
     by_class = pixels.reshape(classes, -1, *pixels.shape[1:])[:, :GRID_ROWS]
-    return figures.grid(by_class.swapaxes(0, 1).reshape(-1, *pixels.shape[1:]), columns=classes)
+    tiles = by_class.swapaxes(0, 1).reshape(-1, *pixels.shape[1:])
+    return figures.grid(tiles, columns=classes, generated=sheet_facts(measured.images))
 
 
 def _sorted_grid(digits: Images, predicted: list[str]) -> bytes:

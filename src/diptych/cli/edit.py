@@ -269,15 +269,20 @@ class EditJob:
         Exits with 4 if a picture was left out.
         """
         from diptych.cli.edit_output import GRID, PAGE, row_captions
-        from diptych.cli.edit_report import MAX_ROWS, edit_report
+        from diptych.cli.edit_report import INPUTS, MAX_ROWS, edit_report
+        from diptych.data.provenance import joint_facts, sheet_facts
+        from diptych.marks import mark_if
         from diptych.report.contact_sheet import contact_sheet
 
         shown = {heading: pixels[:MAX_ROWS] for heading, pixels in columns.items()}
         rows = len(next(iter(columns.values())))
         captions = row_captions(edited, steps=len(edited) // rows)[:MAX_ROWS]
-        extra_files = {GRID: contact_sheet(shown, captions), **(animations or {})}
+        given, generated = sheet_facts(self.images), sheet_facts(edited)
+        marks = {heading: given if heading in INPUTS else generated for heading in columns}
+        extra_files = {GRID: contact_sheet(shown, captions, joint_facts(list(marks.values())))}
+        extra_files |= {name: mark_if(film, generated) for name, film in (animations or {}).items()}
         film, model = extra_files.get("film.gif"), str(self.model)
-        page = edit_report(self.verb, self.synthesizer.kind, model, len(edited), shown, captions, film)
+        page = edit_report(self.verb, self.synthesizer.kind, model, len(edited), shown, captions, film, marks)
         extra_files[PAGE] = page.html().encode()
         facts = {"edit": self.verb, "model": model, **settings, "left_out": self.inputs.left_out}
         record = self.output.write(edited, self.size, facts, extra_files)

@@ -83,6 +83,7 @@ class OutputFolder:
         self, edited: "Images", size: int, facts: dict[str, Any], extra_files: dict[str, bytes]
     ) -> dict[str, Any]:
         """Write the pictures, their metadata and the extra files; returns the record."""
+        from diptych.data.provenance import generated_facts
         from diptych.data.writers import metadata_csv
         from diptych.report import figures
 
@@ -93,8 +94,8 @@ class OutputFolder:
         record = {**facts, "folder": str(self.folder), "pictures": len(edited), "files": rows}
         # First: after a kill, the record says which of the files in the folder are the edit's.
         write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(extra_files)}, indent=1))
-        for name, picture in zip(names, _pixels(edited, size), strict=True):
-            write_bytes(self.folder / name, figures.png(picture))
+        for i, (name, picture) in enumerate(zip(names, _pixels(edited, size), strict=True)):
+            write_bytes(self.folder / name, figures.png(picture, generated_facts(edited, i)))
         for name, data in extra_files.items():
             write_bytes(self.folder / name, data)
         write_bytes(self.folder / TABLE, metadata_csv(edited, names).encode("utf-8", "surrogateescape"))

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from diptych.marks import Generated
+
+INPUTS = ("before", "mask, in grey", "from", "to", "first", "second")  # headings of what a person gave
 MAX_ROWS = 64  # of a sheet and of a page; more are too many to compare
 MAX_TOGETHER = 3  # pictures of a row that stay side by side on a phone
 # By verb, what the page begins with: a title, a sentence of how many pictures, and what to look for.
@@ -38,6 +41,7 @@ def edit_report(
     columns: "Mapping[str, NDArray[np.uint8]]",
     captions: Sequence[str],
     animation: bytes | None,
+    marks: "Mapping[str, Generated | None]",
 ) -> Report:
     """The page of an edit.
 
@@ -51,6 +55,8 @@ def edit_report(
         (N,) of the rows.
     animation
         A GIF, if there is one.
+    marks
+        What the pictures below each heading are marked with; ``None``: they are real.
     """
     title, done, hint = WORDS[verb]
     side = next(iter(columns.values())).shape[1]
@@ -63,7 +69,7 @@ def edit_report(
     ).with_names(model=model)
     if animation is not None:
         report.figures["There and back, as an animation"] = animation
-    rows = [_gallery(columns, i) for i in range(len(captions))]
+    rows = [_gallery(columns, marks, i) for i in range(len(captions))]
     if len(columns) > MAX_TOGETHER:
         report.figures |= {
             f"{i}. {caption}": row for i, (caption, row) in enumerate(zip(captions, rows, strict=True), 1)
@@ -75,5 +81,6 @@ def edit_report(
     return report
 
 
-def _gallery(columns: "Mapping[str, NDArray[np.uint8]]", row: int) -> Gallery:
-    return figures.gallery([pixels[row] for pixels in columns.values()], list(columns))
+def _gallery(columns: "Mapping[str, NDArray[np.uint8]]", marks: "Mapping[str, Generated | None]", row: int) -> Gallery:
+    generated = [marks[heading] for heading in columns]
+    return figures.gallery([pixels[row] for pixels in columns.values()], list(columns), generated=generated)

@@ -14,6 +14,7 @@ from diptych.data.decode import Geometry, ignore_pillow_warnings, silence_pillow
 from diptych.data.resources import worker_count
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
+from diptych.marks import Generated, Kind, told_by
 from diptych.progress import Bar
 
 Rows = NDArray[np.int64]
@@ -194,6 +195,32 @@ class PixelStore:
         with thread_pool() as executor:
             digests = list(executor.map(lambda location: location[0].decoded.digest(location[1]), self._locations()))
         return np.array(digests, np.uint64)
+
+    def marked_kinds(self) -> list[Kind | None]:
+        """What the marks in each picture's own file call it; each is read once, whatever the slices."""
+        unknown = [location for location in self._locations() if location[1] not in location[0].marks]
+
+        def work(start: int) -> None:
+            for source, row in unknown[start : start + _SHARED_PICTURES]:
+                source.marked_kind(row)
+
+        if unknown:
+            with thread_pool() as executor:
+                list(executor.map(work, range(0, len(unknown), _SHARED_PICTURES)))
+        return [source.marks[row] for source, row in self._locations()]
+
+    def generated_by(self, position: int) -> Generated | None:
+        """The model that generated a picture, or what the marks in its own file tell; ``None``: neither is known."""
+        source, row = self._location(position)
+        if source.generated_by is not None:
+            return source.generated_by()
+        return None if source.marked_kind(row) is None else told_by(self.file(position) or b"")
+
+    def file(self, position: int) -> bytes | None:
+        """The bytes of a picture's file; ``None``: it is in memory as pixels. Raises PictureError."""
+        source, row = self._location(position)
+        content = source.read(row)
+        return None if isinstance(content, np.ndarray) else bytes(content)
 
     def identities(self) -> Iterator[bytes]:
         """What identifies each picture without decoding it; see :meth:`Source.identity`."""

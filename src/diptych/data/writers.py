@@ -15,8 +15,11 @@ from PIL import Image
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.labels import label_names
 from diptych.data.picture_set import PictureSet
+from diptych.data.provenance import generated_facts, known_origins
 from diptych.data.resources import worker_count
 from diptych.errors import DataError, UsageError
+from diptych.marks import carries_mark, mark_if
+from diptych.marks.containers import PNG
 
 _ROW_GROUP_PICTURES = 1000
 _FORBIDDEN_CHARACTERS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
@@ -24,6 +27,9 @@ _FORBIDDEN_CHARACTERS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 
 def save_images(images: PictureSet, path: Path) -> Path:
     """Write every picture at its own size, without loss, with labels, groups and origins.
+
+    Generated pictures are marked (see :mod:`diptych.marks`), in a folder and in Parquet; an .npz, which holds pixels
+    alone, has their origins in its array ``origins``.
 
     Parameters
     ----------
@@ -43,6 +49,7 @@ def save_images(images: PictureSet, path: Path) -> Path:
         If a picture cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    images = images.with_metadata(origins=known_origins(images))
     writer = {".npz": _save_npz, ".parquet": _save_parquet}.get(path.suffix.lower(), _save_folder)
     writer(images, path)
     return path
@@ -143,15 +150,24 @@ def _hugging_face_features(images: PictureSet, label: str) -> str:
 
 
 def _encoded(images: PictureSet) -> Iterator[bytes]:
-    """Every picture as PNG, in order, encoded in threads."""
+    """Every picture as PNG, in order, encoded in threads; generated ones are marked, or keep the marks they have."""
 
     def encode(i: int) -> bytes:
+        facts = generated_facts(images, i)
+        if facts is not None and (kept := _marked_png(images.store.file(i))):
+            return kept
         out = io.BytesIO()
         Image.fromarray(images.picture(i)).save(out, "PNG")
-        return out.getvalue()
+        return mark_if(out.getvalue(), facts)
 
     with thread_pool() as executor:
         yield from ordered_map(executor, encode, iter(range(len(images))), ahead=8 * worker_count())
+
+
+def _marked_png(content: bytes | None) -> bytes | None:
+    """A file that can be copied as it is: a marked PNG that decodes to its own pixels, upright, 8-bit RGB."""
+    plain = content is not None and content.startswith(PNG) and content[24:26] == b"\x08\x02" and b"eXIf" not in content
+    return content if content is not None and plain and carries_mark(content) else None
 
 
 class _replacing:  # noqa: N801 - a context manager, named as a verb

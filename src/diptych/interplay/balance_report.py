@@ -7,6 +7,7 @@ import numpy as np
 
 from diptych.data.images import Images
 from diptych.data.messages import counted
+from diptych.data.provenance import sheet_facts
 from diptych.interplay.balance_sampling import PROBE, ClassResult
 from diptych.interplay.inputs import GEOMETRY
 from diptych.interplay.sample_filter import REASONS, SampleFilter
@@ -134,4 +135,4 @@ def _add_pictures(report: Report, results: Sequence[ClassResult], real: Images, 
                 continue
             rows = np.sort(np.random.default_rng(0).permutation(len(images))[:PICTURES_SHOWN])
             pixels = images[rows].pixels(size, GEOMETRY).permute(0, 2, 3, 1).numpy()
-            report.figures[f"{result.need.name}: {what}"] = figures.grid(pixels)
+            report.figures[f"{result.need.name}: {what}"] = figures.grid(pixels, generated=sheet_facts(images, rows))

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from diptych.data import duplicates
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
-from diptych.data.provenance import real_part, refuse_generated
+from diptych.data.provenance import known_origins, real_part, refuse_generated, sheet_facts
+from diptych.data.sources.arrays import from_arrays
 from diptych.engine import machine
 from diptych.errors import DataError
 from diptych.interplay.budget import SAMPLING_SHARE, TRIAL_PICTURES, Budget
+from diptych.marks import Generated
 from diptych.recognition.datasets import evaluation_part
 from diptych.synthesis.datasets import match_training_split, random_subset, training_part
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 GEOMETRY: Geometry = "crop"  # as synthesizers are fitted
 MIN_PICTURES = 20  # generated ones, and real ones
 MIN_SIDE, MAX_SIDE = 8, 128  # px
+MAX_ASKED = 64  # pictures whose marks are read for what generated all of them
 MAX_SIDES_READ = 2_000  # pictures whose size is read to find the usual one
 OTHER_SIZE = 1.5  # times the side from which on two sizes count as different
 MAX_PICTURES = {"cpu": 2_000, "mps": 2_000, "cuda": 10_000}  # generated ones, and real ones
@@ -170,9 +174,11 @@ def square_images(images: Images, size: int, kind: str = "real") -> Images:
 def resized(images: Images, size: int) -> Images:
     """Readable pictures as squares of ``size`` px in memory, in the way in which synthesizers see them."""
     pixels = images.pixels(size, GEOMETRY).permute(0, 2, 3, 1).contiguous().numpy()
-    return Images.from_arrays(
-        pixels, images.labels, classes=images.classes, origins=images.origins, paths=images.paths.tolist()
+    source = from_arrays(
+        pixels, images.labels, classes=images.classes, origins=known_origins(images), paths=images.paths.tolist()
     )
+    source.generated_by = cache(lambda: sheet_facts(images[:MAX_ASKED]) or Generated("synthetic"))
+    return Images.of_source(source)
 
 
 def shared_pictures(generated: Images, real: RealInput) -> int:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych.data.images import Images
+from diptych.data.provenance import generated_facts
 from diptych.engine import machine
 from diptych.interplay.budget import COPIES_SHARE, Budget
 from diptych.interplay.inputs import RealInput
+from diptych.marks import Generated
 from diptych.metrics.intervals import difference_interval
 from diptych.metrics.memorisation import (
     MAX_SIDE,
@@ -150,12 +152,15 @@ def _add_pairs(report: Report, audit: CopyAudit, training: Images) -> None:
     size = int(generated.dimensions()[0, 0])
     pictures: list[NDArray[np.uint8]] = []
     captions: list[str] = []
+    marks: list[Generated | None] = []
     for row in shown:
         match = training[[int(matches.row[row])]]
         pictures += [generated.picture(row), match.pixels(size, "crop")[0].permute(1, 2, 0).numpy()]
+        marks += [generated_facts(generated, row) or Generated("synthetic"), generated_facts(match, 0)]
         mirrored = ", mirrored" if matches.mirrored[row] else ""
         captions += [f"generated\ndistance {float(matches.distance[row]):.2f}", f"training{mirrored}"]
-    report.figures[_pairs_title(audit, any_copies=bool(rows))] = figures.gallery(pictures, captions, group=2)
+    title = _pairs_title(audit, any_copies=bool(rows))
+    report.figures[title] = figures.gallery(pictures, captions, group=2, generated=marks)
 
 
 def _table_row(matches: NearestMatches, row: int, generated: Images, training: Images) -> list[Any]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diptych.data import duplicates
 from diptych.data.images import Images, ImagesLike
+from diptych.data.provenance import sheet_facts
 from diptych.engine.run_settings import check_seed
 from diptych.errors import UsageError
 from diptych.interplay import cas, inputs, memorisation
@@ -16,6 +17,7 @@ from diptych.interplay.budget import EMBEDDING_SHARE, Budget
 from diptych.interplay.cas import CAS
 from diptych.interplay.inputs import GeneratedInput, RealInput
 from diptych.interplay.judge import Judge, choose_judge
+from diptych.marks import Generated
 from diptych.metrics.distribution import (
     MIN_TO_EXTRAPOLATE,
     Distance,
@@ -286,10 +288,15 @@ def _add_bits(report: Report, model: GAN | VAE | Flow, real: Images) -> None:
 
 
 def _add_pictures(report: Report, generated: Images, real: Images) -> None:
-    for title, images in (("Generated pictures, not selected", generated), ("Real pictures", real)):
+    unknown = Generated("synthetic")  # pictures of another program, which tells nothing
+    for title, images, facts in (
+        ("Generated pictures, not selected", generated, unknown),
+        ("Real pictures", real, None),
+    ):
         rows = np.sort(np.random.default_rng(0).permutation(len(images))[:PICTURES_SHOWN])
         size = int(images.dimensions()[0, 0])
-        report.figures[title] = figures.grid(images[rows].pixels(size).permute(0, 2, 3, 1).numpy())
+        pixels = images[rows].pixels(size).permute(0, 2, 3, 1).numpy()
+        report.figures[title] = figures.grid(pixels, generated=sheet_facts(images, rows) or facts)
 
 
 def _facts(

@@ -32,6 +32,18 @@ def mime_type(content: bytes) -> str | None:
     return "video/mp4" if content[4:8] == b"ftyp" else None
 
 
+def shows_all_marks(head: bytes) -> bool:
+    """Whether the start of a file reaches its pixels, in a format whose marks stand before them."""
+    if head.startswith(JPEG):
+        place = 2
+        while head[place : place + 1] == b"\xff":
+            if head[place + 1 : place + 2] == b"\xda":
+                return True
+            place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")
+        return False
+    return (head.startswith(PNG) and b"IDAT" in head) or head.startswith(b"GIF8")
+
+
 def with_text(content: bytes, xmp: bytes, software: str, description: str) -> bytes:
     """The file with an XMP packet, and with the name of a program and a sentence where the format has text."""
     kind = mime_type(content)

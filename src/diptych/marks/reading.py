@@ -15,12 +15,10 @@ from typing import Any
 
 from diptych.marks.containers import mime_type
 from diptych.marks.credentials import ASSERTION
-from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Kind
+from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Generated, Kind
 from diptych.marks.keys import trusted_roots
 from diptych.marks.xmp import AIGC_NAMESPACE
 
-#: How much of a file's start and of its end is searched at first; marks stand before the pixels, in WebP after them.
-HEAD_BYTES, TAIL_BYTES = 64 * 1024, 16 * 1024
 _GENERATED = re.compile(
     rb"(compositeWithT|t)rainedAlgorithmicMedia"
     rb"|" + re.escape(AIGC_NAMESPACE.encode()) + rb"|AIGC[^A-Za-z0-9]{1,12}Label"
@@ -110,6 +108,12 @@ def read_mark(content: bytes) -> Mark | None:
         signer=str(signature.get("common_name") or signature.get("issuer") or ""),
         problems=tuple(status.get("code", "") for status in credentials.get("validation_status") or ()),
     )
+
+
+def told_by(content: bytes) -> Generated | None:
+    """What a picture's marks tell of it, to mark a copy of it in the same way; ``None``: it has none."""
+    mark = read_mark(content)
+    return None if mark is None else Generated(mark.kind, mark.model, mark.weights_sha256, mark.software, mark.settings)
 
 
 def read_credentials(content: bytes, roots: Sequence[bytes] | None = None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diptych.marks import Generated
 from diptych.report.explanation_sheet import INK, PAPER, SOFT, write
 from diptych.report.figures import enlarged, png
 
@@ -14,7 +15,9 @@ SHEET_WIDTH = 1400  # px; rows stand side by side as long as there is room
 TEXT, GAP = 13, 10  # px
 
 
-def contact_sheet(columns: Mapping[str, NDArray[np.uint8]], captions: Sequence[str]) -> bytes:
+def contact_sheet(
+    columns: Mapping[str, NDArray[np.uint8]], captions: Sequence[str], generated: Generated | None = None
+) -> bytes:
     """Draw the sheet as a PNG.
 
     Parameters
@@ -23,6 +26,8 @@ def contact_sheet(columns: Mapping[str, NDArray[np.uint8]], captions: Sequence[s
         By heading, (N, S, S, 3); picture i of each column is in row i.
     captions
         (N,) one above each row.
+    generated
+        What the sheet is marked with; None: all pictures are real.
     """
     rows = [[enlarged(pixels[i], MIN_TILE_PIXELS) for pixels in columns.values()] for i in range(len(captions))]
     side = len(rows[0][0])
@@ -36,4 +41,4 @@ def contact_sheet(columns: Mapping[str, NDArray[np.uint8]], captions: Sequence[s
             write(sheet, (left, top + TEXT + GAP), heading, TEXT, SOFT, side)
             sheet.paste(Image.fromarray(tile), (left, top + 2 * TEXT + 2 * GAP))
             left += side + GAP
-    return png(np.asarray(sheet))
+    return png(np.asarray(sheet), generated)

@@ -1,4 +1,4 @@
-"""Figures: pictures as PNG, plots as SVG. The same input gives the same bytes.
+"""Figures: pictures as PNG, plots as SVG. The same input gives the same bytes, but for the signature of a mark.
 
 The text of an SVG is drawn by the browser, so names in any script show; its ink follows the page, light or dark.
 """
@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from diptych.marks import Generated, mark_if
 from diptych.report.report import Gallery, PageFigure
 from diptych.report.text import display_name
 
@@ -44,11 +46,17 @@ _DARK_STYLE = (
 )
 
 
-def grid(pictures: np.ndarray, columns: int | None = None) -> bytes:
+def grid(pictures: np.ndarray, columns: int | None = None, generated: Generated | None = None) -> bytes:
     """Pictures in a grid, row by row: (N, H, W, 3) uint8 -> PNG.
 
-    Small ones are enlarged by a whole factor, so that pixels stay square and sharp. ``columns`` ``None`` makes the grid
-    about as wide as high.
+    Small ones are enlarged by a whole factor, so that pixels stay square and sharp.
+
+    Parameters
+    ----------
+    columns
+        None: about as wide as high.
+    generated
+        What the grid is marked with; None: all pictures are real.
     """
     n, height, width, _ = pictures.shape
     columns = columns or max(1, math.ceil(math.sqrt(n)))
@@ -61,12 +69,22 @@ def grid(pictures: np.ndarray, columns: int | None = None) -> bytes:
         top, left = i // columns * (tile_height + gap), i % columns * (tile_width + gap)
         tile = canvas[top : top + tile_height, left : left + tile_width]
         tile[..., :3], tile[..., 3] = picture.repeat(zoom, 0).repeat(zoom, 1), 255
-    return png(canvas)
+    return png(canvas, generated)
 
 
-def gallery(pictures: Iterable[np.ndarray], captions: Sequence[str], group: int = 1) -> Gallery:
-    """Pictures (H, W, 3) uint8 of any sizes, each with its caption; small ones are enlarged pixel by pixel."""
-    return Gallery([picture(enlarged(pixels, TILE_PIXELS // 2)) for pixels in pictures], list(captions), group)
+def gallery(
+    pictures: Iterable[np.ndarray],
+    captions: Sequence[str],
+    group: int = 1,
+    generated: Iterable[Generated | None] = (),
+) -> Gallery:
+    """Pictures (H, W, 3) uint8 of any sizes, each with its caption; small ones are enlarged pixel by pixel.
+
+    ``generated`` is what each is marked with, None for a real one; empty: all are real.
+    """
+    marks = chain(generated, repeat(None))
+    tiles = [picture(enlarged(pixels, TILE_PIXELS // 2), facts) for pixels, facts in zip(pictures, marks, strict=False)]
+    return Gallery(tiles, list(captions), group)
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, PageFigure]:
@@ -166,19 +184,22 @@ def bars(counts: Mapping[str, float], label: str = "pictures") -> bytes:
         return svg(figure)
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """(H, W, 3 or 4) uint8 as a PNG."""
+def png(pixels: np.ndarray, generated: Generated | None = None) -> bytes:
+    """(H, W, 3 or 4) uint8 as a PNG, marked where it is ``generated``."""
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
-    return out.getvalue()
+    return mark_if(out.getvalue(), generated)
 
 
-def picture(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 as PNG or JPEG, whichever is shorter: drawings stay exact, photographs stay small."""
+def picture(pixels: np.ndarray, generated: Generated | None = None) -> bytes:
+    """(H, W, 3) uint8 as PNG or JPEG, whichever is shorter: drawings stay exact, photographs stay small.
+
+    It is marked where it is ``generated``.
+    """
     image, photograph, drawing = Image.fromarray(np.ascontiguousarray(pixels)), io.BytesIO(), io.BytesIO()
     image.save(photograph, "JPEG", quality=85)
     image.save(drawing, "PNG")
-    return min(drawing.getvalue(), photograph.getvalue(), key=len)
+    return mark_if(min(drawing.getvalue(), photograph.getvalue(), key=len), generated)
 
 
 def enlarged(pixels: np.ndarray, min_side: int = MIN_TILE_PIXELS) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A fitted synthesizer: its networks, and how they are run so that each picture depends on its own seed alone."""
 
 import copy
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -13,11 +14,13 @@ from torch import Tensor, nn
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
+from diptych.data.sources.arrays import from_arrays
 from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.data.transforms import to_uint8
 from diptych.engine import machine
 from diptych.engine.task import Task
 from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
+from diptych.marks import Generated
 from diptych.progress import Bar
 from diptych.report import Report, Verdict, notebook
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
@@ -73,6 +76,8 @@ class SynthesisModel(SynthesizerSettings, ABC):
     verdict_: Verdict | None
     report_: Report | None
     _model_files: ModelFiles
+    _folder_name: str  # of the artefact that it was loaded from, or saved in
+    _marked_with: tuple[Modules, Generated]  # its networks, and what their pictures are marked with
     _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
 
     def _repr_html_(self) -> str:
@@ -110,6 +115,15 @@ class SynthesisModel(SynthesizerSettings, ABC):
     def weights(self) -> dict[str, Tensor]:
         """All weights, by network and name: "generator.first.weight"."""
         return {f"{name}.{key}": t for name, module in self.modules_.items() for key, t in module.state_dict().items()}
+
+    def generated_facts(self) -> Generated:
+        """What its pictures are marked with: its kind and the name of its folder, and the digest of its weights."""
+        known = getattr(self, "_marked_with", None)
+        if known is None or known[0] is not self.modules_:
+            digest = hashlib.sha256(artefact.pack(self.weights())).hexdigest()
+            name = f"{self.kind} {getattr(self, '_folder_name', '')}".strip()
+            known = self._marked_with = (self.modules_, Generated("synthetic", name, digest))
+        return known[1]
 
     def class_number(self, label: Label) -> int:
         """The number of a class; raises a :class:`UsageError` that names the classes if there is no such class."""
@@ -231,6 +245,7 @@ class SynthesisModel(SynthesizerSettings, ABC):
             ) from error
         self.report_ = None
         self._model_files = read_model_files(saved.folder)
+        self._folder_name = saved.folder.resolve().name
         return self
 
     def _facts(self) -> dict[str, Any]:
@@ -300,9 +315,9 @@ class SynthesisModel(SynthesizerSettings, ABC):
     ) -> Images:
         arrays = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         class_labels = labels if self.classes_ else None
-        return Images.from_arrays(
-            arrays, class_labels, classes=self.classes_, groups=groups, origins=origins, paths=paths
-        )
+        source = from_arrays(arrays, class_labels, classes=self.classes_, groups=groups, origins=origins, paths=paths)
+        source.generated_by = self.generated_facts
+        return Images.of_source(source)
 
 
 def device_of(modules: Modules) -> torch.device:

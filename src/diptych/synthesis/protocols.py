@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.training_digests import Digests
+from diptych.marks import Generated
 from diptych.progress import Bar
 
 Label = str | int  # a class by name, or by its number
@@ -55,6 +56,9 @@ class SampledModel(Protocol):
 
     def weights(self) -> dict[str, Tensor]:
         """All weights, by network and name: "generator.first.weight"."""
+
+    def generated_facts(self) -> Generated:
+        """What its pictures are marked with."""
 
     def class_number(self, label: Label) -> int:
         """The number of a class; raises a :class:`UsageError` that names the classes if there is no such class."""

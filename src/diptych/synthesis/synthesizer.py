@@ -134,7 +134,7 @@ class Synthesizer(Editor):
     def save(self, folder: str | Path) -> Path:
         """Write the model as an artefact; returns its folder. A :class:`UsageError` if that holds anything else."""
         self._check_fitted()
-        files = self._model_files
+        files, self._folder_name = self._model_files, Path(folder).resolve().name
         return artefact.write(
             folder, self._facts(), self.weights(), data=files.data, card=files.card, report=files.page
         )

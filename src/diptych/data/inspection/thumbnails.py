@@ -12,6 +12,7 @@ from diptych.data.inspection.inspect import Inspection
 from diptych.data.inspection.issues import KINDS, Issue
 from diptych.data.labels import label_names
 from diptych.data.picture_set import PictureSet
+from diptych.data.provenance import generated_facts, sheet_facts
 from diptych.report import Gallery
 
 _MAX_GRID_CLASSES, _GRID_COLUMNS, _GRID_PIXELS = 12, 8, 64
@@ -63,13 +64,12 @@ def _class_figures(images: PictureSet, readable: NDArray[np.bool_]) -> dict[str,
     for name, rows in classes[:_MAX_GRID_CLASSES]:
         if len(rows):
             tiles = [to_square(images.picture(int(i)), _GRID_PIXELS, "crop") for i in rows[:_GRID_COLUMNS]]
-            figures[name] = grid(np.stack(tiles), columns=_GRID_COLUMNS)
+            facts = sheet_facts(images, rows[:_GRID_COLUMNS])
+            figures[name] = grid(np.stack(tiles), columns=_GRID_COLUMNS, generated=facts)
     return figures
 
 
 def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> Gallery:
-    from diptych.report.figures import gallery
-
     labels = np.array([", ".join(names) for names in label_names(images.labels, images.classes)])
     if issues[0].other is not None:
         pairs = {tuple(sorted((issue.row, int(issue.other or 0)))): None for issue in issues}
@@ -80,16 +80,21 @@ def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> Gal
         label, name = labels[issue.row], _shorten(images.paths[issue.row])
         title = f"{label} → {issue.suggested}?" if issue.suggested is not None else label
         captions.append(f"{title}\n{name}" if title else name)
-    return gallery([_tile(images.picture(issue.row)) for issue in shown], captions)
+    return _gallery(images, [issue.row for issue in shown], captions)
 
 
 def _pair_figure(images: PictureSet, pairs: Sequence[Sequence[int]], titles: NDArray[np.str_]) -> Gallery:
     """Pairs side by side; ``titles``: (N,) the first line of each picture's caption."""
-    from diptych.report.figures import gallery
-
     rows = [row for pair in pairs[:_MAX_PAIRS] for row in pair]
     captions = [f"{titles[row]}\n{_shorten(images.paths[row])}" for row in rows]
-    return gallery([_tile(images.picture(row)) for row in rows], captions, group=2)
+    return _gallery(images, rows, captions, group=2)
+
+
+def _gallery(images: PictureSet, rows: Sequence[int], captions: Sequence[str], group: int = 1) -> Gallery:
+    from diptych.report.figures import gallery
+
+    tiles = [_tile(images.picture(row)) for row in rows]
+    return gallery(tiles, captions, group, generated=[generated_facts(images, row) for row in rows])
 
 
 def _tile(picture: Pixels) -> Pixels:

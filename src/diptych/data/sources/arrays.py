@@ -28,6 +28,10 @@ class ArraySource(Source):
         """See :class:`Source`."""
         return self.pixels[row]
 
+    def marks_content(self, row: int) -> bytes:
+        """See :class:`Source`; pixels have no marks."""
+        return b""
+
     def identity(self, row: int) -> bytes:
         """See :class:`Source`."""
         picture = self.pixels[row]

@@ -146,13 +146,15 @@ def _of_dataset(dataset: Any) -> Source:
     if not isinstance(first, list | tuple):
         if n:
             content_of(first)  # a row that is no picture is found out at once
-        return SequenceSource(dataset.__getitem__, Metadata(paths=_row_names(dataset), labels=unlabelled(n)))
+        return SequenceSource(
+            dataset.__getitem__, Metadata(paths=_row_names(dataset), labels=unlabelled(n)), of_pixels=True
+        )
     if len(first) != _PAIR:
         raise DataError(f"A row of the dataset has {len(first)} parts; it must be a picture, or a picture and a label.")
     content_of(first[0])
     labels, classes = _dataset_labels(dataset, first[1])
     metadata = Metadata(paths=_row_names(dataset), labels=labels, classes=classes)
-    return SequenceSource(lambda row: dataset[row][0], metadata)
+    return SequenceSource(lambda row: dataset[row][0], metadata, of_pixels=True)
 
 
 def _dataset_labels(dataset: Any, first: Any) -> tuple[Labels, tuple[str, ...]]:

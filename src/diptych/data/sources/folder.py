@@ -20,8 +20,11 @@ from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.errors import DataError, PictureError
+from diptych.marks.containers import PNG, shows_all_marks
+from diptych.marks.reading import has_credentials
 
 log = logging.getLogger("diptych")
+MARKS_HEAD_BYTES, MARKS_TAIL_BYTES = 64 * 1024, 16 * 1024  # of a file, in which marks are looked for
 
 
 class FileSource(Source):
@@ -34,6 +37,19 @@ class FileSource(Source):
     def read(self, row: int) -> bytes:
         """See :class:`Source`."""
         return self.files.read(self.names[row])
+
+    def marks_content(self, row: int) -> bytes:
+        """See :class:`Source`: the start of the file, and the end of a PNG; all of it where marks may be anywhere."""
+        name, files = self.names[row], self.files
+        size = files.size(name) if files.seeks_freely else None  # it refuses what is no file, such as a pipe
+        head = files.read_range(name, 0, MARKS_HEAD_BYTES)
+        if len(head) < MARKS_HEAD_BYTES:
+            return head
+        if not shows_all_marks(head) or has_credentials(head):  # these may be larger
+            return files.read(name)
+        if size is None or not head.startswith(PNG):
+            return head
+        return head + files.read_range(name, max(MARKS_HEAD_BYTES, size - MARKS_TAIL_BYTES), MARKS_TAIL_BYTES)
 
     def identity(self, row: int) -> bytes:
         """See :class:`Source`."""

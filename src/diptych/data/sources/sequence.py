@@ -27,10 +27,12 @@ class SequenceSource(Source):
     ----------
     picture
         From a row to anything that :func:`content_of` takes.
+    of_pixels
+        It decodes files itself, so that it is not asked for a row only to look for marks in a file.
     """
 
-    def __init__(self, picture: Callable[[int], Any], metadata: Metadata) -> None:
-        self._picture, self._lock = picture, threading.Lock()
+    def __init__(self, picture: Callable[[int], Any], metadata: Metadata, *, of_pixels: bool = False) -> None:
+        self._picture, self._lock, self._of_pixels = picture, threading.Lock(), of_pixels
         super().__init__(metadata)
 
     def read(self, row: int) -> Content:
@@ -45,6 +47,14 @@ class SequenceSource(Source):
                 raise PictureError(str(error).rstrip("."), name) from None
             except Exception as error:  # whatever a program's own dataset raises
                 raise PictureError(f"its dataset raises {type(error).__name__}: {error}", name) from error
+
+    def marks_content(self, row: int) -> bytes:
+        """See :class:`Source`; a picture of Pillow, an array and a program's dataset of these have lost their files."""
+        if self._of_pixels:
+            return b""
+        with self._lock:
+            picture = self._picture(row)
+        return b"" if isinstance(picture, Image.Image) or is_array(picture) else bytes(content_of(picture))
 
     def identity(self, row: int) -> bytes:
         """See :class:`Source`; an object has nothing cheaper than its content."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from diptych.data.images import Images
+from diptych.data.provenance import sheet_facts
 from diptych.interplay.verdict.answer import Answer, ArmScore, in_points, verdict_of
 from diptych.interplay.verdict.generated import Generated
 from diptych.interplay.verdict.learning_curve import LearningCurve
@@ -116,7 +117,8 @@ def _add_pictures(report: Report, generated: Generated, real: Images) -> None:
 def _grid(images: Images) -> bytes:
     rows = np.sort(np.random.default_rng(0).permutation(len(images))[:PICTURES_SHOWN])
     side = min(MAX_SHOWN_SIDE, int(np.median(images[rows].dimensions().min(1))))
-    return figures.grid(images[rows].pixels(side, "crop").permute(0, 2, 3, 1).numpy(), columns=12)
+    pixels = images[rows].pixels(side, "crop").permute(0, 2, 3, 1).numpy()
+    return figures.grid(pixels, columns=12, generated=sheet_facts(images, rows))
 
 
 def curve_figure(curve: LearningCurve) -> bytes:

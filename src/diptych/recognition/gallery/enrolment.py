@@ -15,7 +15,9 @@ from torch import Tensor
 
 from diptych.data.images import Images
 from diptych.data.labels import label_names
+from diptych.data.provenance import generated_facts, known_origins
 from diptych.errors import DataError, PictureError
+from diptych.marks import mark_if
 from diptych.recognition.gallery.adapter import Adapter
 from diptych.recognition.gallery.table import metadata_column, vector_array
 from diptych.recognition.inference.embedder import Embedder
@@ -143,8 +145,8 @@ def _rows(chunk: Images, labels: list[str], embeddings: Tensor, thumbnails: dict
         ids_of(chunk.store.content_digests()),
         labels,
         paths,
-        chunk.origins.tolist(),
-        [thumbnails.get(row, b"") for row in range(len(chunk))],
+        known_origins(chunk).tolist(),
+        [mark_if(thumbnails.get(row, b""), generated_facts(chunk, row)) for row in range(len(chunk))],
         embeddings,
         metadata,
     )

@@ -21,6 +21,7 @@ from PIL import Image
 
 from diptych.data.decode import MAX_FILE_BYTES, RESAMPLING, decode, ignore_pillow_warnings
 from diptych.errors import DiptychError, PictureError
+from diptych.marks import mark_if, told_by
 from diptych.signing.verify import verify_picture
 
 MAX_ADDRESS_SPACE = 6 << 30  # bytes: the largest picture that is decoded takes about one
@@ -44,11 +45,12 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     path, name = Path(request["path"]), request["name"]
     if path.stat().st_size > MAX_FILE_BYTES:
         raise PictureError("the file is too large for a picture", name)
+    content = path.read_bytes()
     if request.get("verify"):
-        return {"verification": verify_picture(path.read_bytes(), name).json()}, b""
+        return {"verification": verify_picture(content, name).json()}, b""
     side = request["side"]
-    pixels = decode(path.read_bytes(), name)
-    thumbnail = _thumbnail(Image.fromarray(pixels), side) if side else b""
+    pixels = decode(content, name)
+    thumbnail = mark_if(_thumbnail(Image.fromarray(pixels), side), told_by(content)) if side else b""
     return {"width": pixels.shape[1], "height": pixels.shape[0], "bytes": len(thumbnail)}, thumbnail
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from diptych.data.images import Images
+from diptych.data.provenance import generated_facts
 from diptych.errors import UsageError
 from diptych.files import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
@@ -113,7 +114,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _pictures_answer(images: Images) -> Answer:
-    """Pictures as PNG, with their labels and origins."""
+    """Pictures as PNG, marked as generated, with their labels and origins."""
     labels = [images.classes[label] if label >= 0 else None for label in images.labels.tolist()]
     value = {"labels": labels, "origins": images.origins.tolist()}
-    return value, [png(images.picture(i)) for i in range(len(images))]
+    return value, [png(images.picture(i), generated_facts(images, i)) for i in range(len(images))]

@@ -10,7 +10,6 @@
 """
 
 import csv
-import hashlib
 import io
 import json
 import logging
@@ -28,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych import artefact, files
+from diptych import files
 from diptych.data.images import Images
 from diptych.data.messages import counted
 from diptych.data.resources import worker_count
 from diptych.engine import machine
 from diptych.errors import UsageError
+from diptych.marks import Generated
 from diptych.progress import Bar, only_warnings
 from diptych.report import figures
 from diptych.synthesis.protocols import Label, SampledModel
@@ -75,7 +75,7 @@ class SampleRequest:
         model = self.model
         return {
             "kind": model.kind,
-            "weights_sha256": hashlib.sha256(artefact.pack(model.weights())).hexdigest(),
+            "weights_sha256": model.generated_facts().weights_sha256,
             "parameters": model.parameters(),
             "shares": model.shares_,
             "label": None if self.label is None else model.classes_[model.class_number(self.label)],
@@ -97,6 +97,14 @@ class SampleRequest:
         names = [_folder_name(name) for name in self.model.classes_]
         labels = self.labels(rows)
         return [self.folder / names[label] / f"{row:06d}.png" for row, label in zip(rows, labels, strict=True)]
+
+    def marks(self, rows: Sequence[int]) -> list[Generated]:
+        """What the pictures of these numbers are marked with."""
+        facts, classes = self.model.generated_facts(), self.model.classes_
+        return [
+            replace(facts, settings={"seed": seed, **({"label": classes[label]} if classes else {})})
+            for seed, label in zip(self.seeds(rows), self.labels(rows), strict=True)
+        ]
 
     def wrote(self, path: Path) -> bool:
         """Whether a file in the folder is one that this request writes."""
@@ -164,9 +172,8 @@ def _write_folder(request: SampleRequest) -> Images:
     if present:
         log.info("%s of the %s were there already", f"{present:,}", counted(request.number, "picture"))
     first = request.paths(range(min(request.number, MAX_GRID_PICTURES)))
-    files.write_bytes(
-        request.folder / GRID_FILE, figures.grid(np.stack([np.asarray(Image.open(path)) for path in first]))
-    )
+    pixels = np.stack([np.asarray(Image.open(path)) for path in first])
+    files.write_bytes(request.folder / GRID_FILE, figures.grid(pixels, generated=request.model.generated_facts()))
     return _opened(request.folder)
 
 
@@ -175,11 +182,11 @@ def _write_pictures(
 ) -> None:
     pixels = request.model.sample_pixels(request.seeds(rows), request.labels(rows), bar)
 
-    def write(picture: NDArray[np.uint8], path: Path) -> None:
+    def write(picture: NDArray[np.uint8], path: Path, facts: Generated) -> None:
         # Unsynced: thousands of waits for the disk; a picture that a power cut broke is detected and written again.
-        files.write_bytes(path, figures.png(picture), synced=False)
+        files.write_bytes(path, figures.png(picture, facts), synced=False)
 
-    list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths))
+    list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths, request.marks(rows)))
 
 
 def _claim_folder(request: SampleRequest) -> SampleRequest:

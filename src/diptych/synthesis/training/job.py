@@ -163,7 +163,8 @@ class EndedRun:
         """
         if self.stopped:
             samples = EvaluationSamples.of(model.shares_)
-            return sample_grid(model.sample_pixels(samples.seeds, samples.labels)), None
+            pixels = model.sample_pixels(samples.seeds, samples.labels)
+            return sample_grid(pixels, model.generated_facts()), None
         extended = self.job.extension is not None
         return self.monitor.finish(model, self.result.seen_pictures, extended=extended, untuned=untuned)
 

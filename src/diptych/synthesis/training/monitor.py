@@ -153,7 +153,8 @@ class Monitor:
         """
         samples = EvaluationSamples.of(model.shares_, VERDICT_SAMPLES)
         pixels = _sample(model, samples, "Sampling for the verdict")
-        grid, measured = sample_grid(pixels[: samples.grid]), pixels[torch.from_numpy(samples.measured)]
+        grid = sample_grid(pixels[: samples.grid], model.generated_facts())
+        measured = pixels[torch.from_numpy(samples.measured)]
         self.grids.add(grid, seen_pictures)
         if untuned is not None and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
             return grid, too_short
@@ -260,8 +261,9 @@ class Monitor:
         """Sample, keep the grid, and measure: distance, its interval, copy rate, and whether that is significant."""
         samples = self._samples
         with nullcontext() if tick.done else without_bars():  # on the way, the bar of the training is enough
-            pixels = _sample(self._current_model(), samples, "Sampling for the last evaluation")
-        self.grids.add(sample_grid(pixels[: samples.grid]), tick.seen_pictures)
+            model = self._current_model()
+            pixels = _sample(model, samples, "Sampling for the last evaluation")
+        self.grids.add(sample_grid(pixels[: samples.grid], model.generated_facts()), tick.seen_pictures)
         if self._evaluator is None:
             return [math.nan] * 5
         distance, copies = self._evaluator(pixels[torch.from_numpy(samples.measured)])

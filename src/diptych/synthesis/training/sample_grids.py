@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from diptych.data.provenance import sheet_facts
 from diptych.files import write_bytes
+from diptych.marks import Generated, told_by
 from diptych.report import figures
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 
@@ -112,9 +114,9 @@ def _saved(folder: Path) -> list[tuple[int, Path]]:
     return [(int(path.stem), path) for path in sorted(folder.glob("[0-9]*.png")) if path.stem.isdigit()]
 
 
-def sample_grid(pixels: Tensor) -> bytes:
-    """Pictures (N, 3, S, S) uint8 as a grid, a PNG."""
-    return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS)
+def sample_grid(pixels: Tensor, generated: Generated | None) -> bytes:
+    """Pictures (N, 3, S, S) uint8 as a grid, a PNG marked with what they are ``generated`` by."""
+    return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS, generated)
 
 
 def real_grid(prepared: PreparedData) -> bytes:
@@ -125,7 +127,7 @@ def real_grid(prepared: PreparedData) -> bytes:
         rows = np.concatenate([np.resize(rng.permutation(np.flatnonzero(row)), COLUMNS) for row in of_rows])
     else:
         rows = rng.permutation(len(images))[: COLUMNS * ROWS_WITHOUT_CLASSES]
-    return sample_grid(images[rows].pixels(prepared.size, GEOMETRY))
+    return sample_grid(images[rows].pixels(prepared.size, GEOMETRY), sheet_facts(images, rows))
 
 
 def _frame(png: bytes) -> bytes:
@@ -135,7 +137,7 @@ def _frame(png: bytes) -> bytes:
     page = Image.new("RGBA", sheet.size, "white")
     page.alpha_composite(sheet)
     page.thumbnail((MAX_FRAME_SIDE, MAX_FRAME_SIDE))
-    return figures.picture(np.asarray(page.convert("RGB")))
+    return figures.picture(np.asarray(page.convert("RGB")), told_by(png) or Generated("synthetic"))
 
 
 def _counts(shares: Sequence[float], n: int) -> list[int]:
