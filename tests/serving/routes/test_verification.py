@@ -39,11 +39,11 @@ def test_a_picture_is_told_as_the_command_line_tells_it(client):
     assert verified(client, encoded("JPEG"), kind="image/jpeg").json()["state"] == "unmarked"
 
 
-def test_what_is_no_picture_is_an_error_that_names_it(client):
+def test_what_is_no_picture_is_refused_as_predict_refuses_it(client):
     answer = verified(client, b"hello", "note.txt", "application/octet-stream")
-    assert answer.status_code == 400
+    assert answer.status_code == 415
     assert answer.json()["error"]["code"] == "unreadable_picture"
-    assert answer.json()["error"]["message"].startswith("note.txt: not a picture")
+    assert answer.json()["error"]["message"].startswith("The picture cannot be read: not a picture")
     assert verified(client, encoded("PNG")).status_code == 200  # and the next one is read
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from diptych.data.decode import has_picture_signature
+from diptych.errors import PictureError
 from diptych.serving.routes.examples import example
-from diptych.serving.routes.predictions import ONE_PICTURE, Name
+from diptych.serving.routes.predictions import ONE_PICTURE, Name, UnreadablePictureError
 from diptych.serving.services import Services
 from diptych.serving.storage.picture_reader import PictureReader
 from diptych.signing.verify import verify_model
@@ -54,7 +56,11 @@ def router(reader: PictureReader) -> APIRouter:
         must come as it was received: saving it again removes its marks.
         """
         async with Services.of(request).bodies.read(request) as body:
-            return await reader.verify(body, path)
+            try:
+                return await reader.verify(body, path)
+            except PictureError as error:
+                status = 400 if has_picture_signature(body[:16]) else 415  # as predict answers
+                raise UnreadablePictureError(error.reason, status) from error
 
     @routes.get("/models/{name}/verify", summary="Verify a model's signature", responses=example(MODEL))
     async def verify_signature(request: Request, name: str) -> dict[str, Any]:
