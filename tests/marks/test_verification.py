@@ -137,3 +137,5 @@ def test_what_is_no_picture_is_refused(tmp_path):
         verify(tmp_path / "a.png")
     with pytest.raises(PictureError):
         verify_picture(b"", "empty.png")
+    with pytest.raises(PictureError, match="cannot be verified here"):  # rather than told to have no mark
+        verify_picture(b"II*\0" + b"jumdc2pa", "signed.tif")

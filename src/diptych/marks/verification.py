@@ -4,7 +4,7 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from diptych.errors import UsageError
+from diptych.errors import PictureError, UsageError
 from diptych.marks.containers import mime_type
 from diptych.marks.keys import trusted_roots
 from diptych.marks.reading import Mark, read_credentials, read_mark
@@ -73,12 +73,16 @@ def verify_content(content: bytes, path: str) -> Verification:
 
     Raises
     ------
+    PictureError
+        It has credentials in a format in which they are not read, such as TIFF.
     UsageError
         It is signed, and c2pa-python cannot be used on this machine.
     """
     mark = read_mark(content)
     facts = {} if mark is None else _facts(mark)
-    if mime_type(content) is not None and _BOX in content:
+    if _BOX in content:
+        if mime_type(content) is None:
+            raise PictureError("its credentials are in a format of pictures that cannot be verified here", path)
         return _verify_credentials(content, path, mark, facts)
     if mark is None:
         return Verification(path, "picture", "unmarked", NO_MARK)
