@@ -77,7 +77,7 @@ class SynthesisModel(SynthesizerSettings, ABC):
     report_: Report | None
     _model_files: ModelFiles
     _folder_name: str  # of the artefact that it was loaded from, or saved in
-    _marked_with: tuple[Modules, Generated]  # its networks, and what their pictures are marked with
+    _digest_of: tuple[Modules, str]  # its networks, and the digest of their weights
     _record: dict[str, Any]  # of its runs: pictures seen, seconds, extensions, what it started from
 
     def _repr_html_(self) -> str:
@@ -118,12 +118,10 @@ class SynthesisModel(SynthesizerSettings, ABC):
 
     def generated_facts(self) -> Generated:
         """What its pictures are marked with: its kind and the name of its folder, and the digest of its weights."""
-        known = getattr(self, "_marked_with", None)
+        known = getattr(self, "_digest_of", None)
         if known is None or known[0] is not self.modules_:
-            digest = hashlib.sha256(artefact.pack(self.weights())).hexdigest()
-            name = f"{self.kind} {getattr(self, '_folder_name', '')}".strip()
-            known = self._marked_with = (self.modules_, Generated("synthetic", name, digest))
-        return known[1]
+            known = self._digest_of = (self.modules_, hashlib.sha256(artefact.pack(self.weights())).hexdigest())
+        return Generated("synthetic", f"{self.kind} {getattr(self, '_folder_name', '')}".strip(), known[1])
 
     def class_number(self, label: Label) -> int:
         """The number of a class; raises a :class:`UsageError` that names the classes if there is no such class."""

@@ -16,6 +16,7 @@ from diptych.cli.app import run
 from diptych.data.images import Images
 from diptych.errors import UsageError
 from diptych.synthesis.sampling import writer
+from tests.marked import unsigned
 
 PEAK = """
 import resource, sys
@@ -49,7 +50,7 @@ def saved(model, tmp_path_factory) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)): unsigned(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def arrays(images: Images) -> np.ndarray:

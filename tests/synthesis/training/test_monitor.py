@@ -24,6 +24,7 @@ from diptych.synthesis.training.config import TrainingConfig, make_recipe
 from diptych.synthesis.training.job import TrainingJob
 from diptych.synthesis.training.monitor import Monitor
 from diptych.synthesis.training.sample_grids import SampleGrids
+from tests.marked import unsigned
 
 CLASSES = 30
 
@@ -267,4 +268,4 @@ class interrupted:  # noqa: N801 - reads as a verb
 
 
 def contents(path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())}
+    return {p.name: unsigned(p) for p in ([path] if path.is_file() else path.iterdir())}
