@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+from diptych.marks import carries_mark
 from tests.cli.conftest import Terminal, folder
 
 
@@ -34,6 +35,8 @@ def test_a_set_is_balanced_trained_on_and_refused_as_a_test(diptych: Terminal, t
     assert page.read_bytes() == (out / "report.html").read_bytes()
     record = json.loads((out / "balance.json").read_text(encoding="utf-8"))
     assert len(record["generated"]) == green["added"]
+    marked = {path.relative_to(out).as_posix() for path in out.glob("*/*.png") if carries_mark(path)}
+    assert marked == set(record["generated"])
     if green["added"]:
         rows = list(csv.DictReader((out / "metadata.csv").open(encoding="utf-8")))
         assert [row["file_name"] for row in rows if row["origin"] == "synthetic"] == record["generated"]

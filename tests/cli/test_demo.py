@@ -10,6 +10,8 @@ import pytest
 from diptych import Images
 from diptych.cli import demo_run
 from diptych.errors import UsageError
+from diptych.marks import carries_mark
+from tests.marked import pictures_in
 
 EPOCHS = {"recognizer": 8, "gan": 0.5, "vae": 0.5, "flow": 0.25}
 SETTINGS = {kind: {"epochs": number} for kind, number in EPOCHS.items()}
@@ -28,6 +30,8 @@ def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pyt
     for path in (printed["report"], *printed["models"].values(), *printed["grids"].values()):
         assert Path(path).exists(), path
     page = Path(printed["report"]).read_text(encoding="utf-8")
+    assert all(carries_mark(Path(grid)) for grid in printed["grids"].values())
+    assert sum(map(carries_mark, pictures_in(page.encode()))) >= 3  # a grid of each synthesizer; the digits are real
     for words in ("Recognition: digits", "GAN", "VAE", "Flow", "Try next", "The pictures"):
         assert words.lower() in page.lower()
     assert f"{tmp_path}/report.html" in result.text()

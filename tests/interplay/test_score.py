@@ -6,6 +6,7 @@ import diptych
 from diptych import interplay
 from diptych.errors import DataError, UsageError
 from diptych.interplay.score import BASELINE_TABLE, CAS_TABLE
+from diptych.marks import carries_mark
 from diptych.metrics.distribution import kernel_distance
 from diptych.metrics.intervals import wilson_interval
 
@@ -53,6 +54,10 @@ def test_a_synthesizer_scored_against_held_out_pictures(
     assert len(report.facts["extractor"]["sha256"]) == 64
     assert "small recognizer" in report.facts["extractor"]["name"]
     assert "Nearest pairs: none counts as a copy" in report.html()
+    sheets = [report.figures[name] for name in ("Generated pictures, not selected", "Real pictures")]
+    assert [carries_mark(sheet) for sheet in sheets] == [True, False]
+    pairs = report.figures["Nearest pairs: none counts as a copy"].pictures
+    assert [carries_mark(picture) for picture in pairs] == [True, False] * (len(pairs) // 2)
 
 
 def test_a_models_own_training_pictures_are_recognised(

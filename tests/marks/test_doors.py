@@ -78,8 +78,8 @@ def trained(made: SimpleNamespace, out: Path) -> list[bytes]:
 
 
 def served(made: SimpleNamespace, out: Path) -> list[bytes]:
-    options = {"number": 2, "label": None, "seed": 0, "steps": None, "guidance": None}
-    edit = {"operation": "reconstruct", "arguments": {"label": "dark"}, "masked": False}
+    options = {"number": 2, "label": None, "seed": 0, "steps": None, "guidance": None, "visible_label": False}
+    edit = {"operation": "reconstruct", "arguments": {"label": "dark"}, "masked": False, "visible_label": False}
     return verbs.sample(made.model, options, [])[1] + verbs.edit(made.model, edit, [made.one.read_bytes()])[1]
 
 

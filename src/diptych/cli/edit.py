@@ -8,7 +8,7 @@ import typer
 
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
-from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet, VisibleLabel
 from diptych.data.messages import counted
 from diptych.errors import UsageError
 from diptych.files import check_output_folder
@@ -66,6 +66,7 @@ def reconstruct(
     pictures: Pictures,
     output: Output = None,
     label: Label = None,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -74,7 +75,7 @@ def reconstruct(
 
     Example: diptych edit reconstruct models/pets-vae cat.jpg dog.jpg -o out/
     """
-    job = EditJob("reconstruct", model, pictures, output)
+    job = EditJob("reconstruct", model, pictures, output, visible_label)
     edited = job.synthesizer.reconstruct(job.images, label=label)
     job.finish(edited, json, {"before": job.input_pixels, "after": job.pixels(edited)})
 
@@ -87,6 +88,7 @@ def interpolate(
     steps: Steps = 12,
     label: Label = None,
     mp4: Annotated[bool, typer.Option("--mp4", help="Also write film.mp4; needs diptych[video].")] = False,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -101,7 +103,7 @@ def interpolate(
 
     if mp4:
         animation.mp4_encoder()  # fails before any work is done if the encoder is missing
-    job = EditJob("interpolate", model, pictures, output)
+    job = EditJob("interpolate", model, pictures, output, visible_label)
     if len(job.images) < 2:
         raise UsageError("Interpolation needs two pictures or more. Name another picture.")
     edited = job.synthesizer.interpolate(job.images[:-1], job.images[1:], steps=steps, label=label)
@@ -124,6 +126,7 @@ def traverse(
     steps: Steps = 7,
     reach: Annotated[float, typer.Option(help="How far to go, in standard deviations.")] = 3.0,
     label: Label = None,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -132,7 +135,7 @@ def traverse(
 
     Example: diptych edit traverse models/pets-vae cat.jpg --directions 8 -o out/
     """
-    job = EditJob("traverse", model, pictures, output)
+    job = EditJob("traverse", model, pictures, output, visible_label)
     edited = job.synthesizer.traverse(job.images, directions=directions, steps=steps, reach=reach, label=label)
     moved = job.pixels(edited)
     columns = {f"{edited.groups['offset'][i]:+.1f} σ": moved[i::steps] for i in range(steps)}
@@ -149,6 +152,7 @@ def inpaint(
     output: Output = None,
     label: Label = None,
     seed: Seed = 0,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -159,7 +163,7 @@ def inpaint(
     """
     from diptych.synthesis.editing.compositing import hole_masks
 
-    job = EditJob("inpaint", model, pictures, output)
+    job = EditJob("inpaint", model, pictures, output, visible_label)
     masks = job.masks(mask)
     edited = job.synthesizer.inpaint(job.images, masks, label=label, seed=seed)
     holes = hole_masks(masks, job.images, job.size).permute(0, 2, 3, 1).numpy()
@@ -179,6 +183,7 @@ def blend(
     output: Output = None,
     label: Annotated[str | None, typer.Option(metavar="CLASS", help="The class of the result.")] = None,
     seed: Seed = 0,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -187,7 +192,7 @@ def blend(
 
     Example: diptych edit blend models/pets-flow cat.jpg dog.jpg --mask half.png -o out/
     """
-    job = EditJob("blend", model, pictures, output)
+    job = EditJob("blend", model, pictures, output, visible_label)
     if len(job.images) > 2:
         raise UsageError(f"Blending takes one picture or two, not {len(job.images)}. Leave out the others.")
     first, second = job.images[:1], job.images[1:]
@@ -205,6 +210,7 @@ def restyle(
     output: Output = None,
     strength: Annotated[float, typer.Option(help="From 0, the picture itself, to 1, the strongest change.")] = 0.7,
     label: Label = None,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -213,7 +219,7 @@ def restyle(
 
     Example: diptych edit restyle models/pets-flow cat.jpg --to dog --strength 0.6 -o out/
     """
-    job = EditJob("restyle", model, pictures, output)
+    job = EditJob("restyle", model, pictures, output, visible_label)
     edited = job.synthesizer.restyle(job.images, to, strength=strength, own=label)
     columns = {"before": job.input_pixels, f"towards {to}": job.pixels(edited)}
     job.finish(edited, json, columns, to=to, strength=strength)
@@ -222,16 +228,19 @@ def restyle(
 class EditJob:
     """One edit: its model, its input pictures and its output folder, each checked before any work is done."""
 
-    def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None) -> None:
-        self.verb, self.model = verb, model
+    def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None, visible_label: bool) -> None:
+        self.verb, self.model, self.visible_label = verb, model, visible_label
         folder = output or model.with_name(f"{model.resolve().name}-{verb}")
         check_output_folder(folder)
         self.synthesizer: Any = load_model(model, *SYNTHESIZERS)
         self.size: int = self.synthesizer.size_
         from diptych.cli.edit_output import InputPictures, OutputFolder
+        from diptych.report.visible_label import can_be_labelled, too_small
 
         self.inputs = InputPictures(paths, self.size)
-        self.output = OutputFolder(folder, self.images)
+        if visible_label and not can_be_labelled(self.size, self.size):
+            console.log.warning(too_small(self.size))
+        self.output = OutputFolder(folder, self.images, visible_label)
 
     @property
     def images(self) -> "Images":
@@ -252,8 +261,10 @@ class EditJob:
         return masks[readable] if len(masks) == len(readable) > 1 else masks
 
     def pixels(self, edited: "Images") -> "NDArray[np.uint8]":
-        """(N, S, S, 3) of the results."""
-        return edited.pixels(self.size).permute(0, 2, 3, 1).numpy()
+        """(N, S, S, 3) of the results, with a visible label if it is asked for."""
+        from diptych.cli.edit_output import result_pixels
+
+        return result_pixels(edited, self.size, self.visible_label)
 
     def finish(
         self,

@@ -69,8 +69,8 @@ class OutputFolder:
         The folder holds something that no edit wrote, or a picture that is to be edited.
     """
 
-    def __init__(self, folder: Path, inputs: "Images") -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, inputs: "Images", visible_label: bool) -> None:
+        self.folder, self._visible_label = folder, visible_label
         self._written = _written_by_edit(folder / RECORD)
         if not self._written and is_occupied(folder):
             raise UsageError(f"{folder} is not empty. Name a new or an empty folder with -o.")
@@ -94,7 +94,7 @@ class OutputFolder:
         record = {**facts, "folder": str(self.folder), "pictures": len(edited), "files": rows}
         # First: after a kill, the record says which of the files in the folder are the edit's.
         write_text(self.folder / RECORD, json.dumps({**record, "others": sorted(extra_files)}, indent=1))
-        for i, (name, picture) in enumerate(zip(names, _pixels(edited, size), strict=True)):
+        for i, (name, picture) in enumerate(zip(names, result_pixels(edited, size, self._visible_label), strict=True)):
             write_bytes(self.folder / name, figures.png(picture, generated_facts(edited, i)))
         for name, data in extra_files.items():
             write_bytes(self.folder / name, data)
@@ -128,6 +128,20 @@ def row_captions(edited: "Images", steps: int) -> list[str]:
         sources if directions is None else [f"{s}, direction {d + 1}" for s, d in zip(sources, directions, strict=True)]
     )
     return names[::steps]
+
+
+def result_pixels(edited: "Images", size: int, visible_label: bool) -> "NDArray[np.uint8]":
+    """(N, S, S, 3) uint8 of the results; ``visible_label`` writes "AI-generated" into a corner of what is generated."""
+    import numpy as np
+
+    from diptych.data.provenance import generated_mask
+    from diptych.report.visible_label import with_visible_label
+
+    pixels = _pixels(edited, size)
+    if not visible_label:
+        return pixels
+    generated = generated_mask(edited)
+    return np.stack([with_visible_label(one) if new else one for one, new in zip(pixels, generated, strict=True)])
 
 
 def _pixels(images: "Images", size: int) -> "NDArray[np.uint8]":

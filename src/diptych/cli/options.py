@@ -83,6 +83,11 @@ Manifest = Annotated[
 Gallery = Annotated[Path, typer.Argument(metavar="GALLERY", help="The folder of a gallery.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]
 
+VisibleLabel = Annotated[
+    bool,
+    typer.Option("--visible-label", help='Also write "AI-generated" into a corner of each picture, from 64 px on.'),
+]
+
 
 def setting_option(settings: type[Settings], name: str) -> Any:
     """The option of a setting, as its rule declares it."""

@@ -8,7 +8,7 @@ import typer
 from diptych import files
 from diptych.cli import console
 from diptych.cli.models import SYNTHESIZERS, load_model
-from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet, VisibleLabel
 from diptych.data.messages import counted
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def sample(
         float | None,
         typer.Option(min=0, help="How closely a flow with classes follows them.  [default: the model's]"),
     ] = None,
+    visible_label: VisibleLabel = False,
     json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -52,16 +53,17 @@ def sample(
     Example: diptych sample models/pets-flow -n 64 --label cat --seed 7 -o out/
 
     Writes 000000.png, 000001.png, … (in class folders unless --label names one) and grid.png with the first of them.
-    Pictures are written as they are generated; the same command again continues, and a larger -n adds to them.
+    Pictures are written as they are generated; the same command again continues, and a larger -n adds to them. Each is
+    marked as generated: signed credentials (C2PA), XMP and text in its file.
     """
     target = output or model.with_name(f"{model.resolve().name}-samples")
     check_output = files.check_output_file if target.suffix.lower() in SINGLE_FILES else files.check_output_folder
     check_output(target)
     synthesizer = load_model(model, *SYNTHESIZERS)
     synthesizer = synthesizer.sampled_with(steps, guidance)
-    samples = synthesizer.sample(number, label=label, seed=seed, into=target)
-    from diptych.synthesis.sampling.writer import grid_path
+    from diptych.synthesis.sampling.writer import grid_path, write_samples
 
+    samples = write_samples(synthesizer, number, label, seed, target, visible_label=visible_label)
     grid = grid_path(target)
     if json:
         console.print_json(

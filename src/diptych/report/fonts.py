@@ -9,8 +9,12 @@ from PIL import ImageFont
 
 def load_font(text: str, size: int) -> ImageFont.FreeTypeFont:
     """A font that has all characters of ``text``, ``size`` px high; if there is none, the one that matplotlib ships."""
-    characters = frozenset(c for c in text if c.isprintable() and not c.isspace())
-    return ImageFont.truetype(_file_with(characters), size)
+    return ImageFont.truetype(_file_with(_visible(text)), size)
+
+
+def has_font(text: str) -> bool:
+    """Whether some font has all characters of ``text``."""
+    return _visible(text) <= _characters_of(_file_with(_visible(text)))
 
 
 def shorten(text: str, size: int, room: float) -> str:
@@ -21,6 +25,10 @@ def shorten(text: str, size: int, room: float) -> str:
     while text and sized.getlength("…" + text) > room:
         text = text[1:]
     return "…" + text
+
+
+def _visible(text: str) -> frozenset[str]:
+    return frozenset(c for c in text if c.isprintable() and not c.isspace())
 
 
 @cache

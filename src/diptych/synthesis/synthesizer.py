@@ -340,7 +340,4 @@ class Synthesizer(Editor):
 
     def _check_sampling(self, n: int, seed: int) -> None:
         self._check_fitted()
-        if n < 1 or not 0 <= seed < seeding.MAX_SEED:
-            raise UsageError(
-                f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}."
-            )
+        seeding.check_seeds(n, seed)

@@ -10,8 +10,9 @@ import time
 import pytest
 
 from diptych.errors import UsageError
+from diptych.marks import carries_mark
 from tests.interplay.verdict import judging
-from tests.marked import unsigned
+from tests.marked import pictures_in, unsigned
 
 PATIENCE = 300.0  # seconds, for a machine with much else to do
 STAGE = "run-*-synthetic-1-*.safetensors"  # half of the trainings are done; for other moments see tests/soak
@@ -42,6 +43,8 @@ def test_killed_it_answers_as_if_it_had_not_been(whole, tmp_path):
     assert kill_once_there_is(STAGE, tmp_path)
     assert not (tmp_path / "verdict.json").exists()
     judging.judge(tmp_path)
+    shown = list(map(carries_mark, pictures_in((whole / "report.html").read_bytes())))
+    assert (shown[0], shown[-1]) == (True, False)  # what was generated; what is real
     for name in ("verdict.json", "report.html"):
         assert unsigned(tmp_path / name) == unsigned(whole / name)
 

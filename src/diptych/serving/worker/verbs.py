@@ -13,6 +13,7 @@ from diptych.errors import UsageError
 from diptych.files import path_for_clients
 from diptych.recognition.inference.embedder import Embedder
 from diptych.report.figures import png
+from diptych.report.visible_label import with_visible_label
 from diptych.serving.worker.rows import Answer, Verb, match, predict, rows_answer
 
 EDITS = ("reconstruct", "interpolate", "traverse", "inpaint", "blend", "restyle")
@@ -82,7 +83,8 @@ def contents(gallery: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
 def sample(synthesizer: Any, options: dict[str, Any], _: list[bytes]) -> Answer:
     """Generated pictures as PNG, with their labels."""
     synthesizer = synthesizer.sampled_with(options["steps"], options["guidance"])
-    return _pictures_answer(synthesizer.sample(options["number"], label=options["label"], seed=options["seed"]))
+    images = synthesizer.sample(options["number"], label=options["label"], seed=options["seed"])
+    return _pictures_answer(images, options)
 
 
 def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> Answer:
@@ -93,14 +95,14 @@ def edit(synthesizer: Any, options: dict[str, Any], pictures: list[bytes]) -> An
     operation = options["operation"]
     if operation == "interpolate":
         _require(len(images) >= 2, "Interpolation needs two pictures or more.")
-        return _pictures_answer(synthesizer.interpolate(images[:-1], images[1:], **arguments))
+        return _pictures_answer(synthesizer.interpolate(images[:-1], images[1:], **arguments), options)
     if operation == "blend":
         _require(len(images) <= 2, "Blending takes one picture or two.")
         return _pictures_answer(
-            synthesizer.blend(images[:1], images[1:] if len(images) > 1 else None, **arguments, **masks)
+            synthesizer.blend(images[:1], images[1:] if len(images) > 1 else None, **arguments, **masks), options
         )
     _require(operation != "inpaint" or bool(masks), "Inpainting needs a mask: white where to generate.")
-    return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks))
+    return _pictures_answer(getattr(synthesizer, operation)(images, **arguments, **masks), options)
 
 
 VERBS: dict[str, Verb] = {
@@ -113,8 +115,13 @@ def _require(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
-def _pictures_answer(images: Images) -> Answer:
+def _pictures_answer(images: Images, options: dict[str, Any]) -> Answer:
     """Pictures as PNG, marked as generated, with their labels and origins."""
     labels = [images.classes[label] if label >= 0 else None for label in images.labels.tolist()]
     value = {"labels": labels, "origins": images.origins.tolist()}
-    return value, [png(images.picture(i), generated_facts(images, i)) for i in range(len(images))]
+    return value, [_marked(images, i, options["visible_label"]) for i in range(len(images))]
+
+
+def _marked(images: Images, i: int, visible_label: bool) -> bytes:
+    facts, pixels = generated_facts(images, i), images.picture(i)
+    return png(with_visible_label(pixels) if facts is not None and visible_label else pixels, facts)

@@ -12,8 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.errors import UsageError
+
 MAX_SEED = 2**62
 BatchFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def check_seeds(n: int, seed: int) -> None:
+    """Check the number of pictures, and the seed of the first; raises a :class:`UsageError`."""
+    if n < 1 or not 0 <= seed < MAX_SEED:
+        raise UsageError(f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}.")
 
 
 def chunk_size(size: int, device: torch.device) -> int:

@@ -36,8 +36,9 @@ from diptych.errors import UsageError
 from diptych.marks import Generated
 from diptych.progress import Bar, only_warnings
 from diptych.report import figures
+from diptych.report.visible_label import can_be_labelled, too_small, with_visible_label
 from diptych.synthesis.protocols import Label, SampledModel
-from diptych.synthesis.sampling.seeding import chunk_size
+from diptych.synthesis.sampling import seeding
 
 log = logging.getLogger("diptych")
 BLOCK = 256  # pictures generated at a time at most: whole batches on every device
@@ -62,6 +63,8 @@ class SampleRequest:
         As in :meth:`Synthesizer.sample`.
     folder
         That the pictures are written to.
+    visible_label
+        Whether "AI-generated" is written into a corner of each.
     """
 
     model: SampledModel
@@ -69,6 +72,7 @@ class SampleRequest:
     label: Label | None
     seed: int
     folder: Path
+    visible_label: bool
 
     def facts(self) -> dict[str, Any]:
         """The identity of the request, whatever its number; JSON-able."""
@@ -80,6 +84,7 @@ class SampleRequest:
             "shares": model.shares_,
             "label": None if self.label is None else model.classes_[model.class_number(self.label)],
             "seed": self.seed,
+            "visible_label": self.visible_label or None,
         }
 
     def seeds(self, rows: Sequence[int]) -> list[int]:
@@ -123,7 +128,9 @@ class SampleRequest:
         return out.getvalue()
 
 
-def write_samples(model: SampledModel, number: int, label: Label | None, seed: int, path: Path) -> Images:
+def write_samples(
+    model: SampledModel, number: int, label: Label | None, seed: int, path: Path, *, visible_label: bool = False
+) -> Images:
     """Write samples into a folder, an .npz or a .parquet; see :meth:`Synthesizer.sample`.
 
     Raises
@@ -131,10 +138,14 @@ def write_samples(model: SampledModel, number: int, label: Label | None, seed: i
     UsageError
         The folder holds something else, or the pictures of another request.
     """
+    seeding.check_seeds(number, seed)
+    if visible_label and not can_be_labelled(model.size_, model.size_):
+        log.warning(too_small(model.size_))
+        visible_label = False
     if path.suffix.lower() not in SINGLE_FILES:
-        return _write_folder(SampleRequest(model, number, label, seed, path))[:number]
+        return _write_folder(SampleRequest(model, number, label, seed, path, visible_label))[:number]
     parts = path.with_name(f"{path.name}.parts")
-    images = _write_folder(SampleRequest(model, number, label, seed, parts))[:number]
+    images = _write_folder(SampleRequest(model, number, label, seed, parts, visible_label))[:number]
     images.save(path)
     (parts / GRID_FILE).replace(path.with_suffix(".grid.png"))
     shutil.rmtree(parts)
@@ -155,7 +166,7 @@ def grid_path(path: Path) -> Path:
 def _write_folder(request: SampleRequest) -> Images:
     """Write the pictures that the folder does not hold yet."""
     request = _claim_folder(request)
-    present, start, pace = 0, 0, Pace(chunk_size(request.model.size_, machine.device()))
+    present, start, pace = 0, 0, Pace(seeding.chunk_size(request.model.size_, machine.device()))
     table = _Table(request)
     with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(worker_count()) as pool:
         while start < request.number:
@@ -183,6 +194,7 @@ def _write_pictures(
     pixels = request.model.sample_pixels(request.seeds(rows), request.labels(rows), bar)
 
     def write(picture: NDArray[np.uint8], path: Path, facts: Generated) -> None:
+        picture = with_visible_label(picture) if request.visible_label else picture
         # Unsynced: thousands of waits for the disk; a picture that a power cut broke is detected and written again.
         files.write_bytes(path, figures.png(picture, facts), synced=False)
 
@@ -225,9 +237,8 @@ def _refuse_another_request(folder: Path, earlier: dict[str, Any], facts: dict[s
     differing = [name for name in facts if earlier.get(name) != facts[name]]
     if not differing:
         return
-    readable = [
-        f"{name} {earlier.get(name)} there, {facts[name]} here" for name in differing if name in ("label", "seed")
-    ]
+    named = [name for name in differing if name in ("label", "seed", "visible_label")]
+    readable = [f"{name} {earlier.get(name)} there, {facts[name]} here" for name in named]
     reason = ", ".join(readable or ["of another model"])
     raise UsageError(
         f"{folder} holds pictures of another request ({reason}). Choose another folder, or delete that one."
