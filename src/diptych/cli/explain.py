@@ -127,7 +127,9 @@ def explanation_rows(
     import numpy as np
 
     from diptych.cli.predict import prediction_rows_of
+    from diptych.data.provenance import generated_facts, joint_facts
     from diptych.files import write_bytes
+    from diptych.marks import mark_if
     from diptych.report.explanation_sheet import explanation_sheet
 
     rows = [row for batch in prediction_rows_of(recognizer, images) for row in batch]
@@ -150,7 +152,8 @@ def explanation_rows(
                 probabilities=_likeliest(row),
                 neighbours=_similar_pictures(row),
             )
-            write_bytes(Path(row["sheet"]), sheet)
+            facts = joint_facts([generated_facts(readable, i), None])  # the sheet is more than the picture
+            write_bytes(Path(row["sheet"]), mark_if(sheet, facts))
         yield row
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diptych.data.images import Images
+from diptych.data.provenance import generated_facts
 from diptych.errors import UsageError
 from diptych.recognition.explanation.attribution import attribution_maps
 from diptych.recognition.explanation.nearest import label_name, nearest_pictures, read_picture
@@ -106,4 +107,5 @@ def _add_nearest(cards: list[Card], errors: Images, classes: tuple[str, ...], ex
         card.facts["nearest training picture"] = f"{match['path']} ({match['label']}, {match['similarity']:.2f})"
         pixels = read_picture(match["path"], SIDE)
         if pixels is not None:
-            card.pictures[f"nearest training picture: {match['label']}"] = figures.picture(pixels)
+            facts = generated_facts(Images.of_files([match["path"]]), 0)
+            card.pictures[f"nearest training picture: {match['label']}"] = figures.picture(pixels, facts)
