@@ -23,6 +23,8 @@ const WORDS = {
   noSignatureAbout: ["Nothing tells whose model this is, or whether it was changed. Sign your own: diptych sign",
     "无从得知模型属于谁、是否被更改。为自己的模型签名：diptych sign"],
   generated: ["Generated", "生成"],
+  syntheticHead: ["Generated. ", "由模型生成。"],
+  compositeHead: ["Partly generated. ", "部分由模型生成。"],
   synthetic: ["yes", "是"],
   composite: ["in part", "部分"],
   model: ["Model", "模型"],
@@ -53,8 +55,9 @@ export function verification(row) {
   if (row.signer) rows.push([say.signer, `${row.signer.name}: ${say[row.signer.trust]}`]);
   if (row.signer?.fingerprint) rows.push([say.fingerprint, row.signer.fingerprint]);
   if (row.changes.length) rows.push([say.changes, row.changes.join(", ")]);
+  const origin = row.generated && state !== "changed" ? say[`${row.generated}Head`] : "";
   return element("div", {},
-    element("p", { className: state === "changed" ? "answer wrong" : "answer" }, say[state]),
+    element("p", { className: state === "changed" ? "answer wrong" : "answer" }, origin + say[state]),
     say[`${state}About`] && (row.kind !== "model" || state !== "changed") && element("p", { className: "soft" }, say[`${state}About`]),
     rows.length ? element("dl", {}, rows.map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])) : null);
 }
