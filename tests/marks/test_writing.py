@@ -1,5 +1,6 @@
 import io
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_what_is_no_picture_or_no_generated_one_stays_as_it_is():
     assert mark(b"<svg/>", FACTS) == b"<svg/>"
     content = encoded("PNG")
     assert mark_if(content, None) is content
+
+
+def test_without_c2pa_the_other_marks_are_there_and_a_warning_says_what_to_install(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "c2pa", None)  # as on a machine that has no build of it
+    written._warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING, "diptych"):
+        marked = mark(encoded("JPEG"), FACTS)
+    read = read_mark(marked)
+    assert (read.kind, read.state, read.software[:7]) == ("synthetic", None, "Diptych")
+    assert "pip install c2pa-python" in caplog.text
 
 
 def test_without_a_key_the_other_marks_are_there_and_one_warning(tmp_path, monkeypatch, caplog):

@@ -20,20 +20,29 @@ _SETTINGS = {
 _of_thread = threading.local()  # no promise says that a signer may be used by two threads at once
 
 
+class SigningError(Exception):
+    """Why nothing can be signed here, as a part of a sentence."""
+
+
 def signed(content: bytes, mime_type: str, facts: Generated, when: str, identity: Identity) -> bytes:
     """The file with signed credentials; whatever changes it afterwards breaks or removes them.
 
     Raises
     ------
-    ImportError
-        c2pa-python is not installed, or not for this machine.
+    SigningError
+        c2pa-python is not installed, or not for this machine, or does not take the key or the file.
     """
-    from c2pa import Builder
-
-    signer, context = _signer(identity)
+    try:
+        from c2pa import Builder, C2paError
+    except ImportError as error:
+        raise SigningError(f"c2pa-python cannot be used here ({error}): pip install c2pa-python") from error
     out = io.BytesIO()
-    with Builder(manifest(facts, when), context) as builder:
-        builder.sign(signer, mime_type, io.BytesIO(content), out)
+    try:
+        signer, context = _signer(identity)
+        with Builder(manifest(facts, when), context) as builder:
+            builder.sign(signer, mime_type, io.BytesIO(content), out)
+    except C2paError as error:
+        raise SigningError(f"c2pa-python refuses to sign ({error})") from error
     return out.getvalue()
 
 

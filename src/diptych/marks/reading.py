@@ -19,11 +19,9 @@ from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Generated, Kind
 from diptych.marks.keys import trusted_roots
 from diptych.marks.xmp import AIGC_NAMESPACE
 
-_GENERATED = re.compile(
-    rb"(compositeWithT|t)rainedAlgorithmicMedia"
-    rb"|" + re.escape(AIGC_NAMESPACE.encode()) + rb"|AIGC[^A-Za-z0-9]{1,12}Label"
-    rb"|Software\0" + SOFTWARE.encode() + rb" "
-)
+_SOURCE_TYPE, _COMPOSITE = b"rainedAlgorithmicMedia", b"compositeWithTrainedAlgorithmicMedia"
+_LABELS = (AIGC_NAMESPACE.encode(), b"Software\0" + SOFTWARE.encode() + b" ")
+_AIGC_OF_JSON = re.compile(rb"AIGC[^A-Za-z0-9]{1,12}Label")
 _CREDENTIALS = b"jumb"  # the box that C2PA's manifests are in
 _AIGC = re.compile(rb"TC260:AIGC=(?:\"([^\"]*)\"|'([^']*)')|<TC260:AIGC>([^<]*)</TC260:AIGC>")
 _TEXT = re.compile(rb"xmp:(CreatorTool|CreateDate)=\"([^\"]*)\"")
@@ -66,10 +64,12 @@ class Mark:
 
 def marked_kind(content: bytes | memoryview) -> Kind | None:
     """What the marks in a file, or in parts of one, call the picture; ``None``: there is no mark in them."""
-    found = {match.group(1) for match in _GENERATED.finditer(content)}
-    if not found:
-        return None
-    return "composite" if b"compositeWithT" in found else "synthetic"
+    content = bytes(content)
+    if _SOURCE_TYPE in content:
+        return "composite" if _COMPOSITE in content else "synthetic"
+    # A search for fixed bytes takes a hundredth of the time of one for a pattern.
+    labelled = any(label in content for label in _LABELS) or (b"AIGC" in content and _AIGC_OF_JSON.search(content))
+    return "synthetic" if labelled else None
 
 
 def carries_mark(picture: bytes | Path) -> bool:

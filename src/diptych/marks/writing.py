@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from diptych.marks import xmp
 from diptych.marks.containers import mime_type, with_text
-from diptych.marks.credentials import signed
+from diptych.marks.credentials import SigningError, signed
 from diptych.marks.facts import Generated
 from diptych.marks.keys import Identity, keys_folder, signing_identity
 
@@ -31,8 +31,8 @@ def mark(content: bytes, facts: Generated) -> bytes:
         return content
     try:
         return signed(content, kind, facts, when, identity)
-    except ImportError as error:
-        _warn_once(f"c2pa-python cannot be used here ({error}). Install it with: pip install c2pa-python")
+    except SigningError as error:
+        _warn_once(str(error))
         return content
 
 
