@@ -1,13 +1,19 @@
 """``diptych verify``, ``sign`` and ``trust`` as a person types them."""
 
-import shutil
+import pytest
+import torch
 
+from diptych import artefact
 from diptych.marks import mark
 from tests.marked import FACTS, encoded
 
 
-def test_pictures_and_models_are_told_in_rows_with_exit_codes(diptych, fitted, tmp_path):
-    model = shutil.copytree(fitted[0] / "recognizer", tmp_path / "pets")
+@pytest.fixture
+def model(tmp_path):
+    return artefact.write(tmp_path / "pets", {"kind": "recognizer"}, {"weight": torch.zeros(3)})
+
+
+def test_pictures_and_models_are_told_in_rows_with_exit_codes(diptych, model, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     marked = mark(encoded("PNG"), FACTS)
@@ -39,8 +45,7 @@ def test_pictures_and_models_are_told_in_rows_with_exit_codes(diptych, fitted, t
     assert keys.json["fingerprint"] == told.lines[2]["signer"]["fingerprint"]
 
 
-def test_a_model_that_is_not_signed_by_a_trusted_key_fails(diptych, fitted, tmp_path, monkeypatch):
-    model = shutil.copytree(fitted[0] / "recognizer", tmp_path / "pets")
+def test_a_model_that_is_not_signed_by_a_trusted_key_fails(diptych, model, tmp_path, monkeypatch):
     (unsigned,) = diptych.several(["verify", model])
     assert (unsigned.code, unsigned.out.splitlines()[1].split("\t")[1]) == (3, "unsigned")
     diptych.several(["sign", model])

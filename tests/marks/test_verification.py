@@ -71,7 +71,7 @@ def test_a_resave_leaves_no_manifest_and_no_mark_proves_nothing(kind):
 def test_no_flipped_byte_changes_what_is_told_of_an_untouched_picture():
     marked = mark(encoded("JPEG", side=8), FACTS)
     true = verify_content(marked, "a")
-    for place in range(2, len(marked), 29):
+    for place in range(2, len(marked), 61):
         told = verify_content(flipped(marked, place), "a")
         # A few bytes are padding beside the signature: there the picture and all facts are still those signed.
         assert told.state != "untouched" or (told.facts, told.signer) == (true.facts, true.signer)
