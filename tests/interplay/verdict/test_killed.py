@@ -44,7 +44,8 @@ def test_killed_it_answers_as_if_it_had_not_been(whole, tmp_path):
     assert not (tmp_path / "verdict.json").exists()
     judging.judge(tmp_path)
     shown = list(map(carries_mark, pictures_in((whole / "report.html").read_bytes())))
-    assert (shown[0], shown[-1]) == (True, False)  # what was generated; what is real
+    assert shown[0]
+    assert shown.count(False) == 1  # the sheet of real pictures
     for name in ("verdict.json", "report.html"):
         assert unsigned(tmp_path / name) == unsigned(whole / name)
 
