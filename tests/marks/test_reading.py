@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from diptych.marks import carries_mark, mark, marked_kind, read_mark
+from diptych.marks import carries_mark, mark, marked_kind, read_mark, told_by
 from diptych.marks.keys import signing_identity
 from tests.marked import FACTS, FORMATS, encoded
 
@@ -30,6 +30,15 @@ def test_another_persons_signature_is_valid_but_not_trusted(tmp_path, monkeypatc
     read = read_mark(marked)
     assert read.state == "Valid"
     assert "signingCredential.untrusted" in read.problems
+
+
+def test_a_copy_repeats_what_was_signed_and_nothing_that_was_changed_since():
+    marked = mark(encoded("PNG"), FACTS)
+    assert told_by(marked) == FACTS
+    forged = marked.replace(FACTS.model.encode(), b"x" * len(FACTS.model))
+    assert forged != marked
+    copied = told_by(forged)
+    assert (copied.kind, copied.model, copied.settings) == (FACTS.kind, "", {})
 
 
 def test_the_marks_of_other_makers_are_known():

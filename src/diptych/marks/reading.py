@@ -22,6 +22,7 @@ from diptych.marks.xmp import AIGC_NAMESPACE
 _SOURCE_TYPE, _COMPOSITE = b"rainedAlgorithmicMedia", b"compositeWithTrainedAlgorithmicMedia"
 _LABELS = (AIGC_NAMESPACE.encode(), b"Software\0" + SOFTWARE.encode() + b" ")
 _AIGC_OF_JSON = re.compile(rb"AIGC[^A-Za-z0-9]{1,12}Label")
+TRUSTED, VALID = "Trusted", "Valid"  # states of credentials
 _CREDENTIALS = b"jumb"  # the box that C2PA's manifests are in
 _AIGC = re.compile(rb"TC260:AIGC=(?:\"([^\"]*)\"|'([^']*)')|<TC260:AIGC>([^<]*)</TC260:AIGC>")
 _TEXT = re.compile(rb"xmp:(CreatorTool|CreateDate)=\"([^\"]*)\"")
@@ -111,9 +112,16 @@ def read_mark(content: bytes) -> Mark | None:
 
 
 def told_by(content: bytes) -> Generated | None:
-    """What a picture's marks tell of it, to mark a copy of it in the same way; ``None``: it has none."""
+    """What a picture's marks tell of it, to mark a copy of it in the same way; ``None``: it has none.
+
+    Of marks that nobody has signed, or that were changed since, only the kind is repeated under one's own signature.
+    """
     mark = read_mark(content)
-    return None if mark is None else Generated(mark.kind, mark.model, mark.weights_sha256, mark.software, mark.settings)
+    if mark is None:
+        return None
+    if mark.state not in (TRUSTED, VALID):
+        return Generated(mark.kind)
+    return Generated(mark.kind, mark.model, mark.weights_sha256, mark.software, mark.settings)
 
 
 def read_credentials(content: bytes, roots: Sequence[bytes] | None = None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from diptych.errors import PictureError, UsageError
 from diptych.marks.containers import mime_type
 from diptych.marks.keys import trusted_roots
-from diptych.marks.reading import Mark, read_credentials, read_mark
+from diptych.marks.reading import TRUSTED, VALID, Mark, read_credentials, read_mark
 from diptych.marks.trust import NO_NAME, Signer, plain, root_in, signer_of
 
 HOW_TO_TRUST = "If its owner tells you the same fingerprint, trust it with their root.pem: diptych trust root.pem"
@@ -99,11 +99,11 @@ def _verify_credentials(content: bytes, path: str, mark: Mark | None, facts: dic
     origin = _origin(facts) if facts else "With credentials that do not call it generated"
     problems = [plain(status.get("code", "")) for status in credentials.get("validation_status") or ()]
     state, signer = credentials.get("validation_state"), _signer_in(content, credentials)
-    if state == "Trusted":
+    if state == TRUSTED:
         return Verification(
             path, "picture", "untouched", f"{origin}. Signed by {signer}, and not changed since.", signer, facts
         )
-    if state == "Valid":
+    if state == VALID:
         untrusted = f"{origin}. Not changed since it was signed, but by a key that you have not trusted: {signer}."
         return Verification(path, "picture", "untrusted", f"{untrusted} {HOW_TO_TRUST}", signer, facts)
     broken = tuple(code for code in problems if code != "signingCredential.untrusted")
@@ -114,10 +114,10 @@ def _verify_credentials(content: bytes, path: str, mark: Mark | None, facts: dic
 def _signer_in(content: bytes, credentials: dict[str, Any]) -> Signer:
     """Whose key the active manifest is signed with; the certificates are in the file as they are."""
     info = credentials.get("manifests", {}).get(credentials.get("active_manifest"), {}).get("signature_info") or {}
-    if credentials.get("validation_state") == "Trusted":
+    if credentials.get("validation_state") == TRUSTED:
         for root in trusted_roots():  # one by one, since the reader does not say which one it was
             under = read_credentials(content, roots=[root])
-            if under is not None and under.get("validation_state") == "Trusted":
+            if under is not None and under.get("validation_state") == TRUSTED:
                 return signer_of(root)
     root_pem = root_in(content, str(info.get("cert_serial_number", "")))
     if root_pem is not None:
