@@ -1,6 +1,7 @@
 """Batches in the order of training: from pixels resident on the device if they fit, else streamed from the source."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,6 +10,13 @@ from torch import Tensor
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine.distributed import ProcessGroup
+
+
+class Order(Protocol):
+    """Which pictures are shown when."""
+
+    def batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, and a turn of each, of the step that begins at position ``start``."""
 
 
 class ShuffledOrder:
@@ -120,7 +128,7 @@ class Loader:
         self.images = images
         self.size, self.geometry = size, geometry
         self.batch = batch
-        self.order = ShuffledOrder(len(images), seed) if cells is None else BalancedOrder(cells, seed)
+        self.order: Order = ShuffledOrder(len(images), seed) if cells is None else BalancedOrder(cells, seed)
         self.group = group
         device = group.device
         self.labels = label_tensor(images).to(device)
@@ -145,7 +153,7 @@ class Loader:
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     def _order(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        mine = self.group.shard(self.batch)
+        mine = self.group.shard(self.batch) if self.group.world_size > 1 else slice(None)
         while True:
             rows, turns = self.order.batch(seen_pictures, self.batch)
             yield rows[mine], turns[mine]

@@ -1,0 +1,99 @@
+"""The privacy budget of a run: what is promised of a training picture, and the steps and noise that keep to it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from diptych.engine.privacy.accounting import epsilon_pld, epsilon_prv, noise_multiplier_for
+from diptych.errors import UsageError
+
+DEFAULT_DELTA, DELTA_PICTURES = 1e-5, 10  # the lower of this and 1 / (10 · pictures)
+HEADING = "What the model can tell about one picture"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend, and how it spends it; the block "privacy" of ``model.json``.
+
+    Attributes
+    ----------
+    epsilon, delta
+        The promise: with the picture or without it, no result becomes more than e^ε times as likely, but for a
+        probability of δ.
+    epsilon_prv, epsilon_pld
+        What the steps spend by each accountant.
+    sampling_rate
+        Probability that a picture is drawn for a step.
+    noise_multiplier, clip
+        Largest norm of a picture's gradient, and the noise's standard deviation as a multiple of it.
+    steps
+        Of the whole run: no more are taken.
+    """
+
+    epsilon: float
+    delta: float
+    epsilon_prv: float
+    epsilon_pld: float
+    sampling_rate: float
+    noise_multiplier: float
+    steps: int
+    clip: float
+
+    @classmethod
+    def plan(cls, epsilon: float, delta: float | None, *, pictures: int, batch: int, steps: int, clip: float) -> Self:
+        """The budget of so many steps on expected batches of ``batch`` of the ``pictures``.
+
+        Raises
+        ------
+        UsageError
+            δ is so large that the promise would mean nothing, or the accountants are not installed.
+        """
+        delta = min(DEFAULT_DELTA, 1 / (DELTA_PICTURES * pictures)) if delta is None else delta
+        if delta >= 1 / pictures:
+            raise UsageError(
+                f"delta is to be less than one in the number of pictures, 1/{pictures}, and not {delta:g}: a model that "
+                f"gives away one of its pictures at random would keep to it. Leave it out for {DEFAULT_DELTA:g} or less."
+            )
+        rate = min(1.0, batch / pictures)
+        noise = noise_multiplier_for(epsilon, delta, rate, steps)
+        spent = (f(noise, rate, steps, delta) for f in (epsilon_prv, epsilon_pld))
+        return cls(epsilon, delta, *spent, rate, noise, steps, clip)
+
+    def facts(self) -> dict[str, Any]:
+        """The budget, JSON-able."""
+        return asdict(self)
+
+
+def describe(facts: Mapping[str, Any]) -> str:
+    """The section of a model card, and of a report, on the block "privacy" of ``model.json``; Markdown."""
+    epsilon, delta = facts["epsilon"], facts["delta"]
+    return " ".join(sentences(facts)) + (
+        f"\n\nBudget: ε = {epsilon:g}, δ = {delta:.2g}; spent by the accountants PRV {facts['epsilon_prv']:.3f} and PLD "
+        f"{facts['epsilon_pld']:.3f}: {facts['steps']:,} steps, each picture in a step with probability "
+        f"{facts['sampling_rate']:.3g}, gradients clipped to {facts['clip']:g}, noise multiplier "
+        f"{facts['noise_multiplier']:.3f}."
+    )
+
+
+def sentences(facts: Mapping[str, Any]) -> list[str]:
+    """What the budget means, in plain words."""
+    epsilon, delta = facts["epsilon"], facts["delta"]
+    return [
+        f"Trained with differential privacy, ε = {epsilon:g} and δ = {delta:.2g}: whatever a person does with this "
+        f"model, a suspicion that one picture was trained on cannot become more than e^ε = {odds(epsilon)} times as "
+        f"likely or unlikely by it, but for a probability of {delta:.2g}.",
+        "The promise covers each training picture by itself, not a person or thing that is in several of them. It does "
+        "not cover the held-out pictures, on which the scores, the temperature and the threshold of unknown pictures "
+        "rest, and takes as known how many pictures there were, their usual size and the names of the classes.",
+        "What would break it is left out of this folder: digests and counts of the training pictures, their embeddings, "
+        "and any of them in the report. So the model cannot know a training picture again: keep those that you test on "
+        "apart.",
+    ]
+
+
+def odds(epsilon: float) -> str:
+    """e^ε, in as many digits as matter."""
+    from math import exp
+
+    value = exp(epsilon)
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"
