@@ -36,8 +36,13 @@ def stored_digests(data: Mapping[str, Any]) -> Digests:
     Raises
     ------
     UsageError
-        It has none, since an earlier version saved it.
+        It has none, since the model is private, or an earlier version saved it.
     """
+    if data.get("private"):
+        raise UsageError(
+            "The model to start from was trained with epsilon and so does not say which pictures it was trained on: "
+            "another one could be validated on them. Start from a model without epsilon, or from none."
+        )
     if "digests" not in data:
         raise UsageError(
             "The model to start from does not say which pictures it was trained on, so that another one could be "

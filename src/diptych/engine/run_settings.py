@@ -26,10 +26,32 @@ class RunSettings(Settings):
         "The same seed gives the same model on the same machine.", default=0, minimum=0, maximum=MAX_SEED
     )
 
+    epsilon: float | None = setting(
+        "Bound by differential privacy what the model can tell about one training picture: 1 is strict, 8 is usual.",
+        default=None,
+        minimum=0.05,
+        maximum=100.0,
+        automatic="no bound",
+    )
+    delta: float | None = setting(
+        "Probability with which that bound may fail.",
+        default=None,
+        minimum=1e-9,
+        maximum=0.01,
+        automatic="1e-5, less for many pictures",
+    )
+
     def check_settings(self) -> None:
-        """Refuse values out of range, and two lengths at once."""
+        """Refuse values out of range, two lengths at once, and what would break the promise of ``epsilon``."""
         super().check_settings()
         check_length(self.minutes, self.epochs)
+        if self.delta is not None and self.epsilon is None:
+            raise UsageError("delta belongs to epsilon: set both (--epsilon 8 --delta 1e-5), or neither.")
+        if self.epsilon is not None and self.minutes is not None:
+            raise UsageError(
+                "With epsilon the length is set by epochs, not by minutes: the noise is fitted to the number of steps, "
+                "which the clock must not change. Leave minutes out, or set epochs (--epochs 60)."
+            )
 
 
 def check_length(minutes: float | None, epochs: float | None = None) -> None:

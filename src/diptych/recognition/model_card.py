@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from diptych.engine.privacy import budget
 from diptych.engine.warm_start.extension import with_extensions
 from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
@@ -42,7 +43,7 @@ These pictures come from the same source as the training pictures. Expect lower 
 measure them with `diptych evaluate`.
 
 {confidence_section(facts)}
-## Findings
+{_privacy(facts)}## Findings
 
 {findings}
 
@@ -66,6 +67,11 @@ Or on the command line: `diptych predict FOLDER new/*.jpg`. `report.html` shows 
 matrix and the worst errors; `data.json` lists the held-out pictures.
 """
     return with_extensions(card, facts.get("extensions", ()))
+
+
+def _privacy(facts: Mapping[str, Any]) -> str:
+    """The section on the promise of a private model; empty for any other."""
+    return f"## {budget.HEADING}\n\n{budget.describe(facts['privacy'])}\n\n" if "privacy" in facts else ""
 
 
 def _verdict(report: Report) -> str:
@@ -93,8 +99,7 @@ All three were calibrated on {rule.pictures} pictures that were not trained on.
   calibration error is the mean gap). The logits are divided by a temperature of {rule.temperature:.3g}.
 - `set` lists the labels with a probability of {rule.cutoff or 0.0:.3f} or more, and the predicted one.
   {describe_coverage(rule)}
-- `unknown` flags pictures that are less familiar than known ones, by the largest logit, the nearness to the
-  nearest training picture and the fineness of detail. Of known pictures it flags {describe_false_alarms(rule)};
+- `unknown` flags pictures that are less familiar than known ones, {_familiarity(rule)}. Of known pictures it flags {describe_false_alarms(rule)};
   how many unknown ones it misses depends on what they show: `diptych evaluate --unknown` measures it.
 {_thresholds(rule)}"""
 
@@ -107,6 +112,13 @@ def updated_card(text: str, facts: Mapping[str, Any]) -> str:
     heading, _, section = confidence_section(facts).partition("\n")
     card = replace_section(text, heading.removeprefix("## "), section)
     return with_extensions(card, facts.get("extensions", ()))
+
+
+def _familiarity(rule: DecisionRule) -> str:
+    """By what a picture is familiar; a private model keeps no training picture to compare with."""
+    if rule.scale is None:
+        return "by the largest logit"
+    return "by the largest logit, the nearness to the\n  nearest training picture and the fineness of detail"
 
 
 def _thresholds(rule: DecisionRule) -> str:

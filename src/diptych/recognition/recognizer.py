@@ -14,6 +14,7 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint
+from diptych.engine.privacy.budget import refuse_further_training
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import check_extendable
 from diptych.errors import Interrupted, UsageError
@@ -33,6 +34,7 @@ from diptych.recognition.restore import RestoredModel, copy_model_files
 from diptych.recognition.settings import AUTOMATIC
 from diptych.recognition.training import config
 from diptych.recognition.training.fit import FitResult, fit
+from diptych.recognition.training.private.private_fit import fit_privately
 from diptych.recognition.warm_startable import KIND, WarmStartable
 from diptych.report import Report
 
@@ -67,8 +69,13 @@ class Recognizer(FittedRecognizer, WarmStartable):
         A metadata column, and what is done so that its groups are recognised equally well: "balanced", "last-layer" or
         "group-dro", see :mod:`diptych.recognition.training.remedies`. The report has the worst group's accuracy.
         ``None``: nothing is done.
+    epsilon, delta
+        Differential privacy: a bound on what the recognizer can tell about one training picture, see
+        :mod:`diptych.engine.privacy`; "auto" is then a small network for small pictures, and for photographs the last
+        layer on a pretrained backbone. ``None``: no bound, and of δ 1e-5 or a tenth of one in the pictures.
     seed
-        Of the initial weights, the split, the order and the augmentation.
+        Of the initial weights, the split, the order and the augmentation; the noise of a private training comes from
+        the operating system.
 
     Attributes
     ----------
@@ -147,6 +154,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
             check_extendable(folder, more, fitted=hasattr(self, "network_"))
             if self.remedy is not None:
                 raise UsageError("A recognizer with a remedy is not trained further. Fit again, with more minutes.")
+        if self.epsilon is not None:
+            refuse_further_training(more=more is not None, start=start is not None)
         checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)
@@ -155,9 +164,11 @@ class Recognizer(FittedRecognizer, WarmStartable):
         if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
             return self._restore(artefact.read(str(folder), KIND))
-        result = fit(
-            self.parameters(), images, validate, folder=folder, settings=settings, started=started, start=source
-        )
+        run = {"folder": folder, "settings": settings, "started": started}
+        if self.epsilon is not None:
+            result = fit_privately(self.parameters(), images, validate, **run)
+        else:
+            result = fit(self.parameters(), images, validate, start=source, **run)
         self._adopt_result(result, settings)
         if folder is not None and result.leader:
             self._save_result(folder, result.stopped)

@@ -9,6 +9,7 @@ from torch import nn
 
 from diptych import artefact
 from diptych.artefact import Artefact
+from diptych.engine.privacy.layers import replace_batch_norm
 from diptych.engine.warm_start.extension import CAPTION, extensions_table
 from diptych.errors import ArtefactError, UsageError
 from diptych.recognition import networks
@@ -72,6 +73,8 @@ class RestoredModel:
                 download=False,
                 backbone_facts=facts.get("backbone"),
             )
+            if "privacy" in model.facts and not restored.pretrained:
+                replace_batch_norm(restored)
             restored.load_state_dict(model.weights)
             restored.tta = TTA.from_json(facts.get("tta"))
             index = EmbeddingIndex.read(model)

@@ -41,10 +41,16 @@ class RecognizerSettings(RunSettings):
     )
 
     def check_settings(self) -> None:
-        """Refuse values out of range, and a remedy without its groups."""
+        """Refuse values out of range, a remedy without its groups, and one that would break a privacy promise."""
         super().check_settings()
         if (self.group is None) != (self.remedy is None):
             raise UsageError(
                 "A remedy and the metadata column of its groups go together: set both remedy and group (--remedy "
                 "balanced --group COLUMN), or neither."
+            )
+        if self.epsilon is not None and self.remedy is not None:
+            raise UsageError(
+                "A remedy cannot be combined with epsilon: it shows some pictures more often than others, or weighs "
+                "them by their losses, and the promise rests on each being drawn with the same probability. Leave out "
+                "the remedy, or epsilon."
             )

@@ -1,9 +1,11 @@
 """The settings of the synthesizers."""
 
 from diptych.engine.run_settings import RunSettings
+from diptych.errors import UsageError
 from diptych.settings import declared, setting
 
 MIN_SIZE, MAX_SIZE, SIZE_STEP = 8, 128, 4  # px
+INSTEAD = "Fit a flow with epsilon (diptych fit flow DATA --epsilon 8), or leave epsilon out."
 
 
 @declared
@@ -41,6 +43,16 @@ class GANSettings(SynthesizerSettings):
         "Dimension of the latent space.", default=None, minimum=1, maximum=4096, automatic="chosen"
     )
 
+    def check_settings(self) -> None:
+        """Refuse values out of range, and ``epsilon``, whose promise a GAN would break."""
+        super().check_settings()
+        if self.epsilon is not None:
+            raise UsageError(
+                "A GAN cannot be trained with epsilon here: its critic is penalised by gradients with respect to the "
+                "pictures, and compares the pictures of a batch with each other, so that no gradient is that of one "
+                f"picture. {INSTEAD}"
+            )
+
 
 @declared
 class VAESettings(SynthesizerSettings):
@@ -58,6 +70,16 @@ class VAESettings(SynthesizerSettings):
     latent: int | None = setting(
         "Dimension of the latent space.", default=None, minimum=1, maximum=4096, automatic="chosen"
     )
+
+    def check_settings(self) -> None:
+        """Refuse values out of range, and ``epsilon``, whose promise a VAE would break."""
+        super().check_settings()
+        if self.epsilon is not None:
+            raise UsageError(
+                "A VAE cannot be trained with epsilon here: its noise level and the least information of its latents "
+                "are those of a whole batch, and its prior is fitted to encoded training pictures without noise. "
+                f"{INSTEAD}"
+            )
 
 
 @declared

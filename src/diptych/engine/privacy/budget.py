@@ -64,6 +64,26 @@ class Budget:
         return asdict(self)
 
 
+def refuse_further_training(*, more: bool, start: bool) -> None:
+    """Refuse what would spend privacy outside of a budget.
+
+    Raises
+    ------
+    UsageError
+        The model is to be trained further, or to start from another one.
+    """
+    if more:
+        raise UsageError(
+            "A model with epsilon is not trained further: its budget is spent, and more steps on the same pictures would "
+            "break the promise. Fit another one, with more epochs (--epochs), into a new folder."
+        )
+    if start:
+        raise UsageError(
+            "A model with epsilon does not start from another one: if that was trained on some of the same pictures, "
+            "their promise would be broken from the start. Leave out the model to start from, or epsilon."
+        )
+
+
 def describe(facts: Mapping[str, Any]) -> str:
     """The section of a model card, and of a report, on the block "privacy" of ``model.json``; Markdown."""
     epsilon, delta = facts["epsilon"], facts["delta"]

@@ -30,7 +30,11 @@ def replace_batch_norm(network: nn.Module) -> nn.Module:
     for name, child in network.named_children():
         if isinstance(child, _BatchNorm):
             channels = child.num_features
-            setattr(network, name, nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP_CHANNELS)), channels, eps=child.eps))
+            setattr(
+                network,
+                name,
+                nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP_CHANNELS)), channels, eps=child.eps),
+            )
         else:
             replace_batch_norm(child)
     return network
@@ -131,5 +135,3 @@ def _gradients_alone(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
                 rows.setdefault(name, []).append(p.grad.clone())
         network.zero_grad()
     return {name: torch.stack(gradients) for name, gradients in rows.items()}
-
-

@@ -10,7 +10,7 @@ from diptych.backbones import timm_backbone
 from diptych.backbones.builtin import BUILTIN
 from diptych.backbones.weights import PREFIX, is_known
 from diptych.errors import UsageError
-from diptych.recognition.networks import alexnet, convnet, pretrained, speednet
+from diptych.recognition.networks import alexnet, convnet, groupnet, pretrained, speednet
 from diptych.recognition.networks.custom import CustomNetwork
 from diptych.recognition.networks.network import Network, TrainingRecipe, augmentation
 from diptych.recognition.settings import MIN_SIZE
@@ -32,6 +32,7 @@ __all__ = [
 FAMILIES: dict[str, tuple[Callable[[int, int], Network], TrainingRecipe]] = {
     "convnet": (convnet.ConvNet, convnet.RECIPE),
     "alexnet": (alexnet.AlexNet, alexnet.RECIPE),
+    "groupnet": (groupnet.GroupNet, groupnet.RECIPE),
     **speednet.VARIANTS,
 }
 CUSTOM_PREFIX = "custom:"  # of the stored name of a person's own class

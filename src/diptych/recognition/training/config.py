@@ -66,8 +66,9 @@ def stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def run_settings(
     parameters: Mapping[str, Any], images: Images, validate: Images | None, start: WarmStart | None
 ) -> dict[str, Any]:
-    """The run's identity."""
-    data = {"data": images.fingerprint(), "validation": None if validate is None else validate.fingerprint()}
+    """The run's identity; a private model keeps no fingerprint of its training pictures, only their number."""
+    fingerprint = images.fingerprint() if parameters["epsilon"] is None else len(images)
+    data = {"data": fingerprint, "validation": None if validate is None else validate.fingerprint()}
     return {**stored_parameters(parameters), **data, **({} if start is None else {"start": start.digest()})}
 
 

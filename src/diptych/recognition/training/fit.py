@@ -54,7 +54,7 @@ class FitResult:
     network: Network
     size: int
     decision_rule: DecisionRule
-    embedding_index: EmbeddingIndex
+    embedding_index: EmbeddingIndex | None
     report: Report
     facts: dict[str, Any]
     data: dict[str, Any]
@@ -64,13 +64,13 @@ class FitResult:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedModel:
-    """A trained and calibrated recognizer, before it is reported on."""
+    """A trained and calibrated recognizer, before it is reported on; one that is private has no index."""
 
     job: Job
     data: PreparedData
     result: TrainingResult
     rule: DecisionRule
-    index: EmbeddingIndex
+    index: EmbeddingIndex | None
 
 
 def fit(
@@ -161,7 +161,9 @@ def fit_result(model: FittedModel, seed: int, start: WarmStart | None) -> FitRes
         embedding_index=index,
         report=report,
         facts=facts if origin is None else {**facts, "started_from": origin},
-        data=fit_report.data_facts(data, index, seed, trained),
+        data=fit_report.private_data_facts(data, seed)
+        if index is None
+        else fit_report.data_facts(data, index, seed, trained),
         leader=result.leader,
         stopped=result.stopped,
     )

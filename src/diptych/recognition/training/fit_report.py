@@ -1,14 +1,17 @@
 """The report of a training run, and the facts that its artefact keeps."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from diptych import artefact
 from diptych.data.training_digests import Digests, pack_digests
+from diptych.engine.privacy.budget import sentences
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.evaluate import evaluation_report
+from diptych.recognition.evaluation.verdict import MEASURE
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.training.remedies.remedy import TABLE, add_outcome
@@ -19,7 +22,7 @@ COUNTS = "Pictures of each class"
 
 
 def make_report(
-    job: Job, data: PreparedData, result: TrainingResult, rule: DecisionRule, index: EmbeddingIndex
+    job: Job, data: PreparedData, result: TrainingResult, rule: DecisionRule, index: EmbeddingIndex | None
 ) -> tuple[Report, dict[str, Any]]:
     """The report on the validation pictures, and the facts for ``model.json``."""
     explainer = ErrorExplainer(job.network, job.config.size, index)
@@ -29,6 +32,9 @@ def make_report(
         add_outcome(report, result.outcome)
     facts = _model_facts(job, data, result, rule, report)
     _add_training(report, data, result, facts)
+    if job.privacy is not None:
+        report.findings = [*sentences(facts["privacy"]), *report.findings]
+        report.verdict = report.verdict and replace(report.verdict, next_step=MEASURE)
     return report, facts
 
 
@@ -59,6 +65,7 @@ def _model_facts(
         **({"backbone": network.backbone_facts} if network.pretrained else {}),
         **({"tta": network.tta.to_json()} if network.tta else {}),
         **({"untuned": result.untuned} if result.untuned else {}),
+        **({"privacy": job.privacy.facts()} if job.privacy else {}),
         **({artefact.UNFINISHED: _unfinished_facts(job, result)} if result.stopped else {}),
     }
 
@@ -75,26 +82,43 @@ def _add_training(report: Report, data: PreparedData, result: TrainingResult, fa
     report.figures |= curves
     report.findings += facts["training"]["notes"]
     report.tables |= result.tables
-    training, validation = data.training.counts(), data.validation.counts()
-    rows = [[name, training[name], validation[name]] for name in training]
-    report.tables[COUNTS] = Table(["class", "training", "validation"], list(rows))
-    report.rare |= {*curves, *result.tables, COUNTS} - {TABLE}
+    report.rare |= {*curves, *result.tables} - {TABLE}
+    if "privacy" not in facts:
+        training, validation = data.training.counts(), data.validation.counts()
+        rows = [[name, training[name], validation[name]] for name in training]
+        report.tables[COUNTS] = Table(["class", "training", "validation"], list(rows))
+        report.rare.add(COUNTS)
     settings = {k: v for k, v in facts["training"].items() if k != "notes"}
     report.facts |= {"network": facts["network"], "size": facts["size"], **settings}
 
 
+def private_data_facts(data: PreparedData, seed: int) -> dict[str, Any]:
+    """What ``data.json`` holds of a private model: nothing that tells one training picture from another."""
+    return {
+        "private": True,
+        "validation": _validation_facts(data),
+        "split_seed": seed,
+        "skipped": [{"path": e.path, "reason": e.reason} for e in data.training.skipped],
+    }
+
+
 def data_facts(data: PreparedData, index: EmbeddingIndex, seed: int, trained: Digests) -> dict[str, Any]:
     """What ``data.json`` holds; ``trained`` are digests of pictures that the initial weights were trained on."""
-    training, validation = data.training, data.validation
+    training = data.training
     return {
         "training": {"counts": training.counts(), "fingerprint": training.fingerprint()},
         "digests": pack_digests(training, trained),
-        "validation": {
-            "counts": validation.counts(),
-            "fingerprint": validation.fingerprint(),
-            "pictures": validation.paths.tolist(),
-        },
+        "validation": _validation_facts(data),
         "indexed": list(index.paths),
         "split_seed": seed,
         "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
+    }
+
+
+def _validation_facts(data: PreparedData) -> dict[str, Any]:
+    validation = data.validation
+    return {
+        "counts": validation.counts(),
+        "fingerprint": validation.fingerprint(),
+        "pictures": validation.paths.tolist(),
     }

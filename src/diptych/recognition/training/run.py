@@ -17,6 +17,8 @@ from diptych.data.images import Images
 from diptych.engine.history import Record
 from diptych.engine.loop import Run
 from diptych.engine.machine import Machine
+from diptych.engine.privacy.budget import Budget as PrivacyBudget
+from diptych.engine.privacy.private_run import PrivateRun
 from diptych.engine.schedule import triangle
 from diptych.engine.stopping import draft
 from diptych.engine.task import Recipe
@@ -63,6 +65,8 @@ class Job:
         As of a :class:`Recipe`: above 0 in the extension of a finished recognizer.
     remedy
         Against unequal groups; ``None``: none.
+    privacy
+        The budget of a private training; ``None``: it promises nothing.
     """
 
     network: Network
@@ -80,6 +84,7 @@ class Job:
     seed: int
     schedule_start: float = 0.0
     remedy: Remedy | None = None
+    privacy: PrivacyBudget | None = None
 
     @property
     def is_extension(self) -> bool:
@@ -132,6 +137,8 @@ def start_run(job: Job) -> Run:
     """The run, from its start or its last checkpoint."""
     config, pictures = job.config, len(job.training)
     length = None if config.epochs is None else max(config.batch, round(config.epochs * pictures))
+    if job.privacy is not None:
+        length = job.privacy.steps * config.batch
     recipe = Recipe(
         batch=config.batch,
         pictures=length,
@@ -145,16 +152,11 @@ def start_run(job: Job) -> Run:
         schedule_start=job.schedule_start,
     )
     task, images = _task(job)
-    return Run(
-        task,
-        images,
-        cells=job.remedy.cells.numbers if job.remedy and job.remedy.evens_batches else None,
-        size=config.size,
-        recipe=recipe,
-        folder=job.folder,
-        settings=job.settings,
-        started=job.budget.started,
-    )
+    where = {"folder": job.folder, "settings": job.settings, "started": job.budget.started}
+    if job.privacy is not None:
+        return PrivateRun(task, images, size=config.size, recipe=recipe, budget=job.privacy, **where)
+    cells = job.remedy.cells.numbers if job.remedy and job.remedy.evens_batches else None
+    return Run(task, images, cells=cells, size=config.size, recipe=recipe, **where)
 
 
 def _task(job: Job) -> tuple[ClassificationTask, Images]:

@@ -236,13 +236,20 @@ def _has_time_to_finetune(job: Job) -> bool:
 
 def result_without_run(job: Job, probe: Probe, seen: int, group: ProcessGroup, folder: Path | None) -> TrainingResult:
     """The record of a training without a run of the whole network; its history is written to the ``folder``."""
+    return recorded_without_run(job, probe.outputs, seen, group, folder)
+
+
+def recorded_without_run(
+    job: Job, outputs: Outputs, seen: int, group: ProcessGroup, folder: Path | None
+) -> TrainingResult:
+    """The same of these ``outputs`` for the validation pictures."""
     history = History(folder if group.leader else None)
     seconds = time.monotonic() - job.budget.started
-    name, value = job.score(probe.outputs.logits, job.validation)
+    name, value = job.score(outputs.logits, job.validation)
     record = {"seen_pictures": seen, "seconds": round(seconds, 3), "progress": 1.0, "losses": {}}
     history.add({**record, "scores": {name: value}})
     device = str(Machine(group.device))
-    return TrainingResult(probe.outputs, seen, seconds, device, history.records, group.leader)
+    return TrainingResult(outputs, seen, seconds, device, history.records, group.leader)
 
 
 def _loss(job: Job, logits: Tensor) -> float:

@@ -1,0 +1,1 @@
+"""Fitting a recognizer that bounds what it can tell about one training picture."""
