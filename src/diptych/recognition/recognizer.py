@@ -164,7 +164,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         if checkpoint.is_finished(folder, settings):
             log.info("%s already holds this recognizer, finished.", folder)
             return self._restore(artefact.read(str(folder), KIND))
-        run = {"folder": folder, "settings": settings, "started": started}
+        run: dict[str, Any] = {"folder": folder, "settings": settings, "started": started}
         if self.epsilon is not None:
             result = fit_privately(self.parameters(), images, validate, **run)
         else:

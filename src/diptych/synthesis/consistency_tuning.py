@@ -159,6 +159,11 @@ class ConsistencyTunable(Synthesizer):
 
     def _check_tunable(self, minutes: float | None, epochs: float | None) -> None:
         self._check_fitted()
+        if self.epsilon is not None:
+            raise UsageError(
+                "A flow with epsilon is not tuned: tuning trains on pictures without noise, which would break its "
+                "promise if they are the same. Sample it in more steps, or tune a flow that was fitted without epsilon."
+            )
         if "tuned" in self.modules_:
             raise UsageError("This flow is tuned already. Tune the flow that it was tuned from, for longer.")
         check_length(minutes, epochs)

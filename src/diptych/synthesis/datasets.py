@@ -44,6 +44,8 @@ class PreparedData:
         Names of the classes that have pictures, if the model is conditional; else empty.
     trained
         Digests of pictures that the run's initial weights were trained on.
+    private
+        Whether the model is to promise privacy: then what is told of the training pictures is their number alone.
     """
 
     training: Images
@@ -51,10 +53,13 @@ class PreparedData:
     size: int
     classes: tuple[str, ...]
     trained: Digests = field(default_factory=lambda: NONE)
+    private: bool = False
 
     @property
     def shares(self) -> list[float]:
-        """Of each class among the training pictures; empty if unconditional."""
+        """Of each class among the training pictures, or even ones where these are private; empty if unconditional."""
+        if self.private:
+            return [1 / len(self.classes) for _ in self.classes]
         counts = self.training.counts()
         return [counts[name] / len(self.training) for name in self.classes]
 
@@ -72,9 +77,10 @@ class PreparedData:
         return replace(self, training=self.training.relabel(classes), held_out=held_out, classes=tuple(classes))
 
     def identity(self) -> dict[str, str]:
-        """Fingerprints of both sets, for the identity of a run; JSON-able."""
+        """Fingerprints of both sets, of private pictures their number, for the identity of a run; JSON-able."""
         validation = self.held_out.fingerprint() if self.held_out is not None else ""
-        return {"data": self.training.fingerprint(), "validation": validation}
+        data = counted(len(self.training), "picture") if self.private else self.training.fingerprint()
+        return {"data": data, "validation": validation}
 
 
 def prepare(

@@ -17,6 +17,7 @@ from diptych.data.training_digests import stored_digests
 from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import is_leader
+from diptych.engine.privacy.budget import refuse_further_training
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
@@ -29,7 +30,7 @@ from diptych.synthesis.model import Modules, device_of
 from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling import seeding, writer
 from diptych.synthesis.training.comparison import Measure, compare, held_out_measure
-from diptych.synthesis.training.config import TrainingConfig, training_length
+from diptych.synthesis.training.config import TrainingConfig, length_and_privacy
 from diptych.synthesis.training.job import EndedRun, TrainingJob
 from diptych.synthesis.training.model_files import make_model_files, make_report
 from diptych.synthesis.training.monitor import Monitor
@@ -83,6 +84,8 @@ class Synthesizer(Editor):
         self.check_settings()
         images, validate = Images.of(images), None if validate is None else Images.of(validate)
         folder = datasets.as_folder(into)
+        if self.epsilon is not None:
+            refuse_further_training(more=more is not None, start=start is not None)
         if more is not None:
             check_extendable(folder, more, fitted=hasattr(self, "modules_"))
         checkpoint.check_length(folder, self.parameters())
@@ -147,7 +150,8 @@ class Synthesizer(Editor):
     def _prepare(self, images: Images, validate: Images | None, source: Self | None) -> PreparedData:
         """The pictures of the run; from another model's start at its size, and with none of its pictures held out."""
         if source is None:
-            return datasets.prepare(images, validate, self.size, self.seed)
+            prepared = datasets.prepare(images, validate, self.size, self.seed)
+            return replace(prepared, private=self.epsilon is not None)
         trained = stored_digests(source._model_files.data)
         prepared = datasets.prepare(images, validate, self.size or source.size_, self.seed, trained)
         source._as_start().check_conditioning(prepared.classes)
@@ -162,9 +166,9 @@ class Synthesizer(Editor):
         if source is not None:
             warm_start, start = source._as_start(), {"start": weights_digest(source.weights())}
             config = replace(config, layout=warm_start.layout_for(config.layout, self.parameters().get("latent")))
-        length = training_length(self.minutes, self.epochs, len(prepared.training), prepared.size)
+        length, privacy = length_and_privacy(self.parameters(), len(prepared.training), prepared.size, config.batch)
         settings = {**self._run_settings(prepared, config), **start}
-        return TrainingJob(prepared, config, length, settings, self.seed, folder, started, warm_start)
+        return TrainingJob(prepared, config, length, settings, self.seed, folder, started, warm_start, None, privacy)
 
     def _as_start(self) -> WarmStart:
         weights = {name: module.state_dict() for name, module in self.modules_.items()}

@@ -1,5 +1,6 @@
 """The privacy budget of a run: what is promised of a training picture, and the steps and noise that keep to it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -51,13 +52,13 @@ class Budget:
         delta = min(DEFAULT_DELTA, 1 / (DELTA_PICTURES * pictures)) if delta is None else delta
         if delta >= 1 / pictures:
             raise UsageError(
-                f"delta is to be less than one in the number of pictures, 1/{pictures}, and not {delta:g}: a model that "
-                f"gives away one of its pictures at random would keep to it. Leave it out for {DEFAULT_DELTA:g} or less."
+                f"delta must be less than one in the number of pictures, 1/{pictures}, not {delta:g}: else a model "
+                f"that gives away one picture at random would keep to it. Leave it out for {DEFAULT_DELTA:g} or less."
             )
         rate = min(1.0, batch / pictures)
         noise = noise_multiplier_for(epsilon, delta, rate, steps)
-        spent = (f(noise, rate, steps, delta) for f in (epsilon_prv, epsilon_pld))
-        return cls(epsilon, delta, *spent, rate, noise, steps, clip)
+        prv, pld = (accountant(noise, rate, steps, delta) for accountant in (epsilon_prv, epsilon_pld))
+        return cls(epsilon, delta, prv, pld, rate, noise, steps, clip)
 
     def facts(self) -> dict[str, Any]:
         """The budget, JSON-able."""
@@ -74,8 +75,8 @@ def refuse_further_training(*, more: bool, start: bool) -> None:
     """
     if more:
         raise UsageError(
-            "A model with epsilon is not trained further: its budget is spent, and more steps on the same pictures would "
-            "break the promise. Fit another one, with more epochs (--epochs), into a new folder."
+            "A model with epsilon is not trained further: its budget is spent, and more steps on the same pictures "
+            "would break the promise. Fit another one, with more epochs (--epochs), into a new folder."
         )
     if start:
         raise UsageError(
@@ -85,13 +86,12 @@ def refuse_further_training(*, more: bool, start: bool) -> None:
 
 
 def describe(facts: Mapping[str, Any]) -> str:
-    """The section of a model card, and of a report, on the block "privacy" of ``model.json``; Markdown."""
-    epsilon, delta = facts["epsilon"], facts["delta"]
+    """The section of a model card on the block "privacy" of ``model.json``; Markdown."""
     return " ".join(sentences(facts)) + (
-        f"\n\nBudget: ε = {epsilon:g}, δ = {delta:.2g}; spent by the accountants PRV {facts['epsilon_prv']:.3f} and PLD "
-        f"{facts['epsilon_pld']:.3f}: {facts['steps']:,} steps, each picture in a step with probability "
-        f"{facts['sampling_rate']:.3g}, gradients clipped to {facts['clip']:g}, noise multiplier "
-        f"{facts['noise_multiplier']:.3f}."
+        f"\n\nBudget: ε = {facts['epsilon']:g}, δ = {facts['delta']:.2g}. Spent by the PRV accountant: "
+        f"{facts['epsilon_prv']:.3f}; by the PLD accountant: {facts['epsilon_pld']:.3f}. {facts['steps']:,} steps, "
+        f"a picture in each with probability {facts['sampling_rate']:.3g}, gradients clipped to {facts['clip']:g}, noise "
+        f"multiplier {facts['noise_multiplier']:.3f}."
     )
 
 
@@ -100,20 +100,17 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     epsilon, delta = facts["epsilon"], facts["delta"]
     return [
         f"Trained with differential privacy, ε = {epsilon:g} and δ = {delta:.2g}: whatever a person does with this "
-        f"model, a suspicion that one picture was trained on cannot become more than e^ε = {odds(epsilon)} times as "
-        f"likely or unlikely by it, but for a probability of {delta:.2g}.",
-        "The promise covers each training picture by itself, not a person or thing that is in several of them. It does "
-        "not cover the held-out pictures, on which the scores, the temperature and the threshold of unknown pictures "
-        "rest, and takes as known how many pictures there were, their usual size and the names of the classes.",
-        "What would break it is left out of this folder: digests and counts of the training pictures, their embeddings, "
-        "and any of them in the report. So the model cannot know a training picture again: keep those that you test on "
-        "apart.",
+        f"model, it changes the odds that a given picture was trained on by a factor of at most {odds(epsilon)} (e^ε), "
+        f"but for a probability of {delta:.2g}.",
+        "The promise covers each training picture by itself, not a person or thing that several of them show.",
+        "It does not cover the held-out pictures, which the scores and the calibration rest on, and takes as known how "
+        "many pictures there were, their usual size and the names of the classes.",
+        "What would break it is left out of the model: digests, counts and embeddings of the training pictures, and "
+        "any of them in the report. So the model cannot know one again: keep pictures to test on apart.",
     ]
 
 
 def odds(epsilon: float) -> str:
     """e^ε, in as many digits as matter."""
-    from math import exp
-
-    value = exp(epsilon)
+    value = math.exp(epsilon)
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}" if value < 1e6 else f"{value:.0e}"

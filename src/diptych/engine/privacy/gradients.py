@@ -50,12 +50,16 @@ def add_clipped(totals: Sequence[Tensor], parameters: Sequence[nn.Parameter], co
     a row, augmented or noised differently, and its gradient is their mean (De et al. 2022, arXiv:2204.13650, section
     3.2; Dockhorn et al. 2023, arXiv:2210.09929, section 3.2).
     """
-    gradients = [_taken(p).unflatten(0, (-1, copies)).mean(1) for p in parameters]
-    norms = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
+    gradients = [_taken(p).flatten(1) for p in parameters]
+    if copies > 1:
+        gradients = [g.unflatten(0, (-1, copies)).mean(1) for g in gradients]  # type: ignore[no-untyped-call]
+    norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in gradients]).norm(dim=0)
     # A gradient that is no number would give its picture away.
     factors = torch.where(norms.isfinite(), (clip / norms.clamp(min=1e-12)).clamp(max=1.0), 0.0)
+    broken = not bool(norms.isfinite().all())
     for total, gradient in zip(totals, gradients, strict=True):
-        total += torch.einsum("b,b...->...", factors, torch.nan_to_num(gradient, 0.0, 0.0, 0.0))
+        finite = torch.nan_to_num(gradient, 0.0, 0.0, 0.0) if broken else gradient
+        total += (factors @ finite).view_as(total)
 
 
 def _taken(parameter: nn.Parameter) -> Tensor:
@@ -73,6 +77,6 @@ def set_noised(
 
     Over the expected one, since how many pictures were drawn is not to be told.
     """
-    parts = noise.to(totals[0].device).split([t.numel() for t in totals])
+    parts = torch.split(noise.to(totals[0].device), [t.numel() for t in totals])
     for p, total, part in zip(parameters, totals, parts, strict=True):
         p.grad = (total + deviation * part.view_as(total)) / batch

@@ -105,15 +105,16 @@ def check_by_trial(network: nn.Module, size: int) -> None:
         both = together.get(name)
         if both is None or float((both - one).norm()) > TOLERANCE * scale:
             raise UsageError(
-                f"The network cannot be trained with epsilon: the gradient of a single picture by {name} cannot be told "
-                f"from those of the others. {INSTEAD}"
+                f"The network cannot be trained with epsilon: the gradient of a single picture by {name} cannot be "
+                f"told from those of the others. {INSTEAD}"
             )
 
 
 def _loss(network: nn.Module, images: Tensor) -> Tensor:
     """A mean over the pictures, in which every output counts differently."""
     outputs = network(images).flatten(1).float()
-    return (outputs * torch.linspace(-1, 1, outputs.shape[1])).sum(1).mean()
+    loss: Tensor = (outputs * torch.linspace(-1, 1, outputs.shape[1])).sum(1).mean()
+    return loss
 
 
 def _gradients_together(network: nn.Module, images: Tensor) -> dict[str, Tensor]:

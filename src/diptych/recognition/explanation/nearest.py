@@ -56,8 +56,8 @@ def nearest_pictures(
         raise UsageError(f"k must be 1 or more, not {k}: it is the number of training pictures to name.")
     if index is None or len(index) == 0:
         raise DataError(
-            "This recognizer has no embeddings of its training pictures: it was trained with epsilon, whose promise they "
-            "would break, or an earlier version of Diptych saved it. Train it again without epsilon to have them."
+            "This recognizer has no embeddings of its training pictures: it was trained with epsilon, whose promise "
+            "they would break, or an earlier version of Diptych saved it. Train one without epsilon to have them."
         )
     similarities, rows = index.nearest(embeddings, k)
     names = np.array([label_name(label, classes) for label in index.labels], dtype=np.str_)

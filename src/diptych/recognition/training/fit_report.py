@@ -6,7 +6,7 @@ from typing import Any
 
 from diptych import artefact
 from diptych.data.training_digests import Digests, pack_digests
-from diptych.engine.privacy.budget import sentences
+from diptych.engine.privacy import budget
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.datasets import PreparedData
@@ -33,7 +33,7 @@ def make_report(
     facts = _model_facts(job, data, result, rule, report)
     _add_training(report, data, result, facts)
     if job.privacy is not None:
-        report.findings = [*sentences(facts["privacy"]), *report.findings]
+        report.parts.insert(0, Report(budget.HEADING, findings=budget.sentences(facts["privacy"])))
         report.verdict = report.verdict and replace(report.verdict, next_step=MEASURE)
     return report, facts
 

@@ -152,7 +152,7 @@ def start_run(job: Job) -> Run:
         schedule_start=job.schedule_start,
     )
     task, images = _task(job)
-    where = {"folder": job.folder, "settings": job.settings, "started": job.budget.started}
+    where: dict[str, Any] = {"folder": job.folder, "settings": job.settings, "started": job.budget.started}
     if job.privacy is not None:
         return PrivateRun(task, images, size=config.size, recipe=recipe, budget=job.privacy, **where)
     cells = job.remedy.cells.numbers if job.remedy and job.remedy.evens_batches else None

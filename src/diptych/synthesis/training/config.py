@@ -7,12 +7,16 @@ from typing import Any
 from torch import nn
 
 from diptych.data.transforms import Augment
+from diptych.engine.privacy.budget import Budget
 from diptych.engine.schedule import Schedule, cosine
 from diptych.engine.task import Recipe
 
 DEFAULT_EPOCHS, DEFAULT_MINUTES = 40, 10.0
 MIN_SHOWN, MAX_SHOWN = 30_000, 1_000_000  # pictures, where neither minutes nor epochs are set
 RESERVE_SECONDS = 10.0  # kept from a time budget for what follows training, until a rehearsal has measured it
+PRIVATE_STEPS, PRIVATE_SHARE, MAX_PRIVATE_BATCH = 300, 0.25, 2048  # share of the pictures in a step
+PRIVATE_COPIES = 2  # of each picture in a private step, with noise and times of their own
+PRIVATE_CLIP = 1.0
 MAX_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
 
 
@@ -46,6 +50,23 @@ class TrainingConfig:
         """The configuration for the report and the run's identity; JSON-able."""
         common = {"batch": self.batch, "learning_rate": self.lr, "crop": self.crop}
         return {"layout": dict(self.layout), **common, **self.method_settings}
+
+
+def length_and_privacy(
+    parameters: Mapping[str, Any], pictures: int, size: int, batch: int
+) -> tuple[dict[str, Any], Budget | None]:
+    """The run's length as a recipe takes it, and the budget of a private one, whose steps are fixed first."""
+    epsilon, epochs = parameters["epsilon"], parameters["epochs"]
+    if epsilon is None:
+        return training_length(parameters["minutes"], epochs, pictures, size), None
+    steps = PRIVATE_STEPS if epochs is None else max(1, round(epochs * pictures / batch))
+    budget = Budget.plan(epsilon, parameters["delta"], pictures=pictures, batch=batch, steps=steps, clip=PRIVATE_CLIP)
+    return {"pictures": steps * batch}, budget
+
+
+def private_batch(pictures: int) -> int:
+    """The pictures that are drawn for a private step, on average: large batches drown the noise."""
+    return min(MAX_PRIVATE_BATCH, max(1, round(PRIVATE_SHARE * pictures)))
 
 
 def compilable_modules(modules: Sequence[nn.Module]) -> list[nn.Module]:

@@ -10,6 +10,8 @@ from diptych import artefact
 from diptych.data.messages import counted
 from diptych.engine import checkpoint
 from diptych.engine.loop import Run
+from diptych.engine.privacy.budget import Budget
+from diptych.engine.privacy.private_run import PrivateRun
 from diptych.engine.stopping import draft
 from diptych.engine.task import Task, Tick
 from diptych.engine.warm_start.extension import Extension
@@ -18,7 +20,7 @@ from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.protocols import SampledModel
-from diptych.synthesis.training.config import TrainingConfig, make_recipe
+from diptych.synthesis.training.config import PRIVATE_COPIES, TrainingConfig, make_recipe
 from diptych.synthesis.training.model_files import RunSummary
 from diptych.synthesis.training.monitor import Monitor
 from diptych.synthesis.training.run_result import RunResult
@@ -51,6 +53,8 @@ class TrainingJob:
         Whose weights it starts from; ``None``: fresh ones.
     extension
         Of the finished model that it trains further; ``None``: a model's first run.
+    privacy
+        The budget of a private training; ``None``: it promises nothing.
     """
 
     prepared: PreparedData
@@ -62,6 +66,7 @@ class TrainingJob:
     started: float
     warm_start: WarmStart | None = None
     extension: Extension | None = None
+    privacy: Budget | None = None
 
     def extended(self, extension: Extension, warm_start: WarmStart) -> "TrainingJob":
         """The job of an extension of the model that this one is of."""
@@ -80,25 +85,21 @@ class TrainingJob:
 
     @cached_property
     def mirrored(self) -> bool:
-        """Whether half of the pictures are mirrored in training."""
-        return datasets.is_mirror_symmetric(self.prepared, self.seed)
+        """Whether half of the pictures are mirrored in training; with privacy none are, since their look decides it."""
+        return self.privacy is None and datasets.is_mirror_symmetric(self.prepared, self.seed)
 
     def start(self, task: Task) -> Run:
         """The engine's run, at its beginning or where it was interrupted."""
         extension, seed, schedule_start = self.extension, self.seed, 0.0
         if extension is not None:
             seed, schedule_start = seed + extension.seed, extension.schedule_start
-        recipe = make_recipe(self.config, self.length, self.mirrored, seed)
-        return Run(
-            task,
-            self.prepared.training,
-            size=self.prepared.size,
-            geometry=GEOMETRY,
-            recipe=replace(recipe, schedule_start=schedule_start),
-            folder=self.folder,
-            settings=self.settings,
-            started=self.started,
-        )
+        recipe = replace(make_recipe(self.config, self.length, self.mirrored, seed), schedule_start=schedule_start)
+        training, size = self.prepared.training, self.prepared.size
+        where: dict[str, Any] = {"folder": self.folder, "settings": self.settings, "started": self.started}
+        if self.privacy is not None:
+            where |= {"budget": self.privacy, "copies": PRIVATE_COPIES}
+            return PrivateRun(task, training, size=size, geometry=GEOMETRY, recipe=recipe, **where)
+        return Run(task, training, size=size, geometry=GEOMETRY, recipe=recipe, **where)
 
     def facts(self) -> dict[str, Any]:
         """Configuration and length, for the report; JSON-able. Extensions have a table of their own for theirs."""
@@ -169,12 +170,13 @@ class EndedRun:
         return self.monitor.finish(model, self.result.seen_pictures, extended=extended, untuned=untuned)
 
     def totals(self) -> dict[str, Any]:
-        """Pictures seen and seconds, those before an extension included, for ``model.json``."""
+        """Pictures seen and seconds, those before an extension included, and the privacy spent, for ``model.json``."""
         extension = self.job.extension
         before = {"seen_pictures": 0, "seconds": 0.0} if extension is None else extension.facts
         return {
             "seen_pictures": before["seen_pictures"] + self.result.seen_pictures,
             "seconds": round(before["seconds"] + self.last.seconds, 1),
+            **({} if self.job.privacy is None else {"privacy": self.job.privacy.facts()}),
             **({artefact.UNFINISHED: {"progress": round(self.last.progress, 3)}} if self.stopped else {}),
         }
 
@@ -182,7 +184,10 @@ class EndedRun:
         """What its report shows, with a ``grid`` of samples of the finished model, a PNG, and the verdict on them."""
         run, extension = self.monitor.run, self.job.extension
         facts = {**self.job.facts(), "machine": str(run.machine), **self.monitor.facts()}
+        privacy = None if self.job.privacy is None else self.job.privacy.facts()
         records = run.history.records
         history = records if extension is None else extension.history(records)
         result = replace(self.result, seen_pictures=self.totals()["seen_pictures"])
-        return RunSummary(self.job.prepared, facts, result, history, grid, self.monitor.grids.frames(), verdict)
+        return RunSummary(
+            self.job.prepared, facts, result, history, grid, self.monitor.grids.frames(), verdict, privacy
+        )

@@ -8,6 +8,7 @@ from typing import Any
 from diptych import artefact
 from diptych.artefact import Page
 from diptych.data.training_digests import pack_digests
+from diptych.engine.privacy import budget
 from diptych.engine.warm_start.extension import CAPTION, extensions_table, with_extensions
 from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.report.html import with_table
@@ -79,6 +80,8 @@ class RunSummary:
         The same as the run went on, by caption.
     verdict
         On the samples; ``None``: they were not evaluated.
+    privacy
+        The block "privacy" of ``model.json``; ``None``: nothing is promised.
     """
 
     prepared: PreparedData
@@ -88,6 +91,7 @@ class RunSummary:
     grid: bytes
     frames: Mapping[str, bytes]
     verdict: Verdict | None
+    privacy: Mapping[str, Any] | None = None
 
 
 def read_model_files(folder: Path) -> ModelFiles:
@@ -118,7 +122,7 @@ def make_report(kind: str, summary: RunSummary) -> Report:
     report.rare = set(report.scores)
     report.findings = list(result.notes if summary.verdict else [*result.notes, NOT_EVALUATED])
     _add_figures(report, summary)
-    if prepared.classes:
+    if prepared.classes and not prepared.private:
         rows = [*map(list, prepared.training.counts().items())]
         report.tables[COUNTS] = Table(["class", "pictures"], rows)
         report.rare.add(COUNTS)
@@ -126,6 +130,8 @@ def make_report(kind: str, summary: RunSummary) -> Report:
         report.tables["Left out"] = Table(["picture and reason"], [[str(error)] for error in prepared.training.skipped])
     report.facts = dict(summary.facts)
     report.parts = [Report("Limits", findings=list(LIMITS))]
+    if summary.privacy is not None:
+        report.parts.insert(0, Report(budget.HEADING, findings=budget.sentences(summary.privacy)))
     return report
 
 
@@ -133,7 +139,8 @@ def _add_figures(report: Report, summary: RunSummary) -> None:
     classes, history = summary.prepared.classes[:MAX_CLASS_ROWS], summary.history
     rows = f"; a row each: {', '.join(classes)}" if classes else ""
     report.figures[f"Generated, not selected{rows}"] = summary.grid
-    report.figures[f"Real pictures that it was trained on{rows}"] = real_grid(summary.prepared)
+    if not summary.prepared.private:
+        report.figures[f"Real pictures that it was trained on{rows}"] = real_grid(summary.prepared)
     if len(summary.frames) > 1:
         report.replays[f"The same samples as training went on{rows}"] = dict(summary.frames)
     curves = {
@@ -154,22 +161,29 @@ def _without_evaluations(history: Sequence[Mapping[str, Any]]) -> list[dict[str,
 
 def _data_facts(prepared: PreparedData) -> dict[str, Any]:
     training = prepared.training
-    return {
+    common = {
         "pictures": len(training),
         "held_out": len(prepared.held_out) if prepared.held_out is not None else 0,
         "size": prepared.size,
+        "skipped": [str(error) for error in training.skipped],
+    }
+    if prepared.private:
+        return {**common, "private": True, "classes": list(prepared.classes)}
+    return {
+        **common,
         "classes": training.counts() if prepared.classes else {},
         "synthetic": int((training.origins != "real").sum()),
         "fingerprint": training.fingerprint(),
         "digests": pack_digests(training, prepared.trained),
-        "skipped": [str(error) for error in training.skipped],
     }
 
 
 def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
     size, classes, result = data["size"], data["classes"], summary.result
-    conditional = "Conditional on class: " + ", ".join(f"{n} ({c})" for n, c in classes.items()) if classes else ""
-    synthetic = f", {data['synthetic']} of them generated or in part generated" if data["synthetic"] else ""
+    named = classes if summary.privacy else [f"{n} ({c})" for n, c in classes.items()] if classes else []
+    conditional = f"Conditional on class: {', '.join(named)}" if classes else ""
+    synthetic = f", {data['synthetic']} of them generated or in part generated" if data.get("synthetic") else ""
+    privacy = f"## {budget.HEADING}\n\n{budget.describe(summary.privacy)}\n\n" if summary.privacy else ""
     scores = "\n".join(f"| {display_name(name)} | {_score(name, value, 0)} |" for name, value in result.scores.items())
     facts = "\n".join(f"- {display_name(name)}: {format_fact(value)}" for name, value in summary.facts.items())
     return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
@@ -185,7 +199,7 @@ import diptych
 images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on seed + i and its label only
 ```
 
-## Limits and provenance
+{privacy}## Limits and provenance
 
 {chr(10).join("- " + limit for limit in (*result.notes, *LIMITS))}
 

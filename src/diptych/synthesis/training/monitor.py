@@ -156,6 +156,8 @@ class Monitor:
         grid = sample_grid(pixels[: samples.grid], model.generated_facts())
         measured = pixels[torch.from_numpy(samples.measured)]
         self.grids.add(grid, seen_pictures)
+        if self.prepared.private:  # there are no other real pictures to compare with than the held-out ones
+            return grid, None
         if untuned is not None and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
             return grid, too_short
         evaluator = None

@@ -94,6 +94,8 @@ class QualityEvaluator:
         if prepared.held_out is None or len(prepared.held_out) < 2:
             return None
         training, size = prepared.training, prepared.size
+        if prepared.private:  # looked at by nothing but noised steps: the held-out ones stand in for them
+            training, copies = prepared.held_out, False
         other_real = datasets.random_subset(training, OTHER_REAL, 0).pixels(size, GEOMETRY)
         held_out = datasets.random_subset(prepared.held_out, MAX_HELD_OUT, 0).pixels(size, GEOMETRY)
         # No run of Diptych's sees a set too large for the memory often enough to memorise it.

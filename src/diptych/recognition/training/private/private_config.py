@@ -24,9 +24,9 @@ from diptych.recognition.training.config import PHOTOGRAPH_SIZE, SMALL_SIDE, Tra
 
 log = logging.getLogger("diptych")
 NETWORK = "groupnet"  # for small pictures
-DRAWN_SHARE = 0.25  # of the pictures, in a step: large batches drown the noise
+DRAWN_SHARE = 0.5  # of the pictures, in a step: large batches drown the noise
 MAX_BATCH = 4096
-STEPS = 100  # of a network from scratch
+STEPS = 60  # of a network from scratch
 CLIP = 1.0
 HEAD_STEPS = 30  # of a last layer, each on all pictures
 
@@ -48,8 +48,8 @@ def private_network_and_size(
         log.info("Network: %s, for training with epsilon.", networks.name_of(network))
     if network in speednet.VARIANTS:
         raise UsageError(
-            f"{network} cannot be trained with epsilon: its first layer is fitted to the training pictures without noise, "
-            f"and its batch norms mix the pictures of a batch. Choose {NETWORK}, convnet, lite0, or auto."
+            f"{network} cannot be trained with epsilon: its first layer is fitted to the training pictures without "
+            f"noise, and its batch norms mix the pictures of a batch. Choose {NETWORK}, convnet, lite0, or auto."
         )
     if size is None and is_pretrained(network):
         size = timm_backbone.default_size(str(network))

@@ -41,8 +41,8 @@ def fit_privately(
     datasets.check_labels(images)
     seed = parameters["seed"]
     network_name, size, notes = private_network_and_size(parameters, datasets.median_side(images))
-    network = build_private(network_name, len([n for n in images.counts().values() if n]), size, seed)
     data = datasets.prepare(images, validate, size, seed).with_notes(*notes)
+    network = build_private(network_name, len(data.training.classes), size, seed)
     chosen, budget = private_config(parameters, network_name, size, len(data.training))
     job = Job(
         network=network,

@@ -24,7 +24,7 @@ from diptych.recognition.training.run import Job, TrainingResult
 from diptych.recognition.training.transfer.finetune import recorded_without_run, with_head
 from diptych.recognition.training.transfer.logistic_regression import LinearHead
 
-RATE = 2.0  # of the mean gradient, with features of unit length
+RATE = 0.5  # times the classes, of the mean gradient, with features of unit length
 MOMENTUM = 0.9
 
 
@@ -75,5 +75,5 @@ def private_regression(features: Tensor, labels: Tensor, classes: int, budget: B
         noise = randomness.noise(step, weights.numel()).view_as(weights)
         gradient = (errors.T @ drawn + budget.noise_multiplier * budget.clip * noise) / (budget.sampling_rate * n)
         velocity = MOMENTUM * velocity + gradient
-        weights = weights - RATE * velocity
+        weights = weights - RATE * classes * velocity
     return LinearHead(weights[:, :width] / 2**0.5, weights[:, width] / 2**0.5)
