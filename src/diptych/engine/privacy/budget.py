@@ -90,8 +90,8 @@ def describe(facts: Mapping[str, Any]) -> str:
     return " ".join(sentences(facts)) + (
         f"\n\nBudget: ε = {facts['epsilon']:g}, δ = {facts['delta']:.2g}. Spent by the PRV accountant: "
         f"{facts['epsilon_prv']:.3f}; by the PLD accountant: {facts['epsilon_pld']:.3f}. {facts['steps']:,} steps, "
-        f"a picture in each with probability {facts['sampling_rate']:.3g}, gradients clipped to {facts['clip']:g}, noise "
-        f"multiplier {facts['noise_multiplier']:.3f}."
+        f"a picture in each with probability {facts['sampling_rate']:.3g}, gradients clipped to {facts['clip']:g}, "
+        f"noise multiplier {facts['noise_multiplier']:.3f}."
     )
 
 

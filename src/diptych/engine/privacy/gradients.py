@@ -19,12 +19,14 @@ def gradients_of_pictures(modules: Iterable[nn.Module]) -> Iterator[None]:
     except ImportError as error:
         raise UsageError(MISSING) from error
     samplers = GradSampleModule.GRAD_SAMPLERS
-    hooked = []
+    hooked, contiguous = [], []
     try:
         for module in modules:
             for part in module.modules():
                 if isinstance(part, nn.GroupNorm):  # a subclass computes the same; vmap would be slower
                     samplers.setdefault(type(part), samplers[nn.GroupNorm])
+                if isinstance(part, nn.Conv2d):
+                    contiguous.append(part.register_forward_pre_hook(_contiguous))
             if any(p.requires_grad for p in module.parameters()):
                 try:
                     hooked.append(GradSampleModule(module, loss_reduction="mean"))
@@ -35,12 +37,19 @@ def gradients_of_pictures(modules: Iterable[nn.Module]) -> Iterator[None]:
             warnings.filterwarnings("ignore", "Full backward hook is firing when gradients are computed", UserWarning)
             yield
     finally:
+        for handle in contiguous:
+            handle.remove()
         for wrapper in hooked:
             wrapper.remove_hooks()
             for p in wrapper.parameters():
                 for name in ("grad_sample", "_forward_counter", "_current_grad_sample"):
                     if hasattr(p, name):
                         delattr(p, name)
+
+
+def _contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs in the memory order that Opacus takes for granted: of others it computes wrong gradients."""
+    return tuple(t.contiguous() for t in inputs)
 
 
 def add_clipped(totals: Sequence[Tensor], parameters: Sequence[nn.Parameter], copies: int, clip: float) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine import machine
+from diptych.engine.distributed import ProcessGroup
 from diptych.engine.loop import Run
 from diptych.engine.machine import Machine
 from diptych.engine.privacy.budget import Budget
@@ -73,14 +74,14 @@ class PrivateRun(Run):
         self.budget, self.copies = budget, copies
         if len(task.players()) > 1 or recipe.minutes is not None or recipe.pictures != budget.steps * recipe.batch:
             raise UsageError("A private run has one player, and the steps of its budget: no time budget.")
+        if ProcessGroup(machine.device()).world_size > 1:
+            raise UsageError(
+                "Private training runs in one process, which sampling and noise are accounted for. Start it without "
+                "torchrun."
+            )
         super().__init__(
             task, images, size=size, recipe=recipe, geometry=geometry, folder=folder, settings=settings, started=started
         )
-        if self.group.world_size > 1:
-            raise UsageError(
-                "Private training runs in one process: noise and sampling are accounted for in one. Start it without "
-                "torchrun."
-            )
 
     def __iter__(self) -> Iterator[Tick]:
         with gradients_of_pictures(self.modules.values()):
