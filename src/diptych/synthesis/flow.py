@@ -38,7 +38,7 @@ LABEL_DROPOUT = 0.1  # of the pictures, each independently: these train the mode
 # at 0.139 without. Single values, as is usual: 0.137, and 9 ms a layer on a processor instead of 0.2.
 DROPOUT = 0.1
 PRIVATE = {"width": 24, "multiples": [1]}  # the network of a flow with epsilon
-PRIVATE_RATE = 5e-3
+PRIVATE_RATE = 1e-2
 PRIVATE_FACTS = {"optimizer": "AdamW"}
 MIN_MINUTES_FOR_LARGE = 5.0  # on a GPU: in less a smaller network sees so many more pictures that it learns more
 

@@ -14,7 +14,7 @@ from diptych.engine.task import Recipe
 DEFAULT_EPOCHS, DEFAULT_MINUTES = 40, 10.0
 MIN_SHOWN, MAX_SHOWN = 30_000, 1_000_000  # pictures, where neither minutes nor epochs are set
 RESERVE_SECONDS = 10.0  # kept from a time budget for what follows training, until a rehearsal has measured it
-PRIVATE_STEPS, PRIVATE_SHARE, MAX_PRIVATE_BATCH = 300, 0.25, 2048  # share of the pictures in a step
+PRIVATE_STEPS, PRIVATE_SHARE, MAX_PRIVATE_BATCH = 150, 0.25, 2048  # share of the pictures in a step
 PRIVATE_COPIES = 2  # of each picture in a private step, with noise and times of their own
 PRIVATE_CLIP = 1.0
 MAX_HALF_LIFE = 500_000  # of the weights' average, in pictures; the engine shortens it on short runs
