@@ -275,9 +275,10 @@ def digits_table(rows: list[Row]) -> list[str]:
                 spread([row["recognizer"] for row in of]),
                 f"{peers[0]:.1%}" if peers else "",
                 f"{median([row['seconds'] for row in of]):.0f}",
+                len(of),
             ]
         )
-    return common.table(["ε", "PRV, PLD", "recognizer", "Opacus' example", "seconds of fit"], lines)
+    return common.table(["ε", "PRV, PLD", "recognizer", "Opacus' example", "seconds of fit", "seeds"], lines)
 
 
 def flows_table(rows: list[Row]) -> list[str]:
