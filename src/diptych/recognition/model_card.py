@@ -99,9 +99,9 @@ All three were calibrated on {rule.pictures} pictures that were not trained on.
   calibration error is the mean gap). The logits are divided by a temperature of {rule.temperature:.3g}.
 - `set` lists the labels with a probability of {rule.cutoff or 0.0:.3f} or more, and the predicted one.
   {describe_coverage(rule)}
-- `unknown` flags pictures that are less familiar than known ones, {_familiarity(rule)}. Of known
-  pictures it flags {describe_false_alarms(rule)}; how many unknown ones it misses depends on what they show:
-  `diptych evaluate --unknown` measures it.
+- `unknown` flags pictures that are less familiar than known ones, {_familiarity(rule)}.
+  Of known pictures it flags {describe_false_alarms(rule)};
+  how many unknown ones it misses depends on what they show: `diptych evaluate --unknown` measures it.
 {_thresholds(rule)}"""
 
 
