@@ -55,7 +55,7 @@ def test_files_are_read_while_they_exist(fitted, tmp_path):
 def test_a_recognizer_without_an_index_names_the_cure(fitted, folder):
     recognizer = load(fitted[1])
     recognizer.embedding_index_ = None
-    with pytest.raises(DataError, match="Train it again"):
+    with pytest.raises(DataError, match="Train one without epsilon"):
         recognizer.neighbours(Images.open(folder)[:1])
 
 
