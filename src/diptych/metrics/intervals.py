@@ -25,6 +25,20 @@ def wilson_interval(hits: float, n: float, z: float = NORMAL_95) -> tuple[float,
     return low, high
 
 
+def clopper_pearson_interval(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval (low, high) of a share ``hits / n`` (Clopper & Pearson 1934): it holds at any n and share.
+
+    Quantiles of Beta(hits, n − hits + 1) and Beta(hits + 1, n − hits). Wider than Wilson's, so that nothing is claimed
+    of rare events by an approximation; (0, 1) for n = 0.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return low, high
+
+
 def difference_interval(hits: int, n: int, other_hits: int, other_n: int, z: float = NORMAL_95) -> tuple[float, float]:
     """Interval (low, high) of the difference of two shares, ``hits / n - other_hits / other_n``.
 

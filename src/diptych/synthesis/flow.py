@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych.data.images import Images
+from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.task import Task
+from diptych.synthesis import datasets
 from diptych.synthesis.consistency import consistency_function, consistency_loss, few_step_sample
 from diptych.synthesis.consistency_tuning import MAX_HALVINGS, ConsistencyTask, ConsistencyTunable
-from diptych.synthesis.datasets import PreparedData
+from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.latents import orthonormal, principal_components
 from diptych.synthesis.editing.trajectories import inpaint_trajectory, integrate_forward, numbered_noise, partial_times
 from diptych.synthesis.flow_matching import (
@@ -24,6 +25,7 @@ from diptych.synthesis.flow_matching import (
     interpolate,
     noise_like,
     predicted_velocity,
+    target_velocity,
     training_times,
 )
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
@@ -117,6 +119,29 @@ class Flow(FlowSettings, ConsistencyTunable):
         if self._samples_in_few_calls:
             return self.steps
         return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
+
+    def velocity_errors(self, images: ImagesLike, *, draws: int = 8, seed: int = 0) -> Tensor:
+        """How far the predicted velocity is from each picture's own: (N,) float64, the training loss one by one.
+
+        The mean over ``draws`` times, spread as in training, each with one noise that is the same for every picture, so
+        that models and pictures can be compared. Of a tuned flow it is the network's that it was tuned from.
+        """
+        self._check_fitted()
+        images = Images.of(images)
+        labels, pixels = datasets.match_labels(images, self.classes_), images.pixels(self.size_, GEOMETRY)
+        velocity = predicted_velocity(self.modules_["network"])
+        noises = torch.randn(draws, 1, *pixels.shape[1:], generator=torch.Generator().manual_seed(seed))
+        times = training_times(torch.special.ndtri((torch.arange(draws) + 0.5) / draws), self.size_)
+
+        def errors(batch: Tensor, batch_labels: Tensor) -> Tensor:
+            pictures, total = to_float(batch), torch.zeros(len(batch), device=batch.device)
+            for noise, time in zip(noises.to(batch.device), times.to(batch.device), strict=True):
+                at = time.expand(len(batch))
+                predicted = velocity(interpolate(noise, pictures, at), at, batch_labels).float()
+                total += (predicted - target_velocity(noise, pictures)).square().mean((1, 2, 3))
+            return total / draws
+
+        return self._run(errors, pixels, labels).double()
 
     def _configure(self, prepared: PreparedData, gpu: bool) -> TrainingConfig:
         size = prepared.size
