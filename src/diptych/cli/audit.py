@@ -15,7 +15,11 @@ from diptych.files import check_output_folder, write_text
 if TYPE_CHECKING:
     from diptych.report import Report
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Audit a model: bias.")
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FOLDER", help="Write report.html and audit.json into this folder."),
+]
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Audit a model: bias, privacy.")
 
 
 @app.command(context_settings=SETTINGS)
@@ -37,10 +41,7 @@ def bias(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     json: Json = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", help="Write report.html and audit.json into this folder."),
-    ] = None,
+    output: Output = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -63,15 +64,86 @@ def bias(
     report = audit.bias(subject, images, groups=columns, seen=training, number=number, seed=seed)
     if report.verdict is not None:
         report.verdict = with_run_options(report.verdict.with_names(labels=labels, model=str(model)), model)
+    _show(report, output, json=json)
+    if console.list_skipped(images, map(str, images.known_errors().values())):
+        raise typer.Exit(4)
+
+
+@app.command(context_settings=SETTINGS)
+def privacy(
+    model: Model,
+    seen: Annotated[str, typer.Option(metavar="TRAIN", help="The pictures that the model was trained on.")],
+    unseen: Annotated[
+        str,
+        typer.Option(metavar="HELD-OUT", help="Pictures of the same source that it was not trained on; 200 or more."),
+    ],
+    labels: Labels = None,
+    references: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Reference models to train, an even number; from 16 on single pictures at risk are shown.  "
+            "[default: 4 for a recognizer, 2 for a VAE or a flow]",
+        ),
+    ] = None,
+    canaries: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train a recognizer once more with so many wrongly labelled pictures, and bound ε from below."
+        ),
+    ] = None,
+    number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Samples of a synthesizer.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Time for all reference models.  [default: the model's own settings]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    json: Json = False,
+    output: Output = None,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> None:
+    """Find out whether a model gives away its training pictures, or who was among them.
+
+    Example: diptych audit privacy models/pets --seen train/ --unseen test/ -o privacy
+
+    The model is attacked: how many of its training pictures are recognised as such, while at most 1 % of other
+    pictures are mistaken for them? Reference models of the same settings are trained for comparison. The samples of a
+    synthesizer are also searched for copies.
+    """
+    if output is not None:
+        check_output_folder(output)
+    subject = load_model(model, "recognizer", *SYNTHESIZERS)
+    from diptych import audit
+
+    known, others = open_images(seen, labels=labels), open_images(unseen, labels=labels)
+    report = audit.privacy(
+        subject,
+        seen=known,
+        unseen=others,
+        references=references,
+        canaries=canaries,
+        number=number,
+        minutes=minutes,
+        seed=seed,
+    )
+    if report.verdict is not None:
+        names = {"model": str(model), "train": seen, "held-out": unseen, "data": seen}
+        report.verdict = report.verdict.with_names(labels=labels, **names)
+    _show(report, output, json=json)
+    skipped = [console.list_skipped(images, map(str, images.known_errors().values())) for images in (known, others)]
+    if any(skipped):
+        raise typer.Exit(4)
+
+
+def _show(report: "Report", output: Path | None, *, json: bool) -> None:
+    """Print the report, and write it into the folder if there is one."""
     if json:
         console.print_json(report.json())
     else:
-        page = None if output is None else output / "report.html"
-        console.print_report(report, page)
+        console.print_report(report, None if output is None else output / "report.html")
     if output is not None:
         _write(report, output)
-    if console.list_skipped(images, map(str, images.known_errors().values())):
-        raise typer.Exit(4)
 
 
 def _write(report: "Report", folder: Path) -> None:

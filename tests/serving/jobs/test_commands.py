@@ -4,7 +4,8 @@ import pytest
 
 from diptych.cli.app import _command_tree
 from diptych.errors import UsageError
-from diptych.serving.jobs.commands import Places, command, models_of
+from diptych.serving.jobs.commands import command, models_of
+from diptych.serving.jobs.option_words import Places
 from diptych.serving.refusals import RefusedError
 from diptych.serving.storage.datasets import DataSets
 

@@ -115,9 +115,7 @@ def _candidates(seen: Images, unseen: Images, size: int, digests: Digests) -> Ca
 def _members(seen: Images, digests: Digests) -> tuple[Images, list[str]]:
     """Those of the pictures that the model was trained on, and what is to be said of the others."""
     if not len(digests):
-        return seen, [
-            "The model does not say which pictures it was trained on: that these were is taken for granted."
-        ]
+        return seen, ["The model does not say which pictures it was trained on: that these were is taken for granted."]
     known = trained_on(seen, digests)
     if not known.any():
         raise DataError(

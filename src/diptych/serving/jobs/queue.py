@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from diptych.serving.jobs.commands import Options, Places, command, models_of
+from diptych.serving.jobs.commands import Options, command, models_of
+from diptych.serving.jobs.option_words import Places
 from diptych.serving.jobs.record import RESUMABLE, UNFINISHED, Job, JobFolder
 from diptych.serving.jobs.run import GRACE_SECONDS, JobRun, end_orphan
 from diptych.serving.refusals import RefusedError
