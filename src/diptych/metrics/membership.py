@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from diptych.metrics.intervals import clopper_pearson_interval
 
+MIN_DOUBT = 1e-9  # 1 − p that log odds tell from none
+
 Values = NDArray[np.float64]
 
 
@@ -76,6 +78,25 @@ def log_relative_probability(target: Values, references: Values) -> Values:
     """
     most = references.max(0)
     return np.asarray(target - most - np.log(np.exp(references - most).mean(0)))
+
+
+def relative_log_odds(target: Values, references: Values) -> Values:
+    """How much larger the log odds of each picture are than on average over the reference models.
+
+    Log p / (1 − p) tells a label that is known by heart from one that is merely likely, which the probability does not
+    (Carlini et al. 2022, section 4); the mean of the references is its calibration by difficulty (Watson et al. 2022).
+
+    Parameters
+    ----------
+    target, references
+        As of :func:`log_relative_probability`.
+    """
+    return np.asarray(_log_odds(target) - _log_odds(references).mean(0))
+
+
+def _log_odds(log_probabilities: Values) -> Values:
+    """Log p / (1 − p) of log p, at most about 20."""
+    return np.asarray(log_probabilities - np.log(-np.expm1(np.minimum(log_probabilities, -MIN_DOUBT))))
 
 
 def threshold_at(others: Values, allowed: float) -> float:

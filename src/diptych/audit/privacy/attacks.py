@@ -72,9 +72,9 @@ class ClassRates:
 
 
 def class_rates(tried: Attack, candidates: Candidates) -> list[ClassRates]:
-    """The rates by class, with intervals that are widened for their number."""
+    """The rates by class, with intervals that are widened for their number and for that of the attacks."""
     labels, classes = candidates.images.labels, candidates.images.classes
-    level = 1 - (1 - LEVEL) / max(1, len(classes))
+    level = 1 - (1 - tried.rates[0].level) / max(1, len(classes))
     attacked = np.zeros(len(labels), bool)
     attacked[tried.attacked] = True
     over = tried.scores > tried.rates[0].threshold

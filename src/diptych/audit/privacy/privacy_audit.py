@@ -27,8 +27,9 @@ def privacy(
     with exact intervals. An alarm is given only where the interval of what is found lies above that of the false
     alarms.
 
-    A recognizer is attacked by RMIA (Zarifzadeh et al. 2024): by how much likelier it finds the label of a picture than
-    reference models do, which are trained here by its own settings on halves of all pictures. A VAE or a flow is
+    A recognizer is attacked by RMIA (Zarifzadeh et al. 2024), by how much likelier it finds the label of a picture than
+    reference models do, and by the log odds of the label; the reference models are trained here by its own settings on
+    halves of all pictures. A VAE or a flow is
     attacked in the same way by its likelihood, and every synthesizer by how near its samples come to each picture;
     its samples are also searched for copies.
 

@@ -1,8 +1,10 @@
 """The privacy audit of a recognizer: membership inference with reference models, and a run with canaries."""
 
+from collections.abc import Sequence
+
 from diptych.audit.privacy import privacy_verdict
 from diptych.audit.privacy.at_risk import pictures_at_risk
-from diptych.audit.privacy.attacks import Attack, attack, class_rates, sets_differ
+from diptych.audit.privacy.attacks import Attack, ClassRates, attack, class_rates, sets_differ
 from diptych.audit.privacy.canary_run import CanaryRun, canary_run
 from diptych.audit.privacy.candidates import Candidates, recognizer_candidates
 from diptych.audit.privacy.membership_report import (
@@ -10,12 +12,13 @@ from diptych.audit.privacy.membership_report import (
     add_membership,
     add_pictures_at_risk,
     promise_sentence,
+    strongest,
 )
 from diptych.audit.privacy.references import DEFAULT_RECOGNIZERS, fit_recognizer, train_references
 from diptych.audit.privacy.signals import Signals, log_probability
 from diptych.data.images import Images
 from diptych.errors import UsageError
-from diptych.metrics.membership import log_relative_probability
+from diptych.metrics.membership import log_relative_probability, relative_log_odds
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report, Score, Verdict
 
@@ -49,27 +52,31 @@ def audit_recognizer(
     trained = train_references(
         candidates, references or DEFAULT_RECOGNIZERS, fit_recognizer(model), signal, minutes, seed
     )
-    scores = log_relative_probability(log_probability(model, candidates.images), trained.signals)
-    tried = attack(f"probability of the label, against {len(trained)} reference models", scores, candidates, seed)
-    rows = class_rates(tried, candidates)
+    own, against = log_probability(model, candidates.images), f"against {len(trained)} reference models"
+    scores = {
+        f"probability of the label, {against}": log_relative_probability(own, trained.signals),
+        f"log odds of the label, {against}": relative_log_odds(own, trained.signals),
+    }
+    attacks = [attack(name, values, candidates, seed, len(scores)) for name, values in scores.items()]
+    rows = class_rates(strongest(attacks), candidates)
     run = None if canaries is None else canary_run(model, candidates, canaries, seed)
-    add_membership(report, [tried], candidates)
+    add_membership(report, attacks, candidates)
     add_classes(report, rows)
     add_pictures_at_risk(report, pictures_at_risk(trained, candidates), candidates)
     add_canaries(report, run)
     report.facts["reference models"] = len(trained)
     differ = sets_differ(trained, candidates, seed)
-    report.verdict = _verdict(tried, privacy_verdict.leaks([tried], rows, KIND), run, differ=differ)
+    report.verdict = _verdict(attacks, rows, run, differ=differ)
     return report
 
 
-def _verdict(tried: Attack, leaks: Verdict | None, run: CanaryRun | None, *, differ: bool) -> Verdict:
+def _verdict(attacks: Sequence[Attack], rows: Sequence[ClassRates], run: CanaryRun | None, *, differ: bool) -> Verdict:
     """The first that applies."""
     if run is not None and run.broken:
         return privacy_verdict.promise_broken(run)
     if differ:
         return privacy_verdict.sets_differ()
-    return leaks or privacy_verdict.no_sign([tried], KIND)
+    return privacy_verdict.leaks(attacks, rows, KIND) or privacy_verdict.no_sign(attacks, KIND)
 
 
 def new_report(kind: str, candidates: Candidates, seed: int) -> Report:
