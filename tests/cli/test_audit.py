@@ -1,4 +1,4 @@
-"""``diptych audit bias``: the folder that it writes, what it prints, and what it refuses."""
+"""``diptych audit``: the folders that its verbs write, what they print, and what they refuse."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from diptych.cli.app import run
+from diptych.data.images import Images
 from diptych.recognition.recognizer import Recognizer
 from tests.audit.planted import coloured_digits, shuffled_rows
 
@@ -50,3 +51,22 @@ def test_what_is_not_there_is_refused_with_what_to_do(folder, capsys):
     assert audit(folder, "-n", "50") == 2
     assert "seen and number are for synthesizers" in capsys.readouterr().err
     assert run(["audit", "bias", str(folder / "none"), str(folder / "test")]) != 0
+
+
+def test_privacy_is_audited_with_the_names_of_both_sets_in_the_next_step(folder, capsys):
+    coloured_digits(ROWS[:300], 0.95, 0).save(folder / "train")
+    coloured_digits(ROWS[700:900], 0.95, 1).save(folder / "held out")
+    sets = ["--seen", str(folder / "train"), "--unseen", str(folder / "held out")]
+    Recognizer("convnet", size=8, epochs=2).fit(Images.open(folder / "train"), into=folder / "private")
+    command = ["audit", "privacy", str(folder / "private"), *sets, "-q", "--references", "2"]
+    assert run([*command, "-o", str(folder / "privacy")]) == 0
+    assert "No sign of leaking." in capsys.readouterr().out
+    record = json.loads((folder / "privacy" / "audit.json").read_text(encoding="utf-8"))
+    assert record["verdict"] == "no_sign"
+    assert f"diptych fit recognizer {folder / 'train'} -o NEW-MODEL --epsilon 8" in record["verdict_text"]
+    assert record["scores"]["false_alarms"]["n"] == 100
+    assert "Training pictures found at each rate of false alarms" in (folder / "privacy" / "report.html").read_text()
+    assert run([*command[:-1], "3"]) == 2
+    assert "even and at least 2, not 3" in capsys.readouterr().err
+    assert run(["audit", "privacy", str(folder / "private"), *sets[:2], "--unseen", str(folder / "train"), "-q"]) == 3
+    assert "of the unseen set" in capsys.readouterr().err

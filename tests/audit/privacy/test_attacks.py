@@ -6,9 +6,11 @@ import pytest
 from diptych.audit.privacy.at_risk import pictures_at_risk
 from diptych.audit.privacy.attacks import attack, class_rates, sets_differ
 from diptych.audit.privacy.candidates import Candidates
+from diptych.audit.privacy.membership_report import AT_RISK, add_pictures_at_risk
 from diptych.audit.privacy.references import References, check_number
 from diptych.data.images import Images
 from diptych.errors import UsageError
+from diptych.report import Report
 from tests.audit.planted import noise
 
 MEMBERS, OTHERS = 240, 400
@@ -58,10 +60,18 @@ def test_a_class_that_leaks_is_found_and_a_small_one_is_too_few(candidates):
 def test_pictures_at_risk_need_sixteen_references(candidates):
     known = {3: 2.0, 5: 2.2}
     assert pictures_at_risk(references(4, known), candidates) is None
-    found = pictures_at_risk(references(16, known), candidates)
-    assert [picture.row for picture in found] == [5, 3]
-    assert found[0].not_trained == pytest.approx(0.1, abs=0.02)
-    assert found[0].trained > 0.6
+    at_risk = pictures_at_risk(references(16, known), candidates)
+    assert [picture.row for picture in at_risk] == [5, 3]
+    assert at_risk[0].not_trained == pytest.approx(0.1, abs=0.02)
+    assert at_risk[0].trained > 0.6
+    report = Report("Privacy")
+    add_pictures_at_risk(report, at_risk, candidates)
+    assert report.findings[0].startswith("2 of the 240 training pictures are known by heart")
+    captions = report.figures[AT_RISK].captions
+    assert captions[0].startswith("usual\ntrained on: ")
+    assert captions[0].endswith("not: 10%")
+    add_pictures_at_risk(report, [], candidates)
+    assert report.findings[1] == "No single picture is known by heart beyond chance."
 
 
 def test_sets_that_models_trained_on_neither_tell_apart_differ(candidates):

@@ -22,7 +22,7 @@ def by_heart():
     """The audit of a recognizer that could only learn the labels of its pictures by heart."""
     model = Recognizer(ByHeart, size=8, epochs=40, batch=60, imbalance="none")
     model.fit(HEART_SEEN, validate=HEART_VALIDATION)
-    return audit.privacy(model, seen=HEART_SEEN, unseen=HEART_UNSEEN, references=16)
+    return audit.privacy(model, seen=HEART_SEEN, unseen=HEART_UNSEEN, references=2)
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,9 @@ def test_a_recognizer_that_learned_by_heart_leaks(by_heart):
     assert "--epsilon 8" in by_heart.verdict.next_step
 
 
-def test_single_pictures_are_shown_with_what_models_say_that_were_not_trained_on_them(by_heart):
-    gallery = next(
-        figure for caption, figure in by_heart.figures.items() if caption.startswith("Pictures most at risk")
-    )
-    assert len(gallery.pictures) >= 10
-    assert "trained on: " in gallery.captions[0]
-    assert len(by_heart.facts["pictures at risk"]) >= len(gallery.pictures)
+def test_single_pictures_are_not_shown_where_the_references_do_not_support_it(by_heart):
+    assert any("16 reference models at least" in finding for finding in by_heart.findings)
+    assert not any("at risk" in caption for caption in by_heart.figures)
 
 
 def test_small_classes_are_too_few_and_averages_are_folded_away(by_heart):
@@ -61,8 +57,6 @@ def test_a_recognizer_that_did_not_raises_no_alarm_and_its_canaries_bound_nothin
     report = audit.privacy(clean, seen=SEEN, unseen=UNSEEN, references=2, canaries=60)
     assert report.verdict.word == "no_sign"
     assert report.scores["epsilon_at_least"].value < 1
-    assert any("16 reference models at least" in finding for finding in report.findings)
-    assert not any("at risk" in caption for caption in report.figures)
     assert report.facts["canaries"]["epsilon promised"] is None
     assert "by its own record" in report.findings[0]  # those that fit held out
     assert report.facts["training pictures"] < len(SEEN)

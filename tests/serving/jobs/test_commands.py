@@ -82,6 +82,18 @@ def test_the_command_of_a_map_takes_its_options(places, tmp_path):
     assert command("map", {"model": "old"}, places, tmp_path / "job")[4:] == [words[4], "--model=old", "--"]
 
 
+def test_an_audit_is_for_bias_or_for_privacy(places, tmp_path):
+    options = {"kind": "privacy", "model": "old", "seen": "pets", "unseen": "more", "references": 2, "canaries": 40}
+    words = command("audit", options, places, tmp_path / "job")
+    named = ["--seen=data/pets", "--unseen=data/more", "--references=2", "--canaries=40"]
+    assert words[4:] == ["audit", "privacy", "--json", f"--output={tmp_path}/job", *named, "--", "old"]
+    values = _command_tree().commands["audit"].commands["privacy"].make_context("privacy", words[6:]).params
+    assert (values["seen"], values["references"], values["canaries"]) == ("data/pets", 2, 40)
+    for wrong in ({"kind": "secrets"}, {"kind": "privacy", "groups": "camera"}, {"kind": "privacy", "model": "old"}):
+        with pytest.raises(UsageError):
+            command("audit", wrong, places, tmp_path / "job")
+
+
 def test_enroll_has_the_command_lines_own_names_for_the_model_and_the_label(places, tmp_path):
     words = command("enroll", REQUESTS["enroll"], places, tmp_path / "job")
     assert words[5:] == ["--json", "--recognizer=old", "--as=--as", "--adapt", "--", "things", "data/pets"]

@@ -154,12 +154,15 @@ def assert_apart(laid_out: dict[str, Any]) -> None:
     assert (labels[distances.argmin(1)] == labels).mean() >= 0.9
 
 
-def test_a_recognizer_is_audited_for_bias(server: ServerProcess) -> None:
+def test_a_recognizer_is_audited_for_bias_and_for_privacy(server: ServerProcess) -> None:
     job = run(server, "audit", model="colours", data="others")
     assert job["result"]["verdict"] == "too_few"
     assert "24 pictures are too few to say" in job["result"]["verdict_text"]
     assert job["files"] == ["report.html", "audit.json", "log.txt"]
     assert server.request(f"/jobs/{job['id']}/files/audit.json").json["verdict"] == "too_few"
+    private = run(server, "audit", kind="privacy", model="colours", seen="colours", unseen="others")
+    assert private["result"]["verdict"] == "too_few"
+    assert private["files"] == ["report.html", "audit.json", "log.txt"]
     wrong = {"verb": "audit", "options": {"model": "colours", "data": "others", "groups": "../x"}}
     refused = server.post_json("/jobs", wrong)
     assert refused.status == 422

@@ -50,24 +50,23 @@ class CanaryRun:
         return self.promised is not None and self.epsilon > self.promised
 
 
+def check_canaries(canaries: int, candidates: Candidates) -> None:
+    """Refuse fewer canaries than say anything, or more than half of the unseen pictures, with a UsageError."""
+    unseen = int((~candidates.members).sum())
+    if not MIN_CANARIES <= canaries <= unseen // 2:
+        raise UsageError(
+            f"Canaries are taken from the {unseen:,} unseen pictures, {MIN_CANARIES} at least and at most half of "
+            f"them ({unseen // 2:,}), not {canaries:,}. Name more unseen pictures, or fewer canaries."
+        )
+
+
 def canary_run(audited: Recognizer, candidates: Candidates, canaries: int, seed: int) -> CanaryRun:
     """Train a recognizer by the audited one's settings on its training pictures and canaries, and guess.
 
     The canaries are drawn from the pictures that the audited one was not trained on; the others of these choose the
     moment that the run is saved of.
-
-    Raises
-    ------
-    UsageError
-        There are not that many.
     """
     unseen, draw = candidates.unseen, np.random.default_rng(seed)
-    most = len(unseen) // 2
-    if not MIN_CANARIES <= canaries <= most:
-        raise UsageError(
-            f"Canaries are taken from the {len(unseen):,} unseen pictures, {MIN_CANARIES} at least and at most half of "
-            f"them ({most:,}), not {canaries:,}. Name more unseen pictures, or fewer canaries."
-        )
     order = draw.permutation(len(unseen))
     planted = unseen[np.sort(order[:canaries])]
     classes = len(planted.classes)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from diptych.audit.privacy import privacy_verdict
 from diptych.audit.privacy.at_risk import pictures_at_risk
 from diptych.audit.privacy.attacks import Attack, ClassRates, attack, class_rates, sets_differ
-from diptych.audit.privacy.canary_run import CanaryRun, canary_run
+from diptych.audit.privacy.canary_run import CanaryRun, canary_run, check_canaries
 from diptych.audit.privacy.candidates import Candidates, recognizer_candidates
 from diptych.audit.privacy.membership_report import (
     add_classes,
@@ -45,6 +45,9 @@ def audit_recognizer(
     if candidates.too_few:
         report.verdict = privacy_verdict.too_few(candidates.too_few)
         return report
+
+    if canaries is not None:
+        check_canaries(canaries, candidates)
 
     def signal(reference: Recognizer) -> Signals:
         return log_probability(reference, candidates.images)

@@ -13,7 +13,7 @@ from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.vae import VAE
 
 MIN_LOG_PROBABILITY = -30.0  # of a class, also of one that a reference model does not know
-LATENT_DRAWS = 4  # by which the bits of a VAE are averaged
+LATENT_DRAWS = 2  # by which the bits of a VAE are averaged
 
 Signals = NDArray[np.float64]
 
