@@ -229,6 +229,21 @@ def test_im2col_is_compared_with_torch_in_pairs(monkeypatch: pytest.MonkeyPatch)
     assert len(im2col.table(rows)) == 2 + len(rows)
 
 
+def test_planted_leaks_are_flagged_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    planted_privacy = importlib.import_module("planted_privacy")
+    rows = [
+        {"case": name, "part": "copying", "seed": 3, "seconds": 1.0, **case(3, None)}
+        for name, case, _, _ in planted_privacy.PARTS["copying"]
+    ]
+    assert [row["verdict"] for row in rows] == ["copies", "no_sign"]
+    lines = planted_privacy.table(rows)
+    assert all("1 of 1" in line for line in lines[2:])
+    assert planted_privacy.summary(rows) == "No private model was audited."
+    canaries = {"canaries": {"epsilon at least": 0.5}, "accountants": {"epsilon_prv": 1.0, "epsilon_pld": 0.99}}
+    assert "in 1 of 1 runs with ε = 1; the accountants differ by 1.0% at most" in planted_privacy.summary([canaries])
+
+
 def test_a_planted_shortcut_is_found_and_a_remedy_raises_the_worst_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
     planted_shortcuts = importlib.import_module("planted_shortcuts")

@@ -283,6 +283,9 @@ def test_a_question_of_trust_names_a_model_and_pictures(shown: Any) -> None:
     page = shown("trust")
     assert page.get_by_label("Model").locator("option").all_inner_texts() == ["colours", "colours-vae"]
     assert "paints" in page.get_by_label("Pictures").locator("option").all_inner_texts()
+    page.get_by_label("Question").select_option("privacy")
+    for label in ("Pictures that it was trained on", "Pictures of the same source that it has never seen"):
+        assert "paints" in page.get_by_label(label).locator("option").all_inner_texts()
 
 
 def test_work_that_waits_says_so_and_can_be_stopped(shown: Any) -> None:
