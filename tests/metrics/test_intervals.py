@@ -1,7 +1,13 @@
 import pytest
 import torch
+from scipy.stats import binomtest
 
-from diptych.metrics.intervals import bootstrap_interval, difference_interval, wilson_interval
+from diptych.metrics.intervals import (
+    bootstrap_interval,
+    clopper_pearson_interval,
+    difference_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_of_a_known_case():
@@ -45,3 +51,10 @@ def test_the_difference_of_known_shares():
     assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert difference_interval(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
     assert difference_interval(10, 10, 0, 20) == pytest.approx((0.6791, 1.0), abs=5e-5)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 30), (30, 30), (1, 200), (7, 20)])
+def test_the_exact_interval_is_scipys(hits, n):
+    expected = binomtest(hits, n).proportion_ci(0.9, method="exact")
+    assert clopper_pearson_interval(hits, n, 0.9) == pytest.approx((expected.low, expected.high))
+    assert clopper_pearson_interval(0, 0) == (0.0, 1.0)
