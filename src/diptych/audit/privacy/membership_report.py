@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from diptych.audit.privacy.at_risk import MAX_SHOWN, WHY_NOT, PictureAtRisk
 from diptych.audit.privacy.attacks import ALLOWED, Attack, ClassRates
@@ -58,8 +59,6 @@ def add_membership(report: Report, attacks: Sequence[Attack], candidates: Candid
     report.figures[CURVE] = partial(attack_curves, curves, ALLOWED)
     histogram = "Scores of the strongest attack; dotted: the threshold"
     report.figures[histogram] = partial(attack_scores, members, attacked, best.rates[0].threshold)
-    import torch
-
     scores = torch.from_numpy(members), torch.from_numpy(attacked)
     report.scores["auroc"] = Score(auroc(*scores), *auroc_interval(*scores), len(members) + len(attacked))
     report.rare |= {"auroc", histogram}
