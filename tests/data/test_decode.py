@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diptych.data.decode import decode, decode_square, dimensions, has_picture_signature, silence_pillow, to_square
+from diptych.data.decode import decode, decode_square, dimensions, silence_pillow, to_square
 from diptych.errors import PictureError
 
 
@@ -211,12 +211,6 @@ def test_a_large_jpeg_decoded_at_reduced_size_is_close_to_a_full_decode(scene):
         fast, own = decode_square(data, 32, geometry)
         assert own == (900, 700)
         assert np.abs(fast.astype(int) - to_square(decode(data), 32, geometry)).mean() < 2
-
-
-def test_signatures(scene):
-    assert has_picture_signature(encoded(scene(0), "WEBP")[:16])
-    assert not has_picture_signature(b"file_name,label\n")
-    assert not has_picture_signature(b"")
 
 
 def test_a_resize_goes_across_before_it_goes_down_whatever_the_shape() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from diptych.data.decode import PICTURE_SUFFIXES
+from diptych.data.decoding.kinds import PICTURE_SUFFIXES
 from diptych.data.messages import explain_os_error, printable
 from diptych.data.sources.archives import ZIP_SUFFIX, ArchivesInFolder
 from diptych.data.sources.arrays import open_npz

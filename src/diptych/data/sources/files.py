@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diptych.data.decode import MAX_FILE_BYTES
+from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.errors import DataError, PictureError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
+from diptych.data.decoding.kinds import has_known_signature, has_picture_suffix
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
@@ -107,7 +107,7 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
         names = join_names([files.path(name) for name in passed_over])
         log.info("Passed over, since diptych sample, edit or balance wrote them: %s.", names)
     for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
-        if posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES or _has_signature(files, name):
+        if has_picture_suffix(name) or _has_signature(files, name):
             pictures.append(name)
         elif not name.lower().endswith(TABLE_SUFFIXES):  # a table may be about the pictures: it is not left out
             skipped.append(PictureError("not a picture", files.path(name)))
@@ -116,7 +116,7 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
 
 def _has_signature(files: Files, name: str) -> bool:
     try:
-        return has_picture_signature(files.read_range(name, 0, 16))
+        return has_known_signature(files.read_range(name, 0, 16))
     except (OSError, PictureError):
         return False
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from diptych.data.decode import MAX_FILE_BYTES, PICTURE_SUFFIXES
+from diptych.data.decoding.kinds import has_picture_suffix
+from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files
@@ -117,7 +118,7 @@ class _Shard:
                 stem, suffix = base.split(".", 1)
                 sample = samples.setdefault(f"{posixpath.dirname(member.name)}/{stem}", _Sample(shard))
                 suffix = suffix.lower()
-                if f".{suffix.rsplit('.', 1)[-1]}" in PICTURE_SUFFIXES:
+                if has_picture_suffix(base):
                     if not sample.name:
                         sample.name, sample.start, sample.count = member.name, member.offset_data, member.size
                 elif suffix in ("cls", "json") and member.size < _MAX_SIDECAR_BYTES:

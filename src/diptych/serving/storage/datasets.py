@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from diptych import files
-from diptych.data.decode import PICTURE_SUFFIXES
+from diptych.data.decoding.kinds import PICTURE_SUFFIXES
 from diptych.data.sources.own_outputs import SAMPLE_FILES, SAMPLE_RECORD
 from diptych.errors import UsageError
 from diptych.serving.refusals import RefusedError

@@ -3,7 +3,7 @@
 import unicodedata
 from pathlib import Path
 
-from diptych.data.decode import PICTURE_SUFFIXES
+from diptych.data.decoding.kinds import PICTURE_SUFFIXES
 from diptych.errors import UsageError
 from diptych.serving.refusals import RefusedError
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from PIL import Image
 
-from diptych.data.decode import MAX_FILE_BYTES, RESAMPLING, decode, ignore_pillow_warnings
+from diptych.data.decode import RESAMPLING, decode, ignore_pillow_warnings
+from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.errors import DiptychError, PictureError
 from diptych.marks import mark_if, told_by
 from diptych.signing.verify import verify_picture

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from diptych.data.decode import has_picture_signature
+from diptych.data.decoding.kinds import has_picture_signature
 from diptych.data.images import Images
 from diptych.files import path_for_clients
 
