@@ -29,12 +29,12 @@ from PIL import Image, ImageFile
 
 from diptych.data.decoding.colour import to_rgb
 from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete
-from diptych.data.decoding.jpeg import plain_jpeg
+from diptych.data.decoding.jpeg import lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
     SIGNATURE_BYTES,
     WITHOUT_SIGNATURE,
     candidate_formats,
-    why_heif_failed,
+    why_raw,
     why_unread,
 )
 from diptych.data.decoding.limits import MAX_PIXELS
@@ -98,7 +98,10 @@ def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
     with _decoding_errors(path):
         picture = data if isinstance(data, Image.Image) else plain_jpeg(data) or _open_header(data, path)
         _check_size(picture, path)
-        picture.load()
+        if isinstance(data, Image.Image):
+            picture.load()
+        else:
+            _load(picture, data, path)
         return _pixels(_upright(to_rgb(picture), _orientation(picture)))
 
 
@@ -124,7 +127,7 @@ def decode_square(
         if picture.format in ("JPEG", "MPO") and min(picture.size) >= MIN_DRAFT_RATIO * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
             draft = picture.draft(None, (2 * size, 2 * size))
-        picture.load()
+        _load(picture, data, path)
         # Of a side that 8 does not divide, the last pixel of a draft is part padding: the extent leaves it out.
         extent = draft[1][2:] if draft else picture.size
         rgb = to_rgb(picture)
@@ -168,10 +171,10 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
     if not len(data):
         raise PictureError("the file is empty", path)
     prefix, has_signature = bytes(data[:SIGNATURE_BYTES]), False
-    if reason := why_unread(prefix, path):
-        raise PictureError(reason, path)
     for name in candidate_formats(prefix, path):
         has_signature = has_signature or name not in WITHOUT_SIGNATURE
+        if name == "TIFF" and (reason := why_raw(prefix, path)):
+            raise PictureError(reason, path)
         try:
             picture = Image.OPEN[name][0](io.BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # a plugin's ways to reject a file
@@ -179,11 +182,24 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
         _check_size(picture, path)
         check_complete(data, picture, path)
         return picture
-    if reason := why_heif_failed(prefix):
+    if reason := why_unread(prefix, path) or (why_jpeg_unread(data) if prefix[:2] == b"\xff\xd8" else None):
         raise PictureError(reason, path)
     if has_signature:
         raise PictureError("the file is damaged, or ends within its header", path)
     raise PictureError("not a picture, or not of a kind that can be read", path)
+
+
+def _load(picture: Image.Image, data: bytes | memoryview, path: str) -> None:
+    """Decode a picture whose header was read, and refuse what is not whole."""
+    is_jpeg = bytes(data[:2]) == b"\xff\xd8"
+    try:
+        picture.load()
+    except OSError as error:
+        if is_jpeg and (reason := why_jpeg_unread(data)):
+            raise PictureError(reason, path) from error
+        raise
+    if is_jpeg and lacks_data(data, picture):
+        raise PictureError(TRUNCATED, path)
 
 
 def _check_size(picture: Image.Image, path: str) -> None:

@@ -119,26 +119,22 @@ def candidate_formats(prefix: bytes, path: str) -> Iterator[str]:
 
 
 def why_unread(prefix: bytes, path: str) -> str | None:
-    """What to do with a file of a kind that is not read; ``None`` if its kind is read, or is not known.
+    """What to do with a file that no reader opened; ``None`` if its kind is not known, or is one that is read.
 
-    The first bytes decide, since files are misnamed; but many a camera's raw files begin as a TIFF does.
+    The first bytes decide before the name, since files are misnamed.
     """
+    if _is_heif(prefix):
+        return _BAD_HEIF if "HEIF" in Image.OPEN else _NO_HEIF
     kind = _kind_by_signature(prefix)
-    if kind is None:
-        formats = list(candidate_formats(prefix, path))
-        by_name = _UNREAD_SUFFIXES.get(_suffix(path))
-        kind = by_name if not formats or (formats == ["TIFF"] and by_name is _RAW) else None
+    if kind is None and next(candidate_formats(prefix, path), None) in (None, *WITHOUT_SIGNATURE):
+        kind = _UNREAD_SUFFIXES.get(_suffix(path))
     return None if kind is None else kind.reason
 
 
-def why_heif_failed(prefix: bytes) -> str | None:
-    """What to do with a HEIC that no reader opened; ``None`` if it is none."""
-    return (_BAD_HEIF if "HEIF" in Image.OPEN else _NO_HEIF) if _is_heif(prefix) else None
-
-
-def why_raw() -> str:
-    """What to do with a camera's raw file."""
-    return _RAW.reason
+def why_raw(prefix: bytes, path: str) -> str | None:
+    """What to do with a camera's raw file that begins as a TIFF does; ``None`` for a TIFF."""
+    is_raw = _kind_by_signature(prefix) is _RAW or _UNREAD_SUFFIXES.get(_suffix(path)) is _RAW
+    return _RAW.reason if is_raw else None
 
 
 def _kind_by_signature(prefix: bytes) -> UnreadKind | None:
