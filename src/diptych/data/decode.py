@@ -5,6 +5,7 @@ How each kind of picture is converted:
 ===================================  =====================================================================
 EXIF orientation                     applied
 CMYK, YCbCr, LAB                     converted to RGB
+an embedded ICC profile              applied, to sRGB, unless it is broken or about other colours
 palette, 1 bit                       expanded
 alpha or a transparent colour        laid on white
 animated, several pages              the first frame
@@ -38,6 +39,7 @@ from diptych.data.decoding.kinds import (
     why_unread,
 )
 from diptych.data.decoding.limits import MAX_PIXELS
+from diptych.data.decoding.png import key_alpha
 from diptych.errors import Interrupted, PictureError
 
 Geometry = Literal["squash", "crop"]
@@ -100,9 +102,10 @@ def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
         _check_size(picture, path)
         if isinstance(data, Image.Image):
             picture.load()
+            rgb = to_rgb(picture)
         else:
-            _load(picture, data, path)
-        return _pixels(_upright(to_rgb(picture), _orientation(picture)))
+            rgb = _load_rgb(picture, data, path)
+        return _pixels(_upright(rgb, _orientation(picture)))
 
 
 def decode_square(
@@ -127,10 +130,9 @@ def decode_square(
         if picture.format in ("JPEG", "MPO") and min(picture.size) >= MIN_DRAFT_RATIO * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.
             draft = picture.draft(None, (2 * size, 2 * size))
-        _load(picture, data, path)
+        rgb = _load_rgb(picture, data, path)
         # Of a side that 8 does not divide, the last pixel of a draft is part padding: the extent leaves it out.
         extent = draft[1][2:] if draft else picture.size
-        rgb = to_rgb(picture)
         if observe is not None:
             observe(rgb)
         resized = _resize_square(rgb, size, geometry, extent)
@@ -189,8 +191,8 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
     raise PictureError("not a picture, or not of a kind that can be read", path)
 
 
-def _load(picture: Image.Image, data: bytes | memoryview, path: str) -> None:
-    """Decode a picture whose header was read, and refuse what is not whole."""
+def _load_rgb(picture: Image.Image, data: bytes | memoryview, path: str) -> Image.Image:
+    """Decode a picture whose header was read to RGB, and refuse what is not whole."""
     is_jpeg = bytes(data[:2]) == b"\xff\xd8"
     try:
         picture.load()
@@ -200,6 +202,7 @@ def _load(picture: Image.Image, data: bytes | memoryview, path: str) -> None:
         raise
     if is_jpeg and lacks_data(data, picture):
         raise PictureError(TRUNCATED, path)
+    return to_rgb(picture, key_alpha(data, picture))
 
 
 def _check_size(picture: Image.Image, path: str) -> None:
