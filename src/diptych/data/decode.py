@@ -2,17 +2,19 @@
 
 How each kind of picture is converted:
 
-===================================  =====================================================================
+===================================  =========================================================================
 EXIF orientation                     applied
 CMYK, YCbCr, LAB                     converted to RGB
 an embedded ICC profile              applied, to sRGB, unless it is broken or about other colours
 palette, 1 bit                       expanded
 alpha or a transparent colour        laid on white
 animated, several pages              the first frame
-16 bits a channel                    rescaled, 0..65535 to 0..255
-32-bit integers, floats              0..1, 0..255 or 0..65535, whichever is the first to hold every value;
+up to 16 bits a channel              rescaled by the full scale of the depth to 0..255; white is zero where TIFF
+                                     says so
+signed or longer integers, floats    0..1, 0..255 or 0..65535, whichever is the first to hold every value;
                                      else stretched from the smallest to the largest value
-===================================  =====================================================================
+bands beside the colours             one is passed over; several beside grey are refused
+===================================  =========================================================================
 
 A picture is decoded completely or not at all: anything else is a :class:`~diptych.errors.PictureError`.
 """
@@ -32,14 +34,16 @@ from diptych.data.decoding.colour import to_rgb
 from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete
 from diptych.data.decoding.jpeg import lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
+    RAW_REASON,
     SIGNATURE_BYTES,
     WITHOUT_SIGNATURE,
     candidate_formats,
-    why_raw,
+    is_raw,
     why_unread,
 )
 from diptych.data.decoding.limits import MAX_PIXELS
 from diptych.data.decoding.png import key_alpha
+from diptych.data.decoding.tiff import open_tiff
 from diptych.errors import Interrupted, PictureError
 
 Geometry = Literal["squash", "crop"]
@@ -159,8 +163,10 @@ def _decoding_errors(path: str) -> Iterator[None]:
     """Turn whatever a decoder raises on hostile or broken bytes into a PictureError."""
     try:
         yield
-    except (PictureError, Interrupted):
+    except Interrupted:
         raise
+    except PictureError as error:
+        raise error if error.path else PictureError(error.reason, path) from error
     except MemoryError:
         raise PictureError("there is not enough memory to decode it", path) from None
     except Exception as error:
@@ -175,10 +181,10 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
     prefix, has_signature = bytes(data[:SIGNATURE_BYTES]), False
     for name in candidate_formats(prefix, path):
         has_signature = has_signature or name not in WITHOUT_SIGNATURE
-        if name == "TIFF" and (reason := why_raw(prefix, path)):
-            raise PictureError(reason, path)
+        if name == "TIFF" and is_raw(prefix, path):
+            raise PictureError(RAW_REASON, path)
         try:
-            picture = Image.OPEN[name][0](io.BytesIO(data), "")
+            picture = open_tiff(data) if name == "TIFF" else Image.OPEN[name][0](io.BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # a plugin's ways to reject a file
             continue
         _check_size(picture, path)

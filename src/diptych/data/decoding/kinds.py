@@ -81,6 +81,7 @@ _UNREAD_KINDS = (
     ),
 )
 _RAW = _UNREAD_KINDS[0]
+RAW_REASON = _RAW.reason
 _UNREAD_SUFFIXES = {f".{suffix}": kind for kind in _UNREAD_KINDS for suffix in kind.suffixes}
 _NO_HEIF = "HEIC is read only with pillow-heif. Install it with: pip install 'diptych[heif]', or convert it to JPEG"
 _BAD_HEIF = "a HEIC that libheif cannot read; convert it to JPEG"
@@ -131,10 +132,9 @@ def why_unread(prefix: bytes, path: str) -> str | None:
     return None if kind is None else kind.reason
 
 
-def why_raw(prefix: bytes, path: str) -> str | None:
-    """What to do with a camera's raw file that begins as a TIFF does; ``None`` for a TIFF."""
-    is_raw = _kind_by_signature(prefix) is _RAW or _UNREAD_SUFFIXES.get(_suffix(path)) is _RAW
-    return _RAW.reason if is_raw else None
+def is_raw(prefix: bytes, path: str) -> bool:
+    """Whether a file that begins as a TIFF does is a camera's raw file."""
+    return _kind_by_signature(prefix) is _RAW or _UNREAD_SUFFIXES.get(_suffix(path)) is _RAW
 
 
 def _kind_by_signature(prefix: bytes) -> UnreadKind | None:
