@@ -7,7 +7,6 @@ import io
 import math
 import re
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,27 +18,27 @@ from diptych.data.decoding.limits import MAX_PIXELS
 _MAX_PLAIN_JPEG_BYTES = 4096
 _FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _TABLE_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # also JFIF and comments: nothing that changes the pixels
-_SCAN_MARKER, _END_MARKER = 0xDA, 0xD9
+_SCAN_MARKER = 0xDA
 _ALL_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ_FRAME_MARKERS = (*_FRAME_MARKERS, 0xC9, 0xCA)  # the last two are coded arithmetically
 _MODES = {1: "L", 3: "RGB"}
-# In pixels' data 0xFF is followed by 0 or is a restart marker; several 0xFF before a marker are one.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+# In the data of pixels 0xFF is followed by 0 or is a restart marker, so that these stand for themselves.
+_SCAN, _END = re.compile(rb"\xff\xda"), re.compile(rb"\xff\xd9")
 #: What a decoder makes of a block without data: the middle of the range, also where CMYK is stored inverted.
-_NO_DATA = (127, 128)
-_WHOLE_SPECTRUM = bytes((0, 63))  # from the first to the last coefficient
+_NO_DATA = {127, 128}
 _ALL_COEFFICIENTS = (1 << 64) - 1
 #: Bytes that are any data but no marker.
 _PADDING = bytes((73 * i + 41) % 255 for i in range(512))
 
 
 @dataclass(slots=True)
-class _Segment:
-    """A marker with its contents."""
+class _Frame:
+    """What the header says before the first scan."""
 
     marker: int
-    start: int  # of the marker
-    body: bytes
+    bits: int
+    components: bytes
+    first_scan: int  # where it begins
 
 
 @dataclass(slots=True)
@@ -47,9 +46,13 @@ class _Scan:
     """The head of a scan: which coefficients of which components it has, and to which bit."""
 
     components: bytes
-    coefficients: int  # a bit for each of 64
+    coefficients: int  # a bit for each of the 64
     previous_bit: int
     bit: int
+
+    def has_all(self, components: bytes) -> bool:
+        """Whether it has all of every component, as the one scan of an ordinary JPEG has."""
+        return len(self.components) == len(components) and self.coefficients == _ALL_COEFFICIENTS
 
 
 def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image | None:
@@ -80,15 +83,15 @@ def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image
 
 def why_jpeg_unread(data: bytes | memoryview) -> str | None:
     """What to do with a whole JPEG of a rare kind that libjpeg does not decode; ``None`` for any other file."""
-    frame = next((part for part in _segments(data) if part.marker in _ALL_FRAME_MARKERS), None)
-    if frame is None or len(frame.body) < 6:
+    frame = _frame(data)
+    if frame is None:
         return None
-    bits, components = frame.body[0], frame.body[5]
-    if bits != 8:
-        return f"a JPEG of {bits} bits is not read; convert it to PNG or TIFF"
+    if frame.bits != 8:
+        return f"a JPEG of {frame.bits} bits is not read; convert it to PNG or TIFF"
     if frame.marker not in _READ_FRAME_MARKERS:
         return "a lossless or hierarchical JPEG is not read; convert it to PNG or TIFF"
-    return f"a JPEG of {components} channels is not read; convert it to TIFF" if components not in (1, 3, 4) else None
+    count = len(frame.components)
+    return f"a JPEG of {count} channels is not read; convert it to TIFF" if count not in (1, 3, 4) else None
 
 
 def lacks_data(data: bytes | memoryview, picture: Image.Image) -> bool:
@@ -98,25 +101,20 @@ def lacks_data(data: bytes | memoryview, picture: Image.Image) -> bool:
     before its end marker: in a whole picture, they change nothing. A picture of several scans is also decoded again if
     scans are missing, or if the last one brings more than another bit of what there is (such a bit is hardly seen).
     """
-    corner = picture.getpixel((picture.width - 1, picture.height - 1))
-    values = corner if isinstance(corner, tuple) else (corner,)
-    if not all(value in _NO_DATA for value in values) and _one_scan_has_all(data):
+    frame = _frame(data)
+    if frame is None:
         return False
-    components, scans, end = b"", [], None
-    for part in _segments(data):
-        if part.marker in _ALL_FRAME_MARKERS:
-            components = part.body[6::3]
-        elif part.marker == _SCAN_MARKER:
-            scans.append(_scan(part.body))
-        elif part.marker == _END_MARKER:
-            end = part.start
-            break
+    corner = picture.getpixel((picture.width - 1, picture.height - 1))
+    is_grey = _NO_DATA.issuperset(corner if isinstance(corner, tuple) else (corner,))
+    if not is_grey and _scan(data, frame.first_scan).has_all(frame.components):
+        return False
+    end = _END.search(data, frame.first_scan)
+    scans = [_scan(data, at.start()) for at in _SCAN.finditer(data, frame.first_scan, end.start() if end else 0)]
     if end is None or not scans:
         return False  # Pillow refuses the file, or has found more in it than is marked
-    grey = all(value in _NO_DATA for value in values)
-    if not grey and scans[-1].previous_bit and _are_complete(components, scans):
+    if not is_grey and scans[-1].previous_bit and _are_complete(frame.components, scans):
         return False
-    padded = b"".join((data[:end], _PADDING, data[end:]))
+    padded = b"".join((data[: end.start()], _PADDING, data[end.start() :]))
     return _decoded(padded) != _decoded(data)
 
 
@@ -124,20 +122,6 @@ def _decoded(data: bytes | memoryview) -> bytes:
     picture: Image.Image = Image.OPEN["JPEG"][0](io.BytesIO(data), "")
     picture.load()
     return picture.tobytes()
-
-
-def _one_scan_has_all(data: bytes | memoryview) -> bool:
-    """Whether the first scan has all of every component, as that of an ordinary JPEG has; made to be quick."""
-    at, components = 2, 0
-    while at + 13 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == _SCAN_MARKER:
-            spectrum = at + 5 + 2 * data[at + 4]
-            return data[at + 4] == components and bytes(data[spectrum : spectrum + 2]) == _WHOLE_SPECTRUM
-        if marker in _ALL_FRAME_MARKERS:
-            components = data[at + 9]
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return False
 
 
 def _are_complete(components: bytes, scans: list[_Scan]) -> bool:
@@ -150,20 +134,26 @@ def _are_complete(components: bytes, scans: list[_Scan]) -> bool:
     return all(coefficients == _ALL_COEFFICIENTS for coefficients in known.values())
 
 
-def _segments(data: bytes | memoryview) -> Iterator[_Segment]:
-    """Yield the segments of the first picture in a file, as far as they can be told apart."""
-    at = 2
-    while match := _MARKER.search(data, at):
-        marker, at = match[1][0], match.end()
-        if marker in (0x01, 0xD8, _END_MARKER):
-            yield _Segment(marker, match.start(), b"")
-            continue
-        length = int.from_bytes(data[at : at + 2])
-        yield _Segment(marker, match.start(), bytes(data[at + 2 : at + length]))
-        at += max(length, 2)
+def _frame(data: bytes | memoryview) -> _Frame | None:
+    """What the header says; ``None`` where it is not in order, which Pillow explains. Made to be quick."""
+    at, frame = 2, None
+    while at + 10 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == _SCAN_MARKER:
+            if frame is not None:
+                frame.first_scan = at
+            return frame
+        if marker in _ALL_FRAME_MARKERS:
+            end = at + 10 + 3 * data[at + 9]
+            frame = _Frame(marker, data[at + 4], bytes(data[at + 10 : end : 3]), end)
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
+    return frame
 
 
-def _scan(body: bytes) -> _Scan:
-    count = body[0] if body else 0
-    first, last, bits = (*body[1 + 2 * count : 4 + 2 * count], 0, 0, 0)[:3]
-    return _Scan(body[1 : 1 + 2 * count : 2], (2 << min(last, 63)) - (1 << min(first, 63)), bits >> 4, bits & 15)
+def _scan(data: bytes | memoryview, start: int) -> _Scan:
+    """The head of the scan that begins at ``start``."""
+    count = data[start + 4] if start + 4 < len(data) else 0
+    at = start + 5 + 2 * count
+    first, last, bits = (*data[at : at + 3], 0, 0, 0)[:3]
+    coefficients = (2 << min(last, 63)) - (1 << min(first, 63))
+    return _Scan(bytes(data[start + 5 : at : 2]), coefficients, bits >> 4, bits & 15)
