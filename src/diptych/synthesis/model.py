@@ -32,7 +32,7 @@ from diptych.synthesis.training.model_files import ModelFiles, read_model_files
 
 NOISE_BLOCK = 1024  # pictures whose noise is in memory at a time
 MAX_NAMED_CLASSES = 20  # in a message
-RECORD = ("seen_pictures", "seconds", "extensions", "started_from", artefact.UNFINISHED)
+RECORD = ("seen_pictures", "seconds", "extensions", "started_from", "privacy", artefact.UNFINISHED)
 Modules = Mapping[str, nn.Module]
 
 
