@@ -8,7 +8,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -69,7 +69,13 @@ def print_report(report: "Report", page: object) -> None:
 
 def print_json(value: Any) -> None:
     """Print a result as one JSON object on one line, unbuffered."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+    print(json_line(value, sys.stdout), flush=True)
+
+
+def json_line(value: Any, stream: TextIO) -> str:
+    r"""A value as JSON on one line, which stays JSON in the stream's encoding: outside UTF-8, é is written \u00e9."""
+    in_utf8 = (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not in_utf8, allow_nan=False)
 
 
 def suggest(*words: object) -> None:

@@ -1,7 +1,6 @@
 """Predictions as rows: a table on a terminal, tab-separated, CSV or JSON lines elsewhere."""
 
 import csv
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +74,7 @@ Write = Callable[[list[Row]], None]
 def _as_json(stream: TextIO) -> Write:
     def write(rows: list[Row]) -> None:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=stream)
+            print(console.json_line(row, stream), file=stream)
 
     return write
 
