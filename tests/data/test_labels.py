@@ -33,3 +33,14 @@ def test_names_to_labels_and_back():
 def test_renumbering_drops_labels_of_other_classes():
     assert labels.renumber(np.array([0, 1, -1]), ("a", "b"), ("b",)).tolist() == [-1, 0, -1]
     assert labels.renumber(np.array([[True, False]]), ("a", "b"), ("b", "a")).tolist() == [[False, True]]
+
+
+def test_two_spellings_of_one_name_are_one_class():
+    alike = ["caf\u00e9", "cafe\u0301"]
+    numbers, classes = labels.labels_from_names([*alike, "tea"])
+    assert (numbers.tolist(), classes) == ([0, 0, 1], ("caf\u00e9", "tea"))
+    indicators, classes = labels.labels_from_name_lists([alike, ["tea"]])
+    assert (indicators.tolist(), classes) == ([[True, False], [False, True]], ("caf\u00e9", "tea"))
+    assert labels.labels_from_values([0, 1], 2, ["cafe\u0301", "tea"])[1] == classes
+    assert labels.renumber(np.array([0, 1]), [alike[1], "tea"], ["tea", alike[0]]).tolist() == [1, 0]
+    assert [labels.find_class(name, alike[1:]) for name in (*alike, "tea")] == [0, 0, None]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data.labels import renumber
+from diptych.data.labels import composed, renumber
 from diptych.data.messages import join_names
 from diptych.data.picture_set import PictureSet, PictureSetT
 from diptych.data.sources.base import Metadata
@@ -18,7 +18,8 @@ def concatenate(first: PictureSetT, second: PictureSet) -> PictureSetT:
 
     If one of them is multi-label, the labels of both become (N, K) bool.
     """
-    classes = first.classes + tuple(name for name in second.classes if name not in first.classes)
+    known = set(map(composed, first.classes))
+    classes = first.classes + tuple(name for name in second.classes if composed(name) not in known)
     labels = [renumber(images.labels, images.classes, classes) for images in (first, second)]
     if first.multi_label or second.multi_label:
         labels = [_indicators(numbers, len(classes)) for numbers in labels]
@@ -58,7 +59,8 @@ def with_labels(images: PictureSetT, labels: NDArray[Any], classes: Sequence[str
 
 def reorder_classes(images: PictureSetT, classes: Sequence[str]) -> PictureSetT:
     """The same pictures with their labels in another order of classes; see :meth:`diptych.Images.relabel`."""
-    unknown = [name for name, count in images.counts().items() if count and name not in classes]
+    known = set(map(composed, classes))
+    unknown = [name for name, count in images.counts().items() if count and composed(name) not in known]
     if unknown:
         raise DataError(
             f"The pictures have classes that are unknown here: {join_names(unknown, 8)}. "

@@ -1,5 +1,9 @@
-"""Labels as people write them, converted to class numbers and class names."""
+"""Labels as people write them, converted to class numbers and class names.
 
+Names are in Unicode's composed form (NFC): a folder café that a Mac wrote and one of Linux are one class.
+"""
+
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +13,17 @@ from numpy.typing import NDArray
 from diptych.errors import DataError
 
 Labels = NDArray[Any]  # (N,) int64 with -1 for unlabelled, or (N, K) bool
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which names that look alike, such as two spellings of é, are one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def find_class(name: str, classes: Sequence[str]) -> int | None:
+    """The number of the class of this name, in whichever Unicode form both are written; ``None`` without one."""
+    names = [composed(known) for known in classes]
+    return names.index(composed(name)) if composed(name) in names else None
 
 
 def sort_class_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -24,9 +39,10 @@ def labels_from_names(names: Sequence[str | None], classes: Sequence[str] = ()) 
 
     Names outside ``classes`` are added behind them.
     """
-    extended = _extend(classes, (name for name in names if name))
+    named = [name and composed(name) for name in names]
+    extended = _extend(classes, (name for name in named if name))
     number = {name: i for i, name in enumerate(extended)}
-    labels = np.fromiter((number[name] if name else -1 for name in names), np.int64, len(names))
+    labels = np.fromiter((number[name] if name else -1 for name in named), np.int64, len(named))
     return labels, extended
 
 
@@ -34,7 +50,7 @@ def labels_from_name_lists(
     lists: Sequence[Iterable[str]], classes: Sequence[str] = ()
 ) -> tuple[Labels, tuple[str, ...]]:
     """Any number of names a picture to (N, K) bool, and the K classes."""
-    rows = [[name for name in names if name] for names in lists]
+    rows = [[composed(name) for name in names if name] for names in lists]
     extended = _extend(classes, (name for names in rows for name in names))
     number = {name: i for i, name in enumerate(extended)}
     labels = np.zeros((len(rows), len(extended)), bool)
@@ -49,8 +65,9 @@ def labels_from_values(values: Any, n: int, classes: Sequence[str] = ()) -> tupl
     Or a list of names for each picture. A name that is missing (None, NaN, "") leaves the picture unlabelled. Numbers
     without ``classes`` name their class: 3 and 7 become the classes "3" and "7".
     """
+    classes = tuple(map(composed, classes))
     if values is None:
-        return np.full(n, -1, np.int64), tuple(classes)
+        return np.full(n, -1, np.int64), classes
     if isinstance(values, list | tuple) and any(_is_name_list(value) for value in values):
         if len(values) != n or not all(_is_name_list(value) for value in values):
             raise DataError(f"{n} pictures need {n} lists of names, but {len(values)} labels are given, not all lists.")
@@ -78,21 +95,21 @@ def label_names(labels: Labels, classes: Sequence[str]) -> list[list[str]]:
 
 def renumber(labels: Labels, classes: Sequence[str], new_classes: Sequence[str]) -> Labels:
     """Express labels in another order of classes, by name; a label that ``new_classes`` lacks is dropped."""
-    number = {name: i for i, name in enumerate(new_classes)}
+    number = {composed(name): i for i, name in enumerate(new_classes)}
     if labels.ndim == 2:
         out = np.zeros((len(labels), len(new_classes)), bool)
-        for k, name in enumerate(classes):
+        for k, name in enumerate(map(composed, classes)):
             if name in number:
-                out[:, number[name]] = labels[:, k]
+                out[:, number[name]] |= labels[:, k]
         return out
-    table = np.array([*(number.get(name, -1) for name in classes), -1], np.int64)
+    table = np.array([*(number.get(composed(name), -1) for name in classes), -1], np.int64)
     return table[labels]  # -1 indexes the last entry
 
 
 def _extend(classes: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
     """The classes, followed by the names that are not among them."""
-    known = set(classes)
-    return tuple(classes) + tuple(name for name in sort_class_names(names) if name not in known)
+    known = tuple(dict.fromkeys(map(composed, classes)))
+    return known + tuple(name for name in sort_class_names(names) if name not in known)
 
 
 def _is_name_list(value: Any) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images
+from diptych.data.labels import find_class
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.data.transforms import to_uint8
@@ -127,8 +128,9 @@ class SynthesisModel(SynthesizerSettings, ABC):
         """The number of a class; raises a :class:`UsageError` that names the classes if there is no such class."""
         if not self.classes_:
             raise UsageError("This model was fitted without labels, so it takes no label. Leave it out.")
-        if isinstance(label, str) and label in self.classes_:
-            return self.classes_.index(label)
+        number = find_class(label, self.classes_) if isinstance(label, str) else None
+        if number is not None:
+            return number
         if not isinstance(label, str) and 0 <= int(label) < len(self.classes_):
             return int(label)
         names = ", ".join(self.classes_[:MAX_NAMED_CLASSES])

@@ -134,3 +134,13 @@ def test_names_in_tables_of_diptych_are_taken_as_they_are(flat):
     again = Images.open(images.save(flat / "saved"))
     assert again.classes == ("a", "a|b", "b")
     assert not again.multi_label
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "breeds.csv"])
+def test_a_table_and_the_disk_may_write_an_accent_in_either_way(tmp_path, scene, table):
+    for i, accent in enumerate(["\u00e9", "e\u0301"] * 2):
+        scene(i).save(tmp_path / f"{accent}{i}.png")
+    (tmp_path / table).write_text("file_name,breed\n" + "".join(f"\u00e9{i}.png,{'ab'[i % 2]}\n" for i in range(4)))
+    images = Images.open(tmp_path)
+    assert images.counts() == {"a": 2, "b": 2}
+    assert images.unreadable(8) == {}

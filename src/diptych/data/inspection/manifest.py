@@ -17,7 +17,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from diptych.data.combine import with_groups, with_labels
 from diptych.data.inspection.inspect import Inspection
-from diptych.data.labels import label_names, labels_from_name_lists, labels_from_names
+from diptych.data.labels import composed, label_names, labels_from_name_lists, labels_from_names
 from diptych.data.messages import counted, join_names
 from diptych.data.picture_set import PictureSet, PictureSetT
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
@@ -179,18 +179,24 @@ def _text(value: Any) -> str:
 
 
 def _match(names: Sequence[str], paths: Sequence[str]) -> dict[int, int]:
-    """Which row of a manifest names which picture: by the path as it is, in full, or inside the common folder."""
-    keys = (
-        (str, str),
-        (os.path.abspath, os.path.abspath),
-        (_without_common_folder(names), _without_common_folder(paths)),
+    """Which row of a manifest names which picture: by the path as it is, in full, or inside the common folder.
+
+    Of these ways the first by which most rows have a picture; but for the first, é may be in either Unicode form.
+    """
+    best: dict[int, int] = {}
+    written, present = ([composed(path) for path in paths_of] for paths_of in (names, paths))
+    ways: tuple[tuple[Iterable[str], Iterable[str]], ...] = (
+        (names, paths),
+        (map(os.path.abspath, written), map(os.path.abspath, present)),
+        (map(_without_common_folder(written), written), map(_without_common_folder(present), present)),
     )
-    for key_of_name, key_of_path in keys:
-        picture_of = {key_of_path(path): i for i, path in enumerate(paths)}
-        matches = {i: picture_of[key_of_name(name)] for i, name in enumerate(names) if key_of_name(name) in picture_of}
-        if matches:
-            return matches
-    return {}
+    for keys_of_names, keys_of_paths in ways:
+        picture_of = {key: i for i, key in enumerate(keys_of_paths)}
+        matches = {i: picture_of[key] for i, key in enumerate(keys_of_names) if key in picture_of}
+        best = max(best, matches, key=len)
+        if len(best) == len(names):
+            break
+    return best
 
 
 def _without_common_folder(paths: Sequence[str]) -> Callable[[str], str]:

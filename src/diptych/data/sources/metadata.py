@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
-from diptych.data.labels import labels_from_names
+from diptych.data.labels import composed, labels_from_names
 from diptych.data.messages import join_names
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files, stays_inside
@@ -38,6 +38,7 @@ def find_metadata(files: Files) -> list[str]:
 
 def open_metadata(files: Files, tables: Sequence[str], choice: LabelChoice = AUTO) -> Source:
     """Open a folder by its metadata files; the rows keep their order."""
+    on_disk = _NamesOnDisk(files)
     present: list[Row] = []
     missing: list[PictureError] = []
     for table in tables:
@@ -47,8 +48,9 @@ def open_metadata(files: Files, tables: Sequence[str], choice: LabelChoice = AUT
             name = relative_name(str(row.cells["file_name"]), posixpath.join(files.root, part))
             within = stays_inside(name)
             name = posixpath.join(part, name)
-            if within and files.exists(name):
-                present.append(Row(row.file, row.line, {**split, **row.cells, "file_name": name}))
+            found = on_disk.find(name) if within else None
+            if found is not None:
+                present.append(Row(row.file, row.line, {**split, **row.cells, "file_name": found}))
             else:
                 why = "not there" if within else "outside the folder"
                 missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))
@@ -59,6 +61,24 @@ def open_metadata(files: Files, tables: Sequence[str], choice: LabelChoice = AUT
     if not present:
         raise DataError(f"None of the files named in {where} is there.")
     return _source(files, present, tuple(missing), where, choice)
+
+
+class _NamesOnDisk:
+    """The files of a folder by their names, also where a table writes é in the other Unicode form."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._composed: dict[str, str] | None = None
+
+    def find(self, name: str) -> str | None:
+        """The name on the disk; ``None`` where there is no such file."""
+        if self._files.exists(name):
+            return name
+        if name.isascii():
+            return None
+        if self._composed is None:
+            self._composed = {composed(file): file for file in self._files.walk().files}
+        return self._composed.get(composed(name))
 
 
 def relative_name(name: str, root: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.data.labels import composed
 from diptych.data.sources.base import ORIGINS
 from diptych.data.sources.files import Files, LocalFiles
 from diptych.data.sources.labelling.tables import read_table
@@ -164,8 +165,10 @@ def _of_table(files: Files, name: str, exists: Exists) -> Origin | None:
 
 
 def _looked_up(origins: dict[str, Any]) -> Origin:
+    origin_of = {composed(name): value for name, value in origins.items()}
+
     def origin(name: str) -> str:
-        value = origins.get(name)
+        value = origin_of.get(composed(name))
         return value if value in ORIGINS else REAL
 
     return origin

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych import artefact
+from diptych.data.labels import composed
 
 Rows = list[tuple[int, int]]  # pairs (row of the new network, row of the one it starts from)
 
@@ -22,8 +23,8 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
 
 def common_rows(classes: Sequence[str], source_classes: Sequence[str]) -> Rows:
     """The rows of the classes that both have, matched by name."""
-    number = {name: i for i, name in enumerate(source_classes)}
-    return [(i, number[name]) for i, name in enumerate(classes) if name in number]
+    number = {composed(name): i for i, name in enumerate(source_classes)}
+    return [(i, number[composed(name)]) for i, name in enumerate(classes) if composed(name) in number]
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diptych.data.images import Images
+from diptych.data.labels import find_class
 from diptych.data.transforms import to_float
 from diptych.engine import machine
 from diptych.errors import UsageError
@@ -79,8 +80,9 @@ def class_number(label: str | int, classes: Sequence[str]) -> int:
     UsageError
         There is no such class.
     """
-    if isinstance(label, str) and label in classes:
-        return classes.index(label)
+    number = find_class(label, classes) if isinstance(label, str) else None
+    if number is not None:
+        return number
     if isinstance(label, int) and 0 <= label < len(classes):
         return label
     names = ", ".join(classes[:MAX_NAMES])

@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
+from diptych.data.labels import composed
 from diptych.data.sources.labelling.layout import Layout
 from diptych.data.sources.labelling.tables import Row
 
@@ -48,7 +49,8 @@ def _index(pictures: Mapping[int, str]) -> dict[str, int]:
     """Number of the picture by every end of its path, with and without suffix; -1 where several share it."""
     index: dict[str, int] = {}
     for i, name in pictures.items():
-        for key in {end for path in (name, posixpath.splitext(name)[0]) for end in _ends(path)}:
+        forms = {form for path in (name, posixpath.splitext(name)[0]) for form in (path, composed(path))}
+        for key in {end for path in forms for end in _ends(path)}:
             index[key] = i if index.get(key, i) == i else _AMBIGUOUS
     index.update({name: i for i, name in pictures.items()})  # the whole path always means its picture
     return index
@@ -78,4 +80,4 @@ def _picture(value: object, index: Mapping[str, int]) -> int:
     if not isinstance(value, (str, int)) or value == "":
         return _AMBIGUOUS
     name = posixpath.normpath(str(value).replace("\\", "/"))
-    return next((index[end] for end in _ends(name) if end in index), _AMBIGUOUS)
+    return next((index[end] for end in (*_ends(name), *_ends(composed(name))) if end in index), _AMBIGUOUS)
