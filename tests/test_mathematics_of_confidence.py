@@ -16,6 +16,7 @@ from diptych.recognition.confidence import conformal
 from diptych.recognition.confidence.ood import FamiliarityScale, familiarity_threshold, ood_scores
 from diptych.recognition.confidence.temperature import fit_label_thresholds, fit_temperature
 from diptych.recognition.inference.embeddings import EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.named_pictures import NamedPictures
 from diptych.recognition.inference.outputs import Outputs, spectral_slopes
 from diptych.recognition.training import imbalance
 from diptych.recognition.training.transfer import logistic_regression
@@ -165,7 +166,8 @@ def test_the_area_under_risk_of_a_perfect_and_of_a_constant_confidence() -> None
 
 def test_the_three_ood_scores_picture_by_picture() -> None:
     trained, slopes = torch.randn(30, 4), torch.randn(30, 3)
-    index = EmbeddingIndex.of(trained, slopes, np.zeros(30, np.int64), np.array([str(i) for i in range(30)]))
+    pictures = NamedPictures(tuple(map(str, range(30))), np.arange(30, dtype=np.uint64), "")
+    index = EmbeddingIndex.of(trained, slopes, np.zeros(30, np.int64), pictures)
     outputs = Outputs(torch.randn(5, 3), torch.randn(5, 4), torch.randn(5, 3))
     scores = ood_scores(outputs, index)
     mean = [fmean(column) for column in slopes.T.tolist()]

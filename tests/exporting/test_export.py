@@ -61,7 +61,7 @@ def test_it_is_evaluated_on_pictures_that_the_model_was_not_trained_on(file, mod
     assert left_out == [finding for finding in folder_report.findings if "They are left out" in finding] != []
     assert report.facts["pictures"] == folder_report.facts["pictures"] < len(images)
     assert report.scores["accuracy"] == folder_report.scores["accuracy"]
-    held_out = set(load(model).validated_on())
+    held_out = set(load(model).validated_on().names)
     trained = images[[row for row, path in enumerate(images.paths) if path not in held_out]]
     with pytest.raises(DataError, match="trained on all of these pictures"):
         Portable.open(file).evaluate(trained)
@@ -179,7 +179,7 @@ def test_the_expected_share_of_same_labels_is_computed_from_margins_and_their_sh
 def test_only_pictures_that_the_model_was_not_fitted_on_are_fresh(model, pictures):
     reference = reference_images(load(model), None)
     assert 0 < reference.fresh.sum() < len(reference.images)
-    assert set(np.array(reference.images.paths)[reference.fresh]) == set(load(model).validated_on())
+    assert set(np.array(reference.images.paths)[reference.fresh]) == set(load(model).validated_on().names)
     assert reference_images(load(model), pictures).fresh.all()
 
 

@@ -8,6 +8,7 @@ from diptych.data.images import Images
 from diptych.recognition.confidence.calibrate import fit_decision_rule
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.named_pictures import NamedPictures
 from tests.recognition.overconfident import overconfident_outputs
 
 
@@ -36,7 +37,7 @@ def folder_with_a_broken_picture(tmp_path):
 def overconfident_index() -> EmbeddingIndex:
     """The embedding index of an overconfident network, for 300 training pictures."""
     outputs, images = overconfident_outputs(300, seed=9)
-    return EmbeddingIndex.of(outputs.features, outputs.slopes, images.labels, images.paths)
+    return EmbeddingIndex.of(outputs.features, outputs.slopes, images.labels, NamedPictures.of(images))
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ def test_pictures_that_were_trained_on_are_left_out_of_the_scores(fitted, folder
     assert "trained on 68" in report.findings[0]
     assert report.verdict.word != "not_held_out"
     copies = digits[::2].save(tmp_path / "elsewhere.npz")  # known by their contents, wherever they lie
-    trained = np.isin(digits[::2].paths, list(fitted.validated_on()), invert=True)
+    trained = np.isin(digits[::2].paths, list(fitted.validated_on().names), invert=True)
     with pytest.raises(DataError, match=r"trained on all of these pictures \(68\)"):
         fitted.evaluate(Images.open(copies)[trained])
 

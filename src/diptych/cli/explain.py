@@ -14,6 +14,7 @@ from diptych.files import check_output_folder
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
+    from diptych.recognition.explanation.nearest import NearestPictures
     from diptych.recognition.recognizer import Recognizer
     from diptych.report.explanation_sheet import SimilarPicture
 
@@ -150,7 +151,7 @@ def explanation_rows(
                 prediction=_prediction_text(row),
                 explained=f"evidence for {row['explained']}",
                 probabilities=_likeliest(row),
-                neighbours=_similar_pictures(row),
+                neighbours=_similar_pictures(row, nearest, i),
             )
             facts = joint_facts([generated_facts(readable, i), None])  # the sheet is more than the picture
             write_bytes(Path(row["sheet"]), mark_if(sheet, facts))
@@ -163,18 +164,18 @@ def _likeliest(row: Row) -> dict[str, float]:
     return dict([*ranked[:LIKELIEST], *(item for item in ranked[LIKELIEST:] if item[0] == row["explained"])])
 
 
-def _similar_pictures(row: Row) -> "list[SimilarPicture]":
-    """The neighbours of a row as the sheet shows them; without pixels where the file is no longer there."""
-    from diptych.recognition.explanation.nearest import read_picture
+def _similar_pictures(row: Row, nearest: "NearestPictures | None", i: int) -> "list[SimilarPicture]":
+    """The neighbours of a row as the sheet shows them; without pixels where the file is no longer the same."""
     from diptych.report.explanation_sheet import MIN_SIDE_PIXELS, SimilarPicture
 
+    similar = [] if nearest is None else nearest.pixels(i, MIN_SIDE_PIXELS)
     return [
         SimilarPicture(
-            read_picture(neighbour["path"], MIN_SIDE_PIXELS),
+            pixels,
             neighbour["path"],
             f"{neighbour['label']}, similarity {neighbour['similarity']:.2f}",
         )
-        for neighbour in row["neighbours"]
+        for pixels, neighbour in zip(similar, row["neighbours"], strict=True)
     ]
 
 

@@ -26,7 +26,7 @@ def pack_digests(images: PictureSet, others: Digests = NONE) -> str:
 
 
 def digests_text(digests: Digests) -> str:
-    """Digests as text, which :func:`stored_digests` reads."""
+    """Digests as text, which :func:`read_digests` reads."""
     return b64encode(digests.astype("<u8").tobytes()).decode()
 
 
@@ -48,7 +48,12 @@ def stored_digests(data: Mapping[str, Any]) -> Digests:
             "The model to start from does not say which pictures it was trained on, so that another one could be "
             "validated on them. Fit it again with this version."
         )
-    return np.frombuffer(b64decode(data["digests"]), "<u8").astype(np.uint64)
+    return read_digests(data["digests"])
+
+
+def read_digests(text: str) -> Digests:
+    """Digests of :func:`digests_text`."""
+    return np.frombuffer(b64decode(text), "<u8").astype(np.uint64)
 
 
 def trained_on(images: PictureSet, digests: Digests, *, copies: bool = False) -> NDArray[np.bool_]:

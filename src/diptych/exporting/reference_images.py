@@ -1,17 +1,16 @@
 """The pictures on which an exported file is compared with its model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.data.combine import join
 from diptych.data.images import Images, ImagesLike
 from diptych.data.provenance import real_part, refuse_generated
-from diptych.data.sources.builtin import BUILT_IN
-from diptych.errors import DataError
+from diptych.recognition.inference.named_pictures import NamedPictures
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
@@ -50,7 +49,7 @@ def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> Refe
     """Up to 2,000 pictures for the comparison.
 
     Those of ``check``; if it is ``None``, the validation pictures and then the training pictures that the model names,
-    as far as their files still exist; if too few do, generated ones.
+    as far as their files are still the same; if too few are, generated ones.
 
     Raises
     ------
@@ -62,12 +61,13 @@ def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> Refe
         refuse_generated(images, "The check of an exported file")
         subset = _spread_subset(images)
         return ReferenceImages(subset, "of the pictures given to check on", True, np.ones(len(subset), bool))
-    validation = recognizer.validated_on()
-    training = recognizer.embedding_index_.paths if recognizer.embedding_index_ else ()
-    existing = _open_existing([*validation, *training])
-    if existing is not None and len(existing) >= MIN_REAL_PICTURES:
+    named = [recognizer.validated_on()]
+    named += [recognizer.embedding_index_.pictures] if recognizer.embedding_index_ else []
+    existing = [images for pictures in _first_pictures(named) for images in pictures.existing()]
+    combined = real_part(join(existing)) if existing else None
+    if combined is not None and len(combined) >= MIN_REAL_PICTURES:
         description = "of the pictures that the model was fitted and validated on"
-        return ReferenceImages(existing, description, True, np.isin(existing.paths, validation))
+        return ReferenceImages(combined, description, True, np.isin(combined.paths, named[0].paths()))
     images = generated_images(recognizer.size_)
     description = "generated pictures, since no real ones were available"
     return ReferenceImages(images, description, False, np.ones(len(images), bool))
@@ -93,27 +93,9 @@ def _spread_subset(images: Images) -> Images:
     return images[np.unique(np.linspace(0, len(images) - 1, MAX_PICTURES).astype(np.int64))]
 
 
-def _open_existing(names: Sequence[str]) -> Images | None:
-    """Up to 2,000 of the pictures with these names (paths, "pets.parquet#17", "digits#3") that still exist."""
-    names = list(dict.fromkeys(names))[:MAX_PICTURES]
-    files = [name for name in names if Path(name).is_file()]
-    parts = [Images.of_files(files)] if files else []
-    sources: dict[str, list[str]] = {}
-    for name in set(names) - set(files):
-        sources.setdefault(name.rpartition("#")[0], []).append(name)
-    for source, members in sorted(sources.items()):
-        if source == "digits" or (source and source not in BUILT_IN and Path(source).exists()):
-            parts += _open_members(source, members)
-    combined = None
-    for images in parts:
-        combined = images if combined is None else combined + images
-    return None if combined is None else real_part(combined)
-
-
-def _open_members(source: str, names: Sequence[str]) -> list[Images]:
-    """The pictures of these names in a source of many, if it can still be opened."""
-    try:
-        images = Images.open(source, labels="none")
-    except DataError:
-        return []
-    return [images[np.flatnonzero(np.isin(images.paths, list(names)))]]
+def _first_pictures(named: Sequence[NamedPictures]) -> Iterator[NamedPictures]:
+    """The first 2,000 of these pictures."""
+    left = MAX_PICTURES
+    for pictures in named:
+        yield pictures[:left]
+        left = max(0, left - len(pictures))

@@ -18,11 +18,11 @@ from diptych.data.combine import without_groups
 from diptych.data.images import Images, ImagesLike
 from diptych.data.inspection.issues import LabelIssue
 from diptych.data.provenance import real_part
+from diptych.data.training_digests import trained_on
 from diptych.engine import machine
 from diptych.errors import DataError, UsageError
 from diptych.progress import enclosing_bar
 from diptych.recognition import datasets
-from diptych.recognition.evaluation.reliability import count_trained_on
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.label_ranking import LabelSearch, Probabilities, log_odds, rank_labels
 from diptych.recognition.recognizer import Recognizer
@@ -145,7 +145,7 @@ def search_by_features(images: Images, features: Features, name: str, seed: int)
 def _predict(model: Recognizer, images: Images) -> tuple[NDArray[np.int64], Images, Probabilities]:
     """The rows of the pictures that have a label and a prediction, these pictures, and their probabilities."""
     images = images.relabel(model.classes_)
-    overlap = count_trained_on(images, model.embedding_index_)
+    overlap = int(trained_on(images, model.training_digests).sum())
     if overlap:
         log.warning(
             "The model was trained on at least %d of these %d pictures and takes their wrong labels for correct. "

@@ -15,6 +15,7 @@ from diptych.engine.distributed import is_leader
 from diptych.engine.warm_start.extension import CAPTION, Extension, conclude, extensions_table
 from diptych.errors import UsageError
 from diptych.recognition.confidence.decision import DecisionRule
+from diptych.recognition.inference.named_pictures import NamedPictures
 from diptych.recognition.networks import Network
 from diptych.recognition.settings import RecognizerSettings
 from diptych.recognition.training.extend import extend
@@ -52,9 +53,10 @@ class WarmStartable(RecognizerSettings, ABC):
     @abstractmethod
     def _adopt_result(self, result: FitResult, settings: dict[str, Any]) -> None: ...
 
-    def validated_on(self) -> list[str]:
-        """The names of the validation pictures, as far as they are known."""
-        return list(self._data.get("validation", {}).get("pictures", ()))
+    def validated_on(self) -> NamedPictures:
+        """The validation pictures, as far as they are known."""
+        validation = self._data.get("validation", {})
+        return NamedPictures.read(validation.get("pictures", ()), validation.get("digests"), self._data)
 
     @property
     def training_digests(self) -> Digests:

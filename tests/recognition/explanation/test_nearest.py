@@ -1,5 +1,7 @@
 """The nearest training pictures: their paths and labels, and their files where these still exist."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from diptych import Images, Recognizer, load
 from diptych.errors import DataError, UsageError
 from diptych.recognition.evaluation import evaluate
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
-from diptych.recognition.explanation.nearest import read_picture
+from diptych.recognition.inference.named_pictures import NamedPictures
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def fitted(folder, tmp_path_factory):
 
 def test_a_training_picture_is_nearest_to_itself(fitted, folder):
     recognizer, into = fitted
-    path = recognizer.embedding_index_.paths[5]
+    path = recognizer.embedding_index_.pictures.names[5]
     query = Images.of_files([path])
     matches = recognizer.neighbours(query, 4)
     assert matches.paths.shape == matches.names.shape == matches.similarities.shape == (1, 4)
@@ -43,13 +45,36 @@ def test_a_training_picture_is_nearest_to_itself(fitted, folder):
     assert load(into).neighbours(query, 4).rows(0) == matches.rows(0)
 
 
-def test_files_are_read_while_they_exist(fitted, tmp_path):
-    path = fitted[0].embedding_index_.paths[0]
-    assert read_picture(path, 32).shape == (32, 32, 3)
-    assert read_picture(str(tmp_path / "gone.png"), 32) is None
-    assert read_picture("digits#3", 32) is None
-    (tmp_path / "odd.png").write_text("no picture")
-    assert read_picture(str(tmp_path / "odd.png"), 32) is None
+def test_named_pictures_are_known_by_their_contents_from_every_folder(folder, tmp_path, monkeypatch):
+    home, other = tmp_path / "home", tmp_path / "other"
+    shutil.copytree(folder, home / "photos")
+    shutil.copytree(folder / "digit 1", other / "photos" / "digit 0")  # another project with pictures of the same names
+    monkeypatch.chdir(home)
+    images = Images.open("photos")
+    pictures = NamedPictures.of(images)
+    assert pictures.paths() == images.paths.tolist()
+    monkeypatch.chdir(other)
+    assert pictures.paths()[5] == str(home / pictures.names[5])
+    assert np.array_equal(pictures.picture(5, 32), Images.open(home / "photos").picture(5, 32))
+    shutil.copy(home / pictures.names[6], home / pictures.names[5])
+    (home / pictures.names[7]).unlink()
+    assert [pictures.picture(row, 32) is None for row in (4, 5, 6, 7)] == [False, True, False, True]
+    assert sum(map(len, pictures.existing())) == len(pictures) - 2
+
+
+def test_the_pixels_of_the_nearest_pictures(fitted):
+    query = Images.of_files([fitted[0].embedding_index_.pictures.names[5]])
+    assert np.array_equal(load(fitted[1]).neighbours(query).pixels(0, 32)[0], query.picture(0, 32))
+
+
+def test_a_picture_of_a_file_of_many_is_found_and_one_of_an_earlier_version_is_not_certain():
+    digits = Images.open("digits")[3:5]
+    pictures = NamedPictures.of(digits)
+    assert np.array_equal(pictures.picture(1, 8), digits.picture(1, 8))
+    assert NamedPictures.read(pictures.names, pictures.digests_text(), {}).existing()[0].paths.tolist() == [
+        *pictures.names
+    ]
+    assert NamedPictures.read(pictures.names, None, {}).existing() == []
 
 
 def test_a_recognizer_without_an_index_names_the_cure(fitted, folder):
@@ -83,5 +108,5 @@ def test_the_worst_errors_are_shown_with_their_explanations(fitted, folder):
     assert list(card.pictures)[:2] == ["picture", f"attribution for {predicted}"]
     assert list(card.pictures)[2].startswith("nearest training picture: digit")
     assert len(set(card.pictures.values())) == 3
-    assert recognizer.embedding_index_.paths[0].rsplit("/", 2)[0] in card.facts["nearest training picture"]
+    assert recognizer.embedding_index_.pictures.names[0].rsplit("/", 2)[0] in card.facts["nearest training picture"]
     assert card.facts["picture"] == "array#3"

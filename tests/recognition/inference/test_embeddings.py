@@ -62,7 +62,7 @@ def test_a_recognizer_indexes_its_training_pictures(fitted, digits):
     index = model.embedding_index_
     assert index.embeddings.dtype == torch.float16
     assert len(index) == 160 - len(data(folder)["validation"]["pictures"])
-    rows = [digits.paths.tolist().index(path) for path in index.paths]
+    rows = [digits.paths.tolist().index(path) for path in index.pictures.names]
     assert (digits.labels[rows] == index.labels).all()
     similarities, nearest = index.nearest(model.embed(digits[rows]), 1)
     assert (similarities > 0.999).all()
@@ -74,7 +74,7 @@ def test_the_index_is_saved_with_a_loaded_model(fitted, tmp_path):
     moved = load(load(folder).save(tmp_path / "moved")).embedding_index_
     assert torch.equal(moved.embeddings, model.embedding_index_.embeddings)
     assert (moved.labels == model.embedding_index_.labels).all()
-    assert moved.paths == model.embedding_index_.paths
+    assert moved.pictures.names == model.embedding_index_.pictures.names
 
 
 def test_a_damaged_index_is_reported(fitted, tmp_path):

@@ -102,7 +102,7 @@ def add_measured_coverage(report: Report, images: Images, logits: Tensor, rule: 
 
 def count_trained_on(images: Images, index: EmbeddingIndex | None) -> int:
     """How many of the pictures were trained on, by the paths in the embedding index (10,000 pictures at most)."""
-    trained_on = {os.path.abspath(path) for path in index.paths} if index else set()  # noqa: PTH100 - "a.parquet#3" is no Path
+    trained_on = {os.path.abspath(path) for path in index.pictures.paths()} if index else set()  # noqa: PTH100 - "a.parquet#3" is no Path
     return sum(os.path.abspath(path) in trained_on for path in images.paths.tolist())  # noqa: PTH100
 
 

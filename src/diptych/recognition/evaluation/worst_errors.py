@@ -11,7 +11,7 @@ from diptych.data.images import Images
 from diptych.data.provenance import generated_facts
 from diptych.errors import UsageError
 from diptych.recognition.explanation.attribution import attribution_maps
-from diptych.recognition.explanation.nearest import label_name, nearest_pictures, read_picture
+from diptych.recognition.explanation.nearest import label_name, nearest_pictures
 from diptych.recognition.inference import batched
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.networks import Network
@@ -105,7 +105,7 @@ def _add_nearest(cards: list[Card], errors: Images, classes: tuple[str, ...], ex
     for i, card in enumerate(cards):
         match = nearest.rows(i)[0]
         card.facts["nearest training picture"] = f"{match['path']} ({match['label']}, {match['similarity']:.2f})"
-        pixels = read_picture(match["path"], SIDE)
+        pixels = nearest.pixels(i, SIDE)[0]
         if pixels is not None:
             facts = generated_facts(Images.of_files([match["path"]]), 0)
             card.pictures[f"nearest training picture: {match['label']}"] = figures.picture(pixels, facts)

@@ -1,15 +1,13 @@
 """The training pictures nearest to a picture in the recognizer's embedding space: explanation by example."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych.data.images import Images
-from diptych.errors import DataError, PictureError, UsageError
+from diptych.errors import DataError, UsageError
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 
 
@@ -20,16 +18,22 @@ class NearestPictures:
     Attributes
     ----------
     paths
-        (N, k) paths of the training pictures at the time of training.
+        (N, k) where the training pictures were at the time of training, seen from the working directory.
     names
         (N, k) names of their classes; several labels are joined by ", ".
     similarities
         (N, k) float32 cosine similarities of the embeddings, -1..1.
+    indexed
+        (N, k) their rows in the embedding index.
+    index
+        The embedding index.
     """
 
     paths: NDArray[np.str_]
     names: NDArray[np.str_]
     similarities: NDArray[np.float32]
+    indexed: NDArray[np.int64]
+    index: EmbeddingIndex
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -38,6 +42,10 @@ class NearestPictures:
         """The matches of picture ``i`` as JSON can hold them: ``{"path", "label", "similarity"}``."""
         matches = zip(self.paths[i].tolist(), self.names[i].tolist(), self.similarities[i].tolist(), strict=True)
         return [{"path": path, "label": name, "similarity": round(value, 4)} for path, name, value in matches]
+
+    def pixels(self, i: int, size: int) -> list[NDArray[np.uint8] | None]:
+        """The matches of picture ``i`` as (size, size, 3) uint8; ``None`` where a file is gone or is another now."""
+        return [self.index.pictures.picture(row, size) for row in self.indexed[i].tolist()]
 
 
 def nearest_pictures(
@@ -61,8 +69,8 @@ def nearest_pictures(
         )
     similarities, rows = index.nearest(embeddings, k)
     names = np.array([label_name(label, classes) for label in index.labels], dtype=np.str_)
-    paths = np.array(index.paths, dtype=np.str_)
-    return NearestPictures(paths[rows.numpy()], names[rows.numpy()], similarities.numpy())
+    paths, indexed = np.array(index.pictures.paths(), dtype=np.str_), rows.numpy()
+    return NearestPictures(paths[indexed], names[indexed], similarities.numpy(), indexed, index)
 
 
 def label_name(label: Any, classes: tuple[str, ...]) -> str:
@@ -70,13 +78,3 @@ def label_name(label: Any, classes: tuple[str, ...]) -> str:
     if np.ndim(label) == 0:
         return classes[int(label)]
     return ", ".join(classes[i] for i in np.flatnonzero(np.asarray(label))) or "none"
-
-
-def read_picture(path: str, size: int) -> NDArray[np.uint8] | None:
-    """The picture as (size, size, 3) uint8; ``None`` if the file is gone or cannot be read."""
-    if not Path(path).is_file():
-        return None
-    try:
-        return Images.of_files([path]).picture(0, size)
-    except PictureError:
-        return None

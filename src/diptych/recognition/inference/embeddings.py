@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from diptych.artefact import Artefact
 from diptych.errors import ArtefactError
+from diptych.recognition.inference.named_pictures import NamedPictures
 
 MAX_PICTURES = 10_000  # in the index
 QUERY_BATCH = 1024  # embeddings compared with the whole index at a time
@@ -30,20 +31,20 @@ class EmbeddingIndex:
         (M, 3) float32: :func:`diptych.recognition.inference.outputs.spectral_slopes` of the pictures.
     labels
         (M,) int64 class numbers, or (M, K) bool where a picture may have several labels.
-    paths
-        The pictures' names, as ``Images.paths`` has them.
+    pictures
+        Their names and contents.
     """
 
     embeddings: Tensor
     slopes: Tensor
     labels: NDArray[Any]
-    paths: tuple[str, ...]
+    pictures: NamedPictures
 
     @classmethod
-    def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], paths: NDArray[np.str_]) -> "EmbeddingIndex":
+    def of(cls, features: Tensor, slopes: Tensor, labels: NDArray[Any], pictures: NamedPictures) -> "EmbeddingIndex":
         """Index M pictures by their (M, D) features and (M, 3) slopes."""
         embeddings = F.normalize(features.float(), dim=1).half()
-        return cls(embeddings, slopes.float(), np.array(labels), tuple(paths.tolist()))
+        return cls(embeddings, slopes.float(), np.array(labels), pictures)
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -74,7 +75,7 @@ class EmbeddingIndex:
         return torch.cat([embeddings @ part.float().T for part in parts], 1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The content of ``embeddings.safetensors``; ``data.json`` has the paths."""
+        """The content of ``embeddings.safetensors``; ``data.json`` has the names."""
         return {"embeddings": self.embeddings, "slopes": self.slopes, "labels": torch.from_numpy(self.labels)}
 
     @classmethod
@@ -89,14 +90,14 @@ class EmbeddingIndex:
         tensors = model.extra.get(FILE)
         if tensors is None:
             return None
-        paths = model.data.get("indexed", [])
+        pictures = NamedPictures.read(model.data.get("indexed", []), model.data.get("indexed_digests"), model.data)
         embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
-        if not len(embeddings) == len(slopes) == len(labels) == len(paths):
+        if not len(embeddings) == len(slopes) == len(labels) == len(pictures) == len(pictures.digests):
             raise ArtefactError(
                 f"The model in {model.folder} is damaged: {FILE} and data.json list different pictures. "
                 "Restore the folder from a copy, or train again."
             )
-        return cls(embeddings, slopes, labels, tuple(paths))
+        return cls(embeddings, slopes, labels, pictures)
 
 
 def rows_to_index(labels: NDArray[Any], max_pictures: int = MAX_PICTURES) -> NDArray[np.int64]:

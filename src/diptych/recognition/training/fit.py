@@ -24,6 +24,7 @@ from diptych.recognition.datasets import PreparedData
 from diptych.recognition.evaluation.worst_errors import FORWARD_PASSES
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.inference.embeddings import MAX_PICTURES, EmbeddingIndex, rows_to_index
+from diptych.recognition.inference.named_pictures import NamedPictures
 from diptych.recognition.inference.outputs import Outputs, compute_outputs
 from diptych.recognition.networks import Network
 from diptych.recognition.training import config, fit_report, imbalance, run, tta_selection
@@ -136,7 +137,7 @@ def train_model(job: Job, data: PreparedData, indexed: Images) -> FittedModel:
         outputs = Embedder(network, job.config.size, "", frozen=True).outputs(indexed)
     else:
         outputs = compute_outputs(network, indexed, job.config.size, title="Embedding")
-    index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, indexed.paths)
+    index = EmbeddingIndex.of(outputs.features, outputs.slopes, indexed.labels, NamedPictures.of(indexed))
     result = _rebalance(job, result, indexed, outputs)
     result = result if result.stopped else _select_tta(job, applied.refit_last_layer(job, result))
     rule = fit_decision_rule(result.outputs, job.validation, index)

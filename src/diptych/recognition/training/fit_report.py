@@ -14,6 +14,7 @@ from diptych.recognition.evaluation.evaluate import evaluation_report
 from diptych.recognition.evaluation.verdict import MEASURE
 from diptych.recognition.evaluation.worst_errors import ErrorExplainer
 from diptych.recognition.inference.embeddings import EmbeddingIndex
+from diptych.recognition.inference.named_pictures import NamedPictures
 from diptych.recognition.training.remedies.remedy import TABLE, add_outcome
 from diptych.recognition.training.run import Job, TrainingResult
 from diptych.report import Report, Table, figures
@@ -94,9 +95,11 @@ def _add_training(report: Report, data: PreparedData, result: TrainingResult, fa
 
 def private_data_facts(data: PreparedData, seed: int) -> dict[str, Any]:
     """What ``data.json`` holds of a private model: nothing that tells one training picture from another."""
+    validated_on = NamedPictures.of(data.validation)
     return {
         "private": True,
-        "validation": _validation_facts(data),
+        "folder": validated_on.folder,
+        "validation": _validation_facts(data, validated_on),
         "split_seed": seed,
         "skipped": [{"path": e.path, "reason": e.reason} for e in data.training.skipped],
     }
@@ -104,21 +107,23 @@ def private_data_facts(data: PreparedData, seed: int) -> dict[str, Any]:
 
 def data_facts(data: PreparedData, index: EmbeddingIndex, seed: int, trained: Digests) -> dict[str, Any]:
     """What ``data.json`` holds; ``trained`` are digests of pictures that the initial weights were trained on."""
-    training = data.training
+    training, validated_on = data.training, NamedPictures.of(data.validation)
     return {
+        "folder": validated_on.folder,
         "training": {"counts": training.counts(), "fingerprint": training.fingerprint()},
         "digests": pack_digests(training, trained),
-        "validation": _validation_facts(data),
-        "indexed": list(index.paths),
+        "validation": _validation_facts(data, validated_on),
+        "indexed": list(index.pictures.names),
+        "indexed_digests": index.pictures.digests_text(),
         "split_seed": seed,
         "skipped": [{"path": e.path, "reason": e.reason} for e in training.skipped],
     }
 
 
-def _validation_facts(data: PreparedData) -> dict[str, Any]:
-    validation = data.validation
+def _validation_facts(data: PreparedData, pictures: NamedPictures) -> dict[str, Any]:
     return {
-        "counts": validation.counts(),
-        "fingerprint": validation.fingerprint(),
-        "pictures": validation.paths.tolist(),
+        "counts": data.validation.counts(),
+        "fingerprint": data.validation.fingerprint(),
+        "pictures": list(pictures.names),
+        "digests": pictures.digests_text(),
     }
