@@ -224,7 +224,8 @@ class PixelStore:
 
     def identities(self) -> Iterator[bytes]:
         """What identifies each picture without decoding it; see :meth:`Source.identity`."""
-        return (source.identity(row) for source, row in self._locations())
+        with thread_pool() as executor:
+            yield from executor.map(lambda location: location[0].identity(location[1]), self._locations())
 
     def _take(self, size: int, geometry: Geometry) -> Batch:
         """Pixels of all pictures, and which could be read."""

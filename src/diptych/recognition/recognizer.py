@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
-from diptych.engine import checkpoint
+from diptych.engine import checkpoint, picture_record
 from diptych.engine.privacy.budget import refuse_further_training
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import check_extendable
@@ -159,6 +159,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_from(start)
         settings = config.run_settings(self.parameters(), images, validate, source)
+        picture_record.check(folder, settings, images, validate)
         if more is not None:
             return self._extend(images, validate, folder, settings, source, more, started)
         if checkpoint.is_finished(folder, settings):

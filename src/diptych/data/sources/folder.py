@@ -10,7 +10,7 @@ from diptych.data.decoding.kinds import has_known_signature, has_picture_suffix
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
-from diptych.data.sources.files import Files, Walk
+from diptych.data.sources.files import Files, LocalFiles, Walk
 from diptych.data.sources.labelling.columns import pop_origins
 from diptych.data.sources.labelling.file_names import read_file_names
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
@@ -53,11 +53,16 @@ class FileSource(Source):
 
     def identity(self, row: int) -> bytes:
         """See :class:`Source`."""
+        return f"{self.names[row]}\0{self._content(row)}".encode("utf-8", "surrogateescape")
+
+    def _content(self, row: int) -> str:
+        """A digest; behind a URL, where reading all pictures once more takes long, the size."""
+        if isinstance(self.files, LocalFiles) and (digest := self.decoded.digest(row)):
+            return f"{digest:016x}"
         try:
-            size = self.files.size(self.names[row])
+            return str(self.files.size(self.names[row]))
         except (OSError, PictureError):
-            size = -1
-        return f"{self.names[row]}\0{size}".encode("utf-8", "surrogateescape")
+            return "-1"
 
 
 def open_folder(files: Files, walk: Walk, choice: LabelChoice = AUTO) -> Source:

@@ -48,9 +48,9 @@ def open_metadata(files: Files, tables: Sequence[str], choice: LabelChoice = AUT
             name = relative_name(str(row.cells["file_name"]), posixpath.join(files.root, part))
             within = stays_inside(name)
             name = posixpath.join(part, name)
-            found = on_disk.find(name) if within else None
-            if found is not None:
-                present.append(Row(row.file, row.line, {**split, **row.cells, "file_name": found}))
+            on_disk_name = on_disk.find(name) if within else None
+            if on_disk_name is not None:
+                present.append(Row(row.file, row.line, {**split, **row.cells, "file_name": on_disk_name}))
             else:
                 why = "not there" if within else "outside the folder"
                 missing.append(PictureError(f"named in {files.path(table)}, but {why}", files.path(name)))

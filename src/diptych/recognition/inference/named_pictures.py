@@ -69,13 +69,13 @@ class NamedPictures:
     def existing(self) -> list[Images]:
         """The pictures that are still there with the same contents, as one set or several, unlabelled."""
         wanted = dict(zip(self.paths(), self.digests.tolist(), strict=True))
-        found = []
+        existing = []
         for images in _opened(list(wanted)):
             digests = images.store.content_digests()
             known = np.array([wanted.get(path, 0) for path in images.paths.tolist()], np.uint64)
             same = (digests == known) & (known > 0)
-            found += [images[same]] if same.any() else []
-        return found
+            existing += [images[same]] if same.any() else []
+        return existing
 
     def picture(self, row: int, size: int) -> NDArray[np.uint8] | None:
         """One picture as (size, size, 3) uint8; ``None`` where its file is gone, changed or cannot be read."""

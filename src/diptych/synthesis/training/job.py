@@ -8,7 +8,7 @@ from typing import Any
 
 from diptych import artefact
 from diptych.data.messages import counted
-from diptych.engine import checkpoint
+from diptych.engine import checkpoint, picture_record
 from diptych.engine.loop import Run
 from diptych.engine.privacy.budget import Budget
 from diptych.engine.privacy.private_run import PrivateRun
@@ -81,6 +81,7 @@ class TrainingJob:
 
     def is_finished(self) -> bool:
         """Whether the folder holds the finished model of this run; a :class:`UsageError` if it holds another run."""
+        picture_record.check(self.folder, self.settings, self.prepared.training, self.prepared.held_out)
         return checkpoint.is_finished(self.folder, self.settings)
 
     @cached_property

@@ -1,0 +1,93 @@
+"""Which pictures a run was begun on, kept in its folder: where the same command finds others, it says which."""
+
+import json
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diptych import artefact, files
+from diptych.data.images import Images
+from diptych.data.labels import label_names
+from diptych.data.messages import counted, join_names
+from diptych.engine import checkpoint
+from diptych.engine.distributed import is_leader
+from diptych.errors import UsageError
+
+FILE = ".pictures.json"  # hidden, so that a folder with nothing else still counts as empty
+DATA = ("data", "validation")  # the settings that are fingerprints of pictures
+Record = dict[str, dict[str, list[str]]]  # "training" or "validation" -> name -> digest of its content, labels, part
+
+
+def check(folder: Path | None, settings: Mapping[str, Any], images: Images, validate: Images | None) -> None:
+    """Refuse other pictures than those that the run in ``folder`` was begun on; of a new run, record them.
+
+    Raises
+    ------
+    UsageError
+        Says how many pictures are new, gone, changed, or have other labels, and names some.
+    """
+    if folder is None:
+        return
+    stored = checkpoint.stored_settings(folder)
+    if stored is None:
+        if is_leader() and not artefact.exists(folder) and not files.is_occupied(folder):
+            files.write_text(folder / FILE, json.dumps(_record(images, validate), ensure_ascii=False))
+        return
+    if all(name not in stored or stored[name] == settings.get(name) for name in DATA):
+        return
+    changes = _changes(_read(folder), _record(images, validate))
+    raise UsageError(
+        f"{folder} already holds a run on other pictures: {changes}. Choose another folder for a model of the "
+        "pictures as they are now, or delete that one."
+    )
+
+
+def _record(images: Images, validate: Images | None) -> Record:
+    sets = {"training": images, **({} if validate is None else {"validation": validate})}
+    return {name: _rows(pictures) for name, pictures in sets.items()}
+
+
+def _rows(images: Images) -> dict[str, list[str]]:
+    """Each picture by its name inside the folder that all share, so that it is the same from anywhere."""
+    paths = images.paths.tolist()
+    try:
+        shared = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+    except ValueError:  # absolute paths and others
+        shared = ""
+    names = [path[len(shared) :].lstrip("/") for path in paths]
+    contents = [identity.hex() for identity in images.store.identities()]
+    labels = ["|".join(labels) for labels in label_names(images.labels, images.classes)]
+    splits = images.groups["split"].tolist() if "split" in images.groups else [""] * len(images)
+    return {name: list(row) for name, *row in zip(names, contents, labels, splits, strict=True)}
+
+
+def _read(folder: Path) -> Record:
+    try:
+        record: Record = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record
+
+
+def _changes(before: Record, now: Record) -> str:
+    """For a sentence: "2 pictures are new (cat/8.png, dog/9.png), 1 picture has another content (cat/1.png)"."""
+    if not before:
+        return "which ones is not known, since the record of them is gone or an earlier version began the run"
+    changes = []
+    for part in dict.fromkeys([*before, *now]):
+        old, new = before.get(part, {}), now.get(part, {})
+        both = [name for name in new if name in old]
+        kinds = {
+            ("is new", "are new"): [name for name in new if name not in old],
+            ("is gone", "are gone"): [name for name in old if name not in new],
+            ("has another content", "have other contents"): [name for name in both if new[name][0] != old[name][0]],
+            ("has other labels", "have other labels"): [name for name in both if new[name][1:] != old[name][1:]],
+        }
+        what = "picture" if part == "training" else "validation picture"
+        changes += [
+            f"{counted(len(names), f'{what} {one}', f'{what}s {many}')} ({join_names(names)})"
+            for (one, many), names in kinds.items()
+            if names
+        ]
+    return ", ".join(changes) or "they come in another order"
