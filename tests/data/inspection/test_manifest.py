@@ -174,3 +174,37 @@ def test_a_manifest_that_excludes_everything_is_refused(tmp_path, class_folders)
     path.write_text("path,action\n" + "".join(f"{name},exclude\n" for name in images.paths))
     with pytest.raises(DataError, match="excludes every picture"):
         manifest.apply(images, path)
+
+
+ODD_NAMES = [
+    "a|b",
+    "cat ",
+    " cat",
+    "a\\b",
+    "a\\u007cb",
+    '"a", b',
+    "two\nlines",
+    "\u3000wide",
+    "[x]",
+    "=1+1",
+    "caf\u00e9",
+    "|",
+]
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.jsonl"])
+def test_a_manifest_that_nobody_edited_changes_no_name(tmp_path, scene, name):
+    root = tmp_path / "pets"
+    for i, label in enumerate(ODD_NAMES):
+        (root / label).mkdir(parents=True)
+        scene(i).save(root / label / f" {label} .png")
+    images = Images.open(root)
+    path = manifest.write(examine(images), tmp_path / name)
+    applied = manifest.apply(images, path)
+    assert (applied.classes, applied.labels.tolist()) == (images.classes, images.labels.tolist())
+    assert applied.paths.tolist() == images.paths.tolist()
+    relative = images.with_metadata(paths=[path[len(str(root)) + 1 :] for path in images.paths.tolist()])
+    assert (
+        manifest.apply(relative, manifest.write(examine(relative), tmp_path / name)).labels.tolist()
+        == images.labels.tolist()
+    )

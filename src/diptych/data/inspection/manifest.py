@@ -1,4 +1,4 @@
-"""The manifest: what a person decides about each picture, as a table to be edited in a spreadsheet.
+r"""The manifest: what a person decides about each picture, as a table to be edited in a spreadsheet.
 
 One row for each picture; CSV, or JSON lines where the file's name ends in .jsonl. Nothing is ever deleted or moved: a
 manifest only says which pictures a training run uses.
@@ -10,6 +10,8 @@ split     train, validation or test; empty: train where any other row has one
 action    keep, exclude, or review (kept, but to be checked by a person); empty: keep
 reason    for people; not read
 ========  ==========================================================================================
+
+A "|" inside a name, a space around it and a backslash are written by their number, as in JSON: "a\u007cb".
 """
 
 import csv
@@ -17,6 +19,7 @@ import io
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +140,8 @@ def _propose(inspection: Inspection[Any], seed: int) -> list[tuple[str, ...]]:
             actions[issue.row] = issue.action
         reasons[issue.row].append(f"{issue.kind}: {issue.reason}")
     splits = _propose_splits(images, actions != "exclude", seed)
-    labels = [_LABEL_SEPARATOR.join(names) for names in label_names(images.labels, images.classes)]
-    paths = [str(path) for path in images.paths]
+    labels = [_LABEL_SEPARATOR.join(map(_escaped, names)) for names in label_names(images.labels, images.classes)]
+    paths = [_escaped(str(path), inside=r"\\") for path in images.paths]
     joined_reasons = ["; ".join(sentences) for sentences in reasons]
     return list(zip(paths, labels, splits, actions.tolist(), joined_reasons, strict=True))
 
@@ -168,14 +171,25 @@ def _row(record: dict[str, Any], where: str, line: int) -> Row:
         raise DataError(f'{where}: the split "{part}" is not one of train, validation, test.')
     labels = None
     if "label" in record:
-        labels = tuple(name.strip() for name in cells.get("label", "").split(_LABEL_SEPARATOR) if name.strip())
-    return Row(line, path, labels, SPLIT_NAMES[part] if part else part, action)
+        labels = tuple(
+            _unescaped(name.strip()) for name in cells.get("label", "").split(_LABEL_SEPARATOR) if name.strip()
+        )
+    return Row(line, _unescaped(path), labels, SPLIT_NAMES[part] if part else part, action)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return _LABEL_SEPARATOR.join(str(item) for item in value)
+        return _LABEL_SEPARATOR.join(_escaped(str(item)) for item in value)
     return str(value).strip()
+
+
+def _escaped(name: str, inside: str = r"\\|") -> str:
+    """A name as it survives a table whose cells are stripped, and split at each "|"."""
+    return re.sub(rf"[{inside}]|^\s+|\s+$", lambda match: "".join(f"\\u{ord(sign):04x}" for sign in match[0]), name)
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name)
 
 
 def _match(names: Sequence[str], paths: Sequence[str]) -> dict[int, int]:
