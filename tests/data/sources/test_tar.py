@@ -87,3 +87,36 @@ def test_unusable_shards_are_refused(tmp_path):
     (tmp_path / "bad.tgz").write_bytes(b"words" * 1000)
     with pytest.raises(DataError, match="cannot be unpacked"):
         Images.open(tmp_path / "bad.tgz")
+
+
+def test_names_with_dots_and_a_sidecar_for_each_picture_are_all_read(tmp_path, png):
+    scans = [(f"Scan 2.{i}.png", png(i)) for i in range(4)]
+    scans += [(f"Scan 2.{i}.cls", b"abab"[i : i + 1]) for i in range(4)]
+    shard(tmp_path / "scans.tar", scans)
+    images = Images.open(tmp_path / "scans.tar")
+    assert (images.classes, images.labels.tolist()) == (("a", "b"), [0, 1, 0, 1])
+
+
+def test_pictures_that_share_a_key_are_named(tmp_path, png, caplog):
+    members = [("1.input.png", png(0)), ("1.target.png", png(1)), ("1.cls", b"cat"), ("2.input.png", png(2))]
+    shard(tmp_path / "pairs.tar", members)
+    assert len(Images.open(tmp_path / "pairs.tar")) == 2
+    assert "1 picture is not used: 1.target.png" in caplog.text
+
+
+def test_an_archive_of_class_folders_is_read_like_the_folders(tmp_path, png, caplog):
+    caplog.set_level("INFO")
+    folders = [f"photos/{part}/{label}" for part in ("train", "test") for label in ("cat", "dog")]
+    names = [f"{folder}/Scan 2.{i}.png" for folder in folders for i in (1, 2, 3)]
+    shard(tmp_path / "photos.tar", [*((name, png(i)) for i, name in enumerate(names)), ("photos/cover.png", png(20))])
+    images = Images.open(tmp_path / "photos.tar")
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert images.groups["split"].tolist() == ["train"] * 6 + ["test"] * 6
+    assert "the folder names in the archive" in caplog.text
+    assert "cover.png" in caplog.text
+
+
+def test_a_label_in_another_encoding_is_refused_by_name(tmp_path, png):
+    shard(tmp_path / "a.tar", [("1.png", png(0)), ("1.cls", "é".encode("cp1252"))])
+    with pytest.raises(DataError, match=r"a.tar#1.cls: the text is not UTF-8"):
+        Images.open(tmp_path / "a.tar")

@@ -1,27 +1,41 @@
-"""WebDataset shards: .tar files whose members are grouped by key (0001.jpg, 0001.cls, 0001.json)."""
+"""WebDataset shards: .tar files whose members are grouped by key (0001.jpg, 0001.cls, 0001.json); packed class folders.
+
+A key ends at the first dot of a name, as WebDataset has it. Where a shard has names with dots in them, and each picture
+has a sidecar of its own ("Scan 2.1.png", "Scan 2.1.cls"), a key ends at the last dot.
+"""
 
 import gzip
 import json
+import logging
 import mmap
 import posixpath
 import shutil
 import tarfile
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from diptych.data.decoding.kinds import has_picture_suffix
 from diptych.data.decoding.limits import MAX_FILE_BYTES
-from diptych.data.messages import explain_os_error
+from diptych.data.labels import labels_from_names
+from diptych.data.messages import counted, explain_os_error, join_names, printable
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files
 from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
+from diptych.data.sources.labelling.label_choice import log_reading
+from diptych.data.sources.labelling.layout import read_layout
 from diptych.errors import DataError, PictureError
 
+log = logging.getLogger("diptych")
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _MAX_SIDECAR_BYTES = 1_000_000
+_MIN_CLASSES = 2  # that folders in an archive without labels are taken for
+_SIDECARS = (".cls", ".json")
 
 
 @dataclass
@@ -29,9 +43,9 @@ class _Sample:
     """One picture of a shard: its member's name, where its bytes lie, and the fields of its sidecars."""
 
     shard: int
-    name: str = ""
-    start: int = 0
-    count: int = 0
+    name: str
+    start: int
+    count: int
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,16 +76,84 @@ class TarSource(Source):
 def open_tar(files: Files, names: Sequence[str]) -> Source:
     """Open shards as one source, in order. A classes.txt beside them names numbered classes."""
     shards = [_Shard(files, name) for name in names]
-    samples = [sample for i, shard in enumerate(shards) for sample in shard.samples(i)]
+    contents = [shard.contents(i) for i, shard in enumerate(shards)]
+    samples = [sample for pictures, sidecars in contents for sample in _grouped(pictures, sidecars)]
     if not samples:
         raise DataError(f"There is no picture in {files.path(names[0])}.")
+    where = files.path(names[0]) if len(names) == 1 else f"{files.path(names[0])} and {len(names) - 1} more"
+    if not any(sidecars for _, sidecars in contents):
+        pictures = [picture for shard_pictures, _ in contents for picture in shard_pictures]
+        if (packed := _packed_folder(files, names, shards, pictures, where)) is not None:
+            return packed
+    _warn_of_dropped(contents, samples, where)
     _name_classes(files, posixpath.dirname(names[0]), samples)
     labels, classes = labels_of_records([sample.fields for sample in samples])
     groups = group_columns([sample.fields for sample in samples], exclude={"label", "labels"})
-    paths = [f"{files.path(names[sample.shard])}#{sample.name}" for sample in samples]
+    paths = _paths(files, names, samples)
     origins = pop_origins(groups)
     metadata = Metadata(paths=paths, labels=labels, classes=classes, groups=groups, origins=origins)
     return TarSource(shards, samples, metadata)
+
+
+def _paths(files: Files, names: Sequence[str], samples: Sequence[_Sample]) -> list[str]:
+    return [f"{files.path(names[sample.shard])}#{printable(sample.name)}" for sample in samples]
+
+
+def _packed_folder(
+    files: Files, names: Sequence[str], shards: "Sequence[_Shard]", pictures: Sequence[_Sample], where: str
+) -> Source | None:
+    """Archives of class folders without any sidecar, read as the folders would be; ``None`` if they are none."""
+    sample_of = {picture.name: picture for picture in pictures}
+    layout = read_layout([picture.name for picture in pictures])
+    if layout.doubt or len({*layout.folders} - {None}) < _MIN_CLASSES or len(sample_of) < len(pictures):
+        return None
+    labels, classes = labels_from_names([folder and printable(folder) for folder in layout.folders])
+    groups = {} if layout.splits is None else {"split": np.array(layout.splits)}
+    samples = [sample_of[name] for name in layout.pictures]
+    skipped = tuple(PictureError(reason, f"{where}#{printable(name)}") for name, reason in layout.left_out.items())
+    log_reading(where, groups.get("split"), labels, classes, "the folder names in the archive")
+    if skipped:
+        count = counted(len(skipped), "picture or folder is", "pictures or folders are")
+        log.warning("%s: %s not used: %s.", where, count, join_names([str(error) for error in skipped]))
+    paths = _paths(files, names, samples)
+    metadata = Metadata(paths=paths, labels=labels, classes=classes, groups=groups, skipped=skipped)
+    return TarSource(shards, samples, metadata)
+
+
+def _grouped(pictures: Sequence[_Sample], sidecars: Sequence[tuple[str, dict[str, Any]]]) -> list[_Sample]:
+    """The first picture of each key, with the fields of the sidecars of that key."""
+    counts = Counter(_key(picture.name) for picture in pictures)
+    repeated = [picture.name for picture in pictures if counts[_key(picture.name)] > 1]
+    own = {_stem(name) for name, _ in sidecars}
+    key = _stem if repeated and all(_stem(name) in own for name in repeated) else _key
+    samples: dict[str, _Sample] = {}
+    for picture in pictures:
+        samples.setdefault(key(picture.name), picture)
+    for name, fields in sidecars:
+        if key(name) in samples and name[len(key(name)) :].lower() in _SIDECARS:
+            samples[key(name)].fields.update(fields)
+    return list(samples.values())
+
+
+def _key(name: str) -> str:
+    """A member's name up to the first dot after its folder."""
+    folder, base = posixpath.split(name)
+    return posixpath.join(folder, base.split(".", 1)[0])
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0]
+
+
+def _warn_of_dropped(contents: Sequence[tuple[list[_Sample], Any]], samples: Sequence[_Sample], where: str) -> None:
+    kept = {id(sample) for sample in samples}
+    dropped = [sample.name for pictures, _ in contents for sample in pictures if id(sample) not in kept]
+    if dropped:
+        log.warning(
+            "%s: %s not used: %s. Members whose names are equal up to the first dot are one sample, with one picture; "
+            "rename those that are pictures of their own.",
+            where, counted(len(dropped), "picture is", "pictures are"), join_names(list(map(printable, dropped))),
+        )  # fmt: skip
 
 
 class _Shard:
@@ -94,42 +176,41 @@ class _Shard:
             return self._files.read_range(self._name, start, count)
         return bytes(self._unpacked[start : start + count])
 
-    def samples(self, shard: int) -> list[_Sample]:
-        """List the pictures of this shard with the fields of their sidecars."""
-        samples: dict[str, _Sample] = {}
+    def contents(self, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
+        """The pictures of this shard, and the names of its sidecars with their fields."""
         try:
             if self._unpacked is not None:
                 self._unpacked.seek(0)
-                self._index(self._unpacked, shard, samples)
-            else:
-                with self._files.open(self._name) as file:
-                    self._index(file, shard, samples)
+                return self._index(self._unpacked, shard)
+            with self._files.open(self._name) as file:
+                return self._index(file, shard)
         except (tarfile.TarError, OSError) as error:
             raise DataError(f"{self._files.path(self._name)} cannot be read: {error}") from None
-        return [sample for sample in samples.values() if sample.name]
 
-    def _index(self, file: Any, shard: int, samples: dict[str, _Sample]) -> None:
-        """Add the shard's samples by key."""
+    def _index(self, file: Any, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
+        pictures, sidecars = [], []
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as archive:
             for member in archive:
                 base = posixpath.basename(member.name)
-                if not member.isfile() or base.startswith(".") or "." not in base:
+                if not member.isfile() or base.startswith("."):
                     continue
-                stem, suffix = base.split(".", 1)
-                sample = samples.setdefault(f"{posixpath.dirname(member.name)}/{stem}", _Sample(shard))
-                suffix = suffix.lower()
+                suffix = posixpath.splitext(base)[1].lower()
                 if has_picture_suffix(base):
-                    if not sample.name:
-                        sample.name, sample.start, sample.count = member.name, member.offset_data, member.size
-                elif suffix in ("cls", "json") and member.size < _MAX_SIDECAR_BYTES:
+                    pictures.append(_Sample(shard, member.name, member.offset_data, member.size))
+                elif suffix in _SIDECARS and member.size < _MAX_SIDECAR_BYTES:
                     sidecar = archive.extractfile(member)
-                    sample.fields.update(_sidecar_fields(suffix, sidecar.read() if sidecar else b""))
+                    where = f"{self._files.path(self._name)}#{printable(member.name)}"
+                    sidecars.append((member.name, _sidecar_fields(suffix, sidecar.read() if sidecar else b"", where)))
+        return pictures, sidecars
 
 
-def _sidecar_fields(suffix: str, data: bytes) -> dict[str, Any]:
+def _sidecar_fields(suffix: str, data: bytes, where: str) -> dict[str, Any]:
     """The fields of a sidecar: a class (a number or a name), or a JSON object with its label and more."""
-    text = data.decode("utf-8", "replace").strip()
-    if suffix == "cls":
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise DataError(f"{where}: the text is not UTF-8. Write the archive again with its texts in UTF-8.") from None
+    if suffix == ".cls":
         return {"label": int(text) if text.removeprefix("-").isdecimal() else text}
     try:
         content = json.loads(text)
