@@ -11,6 +11,7 @@ from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, LocalFiles, Walk
+from diptych.data.sources.labelling.annotations import describe_boxes
 from diptych.data.sources.labelling.columns import pop_origins
 from diptych.data.sources.labelling.file_names import read_file_names
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
@@ -148,6 +149,8 @@ def _read(files: Files, walk: Walk, layout: Layout, choice: LabelChoice) -> Read
     chosen = choose([*readings, *([names] if names else []), *by_table], where)
     if chosen is None and layout.doubt:
         raise DataError(f"{where}: {layout.doubt}.")
+    if chosen is None and (boxes := describe_boxes(files, walk)):
+        log.warning("%s", boxes)
     if chosen is None and (columns := describe_columns(tables)):
         log.info("%s: no column is taken for the label; --labels chooses one: %s.", where, columns)
     return chosen or folders

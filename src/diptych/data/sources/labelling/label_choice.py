@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels
 from diptych.data.messages import counted, join_names
-from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
+from diptych.data.sources.labelling.tables import LABEL_FILE_SUFFIXES
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
@@ -44,9 +44,9 @@ class LabelChoice:
         if not text or text in WORDS:
             return cls(text or "auto")
         table, _, column = text.rpartition(":")
-        if table.lower().endswith(TABLE_SUFFIXES):
+        if table.lower().endswith(LABEL_FILE_SUFFIXES):
             return cls("column", table, column)
-        return cls("column", text) if text.lower().endswith(TABLE_SUFFIXES) else cls("column", "", text)
+        return cls("column", text) if text.lower().endswith(LABEL_FILE_SUFFIXES) else cls("column", "", text)
 
     @property
     def unlabelled(self) -> bool:

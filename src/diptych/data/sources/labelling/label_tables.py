@@ -11,6 +11,7 @@ import numpy as np
 from diptych.data.messages import join_names
 from diptych.data.sources.base import unlabelled
 from diptych.data.sources.files import Files, LocalFiles, Walk
+from diptych.data.sources.labelling.annotations import SUFFIX, annotation_rows
 from diptych.data.sources.labelling.columns import LabelColumns, group_columns, is_likely_label, label_columns
 from diptych.data.sources.labelling.label_choice import LabelChoice, Reading
 from diptych.data.sources.labelling.layout import Layout, split_of
@@ -84,7 +85,8 @@ def read_label_tables(
     for home, name in _candidates(files, walk, choice, look_above):
         where = home.path(name)
         try:
-            rows = read_table(home.read(name), where)
+            data = home.read(name)
+            rows = annotation_rows(data, where) if name.lower().endswith(SUFFIX) else read_table(data, where)
         except DataError as error:
             if choice.table:
                 raise
@@ -154,9 +156,11 @@ def describe_columns(tables: Sequence[LabelTable]) -> str:
 
 def _candidates(files: Files, walk: Walk, choice: LabelChoice, look_above: bool) -> Iterator[tuple[Files, str]]:
     """The tables to look at: those within the folder, and those in the folder above it."""
+    exports = [name for name in walk.files if name.lower().endswith(SUFFIX)]
     names = [name for name in walk.files if name.lower().endswith(TABLE_SUFFIXES)]
     above = _tables_above(files)
     if choice.table:
+        names += exports
         ends = [name for name in names if name == choice.table or name.endswith(f"/{choice.table}")]
         if ends:
             yield files, min(ends, key=len)
@@ -169,6 +173,8 @@ def _candidates(files: Files, walk: Walk, choice: LabelChoice, look_above: bool)
             raise UsageError(f"There is no table {choice.table} in {files.path('')}. Tables there: {known}.")
         return
     looked_at = [(files, name) for name in names]
+    if look_above:
+        looked_at += [(files, name) for name in exports]
     if above is not None and look_above:
         looked_at += [(above, name) for name in _names_above(above)]
     for home, name in looked_at[:_MAX_TABLES]:

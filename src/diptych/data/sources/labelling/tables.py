@@ -10,6 +10,7 @@ from typing import Any
 from diptych.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+LABEL_FILE_SUFFIXES = (*TABLE_SUFFIXES, ".json")  # with the exports of annotation tools
 _SEPARATORS = (",", ";", "\t")
 
 
