@@ -20,6 +20,7 @@ def check(folder: Path, photos: Path) -> None:
     images = Images.open(photos)
     settings = {"data": images.fingerprint(), "validation": None}
     picture_record.check(folder, settings, images, None)
+    picture_record.write(folder, images, None)
     checkpoint.claim(folder, settings)
 
 

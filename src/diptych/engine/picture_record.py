@@ -20,7 +20,7 @@ Record = dict[str, dict[str, list[str]]]  # "training" or "validation" -> name -
 
 
 def check(folder: Path | None, settings: Mapping[str, Any], images: Images, validate: Images | None) -> None:
-    """Refuse other pictures than those that the run in ``folder`` was begun on; of a new run, record them.
+    """Refuse other pictures than those that the run in ``folder`` was begun on.
 
     Raises
     ------
@@ -30,17 +30,20 @@ def check(folder: Path | None, settings: Mapping[str, Any], images: Images, vali
     if folder is None:
         return
     stored = checkpoint.stored_settings(folder)
-    if stored is None:
-        if is_leader() and not artefact.exists(folder) and not files.is_occupied(folder):
-            files.write_text(folder / FILE, json.dumps(_record(images, validate), ensure_ascii=False))
-        return
-    if all(name not in stored or stored[name] == settings.get(name) for name in DATA):
+    if stored is None or all(name not in stored or stored[name] == settings.get(name) for name in DATA):
         return
     changes = _changes(_read(folder), _record(images, validate))
     raise UsageError(
         f"{folder} already holds a run on other pictures: {changes}. Choose another folder for a model of the "
         "pictures as they are now, or delete that one."
     )
+
+
+def write(folder: Path | None, images: Images, validate: Images | None) -> None:
+    """Record the pictures of a run that is about to begin in an empty folder."""
+    new = folder is not None and not artefact.exists(folder) and not files.is_occupied(folder)
+    if folder is not None and new and is_leader():
+        files.write_text(folder / FILE, json.dumps(_record(images, validate), ensure_ascii=False))
 
 
 def _record(images: Images, validate: Images | None) -> Record:

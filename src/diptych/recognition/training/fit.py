@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from diptych.data.images import Images
 from diptych.data.training_digests import NONE, stored_digests
 from diptych.data.transforms import to_float
-from diptych.engine import checkpoint, machine
+from diptych.engine import checkpoint, machine, picture_record
 from diptych.engine.machine import Machine
 from diptych.errors import Interrupted
 from diptych.recognition import datasets, networks
@@ -98,6 +98,7 @@ def fit(
     job, data, indexed = prepare_job(
         parameters, images, validate, folder=folder, settings=settings, started=started, start=start
     )
+    picture_record.write(folder, images, validate)
     return fit_result(train_model(job, data, indexed), parameters["seed"], start)
 
 
