@@ -78,7 +78,7 @@ def _expanded(paths: list[str]) -> Iterator[str]:
 
 def _pictures_in(folder: Path) -> list[str]:
     """The pictures and films in a folder, also the grids and films that other commands pass over."""
-    from diptych.data.decode import PICTURE_SUFFIXES, has_picture_signature
+    from diptych.data.decoding.kinds import PICTURE_SUFFIXES, has_picture_signature
     from diptych.data.sources.files import LocalFiles
 
     files = LocalFiles(folder)

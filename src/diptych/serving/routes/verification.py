@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from diptych.data.decode import has_picture_signature
+from diptych.data.decoding.kinds import has_picture_signature
 from diptych.errors import PictureError
 from diptych.serving.routes.examples import example
 from diptych.serving.routes.predictions import ONE_PICTURE, Name, UnreadablePictureError

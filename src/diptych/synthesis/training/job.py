@@ -91,7 +91,7 @@ class TrainingJob:
 
     def start(self, task: Task) -> Run:
         """The engine's run, at its beginning or where it was interrupted."""
-        if self.extension is None:
+        if self.extension is None and self.privacy is None:  # it would give the training pictures away
             picture_record.write(self.folder, self.prepared.training, self.prepared.held_out)
         extension, seed, schedule_start = self.extension, self.seed, 0.0
         if extension is not None:
