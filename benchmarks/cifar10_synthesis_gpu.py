@@ -209,7 +209,7 @@ def flops(row: Row) -> float:
             return out
 
     class Prepared:
-        size, classes, training = 32, tuple("0123456789"), range(45_000)
+        size, classes, training, private = 32, tuple("0123456789"), range(45_000), False
 
     model = getattr(diptych, TITLES[row["kind"]])(minutes=float(row["minutes"]))
     config = model._configure(Prepared, True)

@@ -32,6 +32,8 @@ def test_options_override_environment_overrides_file_overrides_defaults(
         "imbalance": "none",
         "group": None,
         "remedy": None,
+        "epsilon": None,
+        "delta": None,
     }  # fmt: skip
 
 

@@ -29,9 +29,10 @@ def check(folder: Path | None, settings: Mapping[str, Any], images: Images, vali
     """
     if folder is None:
         return
-    stored = checkpoint.stored_settings(folder)
-    if stored is None or all(name not in stored or stored[name] == settings.get(name) for name in DATA):
-        return
+    stored = checkpoint.stored_settings(folder) or {}
+    differing = {name for name in stored if name in settings and stored[name] != settings[name]}
+    if not differing or not differing <= set(DATA):
+        return  # what differs besides is told by whoever compares all settings
     changes = _changes(_read(folder), _record(images, validate))
     raise UsageError(
         f"{folder} already holds a run on other pictures: {changes}. Choose another folder for a model of the "

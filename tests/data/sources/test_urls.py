@@ -26,7 +26,7 @@ def test_a_folder_behind_a_url(memory, class_folders):
     assert images.counts() == {"cat": 6, "dog": 6}
     assert images.paths[0] == "memory://pets/cat/0.png"
     assert np.array_equal(images.pixels(16), local.pixels(16))
-    assert images.fingerprint() == local.fingerprint()
+    assert images.fingerprint() == Images.open("memory://pets").fingerprint()  # by sizes: contents are far away
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])

@@ -30,12 +30,13 @@ def test_recipes_choose_sensible_lengths_batches_and_augmentations(name):
     assert recipe.default_batch(10**6) == recipe.batch
     assert recipe.default_batch(10, gpu=True) == 8
     assert recipe.default_batch(10**6, gpu=True) == (recipe.gpu_batch or recipe.batch) >= recipe.batch
-    assert recipe.augment(8).shift == 1
-    assert recipe.augment(96).crop < 1
+    if name != "groupnet":  # with a privacy promise, noise is what keeps a network from learning by heart
+        assert recipe.augment(8).shift == 1
+        assert recipe.augment(96).crop < 1
 
 
 def test_the_error_for_a_misspelt_name_suggests_the_closest():
-    with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, speednet-s, .*timm:NAME"):
+    with pytest.raises(UsageError, match=r"Did you mean 'convnet'.*alexnet, groupnet, speednet-s, .*timm:NAME"):
         networks.build("convnets", classes=2, size=8)
 
 

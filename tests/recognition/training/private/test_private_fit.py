@@ -54,8 +54,10 @@ def test_nothing_in_its_folder_tells_one_training_picture(fitted, parts):
         "README.md", "data.json", "history.jsonl", "model.json", "report.html", "weights.safetensors"
     ]  # no checkpoint with the secret, no embeddings  # fmt: skip
     text = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir() if path.suffix != ".safetensors")
-    for told in (parts[0].fingerprint(), *(str(path) for path in parts[0].paths[:20]), '"digests"', '"secret"'):
+    for told in (parts[0].fingerprint(), *(str(path) for path in parts[0].paths[:20]), '"secret"'):
         assert told not in text
+    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    assert set(facts) == {"private", "folder", "validation", "split_seed", "skipped"}  # no digests of what it saw
     records = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
     assert all(not json.loads(record)["losses"] for record in records)
 
