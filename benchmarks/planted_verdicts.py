@@ -98,7 +98,7 @@ def main() -> None:
         "Planted synthesizers and the verdict on them",
         about,
         [*table, "", *each],
-        "python benchmarks/planted_verdicts.py work",
+        "python benchmarks/planted_verdicts.py work" + "".join(f" --case {name}" for name in args.case or ()),
         machine=measure.hardware("torch", "numpy", "scikit-learn"),
         runs=rows,
     )
