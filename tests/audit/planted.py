@@ -1,8 +1,6 @@
 """Pictures with planted properties, and answers to them, for the tests of audits."""
 
 import numpy as np
-import torch
-from torch import nn
 
 from diptych.audit.bias.answers import Answers
 from diptych.data.images import Images
@@ -45,27 +43,3 @@ def coloured_digits(rows: np.ndarray, agreement: float, seed: int) -> Images:
 
 def shuffled_rows(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).permutation(1797)
-
-
-class ByHeart(nn.Module):
-    """A network that learns tinted pictures by heart: a linear layer on waves over their mean colour.
-
-    It says little of a colour that it was not trained on, whatever the colours nearby.
-    """
-
-    def __init__(self, classes: int, size: int) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.register_buffer("frequencies", 12 * torch.randn(3, 1024, generator=generator))
-        self.register_buffer("phases", 2 * torch.pi * torch.rand(1024, generator=generator))
-        self.head = nn.Linear(1024, classes)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(torch.cos(images.mean((2, 3)) @ self.frequencies + self.phases))
-
-
-def tinted(n: int, seed: int) -> Images:
-    """Noise about a colour each, with labels at random: there is nothing to learn but each one's own label."""
-    draw = np.random.default_rng(seed)
-    pixels = draw.integers(40, 216, (n, 1, 1, 3)) + draw.integers(-40, 40, (n, 8, 8, 3))
-    return Images.from_arrays(pixels.astype(np.uint8), draw.integers(0, 4, n), classes=("a", "b", "c", "d"))

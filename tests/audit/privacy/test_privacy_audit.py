@@ -1,6 +1,8 @@
 """Recognizers: one that has learned its pictures by heart is flagged, one that has not is not; canaries; refusals."""
 
+import importlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +10,15 @@ from diptych import audit
 from diptych.data.images import Images
 from diptych.errors import DataError, UsageError
 from diptych.recognition.recognizer import Recognizer
-from tests.audit.planted import ByHeart, shuffled_rows, tinted
+from tests.audit.planted import shuffled_rows
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(Path(__file__).parents[3] / "benchmarks"))
+    planted_privacy = importlib.import_module("planted_privacy")
 
 DIGITS = Images.open("digits")
 ROWS = shuffled_rows(3)
-TINTED = tinted(400, 0)
+TINTED = planted_privacy.tinted(400, 0)
 HEART_SEEN, HEART_UNSEEN, HEART_VALIDATION = TINTED[:60], TINTED[60:260], TINTED[300:]
 SEEN, UNSEEN = DIGITS[ROWS[:400]], DIGITS[ROWS[400:900]]
 
@@ -20,7 +26,7 @@ SEEN, UNSEEN = DIGITS[ROWS[:400]], DIGITS[ROWS[400:900]]
 @pytest.fixture(scope="module")
 def by_heart():
     """The audit of a recognizer that could only learn the labels of its pictures by heart."""
-    model = Recognizer(ByHeart, size=8, epochs=40, batch=60, imbalance="none")
+    model = Recognizer(planted_privacy.Waves, size=8, epochs=40, batch=60, imbalance="none")
     model.fit(HEART_SEEN, validate=HEART_VALIDATION)
     return audit.privacy(model, seen=HEART_SEEN, unseen=HEART_UNSEEN, references=2)
 
