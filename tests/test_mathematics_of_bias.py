@@ -15,7 +15,7 @@ from diptych.metrics.stratified import stratified_difference
 from diptych.recognition.networks import build, recipe_of
 from diptych.recognition.training.remedies import last_layer
 from diptych.recognition.training.remedies.cells import Cells
-from diptych.recognition.training.remedies.group_dro import RATE, GroupDRO
+from diptych.recognition.training.remedies.group_dro import RATE, CellWeights, GroupDRO
 from diptych.recognition.training.transfer.logistic_regression import LabelledFeatures, LogisticRegression
 
 
@@ -109,8 +109,22 @@ def test_group_dro_by_a_loop_over_the_pictures() -> None:
             value = F.cross_entropy(network(image[None]), target, label_smoothing=recipe.label_smoothing)
             losses[number].append(float(value.detach()))
         means = [sum(part) / len(part) if part else 0.0 for part in losses]
-        grown = [weight * math.exp(RATE * mean) for weight, mean in zip(q, means, strict=True)]
-        q = [weight / sum(grown) for weight in grown]
         assert player == "network"
         assert float(loss.detach()) == pytest.approx(sum(w * m for w, m in zip(q, means, strict=True)), rel=1e-5)
         assert task.modules()["cells"].weights.tolist() == pytest.approx(q, rel=1e-5)
+        grown = [weight * math.exp(RATE * mean) for weight, mean in zip(q, means, strict=True)]
+        q = [weight / sum(grown) for weight in grown]
+
+
+def test_group_dro_by_the_losses_of_all_processes() -> None:
+    cells = cells_of([0, 1, 2], [0, 0, 1])
+    alone, first, second = (CellWeights(cells) for _ in range(3))
+    losses, numbers = torch.tensor([1.0, 2.0, 5.0, 3.0, 4.0]), torch.tensor([0, 0, 1, 1, 1])
+    alone.remember(losses, numbers)
+    first.remember(losses[:3], numbers[:3])
+    second.remember(losses[3:], numbers[3:])
+    for name, mine in first.named_buffers():  # as the engine does after a step
+        other = dict(second.named_buffers())[name]
+        if mine.is_floating_point():
+            mine.copy_((mine + other) / 2)
+    torch.testing.assert_close(first.grow(), alone.grow())

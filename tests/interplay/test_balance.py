@@ -91,7 +91,7 @@ def test_scarce_classes_are_filled_up_to_the_count_and_no_other_class_gets_any(
     verdict = good.report.verdict
     assert verdict is not None
     assert (verdict.word, verdict.sentence) == ("filled", "2 scarce classes filled up, with 60 generated pictures.")
-    assert "diptych fit recognizer" in verdict.next_step
+    assert "diptych verdict DATA" in verdict.next_step
     answer = report_json(good.report)
     assert [row["added"] for row in answer["classes"]] == [30, 30, 0, 0, 0]
     shown = {f"{name}: {what}" for name in SCARCE for what in ("added", "real", "dropped")}
@@ -165,8 +165,8 @@ def test_the_folder_is_an_ordinary_set_that_a_recognizer_is_fitted_on_and_valida
     request = request_facts(parts[0], fitted, 70, None, 0)
     folder = tmp_path / "fuller"
     assert balance_folder.answer_there(folder, request) is None
-    answer = balance_folder.write(good, folder, request, data=str(folder))
-    assert f"diptych fit recognizer {folder}" in answer["verdict_text"]
+    answer = balance_folder.write(good, folder, request, data="real photos", model="pets")
+    assert "diptych verdict 'real photos' pets --test TEST" in answer["verdict_text"]
     assert balance_folder.answer_there(folder, request) == answer
     images = diptych.Images.open(folder)
     assert images.counts() == good.images.counts()

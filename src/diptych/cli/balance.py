@@ -55,7 +55,7 @@ def balance(
     answer = balance_folder.answer_there(output, request)
     if answer is None:
         result = balanced(images, model, per_class=per_class, recognizer=chosen, seed=seed)
-        answer = balance_folder.write(result, output, request, data=str(output), model=str(synthesizer))
+        answer = balance_folder.write(result, output, request, data=pictures, model=str(synthesizer))
         if not json:
             console.print_report(result.report, output / balance_folder.REPORT)
     else:

@@ -68,10 +68,7 @@ def _verdict(results: Sequence[ClassResult], per_class: int) -> Verdict:
         f"{counted(sum(result.sampled for result in scarce), 'picture was', 'pictures were')} sampled; "
         f"{sum(result.missing for result in scarce):,} are still missing to {per_class:,} a class."
     )
-    use = (
-        "train on the set, and compare with the recognizer of the real pictures alone on real test pictures: diptych "
-        "fit recognizer DATA"
-    )
+    use = "find out whether such pictures help, on real pictures kept apart: diptych verdict DATA MODEL --test TEST"
     if len(filled) == len(scarce):
         classes = counted(len(scarce), "scarce class", "scarce classes")
         return Verdict("filled", f"{classes} filled up, with {added:,} generated pictures.", reason, use)

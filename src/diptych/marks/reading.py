@@ -49,6 +49,8 @@ class Mark:
         Who signed, as the certificate says; empty if nobody did.
     problems
         The codes of what makes credentials invalid or untrusted, as C2PA has them.
+    credentials
+        All of them, as :func:`read_credentials` gives them.
     """
 
     kind: Kind
@@ -61,6 +63,7 @@ class Mark:
     state: str | None = None
     signer: str = ""
     problems: Sequence[str] = ()
+    credentials: dict[str, Any] | None = None
 
 
 def marked_kind(content: bytes | memoryview) -> Kind | None:
@@ -108,6 +111,7 @@ def read_mark(content: bytes) -> Mark | None:
         state=credentials.get("validation_state"),
         signer=str(signature.get("common_name") or signature.get("issuer") or ""),
         problems=tuple(status.get("code", "") for status in credentials.get("validation_status") or ()),
+        credentials=credentials,
     )
 
 

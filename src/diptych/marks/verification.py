@@ -92,7 +92,7 @@ def verify_content(content: bytes, path: str) -> Verification:
 
 def _verify_credentials(content: bytes, path: str, mark: Mark | None, facts: dict[str, str]) -> Verification:
     _check_library()
-    credentials = read_credentials(content)
+    credentials = read_credentials(content) if mark is None else mark.credentials
     if credentials is None:
         damaged = "Changed since it was signed: its credentials are damaged."
         return Verification(path, "picture", "changed", damaged, None, facts)
@@ -115,8 +115,9 @@ def _signer_in(content: bytes, credentials: dict[str, Any]) -> Signer:
     """Whose key the active manifest is signed with; the certificates are in the file as they are."""
     info = credentials.get("manifests", {}).get(credentials.get("active_manifest"), {}).get("signature_info") or {}
     if credentials.get("validation_state") == TRUSTED:
-        for root in trusted_roots():  # one by one, since the reader does not say which one it was
-            under = read_credentials(content, roots=[root])
+        roots = trusted_roots()
+        for root in roots:  # one by one, since the reader does not say which one it was
+            under = credentials if len(roots) == 1 else read_credentials(content, roots=[root])
             if under is not None and under.get("validation_state") == TRUSTED:
                 return signer_of(root)
     root_pem = root_in(content, str(info.get("cert_serial_number", "")))

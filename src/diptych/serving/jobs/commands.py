@@ -149,7 +149,11 @@ def _map(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
 
 
 def _sample(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
-    return ["--json", *option_words(options, places, _SAMPLE, required=("model", "output"), positional=("model",))]
+    words = option_words(
+        options, places, _SAMPLE, required=("model", "output"), positional=("model",),
+        other={"visible_label": "visible-label"},
+    )  # fmt: skip
+    return ["--json", *words]
 
 
 def _compare(options: dict[str, Any], places: Places, folder: Path) -> list[str]:
@@ -198,7 +202,7 @@ _OTHER_WORDS = {"model": "recognizer", "label": "as"}
 _MAP = {"data": data_sets, "model": model, "labels": labels, "seed": number("seed")}
 _SAMPLE = {
     "model": model, "output": new_data, "number": number("number"), "label": label, "seed": number("seed"),
-    "guidance": number("guidance"),
+    "guidance": number("guidance"), "visible_label": flag,
 }  # fmt: skip
 _COMPARE = {"models": models, "on": data, "labels": labels}
 _VERBS = {

@@ -1,7 +1,8 @@
 """Group-DRO: the loss of the worst group is minimised, by weights that grow where the loss is high.
 
 Sagawa et al. 2020, "Distributionally robust neural networks for group shifts", algorithm 1: with each step
-q_g ← q_g · exp(η ℓ_g), normalised, and the loss is Σ_g q_g ℓ_g, ℓ_g being the mean loss of group g in the batch.
+q_g ← q_g · exp(η ℓ_g), normalised, and the loss is Σ_g q_g ℓ_g, ℓ_g being the mean loss of group g in the batch. A
+network in training grows q by the batch of the step before, whose losses are by then those of all processes.
 """
 
 from collections.abc import Iterator
@@ -37,12 +38,30 @@ class CellWeights(nn.Module):
 
     weights: Tensor
     labels: Tensor
+    sums: Tensor
+    counts: Tensor
 
     def __init__(self, cells: Cells) -> None:
         super().__init__()
         count = len(cells.names)
         self.register_buffer("weights", torch.full((count,), 1 / count))
         self.register_buffer("labels", torch.from_numpy(cells.labels))
+        # Of the last batch: buffers, so that the engine averages them over the processes, which keeps their ratio.
+        self.register_buffer("sums", torch.zeros(count))
+        self.register_buffer("counts", torch.zeros(count))
+
+    @torch.no_grad()
+    def grow(self) -> Tensor:
+        """(C,) the weights, grown by the mean loss of each cell in the last batch of all processes."""
+        means = torch.where(self.counts > 0, self.sums / self.counts.clamp(min=1e-12), 0)
+        self.weights.copy_(grown_weights(self.weights, means, RATE))
+        return self.weights.clone()
+
+    @torch.no_grad()
+    def remember(self, losses: Tensor, cells: Tensor) -> None:
+        """Keep the (B,) losses of a batch, summed by cell."""
+        self.sums.zero_().index_add_(0, cells, losses.float())
+        self.counts.copy_(torch.bincount(cells, minlength=len(self.counts)))
 
 
 class GroupDRO(ClassificationTask):
@@ -57,12 +76,11 @@ class GroupDRO(ClassificationTask):
         return {**super().modules(), "cells": self.cells}
 
     def losses(self, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Σ_g q_g ℓ_g, after q has grown by the losses of this batch."""
+        """Σ_g q_g ℓ_g, q having grown by the losses of the step before."""
+        weights = self.cells.grow()
         losses = self.per_picture_loss(self.network, images, self.cells.labels[labels])
-        of_cell = cell_losses(losses, labels, len(self.cells.weights))
-        with torch.no_grad():
-            self.cells.weights.copy_(grown_weights(self.cells.weights, of_cell, RATE))
-        yield "network", (self.cells.weights.clone() * of_cell).sum()
+        self.cells.remember(losses.detach(), labels)
+        yield "network", (weights * cell_losses(losses, labels, len(weights))).sum()
 
 
 def group_dro_head(training: LabelledFeatures, cells: Cells, classes: int) -> LinearHead:
