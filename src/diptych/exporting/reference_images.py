@@ -66,8 +66,9 @@ def reference_images(recognizer: "Recognizer", check: ImagesLike | None) -> Refe
     existing = [images for pictures in _first_pictures(named) for images in pictures.existing()]
     combined = real_part(join(existing)) if existing else None
     if combined is not None and len(combined) >= MIN_REAL_PICTURES:
-        description = "of the model's training and validation pictures, known by their contents"
-        return ReferenceImages(combined, description, True, np.isin(combined.paths, named[0].paths()))
+        fresh = np.isin(combined.paths, named[0].paths())
+        which = "validation" if fresh.all() else "training and validation"
+        return ReferenceImages(combined, f"of the model's {which} pictures, known by their contents", True, fresh)
     images = generated_images(recognizer.size_)
     description = "generated pictures, since no real ones were available"
     return ReferenceImages(images, description, False, np.ones(len(images), bool))
