@@ -8,7 +8,7 @@ def test_the_public_names_are_these() -> None:
     assert diptych.__all__ == [
         "GAN", "VAE", "Flow", "Gallery", "Images", "Prediction", "Predictions", "Recognizer", "Report",
         "audit", "errors", "export", "find_label_errors", "interplay", "load", "manifest",
-        "sign", "verify",
+        "push", "sign", "verify",
     ]  # fmt: skip
     for name in diptych.__all__:
         assert getattr(diptych, name) is not None

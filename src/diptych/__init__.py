@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diptych.recognition.predictions import Prediction, Predictions
     from diptych.recognition.recognizer import Recognizer
     from diptych.report import Report
+    from diptych.sharing.hub import push
     from diptych.signing.verify import sign, verify
     from diptych.synthesis.flow import Flow
     from diptych.synthesis.gan import GAN
@@ -41,6 +42,7 @@ __all__ = [
     "interplay",
     "load",
     "manifest",
+    "push",
     "sign",
     "verify",
 ]
@@ -64,6 +66,7 @@ _HOMES = {
     "Report": "diptych.report",
     "export": "diptych.exporting.export",
     "load": "diptych.loading",
+    "push": "diptych.sharing.hub",
     "sign": "diptych.signing.verify",
     "verify": "diptych.signing.verify",
 }

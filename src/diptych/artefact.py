@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diptych.card_header import with_header
 from diptych.errors import ArtefactError, UsageError
 from diptych.files import did_you_mean, encoded, is_occupied, json_text, move, write_bytes
 
@@ -105,7 +106,7 @@ def write(
     data
         The data it was trained on, for ``data.json``.
     card, report
-        The model card, Markdown, for ``README.md``, and the page for ``report.html``.
+        The model card, Markdown without a header, for ``README.md``, and the page for ``report.html``.
     extra_files
         Further files by name; for safetensors (see :func:`pack`) the checksum is added to the facts.
 
@@ -125,7 +126,7 @@ def write(
     if data is not None:
         contents["data.json"] = encoded(json_text(data))
     if card:
-        contents["README.md"] = encoded(card)
+        contents["README.md"] = encoded(with_header(card, facts))
     if report is not None:
         contents["report.html"] = encoded(report.html())
     _replace(target, {**contents, _FACTS: encoded(json_text(record))})

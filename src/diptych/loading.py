@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych import artefact
 from diptych.errors import ArtefactError
+from diptych.sharing import hub
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,8 @@ def load(
 
     Parameters
     ----------
+    folder
+        The model's folder, or its address on the Hugging Face hub: "hf://user/name".
     network
         The class of a recognizer's custom network, also of that in a gallery; ``None`` for all other models.
     signed_by
@@ -50,7 +53,11 @@ def load(
         The model is not signed, was changed since, or is signed by somebody else.
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or its kind is not known.
+    UsageError
+        The hub cannot be reached, or refuses.
     """
+    if hub.is_address(folder):
+        folder = hub.fetch(str(folder))
     if signed_by is not None:
         from diptych.signing.verify import require_signature
 

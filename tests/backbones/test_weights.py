@@ -7,7 +7,7 @@ import time
 import pytest
 from safetensors.torch import save_file
 
-from diptych.backbones import timm_backbone, weights
+from diptych.backbones import hub, timm_backbone, weights
 from diptych.errors import UsageError
 from diptych.recognition.networks import pretrained
 from tests.backbones.conftest import NAME, fill_cache, hub_folder
@@ -67,5 +67,5 @@ def test_a_hub_that_answers_is_reachable(monkeypatch):
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert weights._hub_is_reachable()
+        assert hub.is_reachable()
         thread.join()

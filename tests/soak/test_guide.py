@@ -18,6 +18,8 @@ pytestmark = pytest.mark.soak
 LEFT_OUT = (
     "demo",  # tests/cli/test_demo.py runs a shorter one
     "models/breeds",  # of another folder, with a table: tests/cli/test_layouts.py
+    "hf://",
+    "hf auth",  # tests/sharing/test_hub.py has a hub of its own
     "timm:resnet18",  # its weights are downloaded
 )
 

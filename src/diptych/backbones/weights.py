@@ -7,15 +7,13 @@ holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or ho
 
 import hashlib
 import json
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from diptych.backbones import hub
 from diptych.backbones.light_timm import import_timm
 from diptych.errors import UsageError
 
@@ -23,8 +21,6 @@ VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" tak
 PREFIX = "timm:"
 SUFFIX = ".safetensors"
 CONFIG, FILE = "config.json", "model.safetensors"  # in a folder of the hub's layout
-# Until a hub that does not answer counts as unreachable; its own client tries for half a minute.
-HUB_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def fetch_weights(name: str) -> Weights:
     repository = _repository(name)
     if repository is None:
         raise _unavailable(name, "timm names none for it")
-    if not _hub_is_reachable():
+    if not hub.is_reachable():
         raise _unavailable(name, "they are not in its cache and the hub cannot be reached")
     from huggingface_hub import hf_hub_download
 
@@ -193,30 +189,6 @@ def _repository(name: str) -> str | None:
     """The hub repository that timm names for a backbone's weights."""
     config = pretrained_cfg(name)
     return config.hf_hub_id if config else None
-
-
-def _hub_is_reachable() -> bool:
-    """Whether the hub answers within the timeout; the name lookup may hang as well, so a thread does it."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    answered = threading.Event()
-
-    def request_hub() -> None:
-        try:
-            request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
-            with urllib.request.urlopen(request, timeout=HUB_TIMEOUT_SECONDS):
-                answered.set()
-        except urllib.error.HTTPError:
-            answered.set()  # an error is an answer too
-        except OSError:
-            return
-
-    thread = threading.Thread(target=request_hub, daemon=True)
-    thread.start()
-    thread.join(HUB_TIMEOUT_SECONDS)
-    return answered.is_set()
 
 
 def _unavailable(name: str, reason: str) -> UsageError:

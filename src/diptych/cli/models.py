@@ -26,7 +26,10 @@ def load_model(folder: Path, *kinds: str) -> Any:
         There is no model, or it is of another kind.
     """
     from diptych import artefact
+    from diptych.sharing import hub
 
+    if hub.is_address(folder):
+        folder = hub.fetch(str(folder))
     kind = artefact.facts(folder)["kind"]
     if kind not in kinds:
         required = _NEEDED.get(kinds, "a synthesizer (gan, vae or flow)")
