@@ -29,6 +29,9 @@ Start = Annotated[
     Path | None,
     typer.Option("--from", metavar="MODEL", help="Start from the weights of this model, of the same kind."),
 ]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write the curves for TensorBoard, into FOLDER/tensorboard.")
+]
 
 group = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -54,7 +57,12 @@ def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None
     }
     run = {"validate": (Validate, None), "more": (More, None), "start": (Start, None)}
     pictures = {"labels": (Labels, None), "manifest": (Manifest, None)}
-    last = {"json": (Json, False), "quiet": (Quiet, False), "config": (Config, None)}
+    last = {
+        "tensorboard": (TensorBoard, False),
+        "json": (Json, False),
+        "quiet": (Quiet, False),
+        "config": (Config, None),
+    }
     parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         for name, (annotation, default) in {**first, **_ordered(own), **run, **pictures, **last}.items()
@@ -66,7 +74,8 @@ def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None
 
             # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
             chosen = {name: _whole(name, values[name]) for name in own if values[name] is not None}
-            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in (*first, *run, *pictures, "json")}))
+            named = (*first, *run, *pictures, "tensorboard", "json")
+            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in named}))
 
         command.__name__, command.__doc__ = kind, described.__doc__
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from diptych import artefact
 from diptych.cli import console
 from diptych.cli.next_step import after_no_gain, with_run_options
 from diptych.cli.paths import open_images
+from diptych.cli.tensorboard import mirrored
 from diptych.files import check_output_folder
 from diptych.loading import MODEL_CLASSES
 from diptych.report import Score, Verdict
@@ -30,9 +32,11 @@ def train(
     start: Path | None,
     labels: str | None,
     manifest: Path | None,
+    tensorboard: bool,
     json: bool,
 ) -> int:
     """Fit a model and print its folder and its scores; returns the exit code."""
+    from diptych.engine.distributed import is_leader
     from diptych.engine.stopping.draft import explained_stops
 
     home, name = MODEL_CLASSES[kind]
@@ -41,7 +45,7 @@ def train(
     if output is None:
         console.log.info("The model goes to %s", folder)
     check_output_folder(folder)
-    with explained_stops(folder):
+    with explained_stops(folder), mirrored(folder) if tensorboard and is_leader() else nullcontext():
         images = open_images(data, manifest, labels)
         held_out = None if validate is None else open_images(validate, labels=labels)
         model.fit(images, validate=held_out, into=folder, more=more, start=start)
