@@ -148,7 +148,7 @@ def _cut(folder: Path, share: float) -> None:
         (_flip, "checksum"),
         (lambda f: (f / "model.json").write_text('{"format": 1, "ki'), "not valid JSON"),
         (lambda f: (f / "model.json").write_text("[1]"), "not a JSON object"),
-        (lambda f: (f / "model.json").write_text("[" * 100_000), "not valid JSON"),
+        (lambda f: (f / "model.json").write_text("[" * 100_000), "more than 64 levels"),
         (lambda f: (f / "model.json").write_bytes(b"\xff\xfe\x00"), "UTF-8"),
         (lambda f: (f / "model.json").write_text("{}"), "format and kind are missing"),
         (lambda f: _json(f, format="1"), "format and kind are missing"),

@@ -23,7 +23,6 @@ They are moved up one by one, ``model.json`` last again.
 """
 
 import hashlib
-import json
 import logging
 import platform
 import shutil
@@ -33,17 +32,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diptych import json_reader, tensor_files
 from diptych.card_header import with_header
-from diptych.errors import ArtefactError, UsageError
+from diptych.errors import ArtefactError, DataError, UsageError
 from diptych.files import did_you_mean, encoded, is_occupied, json_text, move, write_bytes
+from diptych.model_schema import DataFacts, ModelFacts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = [
-    "FORMAT", "SIGNATURE", "UNFINISHED", "Artefact", "complete", "data", "exists", "facts", "is_finished", "pack",
-    "path_of", "read", "write",
+    "FORMAT", "SIGNATURE", "UNFINISHED", "Artefact", "complete", "damaged", "data", "exists", "facts", "is_finished",
+    "pack", "path_of", "read", "read_bytes", "write",
 ]  # fmt: skip
 
 log = logging.getLogger("diptych")
@@ -166,11 +167,19 @@ def path_of(folder: str | Path, name: str) -> Path:
     return replacement / name if moving else Path(folder) / name
 
 
-def _read_bytes(folder: Path, name: str) -> bytes:
+def read_bytes(folder: Path, name: str) -> bytes:
+    """The bytes of a file of the model in ``folder``; an :class:`ArtefactError` where it cannot be read."""
     try:
-        return path_of(folder, name).read_bytes()
+        try:
+            return json_reader.read_bytes(path_of(folder, name), tensor_files.memory())
+        except FileNotFoundError:
+            return json_reader.read_bytes(folder / name, tensor_files.memory())  # it has just been moved up
     except FileNotFoundError:
-        return (folder / name).read_bytes()  # it has just been moved up
+        raise damaged(folder / name, "it is missing") from None
+    except OSError as error:
+        raise damaged(folder / name, error.strerror or str(error)) from error
+    except json_reader.JSONError as error:
+        raise damaged(folder / name, error.reason) from None
 
 
 def exists(folder: str | Path) -> bool:
@@ -191,15 +200,13 @@ def read(folder: str | Path, kind: str | None = None) -> Artefact:
     ArtefactError
         There is no model, it is damaged, was saved by a newer Diptych, or is not of this ``kind``.
     """
-    from safetensors.torch import load
-
     path = Path(folder)
     while True:  # unless it is replaced while it is read, once
         model_facts = facts(path, kind)
         checksums = model_facts.get("extra_sha256", {})
         try:
-            weights = _unpacked(load, path, _WEIGHTS, model_facts.get("weights_sha256"))
-            extra = {name: _unpacked(load, path, name, checksum) for name, checksum in checksums.items()}
+            weights = _unpacked(tensor_files.unpack, path, _WEIGHTS, model_facts.get("weights_sha256"))
+            extra = {name: _unpacked(tensor_files.unpack, path, name, checksum) for name, checksum in checksums.items()}
             model = Artefact(path, model_facts, data(path), weights, extra)
         except ArtefactError:
             if facts(path, kind) == model_facts:
@@ -218,7 +225,9 @@ def data(folder: str | Path) -> dict[str, Any]:
         The file is damaged.
     """
     path = Path(folder) / "data.json"
-    return _parse_object(path, _read_text(path)) if path_of(folder, path.name).exists() else {}
+    if not path_of(folder, path.name).exists():
+        return {}
+    return _checked(path, _parsed(path), DataFacts)
 
 
 def arrays(folder: str | Path, model_facts: Mapping[str, Any]) -> "dict[str, NDArray[Any]]":
@@ -229,27 +238,19 @@ def arrays(folder: str | Path, model_facts: Mapping[str, Any]) -> "dict[str, NDA
     ArtefactError
         They are damaged.
     """
-    from safetensors.numpy import load
-
-    return _unpacked(load, Path(folder), _WEIGHTS, model_facts.get("weights_sha256"))
+    return _unpacked(tensor_files.unpack_arrays, Path(folder), _WEIGHTS, model_facts.get("weights_sha256"))
 
 
-def _unpacked(load: Callable[[bytes], dict[str, Any]], folder: Path, name: str, checksum: str | None) -> dict[str, Any]:
-    from safetensors import SafetensorError
-
-    path = folder / name
-    try:
-        packed = _read_bytes(folder, name)
-    except FileNotFoundError:
-        raise _damaged(path, "it is missing") from None
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
+def _unpacked(
+    unpack: Callable[[bytes], dict[str, Any]], folder: Path, name: str, checksum: str | None
+) -> dict[str, Any]:
+    packed = read_bytes(folder, name)
     if checksum not in (None, hashlib.sha256(packed).hexdigest()):
-        raise _damaged(path, "its checksum does not match")
+        raise damaged(folder / name, "its checksum does not match")
     try:
-        return load(packed)
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        return unpack(packed)
+    except DataError as error:
+        raise damaged(folder / name, str(error)) from None
 
 
 def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
@@ -261,9 +262,11 @@ def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
         As :func:`read`.
     """
     path = Path(folder) / _FACTS
-    model_facts = _parse_object(path, _read_text(path))
+    if not exists(folder):
+        raise ArtefactError(_why_no_model(path.parent))
+    model_facts = _parsed(path)
     if type(model_facts.get("format")) is not int or not isinstance(model_facts.get("kind"), str):
-        raise _damaged(path, "format and kind are missing")
+        raise damaged(path, "format and kind are missing")
     if model_facts["format"] > FORMAT:
         raise ArtefactError(
             f"{folder} was saved by a newer Diptych (format {model_facts['format']}; this one reads up to {FORMAT}). "
@@ -276,18 +279,7 @@ def facts(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
         )
     if kind is not None and model_facts["kind"] != kind:
         raise ArtefactError(f"{folder} holds a {model_facts['kind']}, not a {kind}. Name the folder of a {kind}.")
-    return model_facts
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return _read_bytes(path.parent, path.name).decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ArtefactError(_why_no_model(path.parent)) from None
-    except UnicodeDecodeError as error:
-        raise _damaged(path, "it is not UTF-8 text") from error
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
+    return _checked(path, model_facts, ModelFacts)
 
 
 def _why_no_model(folder: Path) -> str:
@@ -301,17 +293,27 @@ def _why_no_model(folder: Path) -> str:
     return f"{folder} holds no model: model.json is missing. Name a folder that diptych fit wrote."
 
 
-def _parse_object(path: Path, text: str) -> dict[str, Any]:
+def _parsed(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it is not valid JSON: {error}") from error
+        value = json_reader.parse(read_bytes(path.parent, path.name))
+    except json_reader.JSONError as error:
+        raise damaged(path, error.reason) from None
     if not isinstance(value, dict):
-        raise _damaged(path, "it is not a JSON object")
+        raise damaged(path, "it is not a JSON object")
     return value
 
 
-def _damaged(path: Path, reason: str) -> ArtefactError:
+def _checked(path: Path, value: dict[str, Any], kind: type) -> dict[str, Any]:
+    """The object of a file, which has at least what ``kind`` declares, as it declares it."""
+    try:
+        json_reader.convert(value, kind)
+    except json_reader.JSONError as error:
+        raise damaged(path, error.reason) from None
+    return value
+
+
+def damaged(path: Path, reason: str) -> ArtefactError:
+    """The error of a file of a model that is not as Diptych writes it."""
     return ArtefactError(
         f"The model in {path.parent} is damaged: {path.name}: {reason}. Restore the folder from a copy, or train again."
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from diptych.data.duplicates import content_digests, duplicate_clusters
 from diptych.data.picture_set import PictureSet
-from diptych.errors import UsageError
+from diptych.errors import DataError, UsageError
 
 Digests = NDArray[np.uint64]
 NONE: Digests = np.empty(0, np.uint64)
@@ -52,8 +52,20 @@ def stored_digests(data: Mapping[str, Any]) -> Digests:
 
 
 def read_digests(text: str) -> Digests:
-    """Digests of :func:`digests_text`."""
-    return np.frombuffer(b64decode(text), "<u8").astype(np.uint64)
+    """Digests of :func:`digests_text`.
+
+    Raises
+    ------
+    DataError
+        The text is none.
+    """
+    try:
+        return np.frombuffer(b64decode(text, validate=True), "<u8").astype(np.uint64)
+    except ValueError:
+        raise DataError(
+            "The digests of the training pictures in data.json are damaged. Restore the model's folder from a copy, or "
+            "train again."
+        ) from None
 
 
 def trained_on(images: PictureSet, digests: Digests, *, copies: bool = False) -> NDArray[np.bool_]:

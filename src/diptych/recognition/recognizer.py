@@ -37,6 +37,7 @@ from diptych.recognition.training.fit import FitResult, fit
 from diptych.recognition.training.private.private_fit import fit_privately
 from diptych.recognition.warm_startable import KIND, WarmStartable
 from diptych.report import Report
+from diptych.stored_networks import with_parameters
 
 log = logging.getLogger("diptych")
 
@@ -310,10 +311,8 @@ class Recognizer(FittedRecognizer, WarmStartable):
     @classmethod
     def from_artefact(cls, saved: Artefact, network: type[nn.Module] | None = None) -> Self:
         """The recognizer of an artefact; ``network`` is the class it was trained with, if that was a custom one."""
-        parameters = dict(saved.facts.get("parameters", {}))
-        if network is not None:
-            parameters["network"] = network
-        return cls(**parameters)._restore(saved)
+        others = {} if network is None else {"network": network}
+        return with_parameters(cls, saved, **others)._restore(saved)
 
     def _save_result(self, folder: Path, stopped: Interrupted | None) -> None:
         """Save the model of a run that is over; of a ``stopped`` one its draft, and say how to go on."""

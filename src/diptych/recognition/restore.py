@@ -11,15 +11,17 @@ from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.engine.privacy.layers import replace_batch_norm
 from diptych.engine.warm_start.extension import CAPTION, extensions_table
-from diptych.errors import ArtefactError, UsageError
+from diptych.errors import UsageError
 from diptych.recognition import networks
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.model_card import updated_card
+from diptych.recognition.model_facts import RecognizerFacts, check_classes
 from diptych.recognition.networks import Network
 from diptych.recognition.networks.tta import TTA
 from diptych.report.html import with_table
+from diptych.stored_networks import built_from, convert_facts, load_weights
 
 CARD, PAGE = "README.md", "report.html"
 CARRIED = (CARD, "data.json", PAGE, "history.jsonl", EMBEDDINGS)
@@ -62,39 +64,32 @@ class RestoredModel:
         UsageError
             It was trained with a person's own class, which is not ``network``.
         """
-        facts = model.facts
-        try:
-            classes, size = tuple(facts["classes"]), int(facts["size"])
-            rule = DecisionRule.from_json(classes, bool(facts["multi_label"]), facts["calibration"])
+        facts = convert_facts(model, RecognizerFacts)
+        classes = tuple(facts.classes)
+        check_classes(model, facts)
+        rule = DecisionRule.from_json(classes, facts.multi_label, model.facts["calibration"])
+        name = _stored_network(facts.network, network)
+        with built_from(model):
             restored = networks.build(
-                _stored_network(facts["network"], network),
-                classes=len(classes),
-                size=size,
-                download=False,
-                backbone_facts=facts.get("backbone"),
+                name, classes=len(classes), size=facts.size, download=False, backbone_facts=model.facts.get("backbone")
             )
             if "privacy" in model.facts and not restored.pretrained:
                 replace_batch_norm(restored)
-            restored.load_state_dict(model.weights)
-            restored.tta = TTA.from_json(facts.get("tta"))
-            index = EmbeddingIndex.read(model)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise ArtefactError(
-                f"The model in {model.folder} is damaged or was trained with another class: "
-                f"{str(error).splitlines()[0]}. Restore it from a copy, or train again."
-            ) from error
+        load_weights(restored, model.weights, model)
+        restored.tta = TTA.from_json(model.facts.get("tta"))
+        size, index = facts.size, EmbeddingIndex.read(model)
         return cls(restored.eval(), size, rule, index)
 
 
 def copy_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
     """The files beside the weights in ``folder``, by name; the card and the page are updated to ``facts``."""
-    paths = {name: artefact.path_of(folder, name) for name in CARRIED}
-    files = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
+    there = [name for name in CARRIED if artefact.path_of(folder, name).exists()]
+    files = {name: artefact.read_bytes(folder, name) for name in there}
     if CARD in files:
-        files[CARD] = updated_card(files[CARD].decode(), facts).encode()
+        files[CARD] = updated_card(files[CARD].decode("utf-8", "replace"), facts).encode()
     if PAGE in files and facts.get("extensions"):
         table = extensions_table(facts["extensions"])
-        files[PAGE] = with_table(files[PAGE].decode(), CAPTION, table).encode()
+        files[PAGE] = with_table(files[PAGE].decode("utf-8", "replace"), CAPTION, table).encode()
     return files
 
 

@@ -20,11 +20,13 @@ from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.data.transforms import to_uint8
 from diptych.engine import machine
 from diptych.engine.task import Task
-from diptych.errors import ArtefactError, DataError, NotFittedError, UsageError
+from diptych.errors import DataError, NotFittedError, UsageError
 from diptych.marks import Generated
 from diptych.progress import Bar
 from diptych.report import Report, Verdict, notebook
+from diptych.stored_networks import built_from, load_weights
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
+from diptych.synthesis.model_facts import check_synthesizer
 from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.settings import SynthesizerSettings
@@ -67,6 +69,7 @@ class SynthesisModel(SynthesizerSettings, ABC):
     kind: ClassVar[str]
     automatic_network: ClassVar[str | None] = None  # the name that stands for any of the networks
     needs_label: ClassVar[bool] = False  # whether a conditional model cannot decode without one
+    later_modules: ClassVar[tuple[str, ...]] = ()  # which models of earlier versions lack
     classes_: tuple[str, ...]
     shares_: list[float]
     size_: int
@@ -222,31 +225,35 @@ class SynthesisModel(SynthesizerSettings, ABC):
         for name, module in self.modules_.items():
             if name in weights:
                 module.load_state_dict({key: t.contiguous() for key, t in weights[name].items()})
-            module.to(machine.device()).eval().requires_grad_(False)
+            _ready(module)
 
     def _restore(self, saved: Artefact) -> Self:
-        """Take the state of the model that an artefact holds."""
+        """Take the state of the model that an artefact holds; an ArtefactError if its parts do not fit together."""
+        check_synthesizer(saved)
         facts = saved.facts
         self.classes_, self.shares_ = tuple(facts["classes"]), list(facts["shares"])
         self.size_, self.layout_ = facts["size"], facts["layout"]
         self.settings_, self.scores_ = facts["settings"], facts["scores"]
         self.verdict_ = Verdict(**facts["verdict"]) if facts.get("verdict") else None
         self._record = {name: facts[name] for name in RECORD if name in facts}
-        weights: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in saved.weights.items():
-            module, _, key = name.partition(".")
-            weights.setdefault(module, {})[key] = tensor
-        try:
-            self._load(weights)
-        except (KeyError, RuntimeError) as error:  # of the layout, of the weights
-            raise ArtefactError(
-                f"{saved.folder} holds a {self.kind} of another version of Diptych, whose networks were built "
-                "otherwise. Fit it again, or use that version."
-            ) from error
+        self.modules_ = self._restored_modules(saved)
         self.report_ = None
         self._model_files = read_model_files(saved.folder)
         self._folder_name = saved.folder.resolve().name
         return self
+
+    def _restored_modules(self, saved: Artefact) -> dict[str, nn.Module]:
+        """The networks in an artefact, with its weights."""
+        weights: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in saved.weights.items():
+            module, _, key = name.partition(".")
+            weights.setdefault(module, {})[key] = tensor
+        with torch.random.fork_rng(), built_from(saved):
+            modules = self._build(self.layout_)
+        for name in dict.fromkeys([*modules, *weights]):
+            if name in weights or name not in self.later_modules:
+                load_weights(modules.get(name, nn.Module()), weights.get(name, {}), saved, f"{name}.")
+        return {name: _ready(module) for name, module in modules.items()}
 
     def _facts(self) -> dict[str, Any]:
         """The model's ``model.json``."""
@@ -323,3 +330,8 @@ class SynthesisModel(SynthesizerSettings, ABC):
 def device_of(modules: Modules) -> torch.device:
     """The device of a model's networks."""
     return next(next(iter(modules.values())).parameters()).device
+
+
+def _ready(module: nn.Module) -> nn.Module:
+    """A network on the device, to be run and not trained."""
+    return module.to(machine.device()).eval().requires_grad_(False)

@@ -23,6 +23,7 @@ from diptych.engine.warm_start.extension import CAPTION, Extension, check_extend
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import Interrupted, UsageError
 from diptych.progress import Bar, without_bars
+from diptych.stored_networks import with_parameters
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.editor import Editor
@@ -145,7 +146,7 @@ class Synthesizer(Editor):
     @classmethod
     def from_artefact(cls, saved: Artefact) -> Self:
         """The model that an artefact holds."""
-        return cls(**saved.facts["parameters"])._restore(saved)
+        return with_parameters(cls, saved)._restore(saved)
 
     def _prepare(self, images: Images, validate: Images | None, source: Self | None) -> PreparedData:
         """The pictures of the run; from another model's start at its size, and with none of its pictures held out."""

@@ -106,6 +106,7 @@ class VAE(VAESettings, Synthesizer):
     """
 
     kind: ClassVar[str] = "vae"
+    later_modules: ClassVar[tuple[str, ...]] = ("statistics",)
     spherical: ClassVar[bool] = False  # the encoder's latents lie around the mixture's means
 
     @property

@@ -98,8 +98,8 @@ def read_model_files(folder: Path) -> ModelFiles:
     """The files of a saved model, as far as there are any."""
 
     def text(name: str) -> str:
-        path = artefact.path_of(folder, name)
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        there = artefact.path_of(folder, name).exists()
+        return artefact.read_bytes(folder, name).decode("utf-8", "replace") if there else ""
 
     page = text("report.html")
     return ModelFiles(artefact.data(folder), text("README.md"), SavedPage(page) if page else None)
