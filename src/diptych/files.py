@@ -178,6 +178,11 @@ def json_text(value: Mapping[str, Any]) -> str:
     return json.dumps(_strict(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def json_line(value: Mapping[str, Any]) -> str:
+    """The same as a line of a JSON-lines file."""
+    return json.dumps(_strict(value), allow_nan=False) + "\n"
+
+
 def _strict(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _strict(v) for k, v in value.items()}

@@ -69,27 +69,45 @@ def read(path: Path, kind: type[T], cure: str = "", *, max_bytes: int = MAX_BYTE
         raise JSONError(error.reason, str(path), cure) from None
 
 
+def check_ordinary(path: Path) -> None:
+    """Check that a path is an ordinary file, and no pipe or device, which may never end.
+
+    Raises
+    ------
+    JSONError
+        It is something else.
+    OSError
+        It is not there.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise JSONError("it is not an ordinary file")
+
+
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The bytes of an ordinary file of at most ``max_bytes``.
 
     Raises
     ------
     JSONError
-        It is something else, such as a pipe or a device, which may never end.
+        It is something else, or larger.
     OSError
         It cannot be read.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise JSONError("it is not an ordinary file")
-    if found.st_size > max_bytes:
-        raise JSONError(f"it is larger ({found.st_size / 1e6:,.0f} MB) than such a file can be")
+    check_ordinary(path)
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise JSONError(f"it is larger ({size / 1e6:,.0f} MB) than such a file can be")
     with path.open("rb") as file:
-        return file.read(found.st_size)
+        return file.read(size)
 
 
-def parse(content: bytes | str) -> Any:
+def parse(content: bytes | str, *, foreign: bool = False) -> Any:
     """The value of a JSON text, in UTF-8 with or without a mark.
+
+    Parameters
+    ----------
+    foreign
+        Another program's text: NaN and Infinity, which some write, are ``None``.
 
     Raises
     ------
@@ -104,7 +122,11 @@ def parse(content: bytes | str) -> Any:
         raise JSONError(f"it has more than {MAX_LEVELS} levels of lists and objects")
     try:
         return json.loads(
-            text, parse_int=_integer, parse_float=_number, parse_constant=_refused, object_pairs_hook=_object
+            text,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=(lambda _: None) if foreign else _refused,
+            object_pairs_hook=_object,
         )
     except JSONError:
         raise

@@ -53,8 +53,8 @@ class Unfinished(Struct):
 class ModelFacts(Struct):
     """``model.json``."""
 
-    format: int
     kind: str
+    format: int = 0
     parameters: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     classes: list[str] = []

@@ -109,25 +109,44 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], saved: Artef
     ArtefactError
         One is missing or too many, or has another shape or type, or a value that is no number; it is named.
     """
-    expected = network.state_dict()
-    for name, tensor in expected.items():
-        if reason := _difference(weights.get(name), tensor):
-            raise artefact.damaged(saved.folder / "weights.safetensors", f"the tensor {prefix}{name} {reason}")
-    if unknown := sorted(weights.keys() - expected.keys()):
-        raise artefact.damaged(
-            saved.folder / "weights.safetensors", f"the tensor {prefix}{unknown[0]} belongs to no network of the model"
-        )
-    network.load_state_dict({name: tensor.contiguous() for name, tensor in weights.items()})
+    check_tensors(network.state_dict(), weights, saved, prefix)
+    try:
+        result = network.load_state_dict({n: t.contiguous() for n, t in weights.items()}, strict=False)
+    except Exception as error:  # of shapes that do not fit each other
+        raise damaged_weights(saved, str(error).splitlines()[-1].strip()) from error
+    for name in result.missing_keys:
+        raise damaged_weights(saved, f"the tensor {prefix}{name} is missing")
+    for name in result.unexpected_keys:
+        raise damaged_weights(saved, f"the tensor {prefix}{name} belongs to no network of the model")
 
 
-def _difference(tensor: Tensor | None, expected: Tensor) -> str:
-    """How a stored tensor differs from the one that the network has; empty: in its values alone."""
-    if tensor is None:
-        return "is missing"
+def check_tensors(
+    expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], saved: Artefact, prefix: str = ""
+) -> None:
+    """Check that tensors have the shapes and types of those of the same name, and values that are numbers.
+
+    Raises
+    ------
+    ArtefactError
+        Names the first that has not.
+    """
+    for name, tensor in tensors.items():
+        if reason := _difference(tensor, expected.get(name, tensor)):
+            raise damaged_weights(saved, f"the tensor {prefix}{name} {reason}")
+
+
+def damaged_weights(saved: Artefact, reason: str) -> ArtefactError:
+    """The error of weights that are not those of the model that ``model.json`` describes."""
+    return artefact.damaged(saved.folder / "weights.safetensors", reason)
+
+
+def _difference(tensor: Tensor, expected: Tensor) -> str:
+    """How a stored tensor differs from the one of its name in a new network; empty: in its values alone."""
     if tensor.shape != expected.shape:
         return f"has the shape {tuple(tensor.shape)}, not {tuple(expected.shape)}"
     if tensor.dtype != expected.dtype:
         return f"is of {str(tensor.dtype).removeprefix('torch.')}, not {str(expected.dtype).removeprefix('torch.')}"
-    if bool(expected.isfinite().all()) and not bool(tensor.isfinite().all()):
+    unset = expected is not tensor and not bool(expected.isfinite().all())  # filled in after the training
+    if not unset and not bool(tensor.isfinite().all()):
         return "has values that are no numbers (NaN or infinity)"
     return ""

@@ -6,16 +6,18 @@ holds files named after their backbone (``resnet18.a1_in1k.safetensors``), or ho
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
+from diptych import json_reader
 from diptych.backbones import hub
 from diptych.backbones.light_timm import import_timm
-from diptych.errors import UsageError
+from diptych.errors import DataError, UsageError
 
 VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" takes weights from
 PREFIX = "timm:"
@@ -166,13 +168,22 @@ def _weights_of_folder(folder: Path) -> list[Weights]:
     return [Weights(file.stem, file) for file in files if is_known(file.stem)]
 
 
+class HubConfig(Struct):
+    """timm's ``config.json``, as far as it is read here."""
+
+    architecture: str | None = None
+    pretrained_cfg: dict[str, Any] = {}
+    model_args: dict[str, Any] = {}
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     """A folder's ``config.json``; empty where it is missing or no JSON object."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = json_reader.read(folder / CONFIG, dict[str, Any])
+        json_reader.convert(config, HubConfig)
+    except (OSError, DataError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return config
 
 
 def hub_cache_weights() -> list[Weights]:

@@ -3,8 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from msgspec import Meta, Struct
+
+from diptych import json_reader
 from diptych.cli import console
 from diptych.errors import DataError, UsageError
 from diptych.files import is_occupied, refuse_other_files, write_bytes, write_text
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from diptych.data.images import Images
 
+FilePath = Annotated[str, Meta(pattern=r"[^/\\.]$")]  # ends in the name of a file
 RECORD, TABLE, GRID, PAGE = "edit.json", "metadata.csv", "grid.png", "report.html"
 
 
@@ -102,6 +106,19 @@ class OutputFolder:
         return record
 
 
+class EditedFile(Struct):
+    """A result in ``edit.json``, as far as it is read here."""
+
+    path: FilePath
+
+
+class EditRecord(Struct):
+    """``edit.json``, as far as it is read here."""
+
+    files: list[EditedFile]
+    others: list[FilePath]
+
+
 def _written_by_edit(record: Path) -> set[Path]:
     """The files that an earlier edit wrote beside its record, and the record; empty if there is none.
 
@@ -113,10 +130,12 @@ def _written_by_edit(record: Path) -> set[Path]:
     if not record.exists():
         return set()
     try:
-        facts = json.loads(record.read_text(encoding="utf-8"))
-        names = [Path(row["path"]).name for row in facts["files"]] + [Path(name).name for name in facts["others"]]
-    except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{record} is not what diptych edit writes. Name another folder with -o.") from None
+        facts = json_reader.read(record, EditRecord)
+    except DataError as error:
+        raise UsageError(
+            f"{str(error).rstrip('.')}: that is not what diptych edit writes. Name another folder with -o."
+        ) from None
+    names = [Path(path).name for path in (*(row.path for row in facts.files), *facts.others)]
     return {record.parent / name for name in (*names, RECORD, TABLE)}
 
 

@@ -17,21 +17,28 @@ import hashlib
 import json
 import logging
 import os
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from msgspec import Struct
 
-from diptych import artefact, files
-from diptych.errors import ArtefactError, UsageError
+from diptych import artefact, files, json_reader
+from diptych.errors import ArtefactError, DataError, UsageError
 
 log = logging.getLogger("diptych")
 MAX_CHECKPOINTS = 2  # the newest and the one to fall back on
 LENGTH = ("minutes", "epochs")  # the settings that say how long a run is
 State = dict[str, Any]
+
+
+class RunRecord(Struct):
+    """``run.json``."""
+
+    format: int
+    settings: dict[str, Any] = {}
 
 
 class _HashingFile:
@@ -100,7 +107,7 @@ def load(folder: Path) -> State | None:
     for path in _newest_first(root):
         try:
             return _read(path)
-        except (OSError, ArtefactError) as error:
+        except (OSError, ArtefactError, DataError) as error:
             log.warning("The checkpoint %s is damaged (%s); falling back to the one before.", path, error)
     return None
 
@@ -110,20 +117,24 @@ def _newest_first(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     latest = root / "latest"
-    name = latest.read_text(encoding="utf-8").strip() if latest.exists() else ""
+    name = latest.read_text(encoding="utf-8", errors="replace").strip() if latest.is_file() else ""
     folders = [p for p in root.iterdir() if p.is_dir() and p.name.isdigit()]
     return sorted(folders, key=lambda p: (p.name == name, p.name), reverse=True)
 
 
 def _read(path: Path) -> State:
+    for name in ("state.pt", "state.sha256"):
+        json_reader.check_ordinary(path / name)
     with (path / "state.pt").open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != (path / "state.sha256").read_text(encoding="utf-8").strip():
+    if digest != (path / "state.sha256").read_text(encoding="utf-8", errors="replace").strip():
         raise ArtefactError("its checksum does not match")
     try:
         state: State = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise ArtefactError(str(error).splitlines()[0]) from error
+    except Exception as error:  # of bytes that are no checkpoint, torch raises whatever it stumbles over
+        raise ArtefactError((str(error).splitlines() or [type(error).__name__])[0]) from error
+    if not isinstance(state, dict):
+        raise ArtefactError("it is not the state of a run")
     return state
 
 
@@ -212,6 +223,8 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     ------
     ArtefactError, UsageError
         The model was saved, or the run begun, by a version whose files this one does not read.
+    DataError
+        ``run.json`` is damaged.
     """
     if artefact.is_finished(folder):
         settings: dict[str, Any] = artefact.facts(folder).get("settings", {})
@@ -219,13 +232,13 @@ def stored_settings(folder: Path) -> dict[str, Any] | None:
     path = folder / "checkpoint" / "run.json"
     if not path.exists():
         return None
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if stored.get("format") != artefact.FORMAT:
+    stored = json_reader.read(path, RunRecord, f"Delete {folder}, or choose another folder")
+    if stored.format != artefact.FORMAT:
         raise UsageError(
             f"{folder} holds a run that another version of Diptych began. Choose another folder, delete that one, or "
             "finish the run with the version that began it."
         )
-    return dict(stored["settings"])
+    return stored.settings
 
 
 def _short(value: object) -> str:

@@ -1,13 +1,26 @@
 """``history.jsonl``: one record per tick, the source of truth for learning curves."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from diptych import files
+from msgspec import Struct
+
+from diptych import files, json_reader
+from diptych.errors import DataError
+from diptych.model_schema import Count, Seconds
 
 Record = dict[str, Any]
 FILE = "history.jsonl"
+
+
+class TickRecord(Struct):
+    """A line of ``history.jsonl``."""
+
+    seen_pictures: Count
+    seconds: Seconds = 0.0
+    progress: float = 0.0
+    losses: dict[str, float | None] = {}
+    scores: dict[str, float | None] = {}
 
 
 class History:
@@ -31,9 +44,24 @@ class History:
         """Append one record; one of the same moment, from before an interruption, is replaced."""
         self.records = [r for r in self.records if r["seen_pictures"] < record["seen_pictures"]] + [record]
         if self._path:
-            files.write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.records))
+            files.write_text(self._path, "".join(map(files.json_line, self.records)))
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a ``history.jsonl``."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    """The records of a ``history.jsonl``.
+
+    Raises
+    ------
+    DataError
+        It is damaged.
+    """
+    records = []
+    try:
+        for line in json_reader.read_bytes(path).splitlines():
+            if line.strip():
+                record = json_reader.parse(line, foreign=True)  # earlier versions wrote NaN
+                json_reader.convert(record, TickRecord, f"line {len(records) + 1}: $")
+                records.append(record)
+    except json_reader.JSONError as error:
+        raise DataError(f"{path}: {error.reason}. It holds the learning curves alone: move it away.") from None
+    return records

@@ -32,7 +32,7 @@ from diptych.engine.machine_trial import Trial, run_microbatches
 from diptych.engine.randomness import rng_devices, seed_generators, step_seed
 from diptych.engine.stopping.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
-from diptych.errors import Interrupted
+from diptych.errors import ArtefactError, Interrupted
 from diptych.progress import Bar
 
 log = logging.getLogger("diptych")
@@ -272,8 +272,17 @@ class Run:
     def _resume(self) -> None:
         """Continue from the newest intact checkpoint, if there is one."""
         state = checkpoint.load(self.folder) if self.folder else None
-        if state is None:
-            return
+        if state is not None:
+            try:
+                self._take(state)
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                raise ArtefactError(
+                    f"The checkpoint in {self.folder} is not one of this run ({type(error).__name__}: "
+                    f"{str(error).split(chr(10))[0]}). Delete {self.folder} to begin the run again."
+                ) from error
+
+    def _take(self, state: checkpoint.State) -> None:
+        """Go on from the state of a checkpoint."""
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         for player, optimizers in self._optimizers.items():

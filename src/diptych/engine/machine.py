@@ -18,14 +18,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
-from typing import Self
+from typing import Annotated, Self
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
-from diptych import files
+from diptych import files, json_reader
 from diptych.engine import allocator
 from diptych.engine.im2col import Im2col
+from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
 MAX_TRIAL_SECONDS, MAX_TRIAL_STEPS = 0.4, 50  # for each candidate beside the best so far: whichever is over first
@@ -37,6 +39,7 @@ THREADS_MAX_STEP_SECONDS = 0.1  # in longer steps threads do not wait for each o
 # longer runs only. Never on a CPU: with freed memory kept, compiled steps were a quarter slower (SpeedNet) to two
 # thirds slower (ConvNet) than torch's own kernels.
 COMPILE_MIN_RUN_SECONDS = {"cuda": 300}
+Rate = Annotated[float, Meta(ge=0)]
 CACHE_SECONDS = 24 * 3600
 
 
@@ -227,8 +230,8 @@ class _RateCache:
         self._errors: list[RuntimeError] = []  # of machines that do not work
         try:
             if time.time() - self._path.stat().st_mtime < CACHE_SECONDS:
-                self._rates = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+                self._rates = json_reader.read(self._path, dict[str, Rate])
+        except (OSError, DataError):
             log.debug("no rates are cached yet for this network on this machine")
         if not any(self._rates.values()):
             self._rates = {}

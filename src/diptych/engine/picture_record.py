@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diptych import artefact, files
+from diptych import artefact, files, json_reader
 from diptych.data.images import Images
 from diptych.data.labels import label_names
 from diptych.data.messages import counted, join_names
 from diptych.engine import checkpoint
 from diptych.engine.distributed import is_leader
-from diptych.errors import UsageError
+from diptych.errors import DataError, UsageError
 
 FILE = ".pictures.json"  # hidden, so that a folder with nothing else still counts as empty
 DATA = ("data", "validation")  # the settings that are fingerprints of pictures
@@ -68,10 +68,9 @@ def _rows(images: Images) -> dict[str, list[str]]:
 
 def _read(folder: Path) -> Record:
     try:
-        record: Record = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json_reader.read(folder / FILE, Record)
+    except (OSError, DataError):
         return {}
-    return record
 
 
 def _changes(before: Record, now: Record) -> str:

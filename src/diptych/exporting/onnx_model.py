@@ -1,13 +1,14 @@
 """``OnnxModel``: an ONNX file that Diptych wrote, run by onnxruntime on pictures. Nothing here imports torch."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from diptych import json_reader
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels
 from diptych.data.images import Images
@@ -19,9 +20,23 @@ from diptych.files import did_you_mean
 from diptych.progress import Bar
 
 FORMAT = 1
+MAX_SIZE = 8192  # px a side
 BATCH_PICTURES = 8  # in one call of the graph, by each thread
 GraphOutputs = dict[str, NDArray[Any]]
 BatchOutputs = tuple[GraphOutputs, NDArray[np.bool_]]  # and (B,) bool: which pictures could be read
+
+
+class GraphFacts(Struct):
+    """What the metadata of every exported file holds."""
+
+    format: int
+    kind: str
+    size: Annotated[int, Meta(ge=1, le=MAX_SIZE)]
+    classes: list[str] = []
+    multi_label: bool = False
+    digests: str = ""
+    calibration: dict[str, Any] = {}
+    dimensions: Annotated[int, Meta(ge=1)] = 1
 
 
 class OnnxModel:
@@ -47,11 +62,16 @@ class OnnxModel:
             raise ArtefactError(f"{name} is damaged or not an ONNX file. Export the model again.") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
-            self.facts: dict[str, Any] = {key: json.loads(value) for key, value in metadata.items()}
-            version, kind, self.size_ = int(self.facts["format"]), self.facts["kind"], int(self.facts["size"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise ArtefactError(f"{name} was not exported by Diptych. Make one with: diptych export MODEL") from error
-        if version > FORMAT:
+            self.facts: dict[str, Any] = {
+                key: json_reader.parse(value, foreign=True) for key, value in metadata.items()
+            }
+            known = json_reader.convert(self.facts, GraphFacts)
+        except json_reader.JSONError as error:
+            raise ArtefactError(
+                f"{name} was not exported by Diptych ({error.reason}). Make one with: diptych export MODEL"
+            ) from error
+        kind, self.size_ = known.kind, known.size
+        if known.format > FORMAT:
             raise ArtefactError(f"{name} was exported by a newer Diptych. Upgrade: pip install --upgrade diptych")
         if kind != self.kind:
             raise ArtefactError(f"{name} is the file of another kind of model ({kind}, not {self.kind}). Name another.")

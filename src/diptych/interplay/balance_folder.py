@@ -6,15 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diptych import files
+from msgspec import Struct
+
+from diptych import files, json_reader
 from diptych.data.provenance import generated_mask
 from diptych.data.sources.own_outputs import BALANCE_RECORD
 from diptych.data.writers import file_names, save_images
-from diptych.errors import UsageError
+from diptych.errors import DataError, UsageError
 from diptych.interplay.balance import Balance
 from diptych.interplay.balance_report import report_json
 
 REPORT = "report.html"
+
+
+class BalanceRecord(Struct):
+    """``balance.json``, as far as it is read here."""
+
+    balance: dict[str, Any]
+    answer: dict[str, Any]
 
 
 def answer_there(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -60,7 +69,7 @@ def write(result: Balance, folder: Path, request: Mapping[str, Any], **names: st
 def _record(path: Path) -> dict[str, Any]:
     """That of an earlier run; empty where there is none, or somebody else's file."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json_reader.read(path, BalanceRecord)
+    except (OSError, DataError):
         return {}
-    return facts if isinstance(facts, dict) and facts.keys() >= {"balance", "answer"} else {}
+    return {"balance": record.balance, "answer": record.answer}

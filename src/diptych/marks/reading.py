@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from diptych import json_reader
 from diptych.marks.containers import mime_type
 from diptych.marks.credentials import ASSERTION
 from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Generated, Kind
@@ -173,7 +174,7 @@ def _aigc(content: bytes) -> dict[str, Any]:
         return {}
     text = next(group for group in match.groups() if group is not None).decode("utf-8", "replace")
     try:
-        fields = json.loads(html.unescape(text))
-    except ValueError:
+        fields = json_reader.parse(html.unescape(text))
+    except json_reader.JSONError:
         return {}
     return fields if isinstance(fields, dict) else {}

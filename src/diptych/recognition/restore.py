@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from diptych import artefact
@@ -19,9 +20,10 @@ from diptych.recognition.inference.embeddings import EmbeddingIndex
 from diptych.recognition.model_card import updated_card
 from diptych.recognition.model_facts import RecognizerFacts, check_classes
 from diptych.recognition.networks import Network
+from diptych.recognition.networks.custom import CustomNetwork
 from diptych.recognition.networks.tta import TTA
 from diptych.report.html import with_table
-from diptych.stored_networks import built_from, convert_facts, load_weights
+from diptych.stored_networks import built_from, convert_facts, damaged_weights, load_weights
 
 CARD, PAGE = "README.md", "report.html"
 CARRIED = (CARD, "data.json", PAGE, "history.jsonl", EMBEDDINGS)
@@ -77,8 +79,22 @@ class RestoredModel:
                 replace_batch_norm(restored)
         load_weights(restored, model.weights, model)
         restored.tta = TTA.from_json(model.facts.get("tta"))
-        size, index = facts.size, EmbeddingIndex.read(model)
+        size, index = facts.size, EmbeddingIndex.read(model, len(classes), facts.multi_label)
+        _check_head(restored, index, len(classes), model)
         return cls(restored.eval(), size, rule, index)
+
+
+def _check_head(network: Network, index: EmbeddingIndex | None, classes: int, model: Artefact) -> None:
+    """Check that the head takes the embeddings that are indexed, and gives a logit for each class."""
+    if index is None or not len(index) or isinstance(network, CustomNetwork):
+        return
+    try:
+        with torch.no_grad():
+            shape = tuple(network.logits_of(torch.zeros(1, index.embeddings.shape[1])).shape)
+    except (RuntimeError, IndexError) as error:
+        raise artefact.damaged(model.folder / EMBEDDINGS, "its embeddings are not this network's") from error
+    if shape != (1, classes):
+        raise damaged_weights(model, f"its head is of {shape[-1]} classes, and model.json names {classes}")
 
 
 def copy_model_files(folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 import asyncio
 import binascii
 import io
-import json
 import tarfile
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from diptych import json_reader
 from diptych.errors import DataError, UsageError
 from diptych.serving.batching import Picture
 from diptych.serving.errors import Overloaded
@@ -121,9 +121,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
         It is none.
     """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise UsageError("The body is not valid JSON.") from None
+        value = json_reader.parse(body)
+    except json_reader.JSONError as error:
+        raise UsageError(f"The body is not valid JSON: {error.reason}.") from None
     if not isinstance(value, dict):
         raise UsageError("The body must be a JSON object.")
     return value

@@ -15,7 +15,7 @@ import logging
 import sys
 from pathlib import Path
 
-from diptych import __version__, artefact
+from diptych import __version__, artefact, json_reader
 from diptych.errors import DiptychError
 from diptych.serving.catalog import Catalog
 
@@ -103,7 +103,7 @@ class Exports:
         known = self._digests.get(name)
         if known is None or known[0] != changed:
             content = path.read_bytes()
-            facts = json.loads(content)
+            facts = json_reader.parse(content)
             if facts["kind"] == "gallery":  # whose calibration changes with its pictures
                 content = json.dumps(facts["embedder"]).encode()
             digest = hashlib.sha256(__version__.encode() + content).hexdigest()[:32]

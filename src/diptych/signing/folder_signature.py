@@ -7,12 +7,12 @@ well. See https://github.com/ossf/model-signing-spec.
 
 import base64
 import hashlib
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diptych import json_reader
 from diptych.artefact import SIGNATURE
 from diptych.errors import DataError, UsageError
 from diptych.files import write_bytes
@@ -92,7 +92,7 @@ def read_folder_signature(folder: Path) -> FolderSignature | None:
     try:
         chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
         root = _as_pem(base64.b64decode(chain[-1]["rawBytes"]))
-        payload = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+        payload = json_reader.parse(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
         signed = {entry["name"]: entry["digest"] for entry in payload["predicate"]["resources"]}
     except (LookupError, TypeError, ValueError):
         raise DamagedSignatureError(f"{SIGNATURE} is damaged.") from None
@@ -171,13 +171,9 @@ def _hashing() -> Any:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            bundle = json.loads(file.read(MAX_BYTES))
-    except (ValueError, RecursionError):
-        raise DamagedSignatureError(f"{path.name} is damaged.") from None
-    if not isinstance(bundle, dict):
-        raise DamagedSignatureError(f"{path.name} is damaged.")
-    return bundle
+        return json_reader.read(path, dict[str, Any], max_bytes=MAX_BYTES)
+    except json_reader.JSONError as error:
+        raise DamagedSignatureError(f"{path.name} is damaged: {error.reason}.") from None
 
 
 def _library() -> tuple[Any, Any]:

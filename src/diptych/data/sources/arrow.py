@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Sequence
 from typing import Any
 
+from diptych import json_reader
 from diptych.data.sources.base import Source
 from diptych.data.sources.files import Files, LocalFiles, Walk, stays_inside
 from diptych.data.sources.labelling.label_choice import LabelChoice
@@ -70,9 +71,11 @@ def _features(files: Files, folder: str) -> Any:
 
 def _read_json(files: Files, name: str) -> Any:
     try:
-        return json.loads(files.read(name))
-    except (ValueError, RecursionError):
-        raise DataError(f"{files.path(name)} is not JSON that can be read. Save the set again.") from None
+        return json_reader.parse(files.read(name), foreign=True)
+    except json_reader.JSONError as error:
+        raise DataError(
+            f"{files.path(name)} is not JSON that can be read: {error.reason}. Save the set again."
+        ) from None
 
 
 def _read(files: Files, name: str, features: Any) -> Any:

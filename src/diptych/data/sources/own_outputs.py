@@ -5,10 +5,10 @@ results of an edit are none either where they lie inside another folder; where a
 they are meant.
 """
 
-import json
 import posixpath
 from typing import Any
 
+from diptych import json_reader
 from diptych.data.sources.files import Files, Walk
 from diptych.errors import PictureError
 
@@ -37,8 +37,8 @@ def own_outputs(files: Files, walk: Walk) -> list[str]:
 def _facts(files: Files, name: str, key: str) -> dict[str, Any]:
     """What a record holds; empty if it is somebody else's file."""
     try:
-        facts = json.loads(files.read(name))
-    except (PictureError, ValueError, RecursionError):
+        facts = json_reader.parse(files.read(name))
+    except (PictureError, json_reader.JSONError):
         return {}
     return facts if isinstance(facts, dict) and key in facts else {}
 

@@ -1,6 +1,5 @@
 """Parquet in the Hugging Face image layout: a struct of bytes and path (or plain bytes), and a label."""
 
-import json
 import re
 import tempfile
 from bisect import bisect_right
@@ -13,6 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych import json_reader
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.messages import join_names, printable
 from diptych.data.resources import free_memory_bytes
@@ -159,12 +159,13 @@ def described_columns(schema: Any, image: str) -> list[str]:
 def class_names(schema: Any, column: str) -> list[str]:
     """Read the class names of a column from the description that Hugging Face keeps beside the schema; [] if none."""
     try:
-        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
+        feature = json_reader.parse((schema.metadata or {})[b"huggingface"], foreign=True)["info"]["features"][column]
     except (KeyError, TypeError, ValueError):
         return []
     while isinstance(feature, (list, dict)) and "names" not in feature:  # a sequence of class labels is wrapped
         feature = feature.get("feature") if isinstance(feature, dict) else next(iter(feature), None)
-    return [str(name) for name in feature["names"]] if isinstance(feature, dict) else []
+    names = feature["names"] if isinstance(feature, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def import_parquet() -> Any:

@@ -4,7 +4,6 @@ A generated picture stays one where its folder is opened another way: a single f
 folder around it, or without the table that lists it.
 """
 
-import json
 import os
 import posixpath
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych import json_reader
 from diptych.data.labels import composed
 from diptych.data.sources.base import ORIGINS
 from diptych.data.sources.files import Files, LocalFiles
@@ -123,8 +123,8 @@ def _json(files: Files, name: str, exists: Exists) -> dict[str, Any]:
     if not exists(files, name):
         return {}
     try:
-        facts = json.loads(files.read(name))
-    except (PictureError, ValueError, RecursionError):
+        facts = json_reader.parse(files.read(name))
+    except (PictureError, json_reader.JSONError):
         return {}
     return facts if isinstance(facts, dict) else {}
 

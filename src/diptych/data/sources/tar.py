@@ -5,7 +5,6 @@ has a sidecar of its own ("Scan 2.1.png", "Scan 2.1.cls"), a key ends at the las
 """
 
 import gzip
-import json
 import logging
 import mmap
 import posixpath
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from diptych import json_reader
 from diptych.data.decoding.kinds import has_picture_suffix
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.labels import labels_from_names
@@ -213,8 +213,8 @@ def _sidecar_fields(suffix: str, data: bytes, where: str) -> dict[str, Any]:
     if suffix == ".cls":
         return {"label": int(text) if text.removeprefix("-").isdecimal() else text}
     try:
-        content = json.loads(text)
-    except ValueError:
+        content = json_reader.parse(text, foreign=True)
+    except json_reader.JSONError:
         return {}
     if not isinstance(content, dict):
         return {"label": content}

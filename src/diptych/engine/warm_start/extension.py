@@ -12,7 +12,6 @@ first; then the run's history is added to the model's, and the folder is deleted
 resumed by the same command, and so is one after it: the folder says which extension it belongs to.
 """
 
-import json
 import logging
 import math
 import shutil
@@ -209,7 +208,7 @@ def conclude(folder: Path) -> None:
     if last["result"] == "extended" and (run / FILE).exists():
         seen, seconds = (facts[name] - last[name] for name in ("seen_pictures", "seconds"))
         records = _joined(read(folder / FILE), read(run / FILE), seen, seconds)
-        files.write_text(folder / FILE, "".join(json.dumps(record) + "\n" for record in records))
+        files.write_text(folder / FILE, "".join(map(files.json_line, records)))
         for path in sorted((run / SAMPLES).glob("*.png")):
             (folder / SAMPLES).mkdir(exist_ok=True)
             files.move(path, folder / SAMPLES / path.name)

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load
 from torch import Tensor
 
-from diptych import artefact, files
+from diptych import artefact, files, json_reader, tensor_files
 from diptych.errors import UsageError
 
 PROGRESS = "progress"
+CURE = "Delete it, and the same command does again what it held"
 PAGE, ANSWER = OUTPUTS = "report.html", "verdict.json"
 RUNS = "run-"  # what the names of trained arms begin with
 
@@ -52,9 +52,9 @@ class State:
             self.save_record("settings", identity)
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """A record that was saved; ``None``: not yet."""
+        """A record that was saved; ``None``: not yet. A :class:`DataError`: it is damaged."""
         path = self._root / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return json_reader.read(path, dict[str, Any], CURE) if path.exists() else None
 
     def save_record(self, name: str, record: Mapping[str, Any]) -> None:
         """Save a record, JSON-able."""
@@ -63,7 +63,7 @@ class State:
     def tensors(self, name: str) -> dict[str, Tensor] | None:
         """Tensors that were saved, by name; ``None``: not yet."""
         path = self._root / f"{name}.safetensors"
-        return load(path.read_bytes()) if path.exists() else None
+        return tensor_files.read(path) if path.exists() else None
 
     def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Save tensors."""

@@ -12,7 +12,7 @@ from diptych.data.picture_set import PictureSet
 from diptych.errors import ArtefactError
 from diptych.recognition.gallery.matches import Matches, matches_of
 from diptych.recognition.gallery.search import Search
-from diptych.recognition.gallery.table import DATABASE, KIND, MAX_EXACT_ROWS, Filter, PictureTable
+from diptych.recognition.gallery.table import DATABASE, KIND, MAX_EXACT_ROWS, Filter, PictureTable, check_facts
 from diptych.recognition.gallery.thresholds import MATCH_FAR, Calibration, check_options
 from diptych.recognition.gallery.voting import NEIGHBOURS
 
@@ -71,6 +71,7 @@ class Matcher:
         if modified == self._modified:
             return
         facts = artefact.facts(self._folder, KIND)
+        check_facts(self._folder, facts)
         if facts["embedder"]["sha256"] != self._sha256:
             raise ArtefactError(f"The pictures in {self._folder} were embedded with another network.")
         self._adapter = artefact.arrays(self._folder, facts)

@@ -68,6 +68,8 @@ class EmbeddingSource:
         if copied is None:
             source = cls(Embedder.from_backbone(facts["name"], facts["size"]))
         else:
+            if COPY not in saved.extra:
+                raise artefact.damaged(saved.folder / COPY, "it is missing")
             recognizer = Recognizer.from_artefact(Artefact(saved.folder, copied, {}, saved.extra[COPY], {}), network)
             source = cls._of_recognizer(recognizer, facts["name"])
         if source.embedder.sha256 != facts["sha256"]:

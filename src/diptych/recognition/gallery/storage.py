@@ -27,11 +27,13 @@ from diptych.recognition.gallery.table import (
     KIND,
     MAX_EXACT_ROWS,
     PictureTable,
+    check_facts,
     matrix,
     one_of,
     vector_array,
 )
 from diptych.recognition.gallery.thresholds import Calibration
+from diptych.stored_networks import check_tensors, damaged_weights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +77,7 @@ class GalleryFiles:
         ArtefactError
             They are damaged, or the weights have changed.
         """
+        check_facts(saved.folder, saved.facts)
         files = cls.__new__(cls)
         files.folder, files.in_turn = saved.folder, threading.Lock()
         files._facts_at = 0  # the first look reads them again, whatever has changed since they were read
@@ -84,6 +87,11 @@ class GalleryFiles:
 
     def _adopt(self, saved: Artefact, source: EmbeddingSource) -> None:
         self.source, self.url = source, saved.facts["table"]["url"]
+        sides = (source.embedder.dimensions,) * 2
+        adapter = {"projection": torch.zeros(sides), "centre": torch.zeros(sides[:1])} if saved.weights else {}
+        check_tensors(adapter, saved.weights, saved)
+        if adapter.keys() != saved.weights.keys():
+            raise damaged_weights(saved, "they are not those of a gallery's adapter")
         self.adapter = Adapter.of_tensors(saved.weights, saved.facts["adapter_labels"])
         self.calibration = Calibration.of_json(saved.facts["calibration"])
         self._table_name = saved.facts["table"]["name"]
@@ -104,6 +112,7 @@ class GalleryFiles:
         modified = self._modified()  # before they are read: a later change is seen at the next look
         if modified != self._facts_at:
             saved, name = artefact.read(self.folder, KIND), self._table_name
+            check_facts(saved.folder, saved.facts)
             same = saved.facts["embedder"] == self.source.embedder.facts()
             self._adopt(saved, self.source if same else EmbeddingSource.of_gallery(saved))
             self._facts_at = modified

@@ -7,12 +7,17 @@ see a whole version and a kill leaves the last one.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from diptych import json_reader
+from diptych.artefact import damaged
 from diptych.errors import ArtefactError, UsageError
+from diptych.recognition.gallery.thresholds import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +31,39 @@ READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old v
 SCAN_ROWS = 8192  # read at a time
 Filter = Mapping[str, str | Sequence[str]]
 _METADATA = "m_"  # before the names of columns of metadata
+
+
+class EmbedderFacts(Struct):
+    """What a gallery embeds with."""
+
+    name: str
+    sha256: str
+    size: Annotated[int, Meta(ge=1, le=8192)]
+
+
+class TableFacts(Struct):
+    """Which table is the gallery's."""
+
+    name: Annotated[str, Meta(pattern=r"^[\w-]+$")]
+    url: str | None
+
+
+class GalleryFacts(Struct):
+    """``model.json`` of a gallery."""
+
+    embedder: EmbedderFacts
+    recognizer: dict[str, Any] | None
+    table: TableFacts
+    calibration: Calibration
+    adapter_labels: list[str]
+
+
+def check_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Check what the ``model.json`` of a gallery says; an :class:`ArtefactError` says what is wrong."""
+    try:
+        json_reader.convert(facts, GalleryFacts)
+    except json_reader.JSONError as error:
+        raise damaged(folder / "model.json", error.reason) from None
 
 
 class PictureTable:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.artefact import Artefact
-from diptych.errors import ArtefactError
+from diptych.artefact import Artefact, damaged
 from diptych.recognition.inference.named_pictures import NamedPictures
 
 MAX_PICTURES = 10_000  # in the index
@@ -79,8 +78,8 @@ class EmbeddingIndex:
         return {"embeddings": self.embeddings, "slopes": self.slopes, "labels": torch.from_numpy(self.labels)}
 
     @classmethod
-    def read(cls, model: Artefact) -> "EmbeddingIndex | None":
-        """The index in a recognizer's artefact; ``None`` if it was saved without one.
+    def read(cls, model: Artefact, classes: int, multi_label: bool) -> "EmbeddingIndex | None":
+        """The index in the artefact of a recognizer of so many classes; ``None`` if it was saved without one.
 
         Raises
         ------
@@ -90,14 +89,29 @@ class EmbeddingIndex:
         tensors = model.extra.get(FILE)
         if tensors is None:
             return None
+        if missing := sorted({"embeddings", "slopes", "labels"} - tensors.keys()):
+            raise damaged(model.folder / FILE, f"the tensor {missing[0]} is missing")
         pictures = NamedPictures.read(model.data.get("indexed", []), model.data.get("indexed_digests"), model.data)
-        embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"].numpy()
+        embeddings, slopes, labels = tensors["embeddings"], tensors["slopes"], tensors["labels"]
         if not len(embeddings) == len(slopes) == len(labels) == len(pictures) == len(pictures.digests):
-            raise ArtefactError(
-                f"The model in {model.folder} is damaged: {FILE} and data.json list different pictures. "
-                "Restore the folder from a copy, or train again."
-            )
-        return cls(embeddings, slopes, labels, pictures)
+            raise damaged(model.folder / FILE, "it and data.json list different pictures")
+        if reason := _unlike_an_index(embeddings, slopes, labels, classes, multi_label):
+            raise damaged(model.folder / FILE, reason)
+        return cls(embeddings, slopes, labels.numpy(), pictures)
+
+
+def _unlike_an_index(embeddings: Tensor, slopes: Tensor, labels: Tensor, classes: int, multi_label: bool) -> str:
+    """What is wrong with the tensors of an index, whose numbers of rows agree; empty: nothing."""
+    rows = len(embeddings)
+    if embeddings.ndim != 2 or embeddings.dtype != torch.float16 or not bool(embeddings.isfinite().all()):
+        return f"the tensor embeddings is not ({rows}, D) numbers of 16 bits"
+    if slopes.ndim != 2 or slopes.dtype != torch.float32 or not bool(slopes.isfinite().all()):
+        return f"the tensor slopes is not ({rows}, 3) numbers of 32 bits"
+    if multi_label:
+        return "" if labels.shape == (rows, classes) and labels.dtype == torch.bool else "the tensor labels is damaged"
+    if labels.shape != (rows,) or labels.dtype != torch.int64 or bool(((labels < 0) | (labels >= classes)).any()):
+        return f"the tensor labels is not {rows} numbers of the {classes} classes"
+    return ""
 
 
 def rows_to_index(labels: NDArray[Any], max_pictures: int = MAX_PICTURES) -> NDArray[np.int64]:

@@ -56,6 +56,9 @@ class NeighboursHead(nn.Module):
     def like(cls, tensors: Mapping[str, Any]) -> "NeighboursHead":
         """A head of the shapes of these tensors, by their names, to be loaded with them."""
         examples = len(tensors["examples"])
+        (inside, _), shift = tensors["projection"].shape, tensors["shift"].shape
+        if (shift, tensors["examples"].shape[1:], len(tensors["memberships"])) != ((inside,), (inside,), examples):
+            raise ValueError("the tensors of the head do not fit each other")
         labels, classes = torch.zeros(examples, dtype=torch.int64), tensors["memberships"].shape[1]
         projection, shift, like_examples = (torch.empty_like(tensors[name]) for name in cls.TENSORS[:3])
         return cls(projection, shift, like_examples, labels, classes, 1.0)

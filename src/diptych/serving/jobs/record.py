@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from diptych import files
+from diptych import files, json_reader
 
 log = logging.getLogger("diptych")
 State = Literal["waiting", "running", "done", "failed", "cancelled", "stopped"]
@@ -81,7 +81,7 @@ class JobFolder:
         ValueError, TypeError, OSError
             It is damaged.
         """
-        return Job(**json.loads((self.path / "job.json").read_text(encoding="utf-8")))
+        return json_reader.read(self.path / "job.json", Job)
 
     def write(self, job: Job) -> None:
         """Write the record, atomically; a disk that is full stops no job."""

@@ -1,13 +1,12 @@
 """Trainings that are not finished: models that are on their way, or that were left half-way."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from diptych import artefact
 from diptych.engine import history
-from diptych.errors import ArtefactError
+from diptych.errors import ArtefactError, DataError
 from diptych.serving.jobs.queue import Jobs
 from diptych.serving.jobs.record import UNFINISHED, Job
 
@@ -51,6 +50,6 @@ def _facts(folder: Path, job: Job | None) -> dict[str, Any]:
 
 
 def _seen_pictures(path: Path) -> int:
-    with suppress(OSError, ValueError, LookupError):
-        return int(json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["seen_pictures"])
+    with suppress(OSError, DataError, LookupError):
+        return history.read(path)[-1]["seen_pictures"]
     return 0

@@ -21,13 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from PIL import Image
 
-from diptych import files
+from diptych import files, json_reader
 from diptych.data.images import Images
 from diptych.data.messages import counted
 from diptych.data.resources import worker_count
@@ -223,13 +224,20 @@ def _last_number(folder: Path) -> int:
     return max((int(path.stem) + 1 for path in folder.rglob("[0-9]*.png")), default=0)
 
 
+class SampleRecord(Struct):
+    """``sample.json``, as far as it is read here."""
+
+    number: Annotated[int, Meta(ge=0)]
+
+
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or type(record.get("number")) is not int:
-        raise UsageError(f"{path} is not what diptych sample writes. Name a new or an empty folder.")
+        record = json_reader.read(path, dict[str, Any])
+        json_reader.convert(record, SampleRecord)
+    except json_reader.JSONError as error:
+        raise UsageError(
+            f"{path} is not what diptych sample writes ({error.reason}). Name a new or an empty folder."
+        ) from None
     return record
 
 

@@ -1,12 +1,12 @@
 """Labels in the exports of annotation tools: COCO, Label Studio; and a word on boxes, which label no whole picture."""
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from diptych import json_reader
 from diptych.data.sources.files import Files, Walk
 from diptych.data.sources.labelling.tables import Row
 from diptych.errors import DataError
@@ -26,8 +26,8 @@ def annotation_rows(data: bytes, where: str) -> list[Row]:
         It has boxes or regions instead of one label for each picture.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
+        content = json_reader.parse(data, foreign=True)
+    except json_reader.JSONError:
         return []
     try:
         records = list(_coco(content, where) if isinstance(content, dict) else _label_studio(content, where))

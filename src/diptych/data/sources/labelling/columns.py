@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych import json_reader
 from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.sources.base import ORIGINS
 from diptych.data.sources.labelling.label_choice import Reading, choose
@@ -193,8 +194,8 @@ def _split_labels(value: Any) -> list[str]:
     text = "" if value is None else _name(value)
     if text.startswith("["):
         try:
-            return [_name(item) for item in json.loads(text)]
-        except ValueError:
+            return [_name(item) for item in json_reader.convert(json_reader.parse(text), list)]
+        except json_reader.JSONError:
             pass
     return [name.strip() for name in _LIST_SEPARATORS.split(text) if name.strip()]
 

@@ -2,11 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from diptych import json_reader
 from diptych.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -102,9 +102,9 @@ def _json_rows(text: str, where: str) -> Iterator[Row]:
         if not content.strip():
             continue
         try:
-            record = json.loads(content)
-        except (ValueError, RecursionError):
-            record = None
+            record = json_reader.parse(content, foreign=True)
+        except json_reader.JSONError as error:
+            raise DataError(f"{where}, line {line}: not a JSON object: {error.reason}. Correct the line.") from None
         if not isinstance(record, dict):
             raise DataError(f"{where}, line {line}: not a JSON object.")
         yield Row(where, line, record)
