@@ -47,7 +47,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, reason:
     with pytest.raises(JSONError) as caught:
         json_reader.read(path, Pet, "Write it again")
     assert caught.value.reason == reason
-    assert str(caught.value) == f"{path}: {reason}. Write it again"
+    assert str(caught.value) == f"{path}: {reason}. Write it again."
 
 
 def test_a_long_value_is_shortened() -> None:

@@ -49,7 +49,7 @@ class JSONError(DataError):
     """
 
     def __init__(self, reason: str, where: str = "", cure: str = "") -> None:
-        super().__init__(f"{where}: {reason}. {cure}".rstrip() if where else f"{reason}.")
+        super().__init__(f"{f'{where}: ' if where else ''}{reason}.{f' {cure}.' if cure else ''}")
         self.reason = reason
 
 

@@ -76,6 +76,11 @@ def test_a_plain_folder_has_no_metadata(pixels, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
+def test_a_class_with_a_name_that_no_folder_can_have_keeps_it(pixels, tmp_path):
+    images = Images.from_arrays(pixels, ["a" * 5000, "b/ä" * 300] * 3)
+    assert same(Images.open(images.save(tmp_path / "saved")), images)
+
+
 def test_folders_that_hold_files_are_refused(pixels, tmp_path):
     images = Images.from_arrays(pixels)
     images.save(tmp_path / "saved")

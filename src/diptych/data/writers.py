@@ -22,6 +22,7 @@ from diptych.marks import carries_mark, mark_if
 from diptych.marks.containers import PNG
 
 _ROW_GROUP_PICTURES = 1000
+MAX_NAME_BYTES = 200  # of a folder: file systems take 255, some less
 _FORBIDDEN_CHARACTERS = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
 
 
@@ -75,11 +76,18 @@ def file_names(images: PictureSet) -> tuple[list[str], bool]:
     """The names of the files of a saved folder; True if they alone hold all metadata."""
     labels = label_names(images.labels, images.classes)
     single = not images.multi_label
-    folders = {name: _FORBIDDEN_CHARACTERS.sub("_", name).strip(" .") or "_" for name in images.classes}
+    folders = {name: class_folder(name) for name in images.classes}
     names = [f"{folders[label[0]]}/{i:06}.png" if single and label else f"{i:06}.png" for i, label in enumerate(labels)]
     complete = single and not images.groups and set(images.origins.tolist()) <= {"real"}
     complete = complete and all(name == folder for name, folder in folders.items())
     return names, complete and (all(labels) or not any(labels))
+
+
+def class_folder(name: str) -> str:
+    """A class's name as that of a folder, which every file system takes; the table beside it has the whole name."""
+    allowed = _FORBIDDEN_CHARACTERS.sub("_", name).strip(" .") or "_"
+    encoded = allowed.encode("utf-8", "surrogateescape")
+    return allowed if len(encoded) <= MAX_NAME_BYTES else encoded[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def metadata_csv(images: PictureSet, names: list[str]) -> str:

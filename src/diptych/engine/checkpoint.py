@@ -37,7 +37,7 @@ State = dict[str, Any]
 class RunRecord(Struct):
     """``run.json``."""
 
-    format: int
+    format: int = 0  # before there was one
     settings: dict[str, Any] = {}
 
 

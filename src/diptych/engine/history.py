@@ -55,7 +55,7 @@ def read(path: Path) -> list[Record]:
     DataError
         It is damaged.
     """
-    records = []
+    records: list[Record] = []
     try:
         for line in json_reader.read_bytes(path).splitlines():
             if line.strip():

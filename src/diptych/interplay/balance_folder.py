@@ -19,11 +19,17 @@ from diptych.interplay.balance_report import report_json
 REPORT = "report.html"
 
 
+class Answer(Struct):
+    """The answer for programs, as far as it is read here."""
+
+    verdict_text: str
+
+
 class BalanceRecord(Struct):
     """``balance.json``, as far as it is read here."""
 
     balance: dict[str, Any]
-    answer: dict[str, Any]
+    answer: Answer
 
 
 def answer_there(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -69,7 +75,8 @@ def write(result: Balance, folder: Path, request: Mapping[str, Any], **names: st
 def _record(path: Path) -> dict[str, Any]:
     """That of an earlier run; empty where there is none, or somebody else's file."""
     try:
-        record = json_reader.read(path, BalanceRecord)
+        record = json_reader.read(path, dict[str, Any])
+        json_reader.convert(record, BalanceRecord)
     except (OSError, DataError):
         return {}
-    return {"balance": record.balance, "answer": record.answer}
+    return record

@@ -51,5 +51,5 @@ def _facts(folder: Path, job: Job | None) -> dict[str, Any]:
 
 def _seen_pictures(path: Path) -> int:
     with suppress(OSError, DataError, LookupError):
-        return history.read(path)[-1]["seen_pictures"]
+        return int(history.read(path)[-1]["seen_pictures"])
     return 0

@@ -13,7 +13,6 @@ import csv
 import io
 import json
 import logging
-import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from diptych import files, json_reader
 from diptych.data.images import Images
 from diptych.data.messages import counted
 from diptych.data.resources import worker_count
+from diptych.data.writers import class_folder
 from diptych.engine import machine
 from diptych.errors import UsageError
 from diptych.marks import Generated
@@ -100,7 +100,7 @@ class SampleRequest:
         """Of the pictures of these numbers."""
         if self.label is not None or not self.model.classes_:
             return [self.folder / f"{row:06d}.png" for row in rows]
-        names = [_folder_name(name) for name in self.model.classes_]
+        names = [class_folder(name) for name in self.model.classes_]
         labels = self.labels(rows)
         return [self.folder / names[label] / f"{row:06d}.png" for row, label in zip(rows, labels, strict=True)]
 
@@ -321,8 +321,3 @@ def _is_whole(path: Path) -> bool:
             return file.read() == _PNG_END
     except OSError:
         return False
-
-
-def _folder_name(name: str) -> str:
-    """A class's name as that of a folder."""
-    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .") or "_"
