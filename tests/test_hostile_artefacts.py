@@ -184,9 +184,9 @@ EVERY_KIND = {
     "infinite weights": (_tensors(_filled(float("inf"))), r"tensor \S+ has values that are no numbers"),
     "another type": (_tensors(_halved), r"tensor \S+ is of float16, not float32"),
     "another shape": (_tensors(_transposed), r"tensor \S+ has the shape"),
-    "weights that are a pipe": (_pipe("weights.safetensors"), "not an ordinary file"),
-    "weights without end": (_linked("/dev/zero", "weights.safetensors"), "not an ordinary file"),
-    "a model.json without end": (_linked("/dev/zero", "model.json"), "not an ordinary file"),
+    "weights that are a pipe": (_pipe("weights.safetensors"), "not a file"),
+    "weights without end": (_linked("/dev/zero", "weights.safetensors"), "not a file"),
+    "a model.json without end": (_linked("/dev/zero", "model.json"), "not a file"),
 }
 SYNTHESIZERS = {
     "a width of a billion": ("gan", _facts("layout.width", 10**9), r"\$\.layout\.width is 1000000000"),
@@ -237,7 +237,7 @@ RECOGNIZERS = {
     "an index of other pictures": (_tensors(lambda t: t.update(labels=t["labels"][:-1]), INDEX), "different pictures"),
     "an index of classes that there are not": (_tensors(lambda t: t["labels"].fill_(7), INDEX), "of the 2 classes"),
     "an index without labels": (_tensors(lambda t: t.pop("labels"), INDEX), "tensor labels is missing"),
-    "an index that is a folder": (_folder(INDEX), "not an ordinary file"),
+    "an index that is a folder": (_folder(INDEX), "not a file"),
     "digests that are none": (_facts("indexed_digests", "§", "data.json"), "digests of the training pictures"),
 }
 CASES = [

@@ -65,7 +65,7 @@ def test_a_record_of_a_run_has_its_types(tmp_path: Path, content: str, words: st
 def test_a_pipe_instead_of_a_record_is_no_wait_without_end(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     os.mkfifo(tmp_path / "checkpoint" / "run.json")
-    with pytest.raises(DataError, match="not an ordinary file"):
+    with pytest.raises(DataError, match="not a file"):
         checkpoint.stored_settings(tmp_path)
 
 

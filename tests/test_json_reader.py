@@ -74,8 +74,8 @@ def test_other_programs_write_nan() -> None:
 
 def test_only_an_ordinary_file_of_a_bounded_size_is_read(tmp_path: Path) -> None:
     (tmp_path / "large.json").write_bytes(b" " * 1000)
-    with pytest.raises(JSONError, match="larger"):
+    with pytest.raises(JSONError, match="the limit is"):
         json_reader.read_bytes(tmp_path / "large.json", 999)
     for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(JSONError, match="not an ordinary file"):
+        with pytest.raises(JSONError, match="not a file"):
             json_reader.read_bytes(path)

@@ -9,13 +9,13 @@ files that are not UTF-8.
 
 import json
 import re
-import stat
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from diptych import opening
 from diptych.errors import DataError
 
 T = TypeVar("T")
@@ -79,8 +79,10 @@ def check_ordinary(path: Path) -> None:
     OSError
         It is not there.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise JSONError("it is not an ordinary file")
+    try:
+        opening.checked(path)
+    except opening.NotAFileError as error:
+        raise JSONError(str(error.strerror)) from None
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
@@ -93,12 +95,10 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     OSError
         It cannot be read.
     """
-    check_ordinary(path)
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise JSONError(f"it is larger ({size / 1e6:,.0f} MB) than such a file can be")
-    with path.open("rb") as file:
-        return file.read(size)
+    try:
+        return opening.read_file(path, max_bytes)
+    except (opening.NotAFileError, opening.TooLargeError) as error:
+        raise JSONError(str(error.strerror)) from None
 
 
 def parse(content: bytes | str, *, foreign: bool = False) -> Any:

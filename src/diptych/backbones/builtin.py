@@ -22,6 +22,7 @@ from diptych import artefact, files
 from diptych.backbones.light_timm import import_timm
 from diptych.backbones.weights import SUFFIX, Weights
 from diptych.errors import UsageError
+from diptych.opening import read_file, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,7 +123,7 @@ def builtin_weights(name: str) -> Weights:
 
 def _is_intact(path: Path, digest: Path) -> bool:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == digest.read_text(encoding="utf-8").strip()
+        return hashlib.sha256(read_file(path)).hexdigest() == read_text(digest).strip()
     except OSError:
         return False
 
@@ -134,7 +135,7 @@ def _converted(name: str, backbone: BuiltinBackbone) -> "dict[str, Tensor]":
     check_installed(name)
     path = backbone.package_file()
     assert path is not None
-    content = path.read_bytes()
+    content = read_file(path)
     if hashlib.sha256(content).hexdigest() != backbone.sha256:
         raise UsageError(
             f"{path} is not the file that Diptych knows (its digest differs). Install the package again: "

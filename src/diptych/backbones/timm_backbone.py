@@ -19,6 +19,7 @@ from diptych.backbones.builtin import BUILTIN, builtin_weights, check_installed
 from diptych.backbones.light_timm import import_timm
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.errors import UsageError
+from diptych.opening import NotAFileError, checked
 
 PREPROCESSING = ("mean", "std", "interpolation", "crop_pct")  # fields of timm's PretrainedCfg
 INITIAL_SEED = 0x5EED_1DEA  # of new weights: a tensor that still equals them has not been loaded
@@ -170,7 +171,9 @@ def _load_weights(backbone: nn.Module, path: Path, facts: Mapping[str, Any], tim
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(path)
+        tensors = load_file(checked(path))
+    except NotAFileError:
+        raise
     except (SafetensorError, OSError) as error:
         raise UsageError(f"{path} cannot be read as safetensors: {_first_line(error)}") from error
     required = backbone.state_dict()

@@ -18,6 +18,7 @@ from diptych import json_reader
 from diptych.backbones import hub
 from diptych.backbones.light_timm import import_timm
 from diptych.errors import DataError, UsageError
+from diptych.opening import MAX_TEXT_BYTES, read_file, read_text
 
 VARIABLE = "DIPTYCH_WEIGHTS"  # names the file or folder that network="auto" takes weights from
 PREFIX = "timm:"
@@ -52,7 +53,7 @@ class Weights:
     @cached_property
     def sha256(self) -> str:
         """Of the file: features of different weights cannot be compared."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(self.file)).hexdigest()
 
     @property
     def provenance(self) -> str:
@@ -192,7 +193,7 @@ def hub_cache_weights() -> list[Weights]:
 
     root = Path(constants.HF_HUB_CACHE)
     revisions = sorted(root.glob("models--*/refs/main"))
-    folders = [r.parents[1] / "snapshots" / r.read_text(encoding="utf-8").strip() for r in revisions]
+    folders = [r.parents[1] / "snapshots" / read_text(r, MAX_TEXT_BYTES).strip() for r in revisions]
     return [weights for folder in folders for weights in _weights_of_folder(folder) if weights.config]
 
 

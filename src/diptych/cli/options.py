@@ -8,6 +8,7 @@ import typer
 from diptych import progress
 from diptych.cli import console
 from diptych.files import did_you_mean
+from diptych.opening import MAX_TEXT_BYTES, read_text
 from diptych.settings import Settings, declaration
 
 SETTINGS: dict[str, Any] = {"auto_envvar_prefix": "DIPTYCH", "help_option_names": ["-h", "--help"]}
@@ -24,7 +25,7 @@ def _read_settings(path: Path, options: set[str]) -> dict[str, Any]:
     import yaml
 
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(read_text(path, MAX_TEXT_BYTES))
     except FileNotFoundError:
         raise typer.BadParameter(f"{path} is not there.{did_you_mean(path)}") from None
     except (OSError, UnicodeDecodeError) as error:

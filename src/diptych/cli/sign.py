@@ -25,12 +25,13 @@ def sign(
     """
     from diptych.marks.keys import ROOT_FILE, keys_folder
     from diptych.marks.trust import signer_of
+    from diptych.opening import read_file
     from diptych.signing.verify import sign as sign_model
 
     for model in models:
         console.print_text(str(sign_model(model)))
     root = keys_folder() / ROOT_FILE
-    signer = signer_of(root.read_bytes())
+    signer = signer_of(read_file(root))
     console.log.info("Signed by %s. For others: your certificate, %s", signer, root)
 
 

@@ -3,6 +3,8 @@
 import errno
 from collections.abc import Sequence
 
+from diptych.errors import DataError
+
 
 def join_names(names: Sequence[str], limit: int = 3) -> str:
     """Join names for a sentence, the first ``limit`` of many: "a, b, c and 5 more"."""
@@ -22,6 +24,8 @@ def printable(path: str) -> str:
 
 def explain_os_error(error: OSError) -> str:
     """Why a file could not be opened, in words."""
+    if isinstance(error, DataError):  # it says so itself: what is there is no file
+        return str(error.strerror)
     reasons = {
         errno.EACCES: "permission denied",
         errno.EPERM: "permission denied",

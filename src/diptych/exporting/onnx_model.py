@@ -17,6 +17,7 @@ from diptych.data.store import Batch
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, UsageError
 from diptych.files import did_you_mean
+from diptych.opening import read_file
 from diptych.progress import Bar
 
 FORMAT = 1
@@ -89,7 +90,7 @@ class OnnxModel:
             onnxruntime is not installed.
         """
         try:
-            return cls(Path(path).read_bytes(), str(path))
+            return cls(read_file(path), str(path))
         except FileNotFoundError:
             raise ArtefactError(f"{path} is not there.{did_you_mean(path)}") from None
         except OSError as error:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych.errors import UsageError
 from diptych.files import write_bytes
+from diptych.opening import MAX_TEXT_BYTES, read_file
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -92,7 +93,7 @@ def trusted_roots() -> list[bytes]:
     folder = keys_folder()
     own = [_identity_in(folder).root_pem] if (folder / IDENTITY_FILE).exists() else []
     others = sorted((folder / TRUSTED_FOLDER).glob("*.pem"))
-    return own + [path.read_bytes() for path in others]
+    return own + [read_file(path, MAX_TEXT_BYTES) for path in others]
 
 
 def fingerprint(certificate_pem: bytes) -> str:
@@ -124,7 +125,7 @@ def _identity_in(folder: Path) -> Identity:
 def _read(path: Path) -> Identity:
     from cryptography import x509
 
-    content = path.read_bytes()
+    content = read_file(path, MAX_TEXT_BYTES)
     try:
         start = content.index(b"-----BEGIN CERTIFICATE-----")
         leaf, root = x509.load_pem_x509_certificates(content[start:])

@@ -19,6 +19,7 @@ from diptych.marks.credentials import ASSERTION
 from diptych.marks.facts import SOFTWARE, SOURCE_TYPES, Generated, Kind
 from diptych.marks.keys import trusted_roots
 from diptych.marks.xmp import AIGC_NAMESPACE
+from diptych.opening import read_file
 
 _SOURCE_TYPE, _COMPOSITE = b"rainedAlgorithmicMedia", b"compositeWithTrainedAlgorithmicMedia"
 _LABELS = (AIGC_NAMESPACE.encode(), b"Software\0" + SOFTWARE.encode() + b" ")
@@ -79,7 +80,7 @@ def marked_kind(content: bytes | memoryview) -> Kind | None:
 
 def carries_mark(picture: bytes | Path) -> bool:
     """Whether a file, or its bytes, have a mark that calls the picture generated."""
-    return marked_kind(picture.read_bytes() if isinstance(picture, Path) else picture) is not None
+    return marked_kind(read_file(picture) if isinstance(picture, Path) else picture) is not None
 
 
 def has_credentials(content: bytes | memoryview) -> bool:

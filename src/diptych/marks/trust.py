@@ -20,6 +20,7 @@ from diptych.marks.keys import (
     signing_identity,
     trusted_roots,
 )
+from diptych.opening import MAX_TEXT_BYTES, read_file
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -82,7 +83,9 @@ def trust(certificate: str | Path) -> Signer:
 def trusted_signers() -> list[tuple[Signer, Path]]:
     """All whose signatures are trusted with their certificates, oneself first; one's own key is made on first use."""
     own, folder = signer_of(signing_identity().root_pem), keys_folder()
-    others = [(signer_of(path.read_bytes()), path) for path in sorted((folder / TRUSTED_FOLDER).glob("*.pem"))]
+    others = [
+        (signer_of(read_file(path, MAX_TEXT_BYTES)), path) for path in sorted((folder / TRUSTED_FOLDER).glob("*.pem"))
+    ]
     return [(own, folder / ROOT_FILE), *others]
 
 
@@ -167,8 +170,7 @@ def read_root(path: Path) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES)
+        content = read_file(path, MAX_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path} is not there.{did_you_mean(path)} Name the certificate, such as root.pem.") from None
     except OSError as error:

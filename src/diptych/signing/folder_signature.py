@@ -16,6 +16,7 @@ from diptych import json_reader
 from diptych.artefact import SIGNATURE
 from diptych.errors import DataError, UsageError
 from diptych.files import write_bytes
+from diptych.opening import open_file
 
 # What comes and goes beside a model and is no part of it. Not "replacement": a model may be loaded from there.
 IGNORED = (SIGNATURE, "checkpoint", "extension", ".lock")
@@ -150,7 +151,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None

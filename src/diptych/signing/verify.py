@@ -11,6 +11,7 @@ from diptych.marks.containers import mime_type
 from diptych.marks.keys import signing_identity
 from diptych.marks.trust import Signer, fingerprint_of, signer_of
 from diptych.marks.verification import HOW_TO_TRUST, Verification, verify_content
+from diptych.opening import read_file
 from diptych.signing.folder_signature import DamagedSignatureError, read_folder_signature, sign_folder
 
 MAX_PICTURE_BYTES = 1 << 30  # of a file that is read
@@ -55,9 +56,7 @@ def verify(path: str | Path) -> Verification:
     if place.is_dir():
         return verify_model(place)
     try:
-        if place.stat().st_size > MAX_PICTURE_BYTES:
-            raise PictureError("the file is too large for a picture", str(path))
-        content = place.read_bytes()
+        content = read_file(place, MAX_PICTURE_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path} is not there.{did_you_mean(path)} Name a picture, or a model's folder.") from None
     except OSError as error:

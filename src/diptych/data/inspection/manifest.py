@@ -38,6 +38,7 @@ from diptych.data.sources.labelling.tables import read_table
 from diptych.data.splits import split
 from diptych.errors import DataError
 from diptych.files import did_you_mean, write_text
+from diptych.opening import read_file
 
 log = logging.getLogger("diptych")
 COLUMNS = ("path", "label", "split", "action", "reason")
@@ -88,7 +89,7 @@ def read(path: str | Path) -> list[Row]:
     """
     where = str(path)
     try:
-        table = read_table(Path(path).read_bytes(), where)
+        table = read_table(read_file(path), where)
     except FileNotFoundError:
         raise DataError(f"{where} is not there.{did_you_mean(path)} diptych inspect --manifest writes one.") from None
     except OSError as error:

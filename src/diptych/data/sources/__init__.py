@@ -21,6 +21,7 @@ from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
 from diptych.errors import DataError, UsageError
 from diptych.files import did_you_mean
+from diptych.opening import size_of
 
 __all__ = ["Metadata", "Source", "open_files", "open_source"]
 
@@ -52,7 +53,8 @@ def _open(text: str, choice: LabelChoice) -> Source:
         return _open_url(text, choice)
     local = Path(text).expanduser()
     try:
-        local.stat()
+        if not local.is_dir():
+            size_of(local)
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -113,6 +115,10 @@ def _open_folder(files: Files, choice: LabelChoice) -> Source:
 
 def _open_zip(path: Path, choice: LabelChoice) -> Source:
     """Open an archive, inside the single top folder that many archives have."""
+    try:
+        size_of(path)
+    except OSError as error:
+        raise DataError(f"{printable(str(path))} cannot be opened: {explain_os_error(error)}.") from None
     inside = ""
     files = RemoteFiles(f"zip://::{path}")
     while len(tops := [name for name in files.folders() if not is_hidden(name)]) == 1:

@@ -96,6 +96,8 @@ def open_npz(files: Files, name: str) -> Source:
     try:
         with files.open(name) as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
+    except DataError:
+        raise
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
     except Exception as error:  # zipfile.BadZipFile and others that damaged archives cause

@@ -3,6 +3,7 @@
 import json
 import posixpath
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from diptych import json_reader
@@ -12,6 +13,7 @@ from diptych.data.sources.labelling.label_choice import LabelChoice
 from diptych.data.sources.labelling.layout import split_of
 from diptych.data.sources.parquet import described_columns, image_column, source_of_tables
 from diptych.errors import DataError
+from diptych.opening import NotAFileError, checked
 
 STATE_FILE, INFO_FILE = "state.json", "dataset_info.json"
 
@@ -83,8 +85,11 @@ def _read(files: Files, name: str, features: Any) -> Any:
     import pyarrow as pa
 
     try:
-        source = pa.memory_map(files.path(name)) if isinstance(files, LocalFiles) else files.open(name)
+        local = isinstance(files, LocalFiles)
+        source = pa.memory_map(str(checked(Path(files.root, name)))) if local else files.open(name)
         table = pa.ipc.open_stream(source).read_all()
+    except NotAFileError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{files.path(name)} is not an Arrow file that can be read: {error}") from None
     if features and b"huggingface" not in (table.schema.metadata or {}):

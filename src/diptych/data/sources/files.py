@@ -4,7 +4,6 @@ import fnmatch
 import os
 import posixpath
 import re
-import stat
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diptych import opening
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.errors import DataError, PictureError
@@ -95,20 +95,16 @@ class LocalFiles(Files):
 
     def size(self, name: str) -> int:
         """See :class:`Files`."""
-        status = os.stat(self._full(name))  # noqa: PTH116
-        if not stat.S_ISREG(status.st_mode):
-            raise PictureError("it is a folder, a device or a pipe, not a file", self.path(name))
-        return status.st_size
+        return opening.size_of(self._full(name))
 
     def read_range(self, name: str, start: int, count: int) -> bytes:
         """See :class:`Files`."""
-        with open(self._full(name), "rb") as file:  # noqa: PTH123
-            file.seek(start)
-            return file.read(count)
+        return opening.read_range(self._full(name), start, count)
 
     def exists(self, name: str) -> bool:
         """See :class:`Files`."""
-        return Path(self._full(name)).is_file()
+        path = Path(self._full(name))
+        return path.exists() and not path.is_dir()  # a pipe of this name is refused when it is read, not passed over
 
     def folders(self) -> list[str]:
         """See :class:`Files`."""
@@ -116,7 +112,10 @@ class LocalFiles(Files):
 
     def open(self, name: str) -> Any:
         """See :class:`Files`."""
-        return Path(self._full(name)).open("rb")
+        try:
+            return opening.open_file(self._full(name))
+        except opening.NotAFileError as error:
+            raise PictureError(explain_os_error(error), self.path(name)) from None
 
     def walk(self) -> Walk:
         """See :class:`Files`."""

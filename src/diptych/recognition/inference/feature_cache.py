@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diptych import artefact, files
+from diptych.opening import checked
 
 log = logging.getLogger("diptych")
 MAX_BYTES = 4_000_000_000  # of all files, of all backbones
@@ -71,7 +72,7 @@ class FeatureCache:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(checked(path), "pt") as file:
                 digests = file.get_tensor("digests").numpy().view(np.uint64)
                 count = file.get_slice("rows").get_shape()[0]
         except (SafetensorError, OSError) as error:
@@ -87,7 +88,7 @@ class FeatureCache:
 
         try:
             _mark_used(path)
-            return load_file(path)["rows"]
+            return load_file(checked(path))["rows"]
         except (SafetensorError, OSError, KeyError) as error:
             _forget(path, error)
             return None

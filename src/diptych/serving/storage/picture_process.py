@@ -23,6 +23,7 @@ from diptych.data.decode import RESAMPLING, decode, ignore_pillow_warnings
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.errors import DiptychError, PictureError
 from diptych.marks import mark_if, told_by
+from diptych.opening import read_file, size_of
 from diptych.signing.verify import verify_picture
 
 MAX_ADDRESS_SPACE = 6 << 30  # bytes: the largest picture that is decoded takes about one
@@ -44,9 +45,9 @@ def main() -> None:
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """The size of a picture, and where a side is given its thumbnail of at most so many px a side; or its marks."""
     path, name = Path(request["path"]), request["name"]
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if size_of(path) > MAX_FILE_BYTES:
         raise PictureError("the file is too large for a picture", name)
-    content = path.read_bytes()
+    content = read_file(path)
     if request.get("verify"):
         return {"verification": verify_picture(content, name).json()}, b""
     side = request["side"]

@@ -35,6 +35,7 @@ from diptych.data.writers import class_folder
 from diptych.engine import machine
 from diptych.errors import UsageError
 from diptych.marks import Generated
+from diptych.opening import open_file, read_file
 from diptych.progress import Bar, only_warnings
 from diptych.report import figures
 from diptych.report.visible_label import can_be_labelled, too_small, with_visible_label
@@ -299,7 +300,7 @@ class _Table:
     def _rows_there(self) -> int:
         """How many rows there are; what a kill has left of the last one is cut off."""
         try:
-            content = self._path.read_bytes()
+            content = read_file(self._path)
         except OSError:
             return 0
         whole = content[: content.rfind(b"\n") + 1]
@@ -316,7 +317,7 @@ class _Table:
 def _is_whole(path: Path) -> bool:
     """Whether the picture is there to its last byte."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(-len(_PNG_END), io.SEEK_END)
             return file.read() == _PNG_END
     except OSError:

@@ -13,6 +13,7 @@ from torch import Tensor
 from diptych.data.provenance import sheet_facts
 from diptych.files import write_bytes
 from diptych.marks import Generated, told_by
+from diptych.opening import read_file
 from diptych.report import figures
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 
@@ -87,12 +88,12 @@ class SampleGrids:
         self._seen_before = seen_before
         self.grids: dict[int, bytes] = {}
         if model_folder is not None:
-            self.grids = {n: path.read_bytes() for n, path in _saved(model_folder / FOLDER) if n <= seen_before}
+            self.grids = {n: read_file(path) for n, path in _saved(model_folder / FOLDER) if n <= seen_before}
         for number, path in _saved(self._folder) if self._folder else []:
             if number > seen_before + seen_pictures:
                 path.unlink()
             else:
-                self.grids[number] = path.read_bytes()
+                self.grids[number] = read_file(path)
 
     def add(self, grid: bytes, seen_pictures: int) -> None:
         """Add the grid of one moment of the run."""
