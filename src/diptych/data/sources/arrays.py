@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diptych.data.labels import labels_from_values
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files
+from diptych.data.sources.unpacked_size import check_memory, check_unpacked
 from diptych.errors import DataError
 
 _PIXEL_NAMES = ("pixels", "images", "image", "x", "X", "x_train", "data", "arr_0")
@@ -94,7 +95,11 @@ def open_npz(files: Files, name: str) -> Source:
     """Open an .npz file that holds pixels and, optionally, labels, class names, origins, and further columns."""
     where = files.path(name)
     try:
+        packed = files.size(name)
         with files.open(name) as file, np.load(file, allow_pickle=False) as archive:
+            unpacked = sum(member.file_size for member in archive.zip.infolist())
+            check_unpacked(packed, unpacked, where)
+            check_memory(unpacked, where)
             arrays = {key: archive[key] for key in archive.files}
     except DataError:
         raise

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from diptych.data.messages import explain_os_error, printable
 from diptych.errors import DataError, PictureError
 
 _SYSTEM_NAMES = frozenset(("__macosx", "thumbs.db", "desktop.ini"))  # that macOS and Windows leave behind
+MAX_NAMES = 100_000  # that a pattern with braces may stand for
 # What a damaged zip raises; RuntimeError where a member is encrypted or compressed in a way Python does not know.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
@@ -249,8 +250,21 @@ def is_url(path: str) -> bool:
 
 
 def expand_braces(pattern: str) -> Iterator[str]:
-    """Expand "a-{000..002}.tar" and "{train,test}.parquet" as a shell does."""
-    match = re.search(r"\{([^{}]*,[^{}]*|\d+\.\.\d+)\}", pattern)
+    """Expand "a-{000..002}.tar" and "{train,test}.parquet" as a shell does.
+
+    Raises
+    ------
+    DataError
+        It stands for more files than a set can have.
+    """
+    for count, name in enumerate(_expanded(pattern), 1):
+        if count > MAX_NAMES:
+            raise DataError(f"{printable(pattern)} stands for more than {MAX_NAMES:,} files. Name fewer, or a folder.")
+        yield name
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    match = re.search(r"\{([^{}]*,[^{}]*|\d{1,18}\.\.\d{1,18})\}", pattern)
     if match is None:
         yield pattern
         return
@@ -258,11 +272,11 @@ def expand_braces(pattern: str) -> Iterator[str]:
     if ".." in inside and "," not in inside:
         first, last = inside.split("..")
         width = len(first) if first.startswith("0") else 0
-        options = [str(i).zfill(width) for i in range(int(first), int(last) + 1)]
+        options: Iterable[str] = (str(i).zfill(width) for i in range(int(first), int(last) + 1))
     else:
         options = inside.split(",")
     for option in options:
-        yield from expand_braces(f"{before}{option}{after}")
+        yield from _expanded(f"{before}{option}{after}")
 
 
 def match_names(files: Files, pattern: str) -> list[str]:

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,18 @@ from diptych.data.sources.files import Files, stays_inside
 from diptych.data.sources.labelling.columns import column_values, is_likely_label, pop_origins
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
+from diptych.data.sources.unpacked_size import (
+    check_memory,
+    check_unpacked,
+    chunks_of,
+    largest_dictionary,
+    largest_unpacked,
+)
 from diptych.errors import DataError, PictureError, UsageError
 
 #: Pictures that are copied at a time where they do not fit in memory.
 _BATCH_PICTURES = 256
+_BATCH_BYTES = 64_000_000
 _EXPLICIT_NAMES = ("label", "labels")
 
 
@@ -72,9 +80,7 @@ def open_parquet(files: Files, names: Sequence[str], choice: LabelChoice = AUTO)
             for name in columns:
                 schema.field(name)
         images = _pictures(files, names, image, schemas)
-        tables = [
-            _read(files, name, lambda file: import_parquet().ParquetFile(file).read(columns=columns)) for name in names
-        ]
+        tables = [_table(files, name, columns) for name in names]
     except (KeyError, pa.ArrowException) as error:
         raise DataError(f"The files beside {files.path(names[0])} do not hold the same columns: {error}") from None
     paths = [files.path(name) for name in names]
@@ -193,25 +199,66 @@ def _pictures(files: Files, names: Sequence[str], column: str, schemas: Sequence
     kind = schemas[0].field(column).type
     if any(schema.field(column).type != kind for schema in schemas):
         raise KeyError(column)
-    if sum(files.size(name) for name in names) <= free_memory_bytes() // 4:
-        tables = [
-            _read(files, name, lambda file: import_parquet().ParquetFile(file).read(columns=[column])) for name in names
-        ]
+    if sum(_read(files, name, lambda file: _bytes(file, column)) for name in names) <= free_memory_bytes() // 4:
+        tables = [_table(files, name, [column]) for name in names]
         return pa.chunked_array([chunk for table in tables for chunk in table[column].chunks], kind)
     schema = pa.schema([pa.field(column, kind)])
     with tempfile.TemporaryDirectory() as folder:  # the mapping outlives the file's name
         copy = str(Path(folder, "pictures.arrow"))
         with pa.OSFile(copy, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for name in names:
-                _read(files, name, lambda file: _copy(file, column, writer, schema))
+                for batch in _batches(files, name, [column]):
+                    writer.write_batch(pa.record_batch([batch.column(0)], schema=schema))
         return pa.ipc.open_file(pa.memory_map(copy)).read_all()[column]
 
 
-def _copy(file: Any, column: str, writer: Any, schema: Any) -> None:
+def _bytes(file: Any, column: str) -> int:
+    """What a column takes: what the footer says, or what it takes in the file where the footer says less."""
+    chunks = chunks_of(import_parquet().ParquetFile(file).metadata, {column})
+    return sum(max(chunk.total_uncompressed_size, chunk.total_compressed_size) for chunk in chunks)
+
+
+def _table(files: Files, name: str, columns: list[str]) -> Any:
+    """Columns of one file; at once where they cannot be large, else as far as they are in proportion to the file."""
     import pyarrow as pa
 
-    for batch in import_parquet().ParquetFile(file).iter_batches(_BATCH_PICTURES, columns=[column]):
-        writer.write_batch(pa.record_batch([batch.column(0)], schema=schema))
+    batches = list(_batches(files, name, columns, within=free_memory_bytes() // 4))
+    return batches[0] if isinstance(batches[0], pa.Table) else pa.Table.from_batches(batches)
+
+
+def _batches(files: Files, name: str, columns: list[str], within: int = 0) -> Iterator[Any]:
+    """Columns of one file as batches of rows; as one table where they take at most so many bytes.
+
+    Raises
+    ------
+    DataError
+        They unpack to far more than the file holds.
+    """
+    import pyarrow as pa
+
+    packed, where, unpacked = files.size(name), files.path(name), 0
+    try:
+        with files.open(name) as file:
+            parquet = import_parquet().ParquetFile(file)
+            chunks = chunks_of(parquet.metadata, set(columns))
+            stated = sum(chunk.total_uncompressed_size for chunk in chunks)
+            check_unpacked(packed, stated, where)
+            dictionary = largest_dictionary(file, parquet.metadata, set(columns))
+            most = stated + dictionary * parquet.metadata.num_rows
+            if most <= min(within, largest_unpacked(packed)):
+                yield parquet.read(columns=columns)
+                return
+            rows = max(1, min(_BATCH_PICTURES, _BATCH_BYTES // max(1, dictionary)))
+            empty = parquet.schema_arrow.empty_table().select(columns)
+            yield from empty.to_batches() or [pa.RecordBatch.from_pylist([], empty.schema)]
+            for batch in parquet.iter_batches(rows, columns=columns):
+                unpacked += batch.nbytes
+                check_unpacked(packed, unpacked, where)
+                if within:
+                    check_memory(unpacked, where)
+                yield batch
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{where} is not a Parquet file that can be read: {error}") from None
 
 
 def _is_binary(kind: Any) -> bool:

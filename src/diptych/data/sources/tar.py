@@ -8,7 +8,6 @@ import gzip
 import logging
 import mmap
 import posixpath
-import shutil
 import tarfile
 import tempfile
 import zlib
@@ -29,11 +28,13 @@ from diptych.data.sources.files import Files
 from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
 from diptych.data.sources.labelling.label_choice import log_reading
 from diptych.data.sources.labelling.layout import read_layout
+from diptych.data.sources.unpacked_size import check_unpacked
 from diptych.errors import DataError, PictureError
 
 log = logging.getLogger("diptych")
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _MAX_SIDECAR_BYTES = 1_000_000
+_BLOCK_BYTES = 1 << 20
 _MIN_CLASSES = 2  # that folders in an archive without labels are taken for
 _SIDECARS = (".cls", ".json")
 
@@ -165,9 +166,14 @@ class _Shard:
         if not name.endswith(".tar"):
             try:
                 with files.open(name) as packed, gzip.open(packed) as plain, tempfile.TemporaryFile() as copy:
-                    shutil.copyfileobj(plain, copy)
+                    packed_bytes = files.size(name)
+                    while block := plain.read(_BLOCK_BYTES):
+                        copy.write(block)
+                        check_unpacked(packed_bytes, copy.tell(), files.path(name))
                     copy.flush()
                     self._unpacked = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
+            except DataError:
+                raise
             except (OSError, EOFError, ValueError, zlib.error) as error:
                 raise DataError(f"{files.path(name)} cannot be unpacked: {error}") from None
 
