@@ -32,7 +32,7 @@ from PIL import Image, ImageFile
 
 from diptych.data.decoding.colour import to_rgb
 from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete
-from diptych.data.decoding.jpeg import lacks_data, plain_jpeg, why_jpeg_unread
+from diptych.data.decoding.jpeg import check_scans, lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
     RAW_REASON,
     SIGNATURE_BYTES,
@@ -188,6 +188,8 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
         except (SyntaxError, IndexError, TypeError, struct.error):  # a plugin's ways to reject a file
             continue
         _check_size(picture, path)
+        if name in ("JPEG", "MPO"):
+            check_scans(data)
         check_complete(data, picture, path)
         return picture
     if reason := why_unread(prefix, path) or (why_jpeg_unread(data) if prefix[:2] == b"\xff\xd8" else None):

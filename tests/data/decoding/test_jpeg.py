@@ -78,3 +78,14 @@ def test_a_rare_kind_of_jpeg_is_not_called_damaged(change, reason):
 
 def test_the_size_of_a_cut_jpeg_is_known():
     assert dimensions(as_jpeg(noise())[:900] + END) == (96, 80)
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    assert decode(data).shape == (64, 64, 3)
+    start = data.rindex(b"\xff\xda")
+    scan = data[start:-2]
+    with pytest.raises(PictureError, match="scans; the limit is 100"):
+        decode(data[:-2] + scan * 5000 + data[-2:])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from diptych.data.decoding.limits import MAX_PIXELS
+from diptych.errors import PictureError
 
 #: A JPEG of up to so many bytes is decoded sooner than Pillow has read its header.
 _MAX_PLAIN_JPEG_BYTES = 4096
@@ -21,6 +22,8 @@ _TABLE_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xFE)  # also JFIF and comments: nothi
 _SCAN_MARKER = 0xDA
 _ALL_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ_FRAME_MARKERS = (*_FRAME_MARKERS, 0xC9, 0xCA)  # the last two are coded arithmetically
+_SCAN_START = b"\xff\xda"
+MAX_SCANS = 100  # of a picture; progressive ones have 10
 _MODES = {1: "L", 3: "RGB"}
 # In the data of pixels 0xFF is followed by 0 or is a restart marker, so that these stand for themselves.
 _SCAN, _END = re.compile(rb"\xff\xda"), re.compile(rb"\xff\xd9")
@@ -60,9 +63,16 @@ def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image
 
     Small, with no metadata, whole, and of a shorter side under ``below``: the pixels are those that Pillow decodes.
     """
-    if len(data) > _MAX_PLAIN_JPEG_BYTES or bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+    if (
+        len(data) > _MAX_PLAIN_JPEG_BYTES
+        or bytes(data).count(_SCAN_START) > 1
+        or bytes(data[:2]) != b"\xff\xd8"
+        or bytes(data[-2:]) != b"\xff\xd9"
+    ):
         return None
     data, at, shape = bytes(data), 2, None
+    if data.count(_SCAN_START) > MAX_SCANS:
+        return None
     while at + 10 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker in _FRAME_MARKERS:
@@ -79,6 +89,19 @@ def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image
     with suppress(ValueError):  # damaged: the ordinary way explains how
         return Image.frombytes(mode, size, data, "jpeg", mode, "")
     return None
+
+
+def check_scans(data: bytes | memoryview) -> None:
+    """Refuse a JPEG of so many scans that decoding takes minutes: each, though a few bytes, goes through all pixels.
+
+    Raises
+    ------
+    PictureError
+        Says how many there are.
+    """
+    count = bytes(data).count(_SCAN_START)
+    if count > MAX_SCANS:
+        raise PictureError(f"a JPEG of {count:,} scans; the limit is {MAX_SCANS}. Save it again with another program")
 
 
 def why_jpeg_unread(data: bytes | memoryview) -> str | None:
