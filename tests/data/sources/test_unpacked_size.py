@@ -74,3 +74,12 @@ def test_packed_shards_are_unpacked_as_before(tmp_path: Path) -> None:
         member.size = len(out.getvalue())
         archive.addfile(member, io.BytesIO(out.getvalue()))
     assert len(Images.open(tmp_path / "a.tar.gz")) == 1
+
+
+def test_a_long_cell_does_not_widen_every_row(tmp_path: Path) -> None:
+    for row in range(1000):
+        Image.new("L", (4, 4)).save(tmp_path / f"{row}.png")
+    rows = [f'{{"file_name": "{row}.png", "note": "{"x" * (100_000 if row == 7 else 1)}"}}' for row in range(1000)]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=r"note has a cell of 100,000 characters, and takes 400 MB .* limit is 100 MB"):
+        Images.open(tmp_path)

@@ -325,7 +325,7 @@ def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
 
 
 def _column(tables: Sequence[Any], name: str) -> NDArray[Any]:
-    return column_values([_plain(value) for table in tables for value in table[name].to_pylist()])
+    return column_values([_plain(value) for table in tables for value in table[name].to_pylist()], name)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from diptych.data.labels import Labels, labels_from_name_lists, labels_from_name
 from diptych.data.sources.base import ORIGINS
 from diptych.data.sources.labelling.label_choice import Reading, choose
 from diptych.data.sources.labelling.tables import Row
+from diptych.data.sources.unpacked_size import MAX_RATIO
 from diptych.errors import DataError
 
 #: Names of label columns that decide by themselves, the first of them present; and those of which one may be meant.
@@ -24,6 +25,8 @@ LIKELY_NAMES = re.compile(
 )
 _LIST_SEPARATORS = re.compile(r"\s*[|;]\s*")
 _MIN_INDICATORS = 2
+_CHARACTER_BYTES = 4  # in an array, where every cell is as wide as the longest
+_MAX_COLUMN_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,31 @@ def indicator_columns(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
 def group_columns(records: Sequence[Mapping[str, Any]], exclude: set[str]) -> dict[str, NDArray[Any]]:
     """Turn the further columns of records into groups: numbers if every value is one, else text."""
     names = dict.fromkeys(name for record in records for name in record if name and name not in exclude)
-    return {name: column_values([record.get(name) for record in records]) for name in names}
+    return {name: column_values([record.get(name) for record in records], name) for name in names}
 
 
-def column_values(values: Sequence[Any]) -> NDArray[Any]:
-    """Turn the values of one column into an array: whole numbers, numbers, or text ("" for a missing one)."""
+def column_values(values: Sequence[Any], name: str) -> NDArray[Any]:
+    """Turn the values of a column of this name into an array: whole numbers, numbers, or text ("" for a missing one).
+
+    Raises
+    ------
+    DataError
+        A cell is so long that the rest, as wide in an array, would take far more than the text.
+    """
     text = ["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
     for kind in (int, float):
         try:
             return np.array([kind(item) for item in text])
         except (ValueError, OverflowError):
             continue
+    longest = max(map(len, text), default=0)
+    unpacked = _CHARACTER_BYTES * longest * len(text)
+    if unpacked > _MAX_COLUMN_BYTES and unpacked > MAX_RATIO * sum(map(len, text)):
+        raise DataError(
+            f"The column {name} has a cell of {longest:,} characters, and takes {unpacked / 1e6:,.0f} MB as a column "
+            f"of {len(text):,} rows; the limit is {_MAX_COLUMN_BYTES // 1_000_000} MB. Shorten the cell, or remove the "
+            "column."
+        )
     return np.array(text, dtype=np.str_)
 
 
