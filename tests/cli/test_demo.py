@@ -34,7 +34,7 @@ def test_the_demo_writes_its_report_and_resumes(tmp_path: Path, monkeypatch: pyt
     assert sum(map(carries_mark, pictures_in(page.encode()))) >= 3  # a grid of each synthesizer; the digits are real
     for words in ("Recognition: digits", "GAN", "VAE", "Flow", "Try next", "The pictures"):
         assert words.lower() in page.lower()
-    assert f"{tmp_path}/report.html" in result.text()
+    assert f"Report: {tmp_path}/report.html" in result.lines()
     weights = [(tmp_path / kind / "weights.safetensors").stat().st_mtime_ns for kind in printed["models"]]
     again = demo_run.run_demo(tmp_path, SHORT)
     assert again == result

@@ -27,4 +27,4 @@ def test_elsewhere_rows_are_separated_by_tabs_whatever_is_in_them() -> None:
     rows.add([])
     rows.add([["a\tb\n.jpg", "cat", ""]])
     rows.add([["c.jpg", "", "it is not there"]])
-    assert stream.getvalue() == "path\tlabel\tnote\na b .jpg\tcat\nc.jpg\t\tit is not there\n"
+    assert stream.getvalue() == "path\tlabel\tnote\na\\tb\\n.jpg\tcat\nc.jpg\t\tit is not there\n"

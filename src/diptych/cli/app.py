@@ -213,7 +213,7 @@ def _print_failure(error: Exception) -> int:
 def _print_usage_error(error: Any) -> int:
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help" if context else ""
-    message = error.format_message()
+    message = " ".join(error.format_message().split())  # choices come on lines of their own
     console.print_error(f"{message}{'' if message.endswith(('.', '?')) else '.'}{hint}")
     return int(error.exit_code)
 

@@ -84,7 +84,7 @@ def cache(
         f"  {age_text(content)}  {KINDS[kind]}"
         for kind, content in contents.items()
     ]
-    console.print_text("\n".join(lines))
+    console.print_text(*lines)
     if files:
         console.suggest("cache", "--clear")
 

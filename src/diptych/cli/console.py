@@ -1,7 +1,6 @@
 """What goes to stdout and what to stderr, and how."""
 
 import io
-import json
 import logging
 import os
 import shlex
@@ -9,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
+
+from diptych import escaping
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -24,7 +25,7 @@ class _StderrHandler(logging.Handler):
     """Log records on ``sys.stderr`` as it is at that moment: a live progress bar replaces it and stays below them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
+        message = escaping.for_terminal(record.getMessage())
         if record.levelno >= logging.WARNING:
             _warnings.append(message)
             message = f"{colour_text('Warning:', '33')} {message}"
@@ -51,16 +52,21 @@ def hide_info_messages() -> None:
     log.setLevel(logging.WARNING)
 
 
-def print_text(text: str = "") -> None:
-    """Print a result as text."""
-    print(text.rstrip("\n"))
+def print_text(*lines: str) -> None:
+    """Print a result as lines of text; a line break in one of them is shown as a sign, as it comes from a name."""
+    print("\n".join(map(escaping.for_terminal, lines)))
+
+
+def print_row(*cells: str) -> None:
+    """Print the cells of a result, separated by tabs."""
+    print("\t".join(map(escaping.for_terminal, cells)))
 
 
 def print_report(report: "Report", page: object) -> None:
     """Print what most people need of a report, and propose its next step; ``page`` is the page that has all of it."""
     from diptych.report.text import render_brief
 
-    print_text(render_brief(report))
+    print_text(*render_brief(report).rstrip("\n").split("\n"))
     if page is None:
         log.info("All figures, with pictures: add -o FILE.html")
     if report.verdict is not None:
@@ -75,7 +81,7 @@ def print_json(value: Any) -> None:
 def json_line(value: Any, stream: TextIO) -> str:
     r"""A value as JSON on one line, which stays JSON in the stream's encoding: outside UTF-8, é is written \u00e9."""
     in_utf8 = (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not in_utf8, allow_nan=False)
+    return escaping.json_line(value, ascii_only=not in_utf8)
 
 
 def suggest(*words: object) -> None:
@@ -104,7 +110,7 @@ def print_next_step() -> None:
 
 def print_error(sentence: str) -> None:
     """Print on stderr why the command failed."""
-    print(f"{colour_text('Error:', '31')} {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"{colour_text('Error:', '31')} {escaping.for_terminal(sentence)}", file=sys.stderr)
 
 
 def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
@@ -115,7 +121,7 @@ def list_skipped(images: "Images", unreadable: Iterable[str]) -> int:
     """
     not_pictures = [str(error) for error in images.skipped]
     reasons = list(dict.fromkeys([*not_pictures, *unreadable]))
-    unnamed = [reason for reason in reasons if not any(reason in warning for warning in _warnings)]
+    unnamed = [r for r in reasons if not any(escaping.for_terminal(r) in warning for warning in _warnings)]
     for reason in unnamed[:MAX_LISTED]:
         log.warning("Left out: %s", reason)
     if len(unnamed) > MAX_LISTED:

@@ -31,7 +31,7 @@ def demo(
     if json:
         console.print_json(result.json())
     else:
-        console.print_text(result.text())
+        console.print_text(*result.lines())
         console.suggest("serve", output, "--open")
 
 

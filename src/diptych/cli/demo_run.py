@@ -98,12 +98,12 @@ class DemoResult:
             "grids": {kind: str(self.folder / f"{kind}.png") for kind in self.agreements},
         }
 
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """The scores and the report's path."""
         lines = [f"The recognizer's accuracy on {self.accuracy.n} held-out digits: {self.accuracy}"]
         lines.append(f"Share of {AGREEMENT}:")
         lines += [f"  {TITLES[kind]:<5} {score}" for kind, score in self.agreements.items()]
-        return "\n".join([*lines, f"Report: {self.folder / REPORT}"])
+        return [*lines, f"Report: {self.folder / REPORT}"]
 
 
 def next_commands(result: DemoResult) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ def enroll(
     if json:
         console.print_json({"gallery": str(gallery), **_counts(result), "pictures": total, "labels": opened.labels})
     else:
-        console.print_text(_sentence(gallery, result, total, len(opened.labels)))
+        console.print_text(*_sentences(gallery, result, total, len(opened.labels)))
         console.suggest("match", gallery, "PICTURE")
     exit_if_unreadable(len(result.unreadable), len(images))
 
@@ -79,11 +79,11 @@ def _counts(result: "Enrolment") -> dict[str, object]:
     }
 
 
-def _sentence(gallery: Path, result: "Enrolment", total: int, labels: int) -> str:
+def _sentences(gallery: Path, result: "Enrolment", total: int, labels: int) -> list[str]:
     present = f", {result.present:,} were there" if result.present else ""
     counts = f"{counted(result.added, 'picture')} added{present}"
     whole = f"{gallery} has {counted(total, 'picture')} of {counted(labels, 'label')}"
-    return "\n".join(part for part in (f"{counts}: {whole}", result.adapter) if part)
+    return [part for part in (f"{counts}: {whole}", result.adapter) if part]
 
 
 def add_to(app: typer.Typer) -> None:

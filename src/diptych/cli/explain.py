@@ -65,7 +65,7 @@ def explain(
         )
         for row in rows:
             total, failed = total + 1, failed + ("error" in row)
-            console.print_json(row) if json else console.print_text(_row_text(row))
+            console.print_json(row) if json else console.print_text(*_row_lines(row))
     if not json:
         console.suggest("evaluate", model, "TEST-PICTURES")
     exit_if_unreadable(failed, total)
@@ -185,16 +185,15 @@ def _prediction_text(row: Row) -> str:
     return f"{label} {row['confidence']:.0%}{note}"
 
 
-def _row_text(row: Row) -> str:
-    """A row as text: the prediction and the sheet, then a line for each neighbour."""
+def _row_lines(row: Row) -> list[str]:
+    """A row as lines of text: the prediction and the sheet, then a line for each neighbour."""
     if "error" in row:
-        return f"{row['path']}: {row['error']}"
+        return [f"{row['path']}: {row['error']}"]
     lines = [f"{row['path']}: {_prediction_text(row)}; evidence for {row['explained']}: {row['sheet']}"]
-    lines += [
+    return lines + [
         f"  similar: {neighbour['path']} ({neighbour['label']}, {neighbour['similarity']:.2f})"
         for neighbour in row["neighbours"]
     ]
-    return "\n".join(lines)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -70,7 +70,7 @@ def print_result(
     if as_json:
         console.print_json(result)
     else:
-        console.print_text(_result_text(result, verdict))
+        console.print_text(*_result_lines(result, verdict))
         _suggest(folder, kind, verdict)
     return 4 if left_out else 0
 
@@ -134,8 +134,8 @@ def _suggest(folder: Path, kind: str, verdict: Verdict | None) -> None:
         console.suggest("sample", folder, "-n", 64)
 
 
-def _result_text(result: dict[str, Any], verdict: Verdict | None) -> str:
-    """The result as text: the verdict, folder and scores."""
+def _result_lines(result: dict[str, Any], verdict: Verdict | None) -> list[str]:
+    """The result as lines of text: the verdict, folder and scores."""
     from diptych.engine.warm_start.extension import sentence
 
     folder, kind = result["folder"], result["kind"]
@@ -145,7 +145,7 @@ def _result_text(result: dict[str, Any], verdict: Verdict | None) -> str:
     lines += [f"{folder} holds a {kind} {classes}, {result['size']} px, trained for {_training_text(result)}."]
     lines += [f"  {display_name(name):<18} {_score_text(name, score)}" for name, score in scores]
     lines += [f"Extension {n}: {sentence(record)}" for n, record in enumerate(result["extensions"], 1)]
-    return "\n".join([*lines, f"Report: {folder}/report.html"])
+    return [*lines, f"Report: {folder}/report.html"]
 
 
 def _classes_text(classes: list[str]) -> str:

@@ -30,13 +30,13 @@ def list_(
     if label is not None:
         for picture in opened.pictures(label):
             row = {**picture, "path": path_from_here(picture["path"])}
-            console.print_json(row) if json else console.print_text(f"{row['id']}\t{row['label']}\t{row['path']}")
+            console.print_json(row) if json else console.print_row(row["id"], row["label"], row["path"])
         return
     labels = opened.labels
     if json:
         console.print_json({"pictures": len(opened), "labels": labels, "embedder": opened.embedder.facts()})
         return
-    console.print_text("\n".join(f"{count:>8,}  {name}" for name, count in labels.items()))
+    console.print_text(*(f"{count:>8,}  {name}" for name, count in labels.items()))
     console.log.info("%s of %s.", counted(len(opened), "picture"), counted(len(labels), "label"))
 
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from typing import TextIO
 
+from diptych.escaping import for_terminal
 from diptych.report.text import display_width, pad
 
 MIN_FIRST_WIDTH = 20  # columns of a terminal that the first cell, a path, may always take
@@ -30,7 +31,7 @@ class TextRows:
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows, the header before the first."""
-        lines = [[_one_line(cell) for cell in row] for row in rows]
+        lines = [[for_terminal(cell) for cell in row] for row in rows]
         if lines and not self._widths:
             last = self._columns[-1] if not self._aligned or any(line[-1] for line in lines) else ""
             lines.insert(0, [*self._columns[:-1], last])
@@ -62,8 +63,3 @@ def _end_of(path: str, width: int) -> str:
     while display_width(path) > width - 1:
         path = path[1:]
     return f"…{path}"
-
-
-def _one_line(text: str) -> str:
-    """The text without tabs and line breaks."""
-    return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")

@@ -1,11 +1,11 @@
 """Where progress is shown: on a terminal, in a notebook, or as lines in a log file."""
 
-import html
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from diptych.escaping import for_html, for_terminal
 from diptych.progress.work import Work
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Lines(Display):
 
     def _print(self, work: Work) -> None:
         Lines.last_line = time.monotonic()
-        print(work.line(), file=sys.stderr, flush=True)
+        print(for_terminal(work.line()), file=sys.stderr, flush=True)
 
 
 class Terminal(Display):
@@ -92,7 +92,7 @@ class Terminal(Display):
 
     def add(self, work: Work) -> None:
         """A new line at the bottom."""
-        self._tasks[work] = self._progress.add_task(work.title, total=max(work.total, 1), work=work)
+        self._tasks[work] = self._progress.add_task(for_terminal(work.title), total=max(work.total, 1), work=work)
 
     def show(self, work: Work) -> None:
         """Move the bar; it is drawn ten times a second at most."""
@@ -144,8 +144,8 @@ class Notebook(Display):
 
 def _html_line(work: Work) -> str:
     return (
-        f'<div><progress value="{work.share:.4f}" max="1" aria-label="{html.escape(work.title)}"></progress> '
-        f"{html.escape(work.line())}</div>"
+        f'<div><progress value="{work.share:.4f}" max="1" aria-label="{for_html(work.title)}"></progress> '
+        f"{for_html(work.line())}</div>"
     )
 
 
@@ -166,7 +166,7 @@ def _rich_progress() -> "Progress":
 
         def render(self, task: Task) -> Text:
             work: Work = task.fields["work"]
-            return Text(f"{work.details()}  ", style="cyan").append(work.note, style="dim")
+            return Text(f"{work.details()}  ", style="cyan").append(for_terminal(work.note), style="dim")
 
     return Progress(
         TextColumn("{task.description}", markup=False),

@@ -4,9 +4,9 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from html import escape
 from typing import Any
 
+from diptych.escaping import for_html
 from diptych.report.report import Card, Gallery, PageFigure, Report, Score, Table
 from diptych.report.style import STYLE
 from diptych.report.text import display_name, format_cell, format_fact, numeric_columns
@@ -23,12 +23,12 @@ def render_page(report: Report) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{_safe(report.title)}</title>
+<title>{for_html(report.title)}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
-<header><h1>{_safe(report.title)}</h1>{_contents(report)}</header>
+<header><h1>{for_html(report.title)}</h1>{_contents(report)}</header>
 {_body(report, 2)}
 {"".join(_part(part, str(i)) for i, part in enumerate(report.parts, 1))}
 </main>
@@ -51,7 +51,7 @@ def with_table(page: str, caption: str, table: Table) -> str:
 def _contents(report: Report) -> str:
     if len(report.parts) < 2:
         return ""
-    links = [f'<a href="#part-{i}">{_safe(part.title)}</a>' for i, part in enumerate(report.parts, 1)]
+    links = [f'<a href="#part-{i}">{for_html(part.title)}</a>' for i, part in enumerate(report.parts, 1)]
     return f'<nav aria-label="Sections">{"".join(links)}</nav>'
 
 
@@ -59,7 +59,7 @@ def _part(report: Report, section: str) -> str:
     """A section by its number; "2.1" is the first subsection of section 2."""
     level = 2 + section.count(".")
     return (
-        f'<section class="part" id="part-{section}"><h{level}>{_safe(report.title)}</h{level}>'
+        f'<section class="part" id="part-{section}"><h{level}>{for_html(report.title)}</h{level}>'
         f"{_body(report, level + 1)}"
         f"{''.join(_part(part, f'{section}.{i}') for i, part in enumerate(report.parts, 1))}</section>\n"
     )
@@ -101,15 +101,15 @@ def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     return (
-        f'<div class="verdict"><b>{_safe(verdict.sentence)}</b><p>{_safe(verdict.reason)}</p>'
-        f"<p>Next: {_safe(verdict.next_step)}</p></div>"
+        f'<div class="verdict"><b>{for_html(verdict.sentence)}</b><p>{for_html(verdict.reason)}</p>'
+        f"<p>Next: {for_html(verdict.next_step)}</p></div>"
     )
 
 
 def _scores(report: Report, *, rare: bool) -> str:
     cards = [
-        f'<div class="score"><dt>{_safe(display_name(name))}</dt><dd><b>{score.number}</b>'
-        f"<span>{_safe(score.interval)}</span><span>n = {score.n:,}</span></dd></div>"
+        f'<div class="score"><dt>{for_html(display_name(name))}</dt><dd><b>{score.number}</b>'
+        f"<span>{for_html(score.interval)}</span><span>n = {score.n:,}</span></dd></div>"
         for name, score in report.scores.items()
         if (name in report.rare) == rare
     ]
@@ -117,7 +117,7 @@ def _scores(report: Report, *, rare: bool) -> str:
 
 
 def _findings(findings: list[str]) -> str:
-    items = "".join(f"<li>{_safe(finding)}</li>" for finding in findings)
+    items = "".join(f"<li>{for_html(finding)}</li>" for finding in findings)
     return f'<ul class="findings">{items}</ul>' if items else ""
 
 
@@ -133,10 +133,10 @@ def _figures(figures: Mapping[str, PageFigure], level: int) -> str:
 
 
 def _figure(caption: str, data: bytes) -> str:
-    picture = f'<img class="{_kind(data)[:3]}" alt="{_safe(caption)}" src="{_source(data)}">'
+    picture = f'<img class="{_kind(data)[:3]}" alt="{for_html(caption)}" src="{_source(data)}">'
     if _is_wide(data):  # its text would be too small on a phone
         picture = f'<div class="wide" {_scrollable(caption)}>{picture}</div>'
-    return f"<figure><figcaption>{_safe(caption)}</figcaption>{picture}</figure>\n"
+    return f"<figure><figcaption>{for_html(caption)}</figcaption>{picture}</figure>\n"
 
 
 def _is_wide(data: bytes) -> bool:
@@ -147,13 +147,13 @@ def _is_wide(data: bytes) -> bool:
 
 def _scrollable(name: str) -> str:
     """The attributes of an element that may be wider than a phone: the keyboard can reach and so scroll it."""
-    return f'tabindex="0" role="group" aria-label="{_safe(name)}"'
+    return f'tabindex="0" role="group" aria-label="{for_html(name)}"'
 
 
 def _gallery(caption: str, gallery: Gallery, level: int) -> str:
     """Pictures that wrap like words; those of a group stay together."""
     tiles = [
-        f'<figure><figcaption>{_safe(text)}</figcaption><img class="{_kind(data)[:3]}" alt="{_safe(text)}" '
+        f'<figure><figcaption>{for_html(text)}</figcaption><img class="{_kind(data)[:3]}" alt="{for_html(text)}" '
         f'src="{_source(data)}"></figure>'
         for text, data in zip(gallery.captions, gallery.pictures, strict=True)
     ]
@@ -164,7 +164,7 @@ def _gallery(caption: str, gallery: Gallery, level: int) -> str:
 
 
 def _heading(caption: str, level: int) -> str:
-    return f'<h{min(level, 6)} class="caption">{_safe(caption)}</h{min(level, 6)}>'
+    return f'<h{min(level, 6)} class="caption">{for_html(caption)}</h{min(level, 6)}>'
 
 
 def _replay(caption: str, frames: dict[str, bytes], level: int) -> str:
@@ -172,11 +172,11 @@ def _replay(caption: str, frames: dict[str, bytes], level: int) -> str:
     name = f"replay-{sha256(b''.join(frames.values())).hexdigest()[:12]}"
     last = len(frames) - 1
     stops = "".join(
-        f'<input type="radio" name="{name}" aria-label="{_safe(label)}" title="{_safe(label)}"'
+        f'<input type="radio" name="{name}" aria-label="{for_html(label)}" title="{for_html(label)}"'
         f"{' checked' * (i == last)}>{_figure(label, data)}"
         for i, (label, data) in enumerate(frames.items())
     )
-    group = f'role="radiogroup" aria-label="{_safe(caption)}"'
+    group = f'role="radiogroup" aria-label="{for_html(caption)}"'
     return f'{_heading(caption, level)}<div class="replay" style="--stops:{len(frames)}" {group}>{stops}</div>\n'
 
 
@@ -187,16 +187,16 @@ def _cards(caption: str, cards: list[Card], level: int) -> str:
 
 def _card(card: Card) -> str:
     pictures = "".join(
-        f'<figure><figcaption>{_safe(label)}</figcaption><img class="{_kind(data)[:3]}" alt="{_safe(label)}" '
+        f'<figure><figcaption>{for_html(label)}</figcaption><img class="{_kind(data)[:3]}" alt="{for_html(label)}" '
         f'src="{_source(data)}"></figure>'
         for label, data in card.pictures.items()
     )
     facts = "".join(
-        f"<dt>{_safe(display_name(name))}</dt><dd>{_safe(format_cell(value))}</dd>"
+        f"<dt>{for_html(display_name(name))}</dt><dd>{for_html(format_cell(value))}</dd>"
         for name, value in card.facts.items()
         if value is not None
     )
-    return f'<li><b>{_safe(card.title)}</b><div class="row">{pictures}</div><dl class="facts">{facts}</dl></li>\n'
+    return f'<li><b>{for_html(card.title)}</b><div class="row">{pictures}</div><dl class="facts">{facts}</dl></li>\n'
 
 
 def _source(data: bytes) -> str:
@@ -216,21 +216,21 @@ def _table(caption: str, table: Table) -> str:
         for row in table.rows
     )
     return (
-        f'<div class="table" {_scrollable(caption)}><table><caption>{_safe(caption)}</caption>'
+        f'<div class="table" {_scrollable(caption)}><table><caption>{for_html(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
     )
 
 
 def _header(name: str, right: bool) -> str:
     kind = ' class="n"' if right else ""
-    return f'<th scope="col"{kind}>{_safe(name)}</th>' if name else f"<td{kind}></td>"
+    return f'<th scope="col"{kind}>{for_html(name)}</th>' if name else f"<td{kind}></td>"
 
 
 def _cell(value: Any, right: bool) -> str:
     tag = '<td class="n">' if right else "<td>"
     if isinstance(value, Score):
-        return f"{tag}{value.number} {_bar(value)}<small>{_safe(value.interval)}</small></td>"
-    return f"{tag}{_safe(format_cell(value))}</td>"
+        return f"{tag}{value.number} {_bar(value)}<small>{for_html(value.interval)}</small></td>"
+    return f"{tag}{for_html(format_cell(value))}</td>"
 
 
 def _bar(score: Score) -> str:
@@ -243,13 +243,8 @@ def _bar(score: Score) -> str:
 
 def _facts(facts: dict[str, Any]) -> str:
     items = "".join(
-        f"<dt>{_safe(display_name(name))}</dt><dd>{_safe(format_fact(value))}</dd>"
+        f"<dt>{for_html(display_name(name))}</dt><dd>{for_html(format_fact(value))}</dd>"
         for name, value in facts.items()
         if value is not None
     )
     return f'<dl class="facts">{items}</dl>' if items else ""
-
-
-def _safe(text: str) -> str:
-    # Control characters (a file name may hold them) are not allowed in HTML, even escaped.
-    return escape("".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text))

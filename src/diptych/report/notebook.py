@@ -2,13 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diptych.escaping import for_html
 from diptych.report.figures import picture
 from diptych.report.report import Report, Score
 from diptych.report.text import display_name, format_cell
@@ -35,21 +35,21 @@ def model(title: str, facts: Mapping[str, Any], scores: Mapping[str, Any]) -> st
 
 def report(shown: Report) -> str:
     """The verdict, the scores and the findings of a report; its page has all the rest."""
-    verdict = "" if shown.verdict is None else f"<p>{escape(str(shown.verdict))}</p>"
+    verdict = "" if shown.verdict is None else f"<p>{for_html(str(shown.verdict))}</p>"
     scores = _table({display_name(name): score for name, score in shown.scores.items()})
-    findings = "".join(f"<li>{escape(finding)}</li>" for finding in shown.findings)
+    findings = "".join(f"<li>{for_html(finding)}</li>" for finding in shown.findings)
     page = "<p><code>report.save(&quot;report.html&quot;)</code> writes the page with its tables and figures.</p>"
     return _block(shown.title, f"{verdict}{scores}{findings and f'<ul>{findings}</ul>'}{page}")
 
 
 def _block(title: str, body: str) -> str:
-    return f"<div><p><b>{escape(title)}</b></p>{body}</div>"
+    return f"<div><p><b>{for_html(title)}</b></p>{body}</div>"
 
 
 def _table(rows: Mapping[str, Any]) -> str:
     cells = "".join(
-        f'<tr><td style="text-align:left">{escape(name)}</td>'
-        f'<td style="text-align:left">{escape(format_cell(value))}</td></tr>'
+        f'<tr><td style="text-align:left">{for_html(name)}</td>'
+        f'<td style="text-align:left">{for_html(format_cell(value))}</td></tr>'
         for name, value in rows.items()
     )
     return f'<table style="color:inherit">{cells}</table>' if cells else ""
@@ -61,7 +61,7 @@ def _score(score: Any) -> Any:
 
 def _tile(pixels: Pixels | None, caption: str) -> str:
     shown = "" if pixels is None else _image(pixels)
-    return f'<div style="{_CAPTION}">{shown}<div>{escape(caption)}</div></div>'
+    return f'<div style="{_CAPTION}">{shown}<div>{for_html(caption)}</div></div>'
 
 
 def _image(pixels: Pixels) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unicodedata import east_asian_width
 
+from diptych.escaping import for_terminal
 from diptych.report.report import Card, Report, Score, Table, format_number
 from diptych.report.verdict import Verdict
 
@@ -52,7 +53,7 @@ def format_fact(value: Any) -> str:
         return ", ".join(format_fact(v) for v in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{display_name(str(k))} {format_fact(v)}" for k, v in value.items() if v is not None)
-    return " ".join(str(value).split())
+    return str(value)
 
 
 def numeric_columns(table: Table) -> list[bool]:
@@ -68,7 +69,8 @@ def _is_numeric(value: Any) -> bool:
 
 
 def _lines(report: Report, rule: str, *, next_step: bool = True) -> list[str]:
-    lines = [report.title, rule * len(report.title)]
+    title = for_terminal(report.title)
+    lines = [title, rule * display_width(title)]
     if report.verdict is not None:
         lines += ["", *verdict_lines(report.verdict, next_step=next_step)]
     if report.scores:
@@ -77,9 +79,9 @@ def _lines(report: Report, rule: str, *, next_step: bool = True) -> list[str]:
     if report.findings:
         lines.append("")
         for finding in report.findings:
-            lines += textwrap.wrap(finding, WIDTH, initial_indent="- ", subsequent_indent="  ")
+            lines += textwrap.wrap(for_terminal(finding), WIDTH, initial_indent="- ", subsequent_indent="  ")
     for caption, table in (report.tables | _card_tables(report.cards)).items():
-        lines += ["", caption, *_table(table)]
+        lines += ["", for_terminal(caption), *_table(table)]
     if report.facts:
         lines += ["", *_columns([[display_name(k), format_fact(v)] for k, v in report.facts.items() if v is not None])]
     for part in report.parts:
@@ -91,7 +93,8 @@ def verdict_lines(verdict: Verdict, *, next_step: bool = True) -> list[str]:
     """The verdict in lines: the sentence, the reason, and what to do next."""
     sections = [verdict.sentence, verdict.reason, *([f"Next: {verdict.next_step}"] if next_step else [])]
     wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
-    return [line for section in sections for line in wrapper.wrap(section)]  # paths stay whole, to be copied
+    # Paths stay whole, to be copied.
+    return [line for section in sections for line in wrapper.wrap(for_terminal(section))]
 
 
 def display_name(name: str) -> str:
@@ -116,6 +119,7 @@ def _table(table: Table) -> list[str]:
 
 
 def _columns(rows: list[list[str]], align_right: list[bool] | None = None) -> list[str]:
+    rows = [list(map(for_terminal, row)) for row in rows]
     widths = [max(display_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     align_right = align_right or [False] * len(widths)
     return [

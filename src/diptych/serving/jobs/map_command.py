@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from diptych import artefact, files
 from diptych.errors import DiptychError
+from diptych.escaping import for_terminal
 
 if TYPE_CHECKING:
     from diptych.recognition.embedding_map import EmbeddingMap
@@ -79,7 +80,7 @@ def main(words: Sequence[str]) -> int:
         made = make_map(given.folders, given.model, given.labels, given.seed)
         files.write_text(given.output, json.dumps(made.json(), ensure_ascii=False, allow_nan=False))
     except DiptychError as error:
-        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"Error: {for_terminal(str(error))}", file=sys.stderr)
         return error.exit_code
     print(json.dumps({"embedder": made.embedder, "pictures": len(made.places)}), flush=True)
     return 0
