@@ -10,13 +10,14 @@ from diptych.cli import console
 from diptych.cli.text_rows import TextRows
 from diptych.data.messages import join_names
 from diptych.errors import UsageError
+from diptych.escaping import for_spreadsheet
 from diptych.files import check_output_file
 
 Row = dict[str, Any]  # {"path", "label", "confidence", "probabilities", "unknown", "set"} or {"path", "error"}
 COLUMNS = ("path", "label", "confidence", "unknown", "error", "set")  # of CSV
 TEXT_COLUMNS = ("path", "label", "confidence", "note")
 MAX_ALTERNATIVES = 3  # further labels of the prediction set named in a note
-_SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tabs", ".txt": "tabs"}
+_SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".tsv": "tab file", ".txt": "tab file"}
 
 
 class RowWriter:
@@ -82,12 +83,21 @@ def _as_json(stream: TextIO) -> Write:
 def _as_csv(stream: TextIO) -> Write:
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
-    return lambda rows: writer.writerows(_cells(row) for row in rows)
+    return lambda rows: writer.writerows(map(for_spreadsheet, _cells(row)) for row in rows)
 
 
 def _as_tabs(stream: TextIO) -> Write:
     text = TextRows(stream, TEXT_COLUMNS, aligned=False)
-    return lambda rows: text.add([_text_cells(row, lambda confidence: f"{confidence:.4f}") for row in rows])
+    return lambda rows: text.add([_text_cells(row, _four_digits) for row in rows])
+
+
+def _as_tab_file(stream: TextIO) -> Write:
+    text = TextRows(stream, TEXT_COLUMNS, aligned=False)
+    return lambda rows: text.add([list(map(for_spreadsheet, _text_cells(row, _four_digits))) for row in rows])
+
+
+def _four_digits(confidence: float) -> str:
+    return f"{confidence:.4f}"
 
 
 def _as_table(stream: TextIO) -> Write:
@@ -98,6 +108,7 @@ def _as_table(stream: TextIO) -> Write:
 _WRITERS: dict[str, Callable[[TextIO], Write]] = {
     "json": _as_json,
     "tabs": _as_tabs,
+    "tab file": _as_tab_file,
     "csv": _as_csv,
     "table": _as_table,
 }

@@ -11,7 +11,8 @@ action    keep, exclude, or review (kept, but to be checked by a person); empty:
 reason    for people; not read
 ========  ==========================================================================================
 
-A "|" inside a name, a space around it and a backslash are written by their number, as in JSON: "a\u007cb".
+A "|" inside a name, a space around it, a backslash and what a spreadsheet would compute are written by their number, as
+in JSON: "a\u007cb", "\u003d1+1".
 """
 
 import csv
@@ -37,6 +38,7 @@ from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.data.sources.labelling.tables import read_table
 from diptych.data.splits import split
 from diptych.errors import DataError
+from diptych.escaping import for_spreadsheet
 from diptych.files import did_you_mean, write_text
 from diptych.opening import read_file
 
@@ -47,6 +49,8 @@ ACTIONS = ("keep", "exclude", "review")
 SPLIT_SHARES = {"train": 0.85, "validation": 0.15}
 _LABEL_SEPARATOR = "|"
 _NEEDED = f'A manifest needs a first line with the columns {", ".join(COLUMNS)}; "path" is required.'
+
+Proposal = tuple[str, Sequence[str], str, str, str]  # path, labels, split, action, reason
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,20 @@ def write(inspection: Inspection[Any], path: str | Path, seed: int = 0) -> Path:
     target = Path(path)
     rows = _propose(inspection, seed)
     if target.suffix.lower() == ".jsonl":
-        text = "".join(json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
+        records = (dict(zip(COLUMNS, _cells(row), strict=True)) for row in rows)
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     else:
-        out = io.StringIO(newline="")
-        csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
-        text = out.getvalue()
-        text = text if text.isascii() else "\ufeff" + text  # without this mark a spreadsheet garbles the names
+        text = csv_text(rows)
     write_text(target, text)
     return target
+
+
+def csv_text(rows: Iterable[Proposal]) -> str:
+    """The text of a manifest as CSV: path, labels, split, action and reason of each picture."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *map(_cells, rows)])
+    text = out.getvalue()
+    return text if text.isascii() else "\ufeff" + text  # without this mark a spreadsheet garbles the names
 
 
 def read(path: str | Path) -> list[Row]:
@@ -131,8 +141,8 @@ def apply(images: PictureSetT, path: str | Path) -> PictureSetT:
     return _set_splits(_set_labels(images[pictures], ordered, str(path)), ordered)
 
 
-def _propose(inspection: Inspection[Any], seed: int) -> list[tuple[str, ...]]:
-    """The cells of each row."""
+def _propose(inspection: Inspection[Any], seed: int) -> list[Proposal]:
+    """A row for each picture."""
     images = inspection.images
     actions = np.full(len(images), "keep", dtype="<U7")
     reasons: list[list[str]] = [[] for _ in range(len(images))]
@@ -141,10 +151,15 @@ def _propose(inspection: Inspection[Any], seed: int) -> list[tuple[str, ...]]:
             actions[issue.row] = issue.action
         reasons[issue.row].append(f"{issue.kind}: {issue.reason}")
     splits = _propose_splits(images, actions != "exclude", seed)
-    labels = [_LABEL_SEPARATOR.join(map(_escaped, names)) for names in label_names(images.labels, images.classes)]
-    paths = [_escaped(str(path), inside=r"\\") for path in images.paths]
+    labels = label_names(images.labels, images.classes)
     joined_reasons = ["; ".join(sentences) for sentences in reasons]
-    return list(zip(paths, labels, splits, actions.tolist(), joined_reasons, strict=True))
+    return list(zip(images.paths.tolist(), labels, splits, actions.tolist(), joined_reasons, strict=True))
+
+
+def _cells(row: Proposal) -> tuple[str, ...]:
+    path, labels, *others = row
+    joined = _LABEL_SEPARATOR.join(map(_escaped, labels))
+    return _escaped(path, inside=r"\\"), joined, *map(for_spreadsheet, others)
 
 
 def _propose_splits(images: PictureSet, included: NDArray[np.bool_], seed: int) -> list[str]:
@@ -185,8 +200,9 @@ def _text(value: Any) -> str:
 
 
 def _escaped(name: str, inside: str = r"\\|") -> str:
-    """A name as it survives a table whose cells are stripped, and split at each "|"."""
-    return re.sub(rf"[{inside}]|^\s+|\s+$", lambda match: "".join(f"\\u{ord(sign):04x}" for sign in match[0]), name)
+    """A name as it survives a table whose cells are stripped, split at each "|", and computed by a spreadsheet."""
+    text = re.sub(rf"[{inside}]|^\s+|\s+$", lambda match: "".join(f"\\u{ord(sign):04x}" for sign in match[0]), name)
+    return text if for_spreadsheet(text) == text else f"\\u{ord(text[0]):04x}{text[1:]}"
 
 
 def _unescaped(name: str) -> str:

@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from diptych.errors import UsageError
+from diptych.escaping import for_spreadsheet
 from diptych.files import check_output_file
 from diptych.recognition.gallery.table import PictureTable
 
@@ -34,9 +36,21 @@ def export_table(table: PictureTable, path: Path) -> int:
         writer = pa.csv.CSVWriter(file, schema) if as_csv else pq.ParquetWriter(file, schema)
         with writer:
             for batch in table.scan(columns):
-                writer.write_table(pa.Table.from_batches([batch]))
+                rows = pa.Table.from_batches([batch])
+                writer.write_table(_for_spreadsheets(rows) if as_csv else rows)
                 count += len(batch)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
     return count
+
+
+def _for_spreadsheets(rows: Any) -> Any:
+    """A table of Arrow in whose text a spreadsheet finds nothing to compute."""
+    import pyarrow as pa
+
+    for i, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            cells = [None if cell is None else for_spreadsheet(cell) for cell in rows.column(i).to_pylist()]
+            rows = rows.set_column(i, field, pa.array(cells, field.type))
+    return rows

@@ -1,8 +1,6 @@
 """``/datasets``: list, create, upload, thumbnails, relabel, delete, and the manifest."""
 
 import asyncio
-import csv
-import io
 from itertools import islice
 from typing import Annotated, Any
 
@@ -10,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from diptych.data.inspection.manifest import COLUMNS
+from diptych.data.inspection.manifest import csv_text
 from diptych.errors import PictureError
 from diptych.serving.refusals import RefusedError
 from diptych.serving.routes.examples import body_example, example
@@ -165,7 +163,5 @@ def _facts(datasets: DataSets, name: str) -> dict[str, Any]:
 
 
 def _manifest(datasets: DataSets, name: str) -> str:
-    out = io.StringIO(newline="")
-    rows = [(picture.path, picture.label, "", "keep", "") for picture in datasets.pictures(name)]
-    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
-    return out.getvalue()
+    labelled = ((picture.path, [picture.label] if picture.label else []) for picture in datasets.pictures(name))
+    return csv_text((path, labels, "", "keep", "") for path, labels in labelled)

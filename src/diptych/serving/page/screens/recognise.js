@@ -165,7 +165,11 @@ function overview(say, rows, show) {
 }
 
 function csvButton(say, rows) {
-  const cell = value => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  // As diptych.escaping.for_spreadsheet: text that a spreadsheet would compute begins with an apostrophe.
+  const formula = /^'*(\s*[=+\-@＝＋－＠]|[\t\r\n])/, number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?%?$/i;
+  const inert = value => (formula.test(value) && !number.test(value) ? `'${value}` : value);
+  const quote = value => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const cell = value => quote(inert(value));
   return element("button", {
     type: "button",
     onclick() {
