@@ -5,6 +5,7 @@ from typing import Any
 
 from diptych.engine.privacy import budget
 from diptych.engine.warm_start.extension import with_extensions
+from diptych.escaping import for_markdown
 from diptych.recognition.confidence.calibrate import describe_coverage, describe_false_alarms
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.report import Report
@@ -18,15 +19,15 @@ CONFIDENCE_HEADING = "## What its confidence means"
 def model_card(facts: Mapping[str, Any], report: Report) -> str:
     """The card, from the facts of ``model.json`` and the report on the validation pictures."""
     classes, training = list(facts["classes"]), facts["training"]
-    names = ", ".join(classes[:MAX_NAMES]) + (
+    names = ", ".join(map(for_markdown, classes[:MAX_NAMES])) + (
         f" and {len(classes) - MAX_NAMES} more" if len(classes) > MAX_NAMES else ""
     )
     labels = "A picture may have several labels." if facts["multi_label"] else "A picture has one label."
     scores = "\n".join(
-        f"| {display_name(name)} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
+        f"| {for_markdown(display_name(name))} | {score.value:.3f} | {score.low:.3f} to {score.high:.3f} | {score.n} |"
         for name, score in report.scores.items()
     )
-    findings = "\n".join(f"- {finding}" for finding in report.findings) or "- Nothing to note."
+    findings = "\n".join(f"- {for_markdown(finding)}" for finding in report.findings) or "- Nothing to note."
     card = f"""# Recognizer of {len(classes)} classes
 
 Network `{facts["network"]}` at {facts["size"]} px, trained with Diptych on {training["pictures"]} pictures. {labels}
@@ -76,13 +77,15 @@ def _privacy(facts: Mapping[str, Any]) -> str:
 
 def _verdict(report: Report) -> str:
     """The verdict, in bold, with its reason; empty if the report has none."""
-    return f"\n**{report.verdict.sentence}** {report.verdict.reason}\n" if report.verdict else ""
+    if report.verdict is None:
+        return ""
+    return f"\n**{for_markdown(report.verdict.sentence)}** {for_markdown(report.verdict.reason)}\n"
 
 
 def _backbone(facts: Mapping[str, Any]) -> str:
     """Whose weights the network started from; empty if it was trained from scratch."""
     source, origin = facts.get("backbone", {}).get("source"), facts.get("started_from")
-    pretrained = f"It started from pretrained weights: {source}.\n" if source else ""
+    pretrained = f"It started from pretrained weights: {for_markdown(str(source))}.\n" if source else ""
     if origin is None:
         return pretrained
     return f"{pretrained}It started from a recognizer of {origin['classes']} classes (weights {origin['weights']}).\n"
@@ -127,5 +130,5 @@ def _thresholds(rule: DecisionRule) -> str:
         return ""
     pairs = list(zip(rule.classes, rule.label_thresholds, strict=True))
     more = f" and {len(pairs) - MAX_NAMES} more" if len(pairs) > MAX_NAMES else ""
-    thresholds = ", ".join(f"{name} {value:.2f}" for name, value in pairs[:MAX_NAMES])
+    thresholds = ", ".join(f"{for_markdown(name)} {value:.2f}" for name, value in pairs[:MAX_NAMES])
     return f"- Each label is predicted from its own threshold on: {thresholds}{more}.\n"

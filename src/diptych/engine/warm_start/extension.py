@@ -25,6 +25,7 @@ from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import ProcessGroup, is_leader
 from diptych.engine.history import FILE, Record, read
 from diptych.errors import UsageError
+from diptych.escaping import for_markdown
 from diptych.report import Score, Table
 from diptych.report.markdown import with_section
 
@@ -231,7 +232,8 @@ def with_extensions(card: str, records: Sequence[Mapping[str, Any]]) -> str:
     """A model card with its section on the extensions; as it is without any."""
     if not records:
         return card
-    return with_section(card, CAPTION, "\n".join(f"{n}. {sentence(record)}" for n, record in enumerate(records, 1)))
+    items = (f"{n}. {for_markdown(sentence(record))}" for n, record in enumerate(records, 1))
+    return with_section(card, CAPTION, "\n".join(items))
 
 
 def sentence(record: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from diptych.artefact import Page
 from diptych.data.training_digests import pack_digests
 from diptych.engine.privacy import budget
 from diptych.engine.warm_start.extension import CAPTION, extensions_table, with_extensions
+from diptych.escaping import for_markdown
 from diptych.report import Report, Score, Table, Verdict, figures
 from diptych.report.html import with_table
 from diptych.report.text import display_name, format_fact
@@ -181,11 +182,13 @@ def _data_facts(prepared: PreparedData) -> dict[str, Any]:
 def _model_card(kind: str, data: Mapping[str, Any], summary: RunSummary) -> str:
     size, classes, result = data["size"], data["classes"], summary.result
     named = classes if summary.privacy else [f"{n} ({c})" for n, c in classes.items()] if classes else []
-    conditional = f"Conditional on class: {', '.join(named)}" if classes else ""
+    conditional = f"Conditional on class: {', '.join(map(for_markdown, named))}" if classes else ""
     synthetic = f", {data['synthetic']} of them generated or in part generated" if data.get("synthetic") else ""
     privacy = f"## {budget.HEADING}\n\n{budget.describe(summary.privacy)}\n\n" if summary.privacy else ""
     scores = "\n".join(f"| {display_name(name)} | {_score(name, value, 0)} |" for name, value in result.scores.items())
-    facts = "\n".join(f"- {display_name(name)}: {format_fact(value)}" for name, value in summary.facts.items())
+    facts = "\n".join(
+        f"- {display_name(name)}: {for_markdown(format_fact(value))}" for name, value in summary.facts.items()
+    )
     return f"""# A {NAMES[kind]} that generates pictures of {size} × {size} pixels
 {_verdict(summary.verdict)}
 Fitted with Diptych on {data["pictures"]} pictures{synthetic}; {data["held_out"]} more were held out for scores. \
@@ -201,7 +204,7 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 
 {privacy}## Limits and provenance
 
-{chr(10).join("- " + limit for limit in (*result.notes, *LIMITS))}
+{chr(10).join("- " + for_markdown(limit) for limit in (*result.notes, *LIMITS))}
 
 ## Scores at the end of the run
 
@@ -217,7 +220,7 @@ images = diptych.load("this folder").sample(16, seed=0)   # picture i depends on
 
 def _verdict(verdict: Verdict | None) -> str:
     """The verdict, in bold, with its reason; empty if there is none."""
-    return f"\n**{verdict.sentence}** {verdict.reason}\n" if verdict else ""
+    return f"\n**{for_markdown(verdict.sentence)}** {for_markdown(verdict.reason)}\n" if verdict else ""
 
 
 def _score(name: str, value: float | Mapping[str, Any], n: int) -> Score:
