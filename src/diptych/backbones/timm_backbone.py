@@ -6,7 +6,6 @@ else from the hub. How the pictures of the pretraining were prepared (mean, stan
 of a backbone's facts.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import nn
 from diptych.backbones import weights as backbone_weights
 from diptych.backbones.builtin import BUILTIN, builtin_weights, check_installed
 from diptych.backbones.light_timm import import_timm
+from diptych.backbones.timm_arguments import PRETRAINING_FIELDS, check_backbone
 from diptych.backbones.weights import PREFIX, Weights
 from diptych.errors import UsageError
 from diptych.opening import NotAFileError, checked
@@ -107,9 +107,12 @@ def build(
     ------
     UsageError
         timm cannot make it at this size, or the weights are not its own.
+    ArtefactError
+        The facts, or those beside the weights, ask timm for something else than a backbone.
     """
     timm_cfg = _pretraining_config(name, weights.config if weights else {})
     facts = dict(facts) if facts else _backbone_facts(name, weights, timm_cfg, size)
+    check_backbone(facts)
     backbone = _build_backbone(facts, timm_cfg)
     return (backbone if weights is None else _load_weights(backbone, weights.file, facts, timm_cfg)), facts
 
@@ -119,17 +122,18 @@ def _pretraining_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     cfg_class = import_timm().models.PretrainedCfg
     architecture = backbone_weights.architecture(name)
     default = backbone_weights.pretrained_cfg(name) or backbone_weights.pretrained_cfg(architecture) or cfg_class()
-    fields = {f.name for f in dataclasses.fields(cfg_class)}
     values: dict[str, Any] = default.to_dict(remove_source=True)
-    return {**values, **{k: v for k, v in config.get("pretrained_cfg", {}).items() if k in fields}}
+    stored = config.get("pretrained_cfg")
+    return {**values, **{k: stored[k] for k in PRETRAINING_FIELDS if isinstance(stored, Mapping) and k in stored}}
 
 
 def _backbone_facts(name: str, weights: Weights | None, timm_cfg: Mapping[str, Any], size: int) -> dict[str, Any]:
     """Name, arguments, pretraining size, preprocessing and origin of a backbone, as JSON can hold them."""
     config = weights.config if weights else {}
-    arguments = {k: v for k, v in config.get("model_args", {}).items() if k not in ("num_classes", "img_size")}
+    stored = config.get("model_args", {})
+    arguments = {k: v for k, v in stored.items() if k not in ("num_classes", "img_size")}
     # Transformers have a table of positions, which is built for the picture size.
-    if timm_cfg.get("fixed_input_size") or "img_size" in config.get("model_args", {}):
+    if timm_cfg.get("fixed_input_size") or "img_size" in stored:
         arguments["img_size"] = size
     preprocessing = {field: timm_cfg[field] for field in PREPROCESSING}
     return {

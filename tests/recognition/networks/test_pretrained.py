@@ -1,5 +1,7 @@
 """timm backbones, with weights from a file that the tests write: no download is needed."""
 
+import json
+
 import numpy as np
 import pytest
 import timm
@@ -7,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from diptych import Images, Recognizer, load
-from diptych.errors import UsageError
+from diptych.errors import ArtefactError, UsageError
 from diptych.recognition import networks
 from diptych.recognition.training.task import optimizers
 
@@ -69,6 +71,11 @@ def test_a_loaded_recognizer_does_not_need_the_weights_file(file, tmp_path):
     file.unlink()
     loaded = load(tmp_path / "model")
     assert np.array_equal(loaded.predict(images).probabilities, fitted.predict(images).probabilities)
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    facts["backbone"]["arguments"]["checkpoint_path"] = str(tmp_path / "evil.pth")
+    (tmp_path / "model" / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(ArtefactError, match="'checkpoint_path', which is not passed on to timm"):
+        load(tmp_path / "model")
 
 
 def test_the_error_for_an_unknown_backbone_suggests_the_closest():
