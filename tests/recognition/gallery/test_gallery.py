@@ -247,3 +247,14 @@ def test_the_built_in_backbone_embeds_without_any_model(tmp_path: Path) -> None:
     gallery = Gallery(store=tmp_path / "gallery").enroll(digits_of((0, 1), 4))
     assert load(gallery.folder).match(digits_of((0,), 1)).names == ["0"]
     assert gallery.embedder.facts()["name"] == "lite0"
+
+
+@pytest.mark.parametrize(
+    "table", [{"url": "db://evil"}, {"url": "https://evil.example/x"}, {"url": 5}, {"name": "../x"}]
+)
+def test_a_gallery_of_somebody_else_names_no_other_kind_of_place(gallery: Gallery, table: dict[str, object]) -> None:
+    path = gallery.folder / "model.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "table": {**facts["table"], **table}}))
+    with pytest.raises(ArtefactError, match=r"cannot (be at|have the name)"):
+        load(gallery.folder)

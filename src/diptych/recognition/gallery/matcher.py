@@ -12,7 +12,7 @@ from diptych.data.picture_set import PictureSet
 from diptych.errors import ArtefactError
 from diptych.recognition.gallery.matches import Matches, matches_of
 from diptych.recognition.gallery.search import Search
-from diptych.recognition.gallery.table import DATABASE, KIND, MAX_EXACT_ROWS, Filter, PictureTable, check_facts
+from diptych.recognition.gallery.table import KIND, MAX_EXACT_ROWS, Filter, PictureTable, check_facts, database_uri
 from diptych.recognition.gallery.thresholds import MATCH_FAR, Calibration, check_options
 from diptych.recognition.gallery.voting import NEIGHBOURS
 
@@ -83,4 +83,4 @@ class Matcher:
 
     def _open_table(self, table: dict[str, Any]) -> PictureTable:
         searched = len(self._adapter["projection"]) if self._adapter else None
-        return PictureTable(table["url"] or str(self._folder / DATABASE), table["name"], self._dimensions, searched)
+        return PictureTable(database_uri(self._folder, table["url"]), table["name"], self._dimensions, searched)

@@ -23,11 +23,11 @@ from diptych.recognition.gallery.labelled_vectors import LabelledVectors
 from diptych.recognition.gallery.search import Search
 from diptych.recognition.gallery.source import EmbeddingSource
 from diptych.recognition.gallery.table import (
-    DATABASE,
     KIND,
     MAX_EXACT_ROWS,
     PictureTable,
     check_facts,
+    database_uri,
     matrix,
     one_of,
     vector_array,
@@ -102,7 +102,7 @@ class GalleryFiles:
 
     def _open_table(self, name: str, source: EmbeddingSource, adapter: Adapter | None) -> PictureTable:
         searched = None if adapter is None else len(adapter.projection)
-        return PictureTable(self.url or str(self.folder / DATABASE), name, source.embedder.dimensions, searched)
+        return PictureTable(database_uri(self.folder, self.url), name, source.embedder.dimensions, searched)
 
     def _modified(self) -> int:
         return artefact.path_of(self.folder, "model.json").stat().st_mtime_ns

@@ -30,6 +30,7 @@ MAX_FRAGMENTS = 64  # files of rows, above which they are joined: each costs a s
 READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old version
 SCAN_ROWS = 8192  # read at a time
 Filter = Mapping[str, str | Sequence[str]]
+STORES = ("az", "gs", "s3")  # where a table may lie besides the gallery's own folder
 _METADATA = "m_"  # before the names of columns of metadata
 
 
@@ -66,6 +67,24 @@ def check_facts(folder: Path, facts: Mapping[str, Any]) -> None:
         raise damaged(folder / "model.json", error.reason) from None
 
 
+def database_uri(folder: Path, url: str | None) -> str:
+    """Where the tables of the gallery in ``folder`` are: in it, in another folder, or behind an object store's URL.
+
+    Raises
+    ------
+    ArtefactError
+        The URL, which may come from somebody else's ``model.json``, is another kind of place.
+    """
+    if url is None:
+        return str(folder / DATABASE)
+    if not isinstance(url, str) or ("://" in url and url.partition("://")[0] not in STORES):
+        raise ArtefactError(
+            f"The table of the gallery {folder} cannot be at {url!r}. It lies in a folder or on an object "
+            f"store: {', '.join(f'{store}://…' for store in STORES)}."
+        )
+    return url
+
+
 class PictureTable:
     """Rows of pictures: id, label, path, origin, thumbnail, embedding, and columns of metadata.
 
@@ -93,6 +112,8 @@ class PictureTable:
         lancedb = _lancedb()
         self.uri, self.name = uri, name
         self.vector_column = "embedding" if searched is None else "vector"
+        if not re.fullmatch(r"[\w-]+", name):
+            raise ArtefactError(f"A gallery's table cannot have the name {name!r}. Restore the gallery from a copy.")
         try:
             self._database = lancedb.connect(uri)
             if name in self._database.list_tables().tables:
