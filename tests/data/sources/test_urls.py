@@ -88,3 +88,33 @@ def test_a_zip_that_is_damaged_or_truncated(class_folders, tmp_path):
     packed.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged"):
         Images.open(packed)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "reference://plan.json",
+        "jupyter://host/x",
+        "pets::s3://bucket",
+        "simplecache::reference://plan.json",
+        "zip://cat::dask://x",
+        "s3://bucket::file:///pets.zip",
+        "zip://a::tar://b::generic://x",
+    ],
+)
+def test_only_listed_kinds_of_places_are_read(url):
+    with pytest.raises(DataError, match="is not a kind of place that pictures are read from"):
+        Images.open(url)
+
+
+def test_names_on_this_machine_are_never_part_of_a_url(class_folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "x::s3"
+    (odd / "a::b").mkdir(parents=True)
+    class_folders.rename(odd / "a::b" / "pets")
+    assert Images.open("x::s3").counts() == {"cat": 6, "dog": 6}
+    packed = shutil.make_archive("reference::pets", "zip", odd)
+    images = Images.open(Path(packed).name)
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert images.paths[0] == "zip://a::b/pets::reference::pets.zip/cat/0.png"
+    assert images.pixels(8).shape[0] == 12

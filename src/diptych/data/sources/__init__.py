@@ -1,6 +1,7 @@
 """Where pictures come from: one module for each kind of source, chosen by what a path holds."""
 
 import glob
+import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from diptych.data.decoding.kinds import PICTURE_SUFFIXES
 from diptych.data.messages import explain_os_error, printable
-from diptych.data.sources.archives import ZIP_SUFFIX, ArchivesInFolder
+from diptych.data.sources.archives import ZIP_SUFFIX, ArchivesInFolder, open_archive
 from diptych.data.sources.arrays import open_npz
 from diptych.data.sources.arrow import find_saved_datasets, open_saved_datasets
 from diptych.data.sources.base import Metadata, Source, unlabelled
@@ -49,7 +50,7 @@ def open_source(path: str | Path, labels: str | None = None) -> Source:
 
 
 def _open(text: str, choice: LabelChoice) -> Source:
-    if is_url(text):
+    if is_url(text) and not os.path.lexists(text):  # a file may have such a name
         return _open_url(text, choice)
     local = Path(text).expanduser()
     try:
@@ -120,10 +121,10 @@ def _open_zip(path: Path, choice: LabelChoice) -> Source:
     except OSError as error:
         raise DataError(f"{printable(str(path))} cannot be opened: {explain_os_error(error)}.") from None
     inside = ""
-    files = RemoteFiles(f"zip://::{path}")
+    files = archive = open_archive(str(path.parent), path.name)
     while len(tops := [name for name in files.folders() if not is_hidden(name)]) == 1:
         inside = posixpath.join(inside, tops[0])
-        inner = RemoteFiles(f"zip://{inside}::{path}")
+        inner = archive.folder(inside, f"zip://{inside}::{path}")
         if not inner.folders() and not find_metadata(inner):
             break
         files = inner

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
-from diptych.data.sources.files import ARCHIVE_ERRORS, Files, RemoteFiles, Walk
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files, LocalFiles, RemoteFiles, Walk
 from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
 from diptych.errors import DataError
 
@@ -27,7 +27,10 @@ class ArchivesInFolder(Files):
         self.root = files.root
         self._outer = files
         with contextlib.ExitStack() as opened:
-            self._archives = {posixpath.splitext(name)[0]: _open_archive(files, name, opened) for name in names}
+            self._archives = {
+                posixpath.splitext(name)[0]: RemoteFiles(files.path(name), _zip_filesystem(files, name, opened))
+                for name in names
+            }
             weakref.finalize(self, opened.pop_all().close)
 
     def _inner(self, name: str) -> tuple[Files, str]:
@@ -73,13 +76,22 @@ class ArchivesInFolder(Files):
         return files.open(inner)
 
 
-def _open_archive(files: Files, name: str, opened: contextlib.ExitStack) -> RemoteFiles:
+def open_archive(folder: str, name: str) -> RemoteFiles:
+    """Open a zip of a folder on this machine; its files have URLs for names, such as zip://::pets.zip."""
+    local = LocalFiles(folder)
+    with contextlib.ExitStack() as opened:
+        filesystem = _zip_filesystem(local, name, opened)
+        weakref.finalize(filesystem, opened.pop_all().close)
+    return RemoteFiles(f"zip://::{local.path(name)}", filesystem)
+
+
+def _zip_filesystem(files: Files, name: str, opened: contextlib.ExitStack) -> Any:
     from fsspec.implementations.zip import ZipFileSystem
 
     where = files.path(name)
     try:
         archive = opened.enter_context(files.open(name) if files.seeks_freely else _copy_out(files, name))
-        return RemoteFiles(where, ZipFileSystem(fo=archive, skip_instance_cache=True))
+        return ZipFileSystem(fo=archive, skip_instance_cache=True)
     except OSError as error:
         raise DataError(f"{where} cannot be opened: {error.strerror or error}.") from None
     except ARCHIVE_ERRORS as error:

@@ -15,6 +15,7 @@ from typing import Any
 from diptych import opening
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
+from diptych.data.sources.urls import check_url
 from diptych.errors import DataError, PictureError
 
 _SYSTEM_NAMES = frozenset(("__macosx", "thumbs.db", "desktop.ini"))  # that macOS and Windows leave behind
@@ -198,6 +199,10 @@ class RemoteFiles(Files):
         """See :class:`Files`."""
         return self._fs.open(self._full(name), "rb")
 
+    def folder(self, name: str, root: str) -> "RemoteFiles":
+        """A folder in this one, named ``root`` in messages."""
+        return RemoteFiles(root, self._fs, self._full(name))
+
     def is_folder(self) -> bool:
         """Whether the URL itself names a folder."""
         return self._base in ("", "/") or bool(self._fs.isdir(self._base))
@@ -222,6 +227,7 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     """Return the fsspec filesystem of a URL and the path in it."""
     from fsspec.core import url_to_fs
 
+    check_url(url)
     try:
         filesystem, path = url_to_fs(url)
     except (ValueError, ImportError) as error:
