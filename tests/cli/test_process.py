@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import CommandResult
 
 
@@ -104,3 +106,15 @@ def test_a_terminal_gets_a_table_and_a_bar(fitted: tuple[Path, list[CommandResul
     assert "\t" not in rows[0]
     assert re.search(r"(red|green) +\d+ %", rows[0])
     assert "\x1b[3" not in text  # NO_COLOR is set in the tests
+
+
+@pytest.mark.parametrize(
+    ("closed", "code"), [(">&-", 0), ("--json >&-", 0), ("--json 2>&-", 0), ("--json >/dev/full", 1), ("| head -0", 0)]
+)
+def test_a_closed_stream_is_no_bug(closed: str, code: int) -> None:
+    command = ["bash", "-c", f"{sys.executable} -m diptych cache {closed}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "bug" not in ended.stderr
+    assert len(ended.stdout.splitlines()) == ("2>&-" in closed), ended.stdout

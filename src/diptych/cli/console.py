@@ -34,6 +34,7 @@ class _StderrHandler(logging.Handler):
 
 def prepare(debug: bool) -> None:
     """Set up the streams and the log; called once, before any verb."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal's encoding lacks is shown escaped rather than refused.
@@ -45,6 +46,13 @@ def prepare(debug: bool) -> None:
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     if not debug:
         warnings.simplefilter("ignore")
+
+
+def _open_closed_streams() -> None:
+    """Put an empty place where a stream was closed (``>&-``): Python has none there, and prints on the other one."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.dup2(os.open(os.devnull, os.O_WRONLY), number), "w"))
 
 
 def hide_info_messages() -> None:
