@@ -1,4 +1,6 @@
 import json
+import os
+import pickle
 import subprocess
 import sys
 import time
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from diptych import artefact
+from diptych import artefact, load
 from diptych.errors import ArtefactError, UsageError
 from diptych.report import Report
 
@@ -75,7 +77,7 @@ def test_a_write_that_fails_leaves_the_model_that_was_there(saved: Path) -> None
 
 REPLACE = """
 import sys, torch
-from diptych import artefact
+from diptych import artefact, load
 for n in range(1, 10**6):
     tensors = {"w": torch.full((200_000,), float(n))}
     extra = {"more.safetensors": artefact.pack(tensors)}
@@ -177,3 +179,18 @@ def test_a_path_without_a_model_is_explained(tmp_path: Path) -> None:
     (tmp_path / "unfinished" / "checkpoint").mkdir(parents=True)
     with pytest.raises(ArtefactError, match="Run the same fit command again"):
         artefact.read(tmp_path / "unfinished")
+
+
+@pytest.mark.parametrize(
+    "name", ["model.pt", "model.PTH", "model.pkl", "model.joblib", "model.ckpt", "pytorch_model.bin"]
+)
+def test_files_that_can_run_code_are_refused_with_the_cure_and_not_opened(tmp_path: Path, name: str) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    (tmp_path / name).write_bytes(pickle.dumps(Evil()))
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(ArtefactError, match=r"can run code.*safetensors\.torch\.save_file"):
+            load(path)
+    assert not (tmp_path / "owned").exists()

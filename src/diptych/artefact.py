@@ -37,6 +37,7 @@ from diptych.card_header import with_header
 from diptych.errors import ArtefactError, DataError, UsageError
 from diptych.files import did_you_mean, encoded, is_occupied, json_text, move, write_bytes
 from diptych.model_schema import DataFacts, ModelFacts
+from diptych.pickles import why_refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -286,6 +287,8 @@ def _why_no_model(folder: Path) -> str:
     if not folder.exists():
         cure = did_you_mean(folder) or " Train one with: diptych fit"
         return f"There is no model at {folder}: the folder does not exist.{cure}"
+    if refusal := why_refused(folder):
+        return refusal
     if not folder.is_dir():
         return f"{folder} is a file; a model is a folder with model.json in it. Name that folder."
     if (folder / "checkpoint").is_dir():
