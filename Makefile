@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak browser chromium object-store fuzz coverage lint docs wheel bench clean
+.PHONY: setup demo test soak browser chromium object-store fuzz coverage lint dependency-audit docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -69,6 +69,15 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src .ci
+
+# Whether a pinned package has a known vulnerability; it asks the package index, so it is no part of a change's checks.
+dependency-audit: .venv-audit/bin/pip-audit
+	$(PYTHON) .ci/dependency_audit.py .venv-audit/bin/pip-audit constraints.txt
+
+.venv-audit/bin/pip-audit:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet 'pip-audit>=2.10'
 
 # The pages as a site, in site/; a page that would ask another host for something fails.
 docs: .venv/.docs
@@ -86,4 +95,4 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/classic_cnn.py $(DATA)
 
 clean:
-	rm -rf .venv .venv-fuzz .venv-moto demo build dist site
+	rm -rf .venv .venv-audit .venv-fuzz .venv-moto demo build dist site

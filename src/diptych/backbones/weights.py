@@ -153,8 +153,10 @@ def fetch_weights(name: str) -> Weights:
     from huggingface_hub import hf_hub_download
 
     try:
-        hf_hub_download(repository, CONFIG)
-        return locate_weights(name, Path(hf_hub_download(repository, FILE)))
+        # timm names the repository, not a revision; what is read are JSON by a closed list and safetensors.
+        hf_hub_download(repository, CONFIG)  # nosec B615
+        file = hf_hub_download(repository, FILE)  # nosec B615
+        return locate_weights(name, Path(file))
     except Exception as error:  # the hub's client raises what its HTTP library does
         raise _unavailable(name, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
 

@@ -24,7 +24,7 @@ from diptych.engine.randomness import seed_generators
 from diptych.engine.task import Recipe, Task, Tick
 from diptych.errors import UsageError
 
-SECRET = "secret"  # in the run's extra state
+SECRET = "secret"  # in the run's extra state, under this name  # nosec B105
 MAX_GRADIENTS = 60_000_000  # numbers in the gradients of the pictures that are computed at a time, 240 MB
 MAX_CHUNK = 256  # of these pictures, copies included
 TRIAL_PICTURES = 32  # in the step that the rate is measured by
