@@ -55,3 +55,10 @@ def test_every_supported_python_is_checked() -> None:
 
 def test_hooks_need_no_network() -> None:
     assert {repository["repo"] for repository in document(".pre-commit-config.yaml")["repos"]} == {"local"}
+
+
+def test_the_mechanisms_that_the_security_page_names_are_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
+    assert len(named) > 10
+    assert {path for path in named if not (ROOT / "src" / "diptych" / path).exists()} == set()
