@@ -9,19 +9,28 @@
 From the declaration follow the constructor, the options of ``diptych fit``, ``model.json`` and the errors. A value is
 checked when the model is constructed and again when it is fitted, and never changed. ``None`` leaves a setting to be
 chosen, where that is its default.
+
+Numbers that a function takes are declared in the same terms, and refused before it reads or writes anything::
+
+    @numbers(steps=whole(2), reach=number(0, 10))
+    def traverse(self, images, *, steps=7, reach=3.0): ...
 """
 
 import dataclasses
 import difflib
+import functools
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Self, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import Any, ParamSpec, Self, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from diptych.errors import UsageError
 
 Declared = TypeVar("Declared")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,59 @@ def check(settings: type[Settings], name: str, value: Any) -> None:
     if not _is_allowed(kind, rule, value):
         advice = "Leave it out to have it chosen." if default is None else f"It is {default} where it is left out."
         raise UsageError(f"{name} must be {_range(kind, rule)}, not {value!r}. {_nearest(rule, value)}{advice}")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an argument takes: its type, and its rule."""
+
+    kind: type
+    rule: Rule
+
+
+def whole(minimum: int, maximum: int | None = None) -> Range:
+    """Whole numbers, from ``minimum`` on."""
+    return Range(int, Rule("", minimum=minimum, maximum=maximum))
+
+
+def number(minimum: float, maximum: float | None = None) -> Range:
+    """Finite numbers, from ``minimum`` on."""
+    return Range(float, Rule("", minimum=minimum, maximum=maximum))
+
+
+def numbers(**ranges: Range) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Decorate a function: it refuses, before anything else, a number that an argument of these names cannot be.
+
+    ``None`` is left to the function, as is a call with the wrong arguments. The function raises a :class:`UsageError`
+    that names the argument, its range and the value.
+    """
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        names = list(inspect.signature(function).parameters)
+
+        @functools.wraps(function)
+        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+                if name in ranges and value is not None:
+                    check_number(name, value, ranges[name])
+            return function(*args, **kwargs)
+
+        vars(checked)["ranges"] = ranges
+        return checked
+
+    return decorate
+
+
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """Refuse a number that is not within a range.
+
+    Raises
+    ------
+    UsageError
+        Names the argument, the range and the value.
+    """
+    if not _is_allowed(allowed.kind, allowed.rule, value):
+        raise UsageError(f"{name} must be {_range(allowed.kind, allowed.rule)}, not {value!r}.")
 
 
 def _value_type(annotation: Any) -> type:

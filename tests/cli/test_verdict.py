@@ -47,7 +47,7 @@ def test_the_answer_its_page_its_figures_and_refusals(diptych: Terminal, tmp_pat
     assert other_seed.code == 2
     assert "holds another verdict: seed differ" in other_seed.err
     assert few_seeds.code == 2
-    assert "A verdict needs 5 seeds or more, not 2" in few_seeds.err
+    assert "'--seeds': Input should be greater than or equal to 5" in few_seeds.err
     assert no_model.code != 0
     assert "photos" in no_model.err
     assert in_test.code == 3

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 done in part, 128 + n stopped by signal n.
 """
 
+import math
 import os
 import signal
 import sys
@@ -179,14 +180,26 @@ def _raise_interrupted(number: int, frame: object) -> None:
 
 
 def _command_tree() -> Any:
-    """The commands; the help names the environment variables once, not at each option."""
+    """The commands.
+
+    The help names the environment variables once, not at each option; no option takes what is no number, which is
+    outside of no range.
+    """
     program = typer.main.get_command(app)
     commands = [program]
     for command in commands:
         commands += getattr(command, "commands", {}).values()
         for parameter in command.params:
             vars(parameter)["show_envvar"] = False
+            parameter.callback = parameter.callback or _refuse_endless
     return program
+
+
+def _refuse_endless(context: Any, parameter: Any, value: Any) -> Any:
+    """The value of an option, unless it is infinite or NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number.", ctx=context, param=parameter)
+    return value
 
 
 def _print_failure(error: Exception) -> int:

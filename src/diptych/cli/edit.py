@@ -124,7 +124,7 @@ def traverse(
     output: Output = None,
     directions: Annotated[int, typer.Option(min=1, help="Number of directions, the most informative first.")] = 6,
     steps: Steps = 7,
-    reach: Annotated[float, typer.Option(help="How far to go, in standard deviations.")] = 3.0,
+    reach: Annotated[float, typer.Option(min=0.001, max=100, help="How far to go, in standard deviations.")] = 3.0,
     label: Label = None,
     visible_label: VisibleLabel = False,
     json: Json = False,
@@ -208,7 +208,9 @@ def restyle(
     pictures: Pictures,
     to: Annotated[str, typer.Option(metavar="CLASS", help="The target class.")],
     output: Output = None,
-    strength: Annotated[float, typer.Option(help="From 0, the picture itself, to 1, the strongest change.")] = 0.7,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="From 0, the picture itself, to 1, the strongest change.")
+    ] = 0.7,
     label: Label = None,
     visible_label: VisibleLabel = False,
     json: Json = False,

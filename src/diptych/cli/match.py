@@ -34,6 +34,8 @@ def match(
     far: Annotated[
         float | None,
         typer.Option(
+            min=0,
+            max=1,
             metavar="RATE",
             help="False-accept rate, 0 to 1, that the threshold keeps.  [default: 0.05; of a pair 0.01]",
         ),

@@ -30,7 +30,7 @@ def verdict(
             help="Longest training of the synthesizer, where it is trained again.  [default: as long as its first one]",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each way, at least 5.")] = 5,
+    seeds: Annotated[int, typer.Option(min=5, help="Trainings of each way, at least 5.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     labels: Labels = None,
     json: Json = False,

@@ -9,6 +9,7 @@ from diptych.data.picture_set import PictureSet
 from diptych.data.sources import coerce, open_files, open_source
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.sources.files import LocalFiles
+from diptych.settings import numbers, whole
 
 if TYPE_CHECKING:
     from diptych.report import Report
@@ -169,6 +170,7 @@ class Images(PictureSet):
 
         return reorder_classes(self, classes)
 
+    @numbers(seed=whole(0))
     def split(self, *shares: float, seed: int = 0) -> tuple["Images", ...]:
         """Split into parts of these shares, stratified by class; near-duplicates stay in the same part.
 

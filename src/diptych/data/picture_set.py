@@ -17,6 +17,7 @@ from diptych.data.messages import counted, join_names
 from diptych.data.sources.base import ORIGINS, Metadata, Source
 from diptych.data.store import Batch, PixelStore
 from diptych.errors import DataError, PictureError
+from diptych.settings import numbers, whole
 
 if TYPE_CHECKING:
     import torch
@@ -184,6 +185,7 @@ class PictureSet:
             totals = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
         return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
 
+    @numbers(size=whole(1))
     def picture(self, i: int, size: int | None = None) -> NDArray[np.uint8]:
         """Decode one picture: (H, W, 3) uint8, at its own size, or squashed to ``size`` pixels a side.
 
@@ -194,6 +196,7 @@ class PictureSet:
         """
         return self._store.picture(i, size)
 
+    @numbers(size=whole(1))
     def pixels(self, size: int, geometry: Geometry = "squash") -> "torch.Tensor":
         """Decode every picture: (N, 3, size, size) uint8. Done once and kept; to be read, not written to.
 
@@ -220,6 +223,7 @@ class PictureSet:
             )
         return torch.from_numpy(self._store.gather(size, geometry))
 
+    @numbers(size=whole(1))
     def readable(self, size: int, geometry: Geometry = "squash") -> Self:
         """Leave out the pictures that cannot be decoded, and name them in ``skipped``.
 
@@ -237,6 +241,7 @@ class PictureSet:
         new = tuple(error for error in errors.values() if str(error) not in known)
         return self[mask].with_metadata(skipped=self.skipped + new)
 
+    @numbers(size=whole(1))
     def unreadable(self, size: int, geometry: Geometry = "squash") -> dict[int, PictureError]:
         """Decode every picture. Returns which rows cannot be decoded, and why; see :meth:`readable`."""
         if self.fits_in_memory(size):
@@ -247,6 +252,7 @@ class PictureSet:
         """Which rows are known to be unreadable so far, and why; decodes nothing."""
         return self._store.errors()
 
+    @numbers(size=whole(1))
     def batches(self, size: int, geometry: Geometry, batches: Iterable[NDArray[np.int64]]) -> Iterator["torch.Tensor"]:
         """Decode batch after batch, ahead of their use and in order, in bounded memory.
 
@@ -264,6 +270,7 @@ class PictureSet:
         for block in self._store.stream(size, geometry, batches):
             yield torch.from_numpy(block)
 
+    @numbers(size=whole(1), batch=whole(1))
     def decoded_batches(self, size: int, geometry: Geometry = "squash", batch: int = 8) -> Iterator[Batch]:
         """Decode every picture once, in order, ahead of its use and in bounded memory; nothing is kept.
 
@@ -273,6 +280,7 @@ class PictureSet:
         """
         return self._store.decoded_batches(size, geometry, batch)
 
+    @numbers(size=whole(1))
     def fits_in_memory(self, size: int) -> bool:
         """Whether all pixels at this size take at most a quarter of the memory that is free."""
         return len(self) * 3 * size * size <= resources.free_memory_bytes() // 4

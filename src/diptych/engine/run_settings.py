@@ -1,10 +1,11 @@
 """The settings of a run that both panels share."""
 
 from diptych.errors import UsageError
-from diptych.settings import Settings, check, declared, setting
+from diptych.settings import Settings, check, declared, number, setting, whole
 
 MAX_SEED = 2**32 - 1
 MIN_LENGTH = 0.001  # of minutes, epochs
+MINUTES, SEED = number(MIN_LENGTH), whole(0, MAX_SEED)  # as arguments of functions
 
 
 @declared

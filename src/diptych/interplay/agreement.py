@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diptych.data.images import Images
+from diptych.engine.run_settings import SEED
 from diptych.errors import UsageError
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.report import Score
+from diptych.settings import numbers, whole
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer
@@ -36,6 +38,7 @@ class Agreement:
     images: Images
 
 
+@numbers(per_class=whole(1), seed=SEED)
 def agreement(
     synthesizer: "GAN | VAE | Flow", recognizer: "Recognizer", *, per_class: int = 50, seed: int = 0
 ) -> Agreement:

@@ -16,7 +16,7 @@ from diptych.data.images import Images, ImagesLike
 from diptych.data.messages import join_names
 from diptych.data.provenance import refuse_generated
 from diptych.data.training_digests import trained_on
-from diptych.engine.run_settings import check_seed
+from diptych.engine.run_settings import SEED, check_seed
 from diptych.errors import DataError, UsageError
 from diptych.interplay.balance_needs import class_needs
 from diptych.interplay.balance_report import balance_report
@@ -25,6 +25,7 @@ from diptych.interplay.inputs import GEOMETRY
 from diptych.interplay.sample_filter import MIN_VALIDATION, SampleFilter
 from diptych.progress import enclosing_bar
 from diptych.report import Report
+from diptych.settings import numbers, whole
 from diptych.synthesis.datasets import match_labels, training_part
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Balance:
     report: Report
 
 
+@numbers(per_class=whole(1), seed=SEED)
 def balance(
     images: ImagesLike,
     synthesizer: "GAN | VAE | Flow",

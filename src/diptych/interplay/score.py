@@ -10,7 +10,7 @@ from torch import Tensor
 from diptych.data import duplicates
 from diptych.data.images import Images, ImagesLike
 from diptych.data.provenance import sheet_facts
-from diptych.engine.run_settings import check_seed
+from diptych.engine.run_settings import MINUTES, SEED
 from diptych.errors import UsageError
 from diptych.interplay import cas, inputs, memorisation
 from diptych.interplay.budget import EMBEDDING_SHARE, Budget
@@ -29,6 +29,7 @@ from diptych.metrics.intervals import NORMAL_95
 from diptych.metrics.prdc import PRDC, prdc
 from diptych.progress import Bar, enclosing_bar
 from diptych.report import Report, Score, Table, Verdict, figures
+from diptych.settings import numbers, whole
 from diptych.synthesis.datasets import random_subset
 from diptych.synthesis.flow import Flow
 from diptych.synthesis.gan import GAN
@@ -47,6 +48,7 @@ ALL_CLASSES = "(all)"
 CAS_TABLE = "Accuracy on real pictures, after training on"
 
 
+@numbers(number=whole(inputs.MIN_PICTURES), minutes=MINUTES, seed=SEED)
 def score(
     synthesizer_or_images: GAN | VAE | Flow | ImagesLike,
     *,
@@ -100,9 +102,6 @@ def score(
     UsageError
         ``number`` is too small, or ``minutes`` is not above 0.
     """
-    check_seed(seed)
-    if number is not None and number < inputs.MIN_PICTURES:
-        raise UsageError(f"A score needs at least {inputs.MIN_PICTURES} generated pictures, not {number}.")
     against, seen = Images.of(against), None if seen is None else Images.of(seen)
     source = synthesizer_or_images
     samples = source if isinstance(source, GAN | VAE | Flow) else Images.of(source)

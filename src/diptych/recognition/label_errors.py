@@ -20,6 +20,7 @@ from diptych.data.inspection.issues import LabelIssue
 from diptych.data.provenance import real_part
 from diptych.data.training_digests import trained_on
 from diptych.engine import machine
+from diptych.engine.run_settings import MINUTES, SEED
 from diptych.errors import DataError, UsageError
 from diptych.progress import enclosing_bar
 from diptych.recognition import datasets
@@ -28,6 +29,7 @@ from diptych.recognition.label_ranking import LabelSearch, Probabilities, log_od
 from diptych.recognition.recognizer import Recognizer
 from diptych.recognition.training.config import SMALL_SIDE
 from diptych.recognition.training.transfer.discriminant_analysis import ClassStatistics, DiscriminantAnalysis
+from diptych.settings import numbers
 
 log = logging.getLogger("diptych")
 FOLDS = 3
@@ -43,6 +45,7 @@ SHRINKAGE = 0.5  # of the covariance, towards a multiple of the identity
 Features = NDArray[np.float32]  # (N, D)
 
 
+@numbers(minutes=MINUTES, seed=SEED)
 def find_label_errors(
     images: ImagesLike, *, minutes: float | None = None, seed: int = 0, model: Recognizer | None = None
 ) -> list[LabelIssue]:

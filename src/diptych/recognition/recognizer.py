@@ -15,6 +15,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint, picture_record
 from diptych.engine.privacy.budget import refuse_further_training
+from diptych.engine.run_settings import MINUTES
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import check_extendable
 from diptych.errors import Interrupted, UsageError
@@ -37,6 +38,7 @@ from diptych.recognition.training.fit import FitResult, fit
 from diptych.recognition.training.private.private_fit import fit_privately
 from diptych.recognition.warm_startable import KIND, WarmStartable
 from diptych.report import Report
+from diptych.settings import numbers, whole
 from diptych.stored_networks import with_parameters
 
 log = logging.getLogger("diptych")
@@ -102,6 +104,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         if self.network != AUTOMATIC:
             networks.check_name(self.network)
 
+    @numbers(more=MINUTES)
     def fit(
         self,
         images: ImagesLike,
@@ -152,7 +155,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         images, validate = Images.of(images, labels), None if validate is None else Images.of(validate)
         folder = None if into is None else Path(into)
         if more is not None:
-            check_extendable(folder, more, fitted=hasattr(self, "network_"))
+            check_extendable(folder, fitted=hasattr(self, "network_"))
             if self.remedy is not None:
                 raise UsageError("A recognizer with a remedy is not trained further. Fit again, with more minutes.")
         if self.epsilon is not None:
@@ -236,6 +239,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
             labels = torch.full((len(images),), attribution.class_number(label, self.classes_))
         return attribution.attribution_maps(network, images, self.size_, labels, multi_label=self.multi_label_)
 
+    @numbers(k=whole(1))
     def neighbours(self, images: ImagesLike, k: int = 3) -> NearestPictures:
         """The training pictures most like each picture, among the up to 10,000 of the embedding index.
 

@@ -16,12 +16,14 @@ from diptych.engine import machine
 from diptych.engine.optim import Optimizer
 from diptych.engine.run_settings import check_length
 from diptych.errors import UsageError
+from diptych.settings import number, numbers
 from diptych.synthesis import datasets
 from diptych.synthesis.consistency import MAX_CALLS, consistency_function, consistency_loss
 from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.flow_matching import guided_velocity, noise_like, predicted_velocity, training_times
 from diptych.synthesis.networks.unet import UNet
 from diptych.synthesis.protocols import Label
+from diptych.synthesis.settings import MAX_GUIDANCE
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.config import TrainingConfig, training_length
@@ -85,6 +87,7 @@ class ConsistencyTunable(Synthesizer):
         other.check_settings()
         return other
 
+    @numbers(guidance=number(0, MAX_GUIDANCE))
     def sampled_with(self, steps: int | None = None, guidance: float | None = None) -> Self:
         """The same model with other sampling steps, or another guidance: higher follows the class more closely.
 
@@ -146,9 +149,9 @@ class ConsistencyTunable(Synthesizer):
         UsageError
             The model is tuned already, or the folder holds another run.
         """
-        images, validate = Images.of(images), None if validate is None else Images.of(validate)
         started = time.monotonic()
         self._check_tunable(minutes, epochs)
+        images, validate = Images.of(images), None if validate is None else Images.of(validate)
         prepared = datasets.prepare(images, validate, self.size_, self.seed).for_classes(self.classes_)
         job = self._make_tuning_job(prepared, minutes, epochs, datasets.as_folder(into), started)
         tuned = self.with_steps(MAX_CALLS)  # a copy: a tuning that fails leaves this model as it is
@@ -158,6 +161,7 @@ class ConsistencyTunable(Synthesizer):
         return self._take_state(tuned)
 
     def _check_tunable(self, minutes: float | None, epochs: float | None) -> None:
+        check_length(minutes, epochs)
         self._check_fitted()
         if self.epsilon is not None:
             raise UsageError(
@@ -166,7 +170,6 @@ class ConsistencyTunable(Synthesizer):
             )
         if "tuned" in self.modules_:
             raise UsageError("This flow is tuned already. Tune the flow that it was tuned from, for longer.")
-        check_length(minutes, epochs)
 
     def _make_tuning_job(
         self,

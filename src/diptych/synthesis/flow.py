@@ -13,6 +13,7 @@ from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float, to_uint8
 from diptych.engine.optim import Optimizer, adamw
 from diptych.engine.task import Task
+from diptych.settings import numbers, whole
 from diptych.synthesis import datasets
 from diptych.synthesis.consistency import consistency_function, consistency_loss, few_step_sample
 from diptych.synthesis.consistency_tuning import MAX_HALVINGS, ConsistencyTask, ConsistencyTunable
@@ -30,6 +31,7 @@ from diptych.synthesis.flow_matching import (
 )
 from diptych.synthesis.networks.unet import LARGE, SMALL, UNet
 from diptych.synthesis.sampling.ode import even_times, heun
+from diptych.synthesis.sampling.seeding import SEED
 from diptych.synthesis.settings import FlowSettings
 from diptych.synthesis.training import optimizers
 from diptych.synthesis.training.augmentation import crop_half, is_small_set
@@ -120,6 +122,7 @@ class Flow(FlowSettings, ConsistencyTunable):
             return self.steps
         return (2 * self.steps - 1) * (2 if self.classes_ and self.guidance != 1 else 1)
 
+    @numbers(draws=whole(1), seed=SEED)
     def velocity_errors(self, images: ImagesLike, *, draws: int = 8, seed: int = 0) -> Tensor:
         """How far the predicted velocity is from each picture's own: (N,) float64, the training loss one by one.
 

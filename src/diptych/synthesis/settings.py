@@ -5,6 +5,7 @@ from diptych.errors import UsageError
 from diptych.settings import declared, setting
 
 MIN_SIZE, MAX_SIZE, SIZE_STEP = 8, 128, 4  # px
+MAX_GUIDANCE = 1000
 INSTEAD = "Fit a flow with epsilon (diptych fit flow DATA --epsilon 8), or leave epsilon out."
 
 
@@ -95,6 +96,6 @@ class FlowSettings(SynthesizerSettings):
     # At 1.5, 2, 2.5 twenty minutes of CIFAR-10 on a processor come to distances of 103, 67, 49 from its training
     # pictures (n = 2,000), but digits lose variety: recall 0.87, 0.78, 0.67.
     guidance: float = setting(
-        "Guidance scale: higher follows the class more closely.", default=2.0, minimum=0, maximum=1000
+        "Guidance scale: higher follows the class more closely.", default=2.0, minimum=0, maximum=MAX_GUIDANCE
     )
     steps: int = setting("Sampling steps; 1 or 2 after diptych tune.", default=16, minimum=1, maximum=100_000)

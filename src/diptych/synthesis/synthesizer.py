@@ -18,11 +18,13 @@ from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import is_leader
 from diptych.engine.privacy.budget import refuse_further_training
+from diptych.engine.run_settings import MINUTES
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import Interrupted, UsageError
 from diptych.progress import Bar, without_bars
+from diptych.settings import numbers
 from diptych.stored_networks import with_parameters
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
@@ -43,6 +45,7 @@ log = logging.getLogger("diptych")
 class Synthesizer(Editor):
     """Generates pictures like those it was fitted on; see :class:`GAN`, :class:`VAE` and :class:`Flow`."""
 
+    @numbers(more=MINUTES)
     def fit(
         self,
         images: ImagesLike,
@@ -88,7 +91,7 @@ class Synthesizer(Editor):
         if self.epsilon is not None:
             refuse_further_training(more=more is not None, start=start is not None)
         if more is not None:
-            check_extendable(folder, more, fitted=hasattr(self, "modules_"))
+            check_extendable(folder, fitted=hasattr(self, "modules_"))
         checkpoint.check_length(folder, self.parameters())
         source = None if start is None else self._start_model(start)
         job = self._make_job(self._prepare(images, validate, source), folder, started, source)
@@ -99,6 +102,7 @@ class Synthesizer(Editor):
         self._train_and_save(job)
         return self
 
+    @numbers(n=seeding.COUNT, seed=seeding.SEED)
     def sample(self, n: int, *, label: Label | None = None, seed: int = 0, into: str | Path | None = None) -> Images:
         """Generate ``n`` pictures; picture i depends on ``seed + i`` and its label only, to the bit.
 
@@ -122,15 +126,16 @@ class Synthesizer(Editor):
         UsageError
             There is no such class, or the folder holds something else.
         """
-        self._check_sampling(n, seed)
+        self._check_fitted()
         if into is not None:
             return writer.write_samples(self, n, label, seed, Path(into))
         with Bar("Sampling", n) as bar:
             return self._sample_images(range(seed, seed + n), label, bar)
 
+    @numbers(n=seeding.COUNT, seed=seeding.SEED)
     def sample_batches(self, n: int, *, label: Label | None = None, seed: int = 0) -> Iterator[Images]:
         """The pictures of :meth:`sample` some hundreds at a time, in order: constant memory for any number of them."""
-        self._check_sampling(n, seed)
+        self._check_fitted()
         with Bar("Sampling", n) as bar:
             for start in range(seed, seed + n, writer.BLOCK):
                 yield self._sample_images(range(start, min(start + writer.BLOCK, seed + n)), label, bar)
@@ -342,7 +347,3 @@ class Synthesizer(Editor):
     def _sample_images(self, seeds: range, label: Label | None, bar: Bar) -> Images:
         labels = self.sample_labels(seeds, label)
         return self._images(self.sample_pixels(seeds, labels, bar), labels, [f"{self.kind}#{s}" for s in seeds])
-
-    def _check_sampling(self, n: int, seed: int) -> None:
-        self._check_fitted()
-        seeding.check_seeds(n, seed)

@@ -13,6 +13,7 @@ from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
 from diptych.errors import UsageError
+from diptych.settings import numbers
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.editing.latents import invert
@@ -27,6 +28,7 @@ from diptych.synthesis.likelihood import (
 from diptych.synthesis.networks.convvae import Decoder, Encoder, choose_patch_side
 from diptych.synthesis.priors import GaussianMixture, stratified_rows
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.sampling.seeding import SEED
 from diptych.synthesis.settings import VAESettings
 from diptych.synthesis.synthesizer import Synthesizer
 from diptych.synthesis.training import optimizers
@@ -117,6 +119,7 @@ class VAE(VAESettings, Synthesizer):
         """
         return self._statistics().information.cpu() / math.log(2)
 
+    @numbers(seed=SEED)
     def bits_per_dimension(self, images: ImagesLike, *, seed: int = 0) -> Tensor:
         """An upper bound of the bits that the model needs for one colour value of each picture: (N,) float64.
 

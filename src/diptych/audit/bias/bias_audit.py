@@ -11,11 +11,12 @@ from diptych.audit.bias.shortcuts import search_shortcuts
 from diptych.audit.bias.synthesizer_audit import audit_synthesizer
 from diptych.audit.bias.verdict import recognizer_verdict
 from diptych.data.images import Images, ImagesLike
-from diptych.engine.run_settings import check_seed
+from diptych.engine.run_settings import SEED
 from diptych.errors import UsageError
 from diptych.recognition.evaluation.share_score import share_score
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report
+from diptych.settings import numbers, whole
 from diptych.synthesis.flow import Flow
 from diptych.synthesis.gan import GAN
 from diptych.synthesis.vae import VAE
@@ -23,6 +24,7 @@ from diptych.synthesis.vae import VAE
 Audited = Recognizer | GAN | VAE | Flow
 
 
+@numbers(number=whole(1), seed=SEED)
 def bias(
     model: Audited,
     images: ImagesLike,
@@ -66,7 +68,6 @@ def bias(
     UsageError
         There is no such column, or the model is of a kind that cannot be audited.
     """
-    check_seed(seed)
     pictures = Images.of(images)
     if isinstance(model, GAN | VAE | Flow):
         return audit_synthesizer(model, pictures, groups, None if seen is None else Images.of(seen), number, seed)

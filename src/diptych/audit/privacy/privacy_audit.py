@@ -4,12 +4,14 @@ from diptych.audit.privacy import references as reference_models
 from diptych.audit.privacy.recognizer_privacy import audit_recognizer
 from diptych.audit.privacy.synthesizer_privacy import Sampler, audit_synthesizer
 from diptych.data.images import Images, ImagesLike
-from diptych.engine.run_settings import check_length, check_seed
+from diptych.engine.run_settings import MINUTES, SEED
 from diptych.errors import UsageError
 from diptych.recognition.recognizer import Recognizer
 from diptych.report import Report
+from diptych.settings import numbers, whole
 
 
+@numbers(references=whole(2), canaries=whole(1), number=whole(1), minutes=MINUTES, seed=SEED)
 def privacy(
     model: Recognizer | Sampler,
     *,
@@ -70,8 +72,6 @@ def privacy(
     UsageError
         A parameter is not for this kind of model, or out of range.
     """
-    check_seed(seed)
-    check_length(minutes)
     if references is not None:
         reference_models.check_number(references)
     known, others = Images.of(seen), Images.of(unseen)

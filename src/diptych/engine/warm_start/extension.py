@@ -13,7 +13,6 @@ resumed by the same command, and so is one after it: the folder says which exten
 """
 
 import logging
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -173,7 +172,7 @@ class Extension:
         return record
 
 
-def check_extendable(folder: Path | None, minutes: float, *, fitted: bool) -> None:
+def check_extendable(folder: Path | None, *, fitted: bool) -> None:
     """Refuse to train further what is no finished model; before any picture is read.
 
     Parameters
@@ -184,10 +183,8 @@ def check_extendable(folder: Path | None, minutes: float, *, fitted: bool) -> No
     Raises
     ------
     UsageError
-        There is no model, its run has not finished, or ``minutes`` is not above 0.
+        There is no model, or its run has not finished.
     """
-    if not 0 < minutes < math.inf:
-        raise UsageError(f"more is a number of minutes above 0, not {minutes}.")
     if folder is None and not fitted:
         raise UsageError("There is no model to train further. Fit it first, without more.")
     if folder is None or artefact.is_finished(folder):

@@ -12,7 +12,7 @@ from diptych import files
 from diptych.backbones import local
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import machine
-from diptych.engine.run_settings import check_length, check_seed
+from diptych.engine.run_settings import MINUTES, SEED
 from diptych.errors import UsageError
 from diptych.interplay.verdict import generated, source
 from diptych.interplay.verdict.answer import find_answer
@@ -27,6 +27,7 @@ from diptych.interplay.verdict.study import Study
 from diptych.progress import Bar, enclosing_bar
 from diptych.recognition.networks.network import PHOTOGRAPH
 from diptych.report import Report
+from diptych.settings import numbers, whole
 
 MIN_SEEDS = 5
 STEPS_BEFORE = 3  # the synthesizer, its pictures, the filter
@@ -53,6 +54,7 @@ class Plan:
     learner: Learner | None = None
 
 
+@numbers(minutes=MINUTES, seeds=whole(MIN_SEEDS), seed=SEED)
 def verdict(
     images: ImagesLike,
     synthesizer: PictureSource,
@@ -105,10 +107,6 @@ def verdict(
     UsageError
         The folder holds something else, ``seeds`` is below 5, or the synthesizer has no classes.
     """
-    check_seed(seed)
-    check_length(minutes)
-    if seeds < MIN_SEEDS:
-        raise UsageError(f"A verdict needs {MIN_SEEDS} seeds or more, not {seeds}: fewer cannot tell a gain from luck.")
     plan = Plan(seeds, seed, minutes)
     with ExitStack() as stack:
         folder = Path(into) if into is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))

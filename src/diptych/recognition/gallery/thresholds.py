@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from diptych.errors import UsageError
+from diptych.settings import check_number, whole
 
 MATCH_FAR = 0.05  # the false-accept rate of a match, where none is named
 
@@ -82,7 +83,6 @@ def check_options(k: int, far: float) -> None:
     UsageError
         Says which.
     """
-    if k < 1:
-        raise UsageError(f"k must be 1 or more, not {k}: it is the number of pictures that vote.")
+    check_number("k", k, whole(1))  # of the pictures that vote
     if not 0 < far < 1:
         raise UsageError(f"far must lie between 0 and 1, not {far}: it is a false-accept rate, such as 0.01.")

@@ -10,13 +10,15 @@ from torch import Tensor
 from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float, to_uint8
 from diptych.errors import UsageError
+from diptych.settings import number, numbers, whole
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as latent_space
 from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
 from diptych.synthesis.editing.steps import EditingSteps
 from diptych.synthesis.protocols import Label
+from diptych.synthesis.sampling.seeding import SEED
 
-MAX_REACH = 100  # standard deviations
+MIN_REACH, MAX_REACH = 0.001, 100  # standard deviations
 
 Mask = ImagesLike | NDArray[np.bool_]
 
@@ -72,6 +74,7 @@ class Editor(EditingSteps):
         decoded = self._run(self._decoded, self._run(self._encode, pixels, labels), labels)
         return self._edited_images("reconstructed", decoded, labels, "synthetic", {"source": images.paths})
 
+    @numbers(steps=whole(2))
     def interpolate(
         self, first: ImagesLike, second: ImagesLike, *, steps: int = 8, label: Label | None = None
     ) -> Images:
@@ -85,8 +88,6 @@ class Editor(EditingSteps):
             raise UsageError(
                 f"Interpolation pairs pictures one to one: {len(first)} cannot be paired with {len(second)}."
             )
-        if steps < 2:
-            raise UsageError(f"Interpolation needs at least 2 steps, not {steps}.")
         pixels, labels = self._pixels_and_labels(first, label)
         end_pixels, end_labels = self._pixels_and_labels(second, label)
         positions = torch.linspace(0, 1, steps)
@@ -102,6 +103,7 @@ class Editor(EditingSteps):
         groups = {"source": np.repeat(source, steps), "position": rounded}
         return self._edited_images("interpolated", decoded, nearer, "synthetic", groups)
 
+    @numbers(directions=whole(1), steps=whole(2), reach=number(MIN_REACH, MAX_REACH))
     def traverse(
         self, images: ImagesLike, *, directions: int = 6, steps: int = 7, reach: float = 3.0, label: Label | None = None
     ) -> Images:
@@ -116,8 +118,6 @@ class Editor(EditingSteps):
         reach
             How far to go, in standard deviations of the prior.
         """
-        if directions < 1 or steps < 2 or not 0 < reach <= MAX_REACH:
-            raise UsageError(f"Traversal: 1 direction or more, 2 steps or more, a reach above 0, up to {MAX_REACH}.")
         images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, label)
         latents = self._run(self._encode, pixels, labels)
@@ -133,6 +133,7 @@ class Editor(EditingSteps):
         }
         return self._edited_images("traversed", decoded, labels.repeat(per_picture), "synthetic", groups)
 
+    @numbers(seed=SEED)
     def inpaint(self, images: ImagesLike, mask: Mask, *, label: Label | None = None, seed: int = 0) -> Images:
         """Generate the part that a mask hides; every other pixel stays exactly as the model was given it.
 
@@ -160,6 +161,7 @@ class Editor(EditingSteps):
         composed = torch.where(hole, filled, pixels)
         return self._edited_images("inpainted", composed, labels, _origins(images, hole), {"source": images.paths})
 
+    @numbers(seed=SEED)
     def blend(
         self,
         images: ImagesLike,
@@ -198,6 +200,7 @@ class Editor(EditingSteps):
         origins = np.where(synthetic, "synthetic", "composite")
         return self._edited_images("blended", blended, labels, origins, {"source": source})
 
+    @numbers(strength=number(0, 1))
     def restyle(self, images: ImagesLike, label: Label, *, strength: float = 1.0, own: Label | None = None) -> Images:
         """Move pictures towards another class, keeping as much of their content as the model can.
 
@@ -212,8 +215,6 @@ class Editor(EditingSteps):
         """
         self._check_fitted()
         number = self.class_number(label)
-        if not 0 <= strength <= 1:
-            raise UsageError(f"The strength is from 0 to 1, not {strength}.")
         images = Images.of(images)
         pixels, labels = self._pixels_and_labels(images, own)
         new_labels = np.full(len(images), number, np.int64)

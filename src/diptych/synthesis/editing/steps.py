@@ -107,8 +107,6 @@ class EditingSteps(SynthesisModel):
             raise UsageError(f"This {self.kind} needs a label for each picture: {', '.join(self.classes_[:20])}.")
 
     def _seeds(self, seed: int, count: int) -> list[int]:
-        if not 0 <= seed < seeding.MAX_SEED:
-            raise UsageError(f"The seed is from 0 to 2⁶² − 1, not {seed}.")
         return list(range(seed, seed + count))
 
     def _map_rows(self, function: Callable[[Tensor, torch.device], Tensor], count: int) -> Tensor:

@@ -12,16 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych.errors import UsageError
+from diptych.settings import whole
 
 MAX_SEED = 2**62
+COUNT, SEED = whole(1), whole(0, MAX_SEED - 1)  # of pictures, and of the first of them
 BatchFunction = Callable[[Tensor, Tensor], Tensor]
-
-
-def check_seeds(n: int, seed: int) -> None:
-    """Check the number of pictures, and the seed of the first; raises a :class:`UsageError`."""
-    if n < 1 or not 0 <= seed < MAX_SEED:
-        raise UsageError(f"The number of pictures is at least 1 and the seed from 0 to 2⁶² − 1, not {n} and {seed}.")
 
 
 def chunk_size(size: int, device: torch.device) -> int:

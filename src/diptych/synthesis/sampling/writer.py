@@ -140,7 +140,6 @@ def write_samples(
     UsageError
         The folder holds something else, or the pictures of another request.
     """
-    seeding.check_seeds(number, seed)
     if visible_label and not can_be_labelled(model.size_, model.size_):
         log.warning(too_small(model.size_))
         visible_label = False
