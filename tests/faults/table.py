@@ -1,0 +1,58 @@
+"""The table of faults, places and outcomes, as Markdown."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tests.faults.cases import Outcome
+from tests.faults.points import Fault
+
+WORDS = {
+    Fault.KILL: "killed before it",
+    Fault.KILL_HALFWAY: "killed halfway",
+    Fault.FULL_DISK: "full disk",
+    Fault.READ_ONLY_DISK: "read-only disk",
+}
+HEAD = """# Faults at every place where a command writes
+
+Measured by `make faults`: each command is killed at a call that writes, before it or after half of the bytes, or from
+that call on the disk is full or read-only. Then the same command is run again, and must end as if nothing had happened:
+with the same files, and the same bytes where they are the same in every run; or it says in a sentence why not. Models
+that were there before can be loaded after every fault. A *place* is a call and the kind of file that it changes.
+"""
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """All outcomes: their numbers by command, then each place, alike ones together."""
+    crashes = {(o.command, o.place, o.fault) for o in outcomes if o.fault in (Fault.KILL, Fault.KILL_HALFWAY)}
+    full = {(o.command, o.place) for o in outcomes if o.fault is Fault.FULL_DISK}
+    wrong = sum(bool(o.wrong) for o in outcomes)
+    lines = [
+        HEAD,
+        f"{len(outcomes):,} faults: {len(crashes):,} distinct crash points, {len(full):,} distinct points with a full "
+        f"disk; {wrong:,} of all went wrong.\n",
+        "| command | places | faults | went through again | refused in a sentence | wrong |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    by_command: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_command[outcome.command].append(outcome)
+    for command, here in by_command.items():
+        done = sum(o.again == "done" and not o.wrong for o in here)
+        bad = sum(bool(o.wrong) for o in here)
+        places = len({o.place for o in here})
+        lines.append(f"| {command} | {places} | {len(here)} | {done} | {len(here) - done - bad} | {bad} |")
+    for command, here in by_command.items():
+        lines += [
+            "",
+            f"## {command}",
+            "",
+            "| place | fault | the command | the same command again |",
+            "|---|---|---|---|",
+        ]
+        rows = [(o.place, WORDS[o.fault], o.first, f"**wrong: {o.wrong}**" if o.wrong else o.again) for o in here]
+        lines += [f"| {' | '.join(_cell(part) for part in row)} |" for row in dict.fromkeys(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,54 @@
+"""Every command is killed, or meets a full or a read-only disk, at each place where it writes: ``make faults``.
+
+The table of what came of it is written to benchmarks/results/faults.md. ``FAULTS_COMMANDS`` names some of the commands,
+separated by ";", of which the table has the rows then.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cases import COMMANDS, Cases, Outcome, chosen_points
+from tests.faults.points import Fault, Point
+from tests.faults.table import table
+
+pytestmark = pytest.mark.faults
+TABLE = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.md"
+CHOSEN = os.environ.get("FAULTS_COMMANDS", ";".join(COMMANDS)).split(";")
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory) -> Iterator[Cases]:
+    cases = Cases(tmp_path_factory.mktemp("faults"))
+    yield cases
+    cases.runner.close()
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[list[Outcome]]:
+    outcomes: list[Outcome] = []
+    yield outcomes
+    TABLE.write_text(table(outcomes), encoding="utf-8")
+
+
+def faults_at(point: Point) -> Iterator[Fault]:
+    """The faults that a call may meet; a disk that is full, or read-only, from here on refuses each kind of call."""
+    yield Fault.KILL
+    if point.place.startswith("write"):
+        yield Fault.KILL_HALFWAY
+    if point.takes_space and not point.place.startswith("fsync"):
+        yield Fault.FULL_DISK
+    if not point.takes_space:
+        yield Fault.READ_ONLY_DISK
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_after_a_fault_at_any_place_the_same_command_ends_as_without_it(name, cases: Cases, outcomes):
+    ended, expected = cases.uninterrupted(COMMANDS[name])
+    assert ended.points
+    here = [cases.meet(name, f, p, expected) for p in chosen_points(ended.points) for f in faults_at(p)]
+    outcomes += here
+    wrong = [outcome for outcome in here if outcome.wrong]
+    assert not wrong, "\n".join(f"{one.fault.name} at {one.place}: {one.wrong}" for one in wrong)
