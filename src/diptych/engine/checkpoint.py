@@ -213,6 +213,7 @@ def is_finished(folder: Path | None, settings: Mapping[str, Any]) -> bool:
         return False
     claim(folder, settings)
     artefact.complete(folder)
+    remove(folder)  # where a kill came between the last file of the model and this
     return True
 
 
