@@ -77,6 +77,17 @@ def _newest(folder):
         return 0
 
 
+def test_what_kills_left_of_checkpoints_is_deleted_in_time(tmp_path):
+    old, new = tmp_path / "checkpoint" / ".000000032.4711", tmp_path / "checkpoint" / ".000000064.4712"
+    for draft in (old, new):
+        draft.mkdir(parents=True)
+        (draft / "state.pt").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    checkpoint.save(tmp_path, {"step": 1}, 96)
+    assert not old.exists()
+    assert new.exists()  # another process may be writing to it
+
+
 def test_a_folder_belongs_to_one_run(tmp_path):
     checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})
     checkpoint.claim(tmp_path, {"epochs": 10, "seed": 0})

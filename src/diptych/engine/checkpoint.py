@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +31,7 @@ from diptych.errors import ArtefactError, DataError, UsageError
 
 log = logging.getLogger("diptych")
 MAX_CHECKPOINTS = 2  # the newest and the one to fall back on
+MAX_WRITE_SECONDS = 3600.0  # after which no process is writing to a draft any more
 LENGTH = ("minutes", "epochs")  # the settings that say how long a run is
 State = dict[str, Any]
 
@@ -77,8 +79,14 @@ def save(folder: Path, state: State, seen_pictures: int) -> None:
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     files.write_text(root / "latest", target.name)
-    for old in _newest_first(root)[MAX_CHECKPOINTS:]:
+    for old in (*_newest_first(root)[MAX_CHECKPOINTS:], *_abandoned(root)):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _abandoned(root: Path) -> list[Path]:
+    """What kills have left of checkpoints that were being written: a run that is often killed would fill the disk."""
+    drafts = [path for path in root.iterdir() if path.name.startswith(".") and path.is_dir()]
+    return [path for path in drafts if time.time() - path.stat().st_mtime > MAX_WRITE_SECONDS]
 
 
 def _write_state(path: Path, state: State) -> str:
