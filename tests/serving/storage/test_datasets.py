@@ -11,6 +11,7 @@ from PIL import Image
 
 from diptych import Images
 from diptych.data.inspection import manifest
+from diptych.serving.storage.datasets import move_all
 from tests.serving.outer_client import serving
 
 QUOTA = 3_000_000
@@ -175,6 +176,14 @@ def test_relabelling_is_all_or_nothing(server, pets):
         assert server.post(f"{pets}/relabel", {"pictures": ["cat/1.png", *others], "label": "dog"}).status == 404
     assert server.post(f"{pets}/relabel", {"pictures": ["cat/1.png"], "label": "../dog"}).status == 422
     assert server.get(pets).json()["classes"] == {"cat": 1}
+
+
+def test_where_the_disk_refuses_one_move_all_pictures_stay_where_they_were(tmp_path):
+    first, gone = tmp_path / "a.png", tmp_path / "gone.png"
+    first.write_bytes(b"picture")
+    with pytest.raises(FileNotFoundError):
+        move_all([(first, tmp_path / "dog" / "a.png"), (gone, tmp_path / "dog" / "gone.png")])
+    assert first.read_bytes() == b"picture"
 
 
 def test_pictures_are_dropped_and_restored_all_or_none(server, home, pets):

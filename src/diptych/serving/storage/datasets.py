@@ -169,9 +169,7 @@ class DataSets:
             moves = [(source, self.place(name, label, source.name)) for source in sources]
             if len({target for _, target in moves}) < len(moves):
                 raise RefusedError(409, "name_taken", "Two of the pictures have the same file name.")
-            for source, target in moves:
-                target.parent.mkdir(exist_ok=True)
-                files.move(source, target)
+            move_all(moves)
         return [f"{target.parent.name}/{target.name}" for _, target in moves]
 
     def drop(self, name: str, paths: Sequence[str]) -> list[str]:
@@ -201,9 +199,7 @@ class DataSets:
                     raise RefusedError(404, "not_found", f"There is no picture {path[:200]!a} in {name}.")
                 if (target / path).exists():
                     raise RefusedError(409, "name_taken", f"There is another picture {path} there already.")
-            for path in chosen:
-                (target / path).parent.mkdir(parents=True, exist_ok=True)
-                files.move(source / path, target / path)
+            move_all([(source / path, target / path) for path in chosen])
         return chosen
 
     def delete(self, name: str, path: str) -> None:
@@ -251,6 +247,21 @@ class DataSets:
         if not self.is_writable(name):
             raise RefusedError(403, "read_only", f"The data set {name} is there to read. Copy it into a new one.")
         return folder
+
+
+def move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move files, each from its place to another; all or, where the disk refuses one, none."""
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.move(source, target)
+            moved.append((source, target))
+    except OSError:
+        for source, target in reversed(moved):
+            with suppress(OSError):
+                files.move(target, source)
+        raise
 
 
 def _pictures_in(root: Path) -> Iterator[StoredPicture]:
