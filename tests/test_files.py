@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from diptych.files import did_you_mean, is_occupied, path_for_clients, path_from_here, write_bytes, write_text
+from diptych.files import (
+    did_you_mean,
+    is_occupied,
+    path_for_clients,
+    path_from_here,
+    remove_folder,
+    write_bytes,
+    write_text,
+)
 
 
 def test_folders_are_created_and_the_old_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -12,6 +20,13 @@ def test_folders_are_created_and_the_old_file_is_replaced_whole(tmp_path: Path) 
     write_text(path, "第二")
     assert path.read_text(encoding="utf-8") == "第二"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_removed_with_what_a_kill_left_of_an_earlier_one(tmp_path: Path) -> None:
+    for name in ("parts", ".parts.deleted"):
+        write_text(tmp_path / name / "picture", "half")
+    remove_folder(tmp_path / "parts")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:

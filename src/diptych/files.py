@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -64,6 +65,14 @@ def move(source: Path, target: Path) -> None:
     """Move a file within a disk, so that ``target`` is at every moment, and after a power cut, the old file or this."""
     source.replace(target)
     _sync_folder(target.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder, which is gone at once; what a kill leaves of it is hidden, and deleted by the next call."""
+    trash = folder.with_name(f".{folder.name}.deleted")
+    shutil.rmtree(trash, ignore_errors=True)
+    folder.rename(trash)
+    shutil.rmtree(trash)
 
 
 def is_occupied(path: Path) -> bool:

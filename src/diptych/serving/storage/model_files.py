@@ -1,11 +1,9 @@
 """Models renamed and deleted in the server's folder."""
 
-import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from diptych import artefact
+from diptych import artefact, files
 from diptych.serving.refusals import RefusedError
 from diptych.serving.storage.names import inside, safe_name
 
@@ -53,9 +51,7 @@ class ModelFiles:
         if source.is_symlink():
             source.unlink()
             return
-        trash = self._home / f".{secrets.token_hex(6)}.deleted"
-        source.rename(trash)
-        shutil.rmtree(trash)
+        files.remove_folder(source)
 
     def _unused(self, name: str) -> Path:
         path = self._home if "/" in name else inside(self._home, name)
