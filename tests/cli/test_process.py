@@ -73,7 +73,7 @@ def test_on_a_full_disk_the_run_says_so_and_the_same_command_continues(colours: 
     full = ["bash", "-c", 'trap "" XFSZ; ulimit -f 100; exec "$@"', "bash", *fit]
     failed = subprocess.run(full, capture_output=True, text=True)
     assert failed.returncode == 1, failed.stderr
-    assert "File too large" in failed.stderr
+    assert "File too large. Make room on that disk; then run the same command again." in failed.stderr
     assert "bug" not in failed.stderr
     assert "Traceback" not in failed.stderr
     continued = subprocess.run(fit, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failure, 2 usage, 3 bad data, 4 done in part, 128 + n stopped by signal n.
 """
 
+import errno
 import math
 import os
 import signal
@@ -45,6 +46,7 @@ from diptych.cli import (
 from diptych.cli.options import SETTINGS
 from diptych.errors import DiptychError, Interrupted
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EPILOG = """For a first look: diptych demo. \
 On your own pictures, in a folder with one folder of pictures for each class: \
 diptych inspect photos/, diptych fit recognizer photos/ -o models/pets, diptych predict models/pets new/. \
@@ -210,7 +212,9 @@ def _print_failure(error: Exception) -> int:
     if hasattr(error, "format_message"):  # typer's usage errors
         return _print_usage_error(error)
     if isinstance(error, OSError) and error.strerror:
-        console.print_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
+        reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+        cure = " Make room on that disk; then run the same command again." if error.errno in FULL_DISK else ""
+        console.print_error(f"{reason}{cure}")
         return 1
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         console.print_error("There is not enough memory. Choose a smaller --batch or --size.")
