@@ -19,7 +19,7 @@ def test_the_newest_checkpoint_is_loaded_and_the_last_two_remain(tmp_path):
     assert remaining == ["000000000200", "000000000300"]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "no checksum"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "no checksum", "no text"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage):
     for seen in (100, 200):
         checkpoint.save(tmp_path, {"x": torch.zeros(500), "seen_pictures": seen}, seen)
@@ -32,6 +32,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage):
         (newest / "state.pt").write_bytes(data)
     elif damage == "empty":
         (newest / "state.pt").write_bytes(b"")
+    elif damage == "no text":
+        for path in (newest / "state.sha256", newest.parent / "latest"):
+            path.write_bytes(b"\xff")
     else:
         (newest / "state.sha256").unlink()
     assert checkpoint.load(tmp_path)["seen_pictures"] == 100
