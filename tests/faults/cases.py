@@ -90,19 +90,19 @@ class Cases:
     def __init__(
         self, work: Path, preparations: Sequence[list[str] | str] = PREPARATIONS, *, everything: bool = True
     ) -> None:
-        self._below, self._before = work / "below", work / "before"
-        self._below.mkdir()
-        self.runner = Runner(self._below, work, everything=everything)
+        self.below, self._before = work / "below", work / "before"
+        self.below.mkdir()
+        self.runner = Runner(self.below, work, everything=everything)
         for command in preparations:
             ended = self.runner.run(command)
             assert ended.status == 0, f"{command}: {ended.output}"
-        shutil.copytree(self._below, self._before, symlinks=True)
+        shutil.copytree(self.below, self._before, symlinks=True)
 
     def reset(self) -> None:
         """Lay everything out as it was before the command."""
-        for entry in self._below.iterdir():
+        for entry in self.below.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        shutil.copytree(self._before, self._below, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(self._before, self.below, symlinks=True, dirs_exist_ok=True)
 
     def uninterrupted(self, command: list[str] | str) -> tuple[Run, dict[str, str]]:
         """The run of a command without a fault, and its files; those that differ from run to run have no digest."""
@@ -118,9 +118,9 @@ class Cases:
 
     def files(self) -> dict[str, str]:
         """The digests of all files by name, but for what is hidden and for the cache."""
-        paths = [path.relative_to(self._below) for path in self._below.rglob("*") if path.is_file()]
+        paths = [path.relative_to(self.below) for path in self.below.rglob("*") if path.is_file()]
         shown = [p for p in paths if p.parts[0] not in ("cache", "keys") and not any(x[0] == "." for x in p.parts)]
-        return {str(path): hashlib.sha256((self._below / path).read_bytes()).hexdigest() for path in shown}
+        return {str(path): hashlib.sha256((self.below / path).read_bytes()).hexdigest() for path in shown}
 
     def meet(self, name: str, fault: Fault, point: Point, expected: dict[str, str]) -> Outcome:
         """Let a command meet a fault, run it again, and see what came of it."""
@@ -134,8 +134,8 @@ class Cases:
         if fault in (Fault.KILL, Fault.KILL_HALFWAY):
             wrong += [f"not killed: {ended.status}"] * (ended.status != -9)
         else:
-            wrong += _no_sentence(ended)
-        wrong += _no_sentence(again)
+            wrong += no_sentence(ended)
+        wrong += no_sentence(again)
         if again.status == 0:
             wrong += self._differences(dict.fromkeys(expected, "") if name in BY_THE_CLOCK else expected)
         elif name not in NOT_REPEATED:
@@ -144,7 +144,7 @@ class Cases:
 
     def _can_be_loaded(self, model: str) -> bool:
         try:
-            artefact.read(self._below / model)
+            artefact.read(self.below / model)
         except DiptychError:
             return False
         return True
@@ -169,7 +169,7 @@ NOT_REPEATED = ("gallery rename", "gallery remove", "server: upload", "server: r
                 "server: model renamed", "server: model deleted", "inspect")  # fmt: skip
 
 
-def _no_sentence(run: Run) -> list[str]:
+def no_sentence(run: Run) -> list[str]:
     """What is wrong with how a command ended: a bug, a traceback, a signal, no word."""
     if run.status == 0:
         return []
