@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: setup demo test soak faults browser chromium object-store fuzz coverage lint dependency-audit docs wheel bench clean
+.PHONY: setup demo test soak kills faults browser chromium object-store fuzz coverage lint dependency-audit docs wheel bench clean
 
 setup: .venv/.installed
 
@@ -33,6 +33,10 @@ test: setup
 # Tests that run for minutes, each time at other moments.
 soak: fuzz
 	$(BIN)/pytest -n 2 -m soak tests/soak
+
+# Two hundred runs, fifty of each kind of model, each killed at a random moment and run again: equal weights.
+kills: setup
+	$(BIN)/pytest -s -m soak tests/soak/test_killed_often.py -k each_run
 
 # Every command killed, and on a full or a read-only disk, at each place where it writes; needs a C compiler, on Linux.
 faults: setup

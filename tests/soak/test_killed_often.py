@@ -1,17 +1,20 @@
 """Runs that are killed again and again, at other moments each time the test runs: ``make soak``."""
 
+import os
 import random
 import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from tests.killing import Fit, Nursery, assert_history_is_whole, final_weights
+from tests.killing import Fit, Nursery, assert_history_is_whole, final_weights, write_few_digits
+from tests.test_killed import OPTIONS
 
 pytestmark = pytest.mark.soak
 
 KILLS = 10  # of each kind of model, fifty in all
 TRIES = 100  # at most, so that a run that no kill meets any more does not hang the test
+EACH = int(os.environ.get("KILLS", "50"))  # of each of the four kinds, each kill with a run of its own: `make kills`
 EPOCHS = {"recognizer": 15, "recognizer, pretrained": 1, "gan": 3, "vae": 2, "flow": 1}
 
 
@@ -53,3 +56,23 @@ def test_killed_ten_times_in_the_first_second_the_same_command_goes_through(fit,
         fit.kill_after(moments.uniform(0, 1), tmp_path / "killed")
     fit.run(tmp_path / "killed")
     assert_history_is_whole(tmp_path / "killed")
+
+
+@pytest.mark.parametrize("kind", ["recognizer", "gan", "vae", "flow"])
+def test_each_run_that_is_killed_once_ends_with_the_weights_of_the_uninterrupted_run(kind, tmp_path):
+    nursery, seed = Nursery(checkpoint_seconds=0.1), secrets.randbits(32)
+    data, moments = write_few_digits(tmp_path / "digits.npz"), random.Random(seed)
+    fit = Fit(kind, nursery, tmp_path / "weights.safetensors", data, OPTIONS[kind])
+    fit.run(tmp_path / "first")  # the machine's trial is run and remembered
+    seconds = fit.run(tmp_path / "whole")
+    kills, equal = 0, 0
+    for number in range(4 * EACH):  # at most: some runs are over before the kill
+        if fit.kill_after(moments.uniform(0, seconds), tmp_path / f"{number}"):
+            fit.run(tmp_path / f"{number}")
+            kills += 1
+            equal += final_weights(tmp_path / f"{number}") == final_weights(tmp_path / "whole")
+        if kills == EACH:
+            break
+    nursery.close()
+    print(f"{kind}: {kills} kills, {equal} equal weights, seed {seed}")
+    assert equal == kills == EACH, f"seed {seed}"
