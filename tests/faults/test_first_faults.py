@@ -10,10 +10,6 @@ from tests.faults.points import Fault, role
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are put before the calls of Linux's C library")
 FAULTS = {  # by command: each fault, and what the place at which it happens ends with
-    "fit recognizer": [
-        (Fault.KILL, "unlink out/model/checkpoint/latest"),
-        (Fault.FULL_DISK, "/checkpoint/.N.N/state.pt"),
-    ],
     "calibrate, save": [
         (Fault.KILL, "→ models/recognizer/model.json"),
         (Fault.FULL_DISK, "/replacement/.*.draft"),
