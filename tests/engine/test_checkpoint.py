@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 
+from diptych import artefact
 from diptych.engine import checkpoint
 from diptych.errors import UsageError
 
@@ -89,6 +90,15 @@ def test_what_kills_left_of_checkpoints_is_deleted_in_time(tmp_path):
     checkpoint.save(tmp_path, {"step": 1}, 96)
     assert not old.exists()
     assert new.exists()  # another process may be writing to it
+
+
+def test_the_checkpoints_of_a_finished_run_go_where_a_kill_left_them(tmp_path):
+    settings = {"epochs": 1}
+    checkpoint.claim(tmp_path, settings)
+    checkpoint.save(tmp_path, {"step": 1}, 96)
+    artefact.write(tmp_path, {"kind": "vae", "settings": settings}, {"w": torch.zeros(1)})
+    assert checkpoint.is_finished(tmp_path, settings)
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
