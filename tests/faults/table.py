@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tests.faults.cases import Outcome
+from tests.faults.cases import COMMANDS, Outcome
 from tests.faults.points import Fault
 
 WORDS = {
@@ -28,8 +28,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
     wrong = sum(bool(o.wrong) for o in outcomes)
     lines = [
         HEAD,
-        f"{len(outcomes):,} faults: {len(crashes):,} distinct crash points, {len(full):,} distinct points with a full "
-        f"disk; {wrong:,} of all went wrong.\n",
+        f"{len({o.command for o in outcomes})} of {len(COMMANDS)} commands, {len(outcomes):,} faults: "
+        f"{len(crashes):,} distinct crash points, {len(full):,} distinct points with a full disk; "
+        f"{wrong:,} of all went wrong.\n",
         "| command | places | faults | went through again | refused in a sentence | wrong |",
         "|---|---:|---:|---:|---:|---:|",
     ]
