@@ -1,6 +1,7 @@
 # Everything happens in .venv; each target does the set-up that it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+MINUTES ?= 10
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .PHONY: setup demo test soak kills faults browser chromium object-store fuzz coverage lint dependency-audit docs wheel bench clean
@@ -18,6 +19,10 @@ setup: .venv/.installed
 
 .venv/.browser: .venv/.installed
 	$(INSTALL) --editable '.[dev,browser]'
+	touch $@
+
+.venv/.fuzz: .venv/.installed
+	$(INSTALL) --editable '.[dev,fuzz]'
 	touch $@
 
 .venv/.bench: .venv/.installed
@@ -60,8 +65,10 @@ object-store: setup .venv-moto/bin/moto_server
 	$(PYTHON) -m venv .venv-moto
 	.venv-moto/bin/python -m pip install --quiet 'moto[server]>=5'
 
-# Thousands of requests to the server by schemathesis, in an environment of its own: its pins are others.
-fuzz: setup .venv-fuzz/bin/schemathesis
+# The readers of files by atheris (Linux), for MINUTES in all; then thousands of requests to the server by schemathesis,
+# in an environment of its own: its pins are others.
+fuzz: .venv/.fuzz .venv-fuzz/bin/schemathesis
+	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
 	SCHEMATHESIS=$(CURDIR)/.venv-fuzz/bin/schemathesis $(BIN)/pytest -m fuzz tests/serving/test_fuzz.py
 
 .venv-fuzz/bin/schemathesis:
