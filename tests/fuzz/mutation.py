@@ -246,7 +246,7 @@ def _with_wrong_field(data: bytes, rng: random.Random) -> bytes:
         rng.choice(((100, 108), (124, 136), (136, 148), (156, 157), (257, 265))),
     )
     header[start:end] = (
-        rng.randbytes(end - start) if rng.random() < 0.5 else rng.choice((b"7", b"\x80", b"-")) * (end - start)
+        rng.randbytes(end - start) if rng.random() < 0.5 else rng.choice((b"7", b"\x80", b"\xff", b"-")) * (end - start)
     )
     header[148:156] = b" " * 8
     header[148:156] = f"{sum(header):06o}\0 ".encode()

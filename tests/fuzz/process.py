@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = (
 )
 RSS_LIMIT_MB = 1500  # above what is a finding, so that its input is written down by us
 OWN_CHANGES = 0.6  # of inputs are changed by the target's own mutation
-RECORD_EVERY = 500  # executions
+RECORD_EVERY = 100  # executions
 
 with atheris.instrument_imports(include=["diptych", "zipfile", "tarfile"]):
     import watching
@@ -87,6 +87,7 @@ def main(name: str, out: Path, seconds: int) -> None:
         "max_total_time": seconds,
         "max_len": target.max_bytes,
         "timeout": TIMEOUT_SECONDS,
+        "report_slow_units": TIMEOUT_SECONDS,
         "rss_limit_mb": RSS_LIMIT_MB,
         "artifact_prefix": f"{out}/libfuzzer-",
         "print_final_stats": 1,

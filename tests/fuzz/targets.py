@@ -58,6 +58,8 @@ def read_pictures(path: Path, labels: str | None = None) -> Images:
     source = open_source(path, labels)
     images = Images.of_source(source)
     repr(images), images.counts()
+    if not "".join(images.classes).isascii():
+        images.fingerprint()
     for row in range(min(len(images), MAX_PICTURES)):
         source.identity(row), source.marked_kind(row)
         with suppress(PictureError):
