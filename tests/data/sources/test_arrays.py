@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,30 @@ def test_unusable_npz_files_are_refused(tmp_path):
     (tmp_path / "c.npz").write_bytes(b"PK\3\4 and then nothing")
     with pytest.raises(DataError, match=r"c\.npz"):
         Images.open(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"pixels": np.uint8(7)}, r"have the shape \(\)"),
+        ({"pixels": np.zeros(5, np.uint8)}, r"have the shape \(5,\)"),
+        ({"pixels": np.full((2, 4, 4, 3), "a")}, "are of the type <U1; they must be uint8"),
+        ({"pixels": np.zeros((2, 4, 4, 3), complex)}, "are of the type complex128"),
+    ],
+)
+def test_npz_files_whose_pixels_are_no_pictures_are_refused(tmp_path, arrays, reason):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=reason):
+        Images.open(tmp_path / "a.npz")
+
+
+def test_npz_files_with_one_class_name_or_a_file_that_is_no_array(pixels, tmp_path):
+    np.savez(tmp_path / "a.npz", pixels=pixels, labels=[0] * 6, classes="cat")
+    assert Images.open(tmp_path / "a.npz").classes == ("cat",)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("notes", "taken in May")
+    with pytest.raises(DataError, match=r"a\.npz: notes is no array\. Write the file again with numpy\.savez"):
+        Images.open(tmp_path / "a.npz")
 
 
 def test_digits_are_bundled_and_use_the_whole_range():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.labels import labels_from_values
+from diptych.data.messages import printable
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import Files
 from diptych.data.sources.unpacked_size import check_memory, check_unpacked
@@ -77,10 +78,9 @@ def to_rgb(pixels: Any) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape[1:]:
-        cure = f" Flattened pictures need their height and width, such as {unflattened(array.shape[1])}."
         raise DataError(
             f"Pixels have the shape {np.shape(pixels)}; they must be (N, H, W, 3), or (N, H, W) if they are grey."
-            + (cure if array.ndim == 2 and array.shape[1] else "")
+            + (_cure_of_flattened(array.shape[1]) if array.ndim == 2 and array.shape[1] else "")
         )
     array = _to_uint8(array)
     if array.shape[-1] == 4:
@@ -104,17 +104,23 @@ def open_npz(files: Files, name: str) -> Source:
     except DataError:
         raise
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{where} cannot be read: {str(error).partition(chr(10))[0]}") from None
     except Exception as error:  # zipfile.BadZipFile and others that damaged archives cause
         raise DataError(f"{where} is damaged: {error}") from None
+    others = [
+        key for key, values in arrays.items() if not isinstance(values, np.ndarray)
+    ]  # files that numpy gives as bytes
+    if others:
+        raise DataError(f"{where}: {printable(others[0])} is no array. Write the file again with numpy.savez.")
     pixels = next((arrays.pop(key) for key in _PIXEL_NAMES if key in arrays), None)
     if pixels is None:
         raise DataError(f'{where} holds {", ".join(arrays) or "nothing"}; name the pictures "pixels".')
     labels = next((arrays.pop(key) for key in _LABEL_NAMES if key in arrays), None)
-    classes = [str(item) for item in arrays.pop("classes", ())]
+    classes = [str(item) for item in np.ravel(arrays.pop("classes", ()))]
     origins = arrays.pop("origins", None)
-    paths = [f"{where}#{i}" for i in range(len(pixels))]
-    groups = {key: values for key, values in arrays.items() if values.shape == (len(pixels),)}
+    n = len(pixels) if pixels.ndim else 0
+    paths = [f"{where}#{i}" for i in range(n)]
+    groups = {key: values for key, values in arrays.items() if values.shape == (n,)}
     return from_arrays(pixels, labels, classes=classes, groups=groups, origins=origins, paths=paths)
 
 
@@ -126,6 +132,10 @@ def load_digits() -> Source:
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     paths = [f"digits#{i}" for i in range(len(pixels))]
     return from_arrays(pixels, bunch.target, classes=[str(i) for i in range(10)], paths=paths)
+
+
+def _cure_of_flattened(values: int) -> str:
+    return f" Flattened pictures need their height and width, such as {unflattened(values)}."
 
 
 def unflattened(values: int) -> str:
@@ -147,6 +157,8 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"Pixels are of the type {array.dtype}; they must be uint8 in 0..255, or floats in 0..1.")
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if array.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
         return np.asarray(np.rint(array * 255), np.uint8)
