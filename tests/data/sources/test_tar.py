@@ -120,3 +120,22 @@ def test_a_label_in_another_encoding_is_refused_by_name(tmp_path, png):
     shard(tmp_path / "a.tar", [("1.png", png(0)), ("1.cls", "é".encode("cp1252"))])
     with pytest.raises(DataError, match=r"a.tar#1.cls: the text is not UTF-8"):
         Images.open(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "reason"),
+    [
+        (b"0", -512, r"a\.tar is damaged: 1\.png has no size"),  # by which a reader comes back to the same header
+        (b"x", 2**80, r"a\.tar cannot be read"),
+        (b"0", 2**80, r"a\.tar cannot be read"),
+    ],
+)
+def test_a_header_with_a_size_that_cannot_be_is_refused(tmp_path, png, kind, size, reason):
+    shard(tmp_path / "a.tar", [("1.png", png(0))])
+    data = bytearray((tmp_path / "a.tar").read_bytes())
+    data[124:136], data[156:157] = b"\x80"[: size > 0] + size.to_bytes(12 - (size > 0), "big", signed=True), kind
+    data[148:156] = b" " * 8
+    data[148:156] = f"{sum(data[:512]):06o}\0 ".encode()
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(DataError, match=reason):
+        Images.open(tmp_path / "a.tar")

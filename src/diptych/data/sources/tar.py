@@ -190,7 +190,15 @@ class _Shard:
                 return self._index(self._unpacked, shard)
             with self._files.open(self._name) as file:
                 return self._index(file, shard)
-        except (tarfile.TarError, OSError) as error:
+        except DataError:
+            raise
+        except (
+            tarfile.TarError,
+            OSError,
+            ValueError,
+            OverflowError,
+            RecursionError,
+        ) as error:  # numbers and headers in it
             raise DataError(f"{self._files.path(self._name)} cannot be read: {error}") from None
 
     def _index(self, file: Any, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
@@ -198,6 +206,8 @@ class _Shard:
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as archive:
             for member in archive:
                 base = posixpath.basename(member.name)
+                if member.size < 0:  # by which Python would go back in the file, and never come to its end
+                    raise DataError(f"{self._files.path(self._name)} is damaged: {printable(member.name)} has no size.")
                 if not member.isfile() or base.startswith("."):
                     continue
                 suffix = posixpath.splitext(base)[1].lower()
