@@ -19,7 +19,11 @@ def counted(n: int, one: str, many: str = "") -> str:
 
 def printable(path: str) -> str:
     r"""Make a path fit to print: a name that is not UTF-8 shows its odd bytes as ``\xff``."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        data = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair of surrogates, which JSON can spell
+        data = path.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "backslashreplace")
 
 
 def explain_os_error(error: OSError) -> str:

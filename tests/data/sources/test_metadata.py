@@ -144,3 +144,15 @@ def test_a_table_and_the_disk_may_write_an_accent_in_either_way(tmp_path, scene,
     images = Images.open(tmp_path)
     assert images.counts() == {"a": 2, "b": 2}
     assert images.unreadable(8) == {}
+
+
+def test_names_that_no_file_can_have_are_not_there(flat, caplog):
+    names = ["0.png", "x" * 300 + ".png", "\ud800.png", "a\0.png"]
+    (flat / "metadata.jsonl").write_text(
+        "".join(json.dumps({"file_name": name, "label": "a"}) + "\n" for name in names)
+    )
+    images = Images.open(flat)
+    assert len(images) == 1
+    assert len(images.skipped) == 3
+    assert "3 of the files that it names were left out" in caplog.text
+    caplog.text.encode()  # fit to print

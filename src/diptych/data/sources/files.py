@@ -1,5 +1,6 @@
 """Files below one folder, on this machine or behind an fsspec URL, under one small interface."""
 
+import errno
 import fnmatch
 import os
 import posixpath
@@ -104,9 +105,15 @@ class LocalFiles(Files):
         return opening.read_range(self._full(name), start, count)
 
     def exists(self, name: str) -> bool:
-        """See :class:`Files`."""
+        """See :class:`Files`; a name that no file can have, such as one of 300 characters, is that of none."""
         path = Path(self._full(name))
-        return path.exists() and not path.is_dir()  # a pipe of this name is refused when it is read, not passed over
+        try:
+            # A pipe of this name is refused when it is read, not passed over.
+            return path.exists() and not path.is_dir()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return False
+            raise
 
     def folders(self) -> list[str]:
         """See :class:`Files`."""
