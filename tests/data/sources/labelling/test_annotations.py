@@ -70,3 +70,17 @@ def test_text_files_of_boxes_are_named(tmp_path: Path, caplog: pytest.LogCapture
     (root / "labels" / "0.txt").write_text("0 0.5 0.5 0.2 0.1\n")
     assert len(Images.open(root)) == 3
     assert "labels has boxes of objects (YOLO)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"data": {}, "annotations": []}],
+        [{"image": "0.png", "choice": {"choices": [["cat"], {}]}}],
+        {**boxes((0, 7)), "images": [{"id": 0, "file_name": ["0.png"]}]},
+        {**boxes((0, 7)), "images": [{"id": [], "file_name": "0.png"}]},
+        7,
+    ],
+)
+def test_what_only_looks_like_an_export_labels_nothing(tmp_path: Path, content: Any) -> None:
+    assert Images.open(export(tmp_path, content)).classes == ("images",)  # the folder alone

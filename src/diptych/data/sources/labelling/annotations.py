@@ -58,13 +58,13 @@ def _coco(content: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
             f"{several[0]} ({inside}). {_CURE}"
         )
     for image in content["images"]:
-        yield {"file_name": image["file_name"], "label": next(iter(categories.get(image["id"], ())), None)}
+        yield {"file_name": str(image["file_name"]), "label": next(iter(categories.get(image["id"], ())), None)}
 
 
 def _label_studio(tasks: list[Any], where: str) -> Iterator[dict[str, Any]]:
     """One row for each task of a Label Studio export with the choices of its first annotation."""
     for task in tasks:
-        picture = next(iter(task["data"].values())) if "data" in task else task["image"]
+        picture = next(iter(task["data"].values()), "") if "data" in task else task["image"]
         name = posixpath.basename(unquote(str(picture).split("?")[0]))
         choices = _choices(task, where)
         label = choices[0] if len(choices) == 1 else choices or None
@@ -74,7 +74,7 @@ def _label_studio(tasks: list[Any], where: str) -> Iterator[dict[str, Any]]:
 def _choices(task: dict[str, Any], where: str) -> list[str]:
     if "data" not in task:  # the short form of the export
         choice = task.get("choice")
-        return list(choice["choices"]) if isinstance(choice, dict) else [choice] if choice else []
+        return list(map(str, choice["choices"])) if isinstance(choice, dict) else [str(choice)] if choice else []
     annotations = [one for one in task["annotations"] if not one.get("was_cancelled")]
     results = annotations[0]["result"] if annotations else []
     if results and not any("choices" in result["value"] for result in results):

@@ -235,9 +235,9 @@ def _only_column(table: LabelTable, alone: bool) -> str | None:
 
 def _check_repeated(table: LabelTable, read: LabelColumns) -> None:
     """Raise DataError where two rows about one picture have different labels."""
-    first = {row.cells[table.key]: row for row in reversed(table.rows) if table.key in row.cells}
+    first = {str(row.cells[table.key]): row for row in reversed(table.rows) if table.key in row.cells}
     for row in table.rows:
-        other = first.get(row.cells.get(table.key), row)
+        other = first.get(str(row.cells.get(table.key)), row)
         if any(row.cells.get(name) != other.cells.get(name) for name in read.columns):
             raise DataError(
                 f"{row.where}: {row.cells[table.key]} has another label than before ({other.where}). Several labels of "
