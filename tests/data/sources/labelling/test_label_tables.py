@@ -162,3 +162,10 @@ def test_a_table_in_another_encoding_is_said_and_left(fill, caplog):
     assert 't.csv, line 2: the text is not UTF-8. Save the table as "CSV UTF-8"' in caplog.text
     with pytest.raises(DataError, match="not UTF-8"):
         Images.open(folder, labels="t.csv")
+
+
+def test_a_cell_of_a_million_folders_is_looked_up_at_once(fill):
+    root = fill(*(f"{i}.jpg" for i in range(4)))
+    rows = "".join(f"{i}.jpg,{BREEDS[i % 2]}\n" for i in range(4))
+    (root / "a.csv").write_text("id,breed\n" + rows + "a/" * 60_000 + "4.jpg,pug\n")
+    assert Images.open(root).counts() == {"boxer": 2, "pug": 2}

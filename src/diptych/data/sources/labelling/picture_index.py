@@ -8,6 +8,7 @@ from diptych.data.sources.labelling.layout import Layout
 from diptych.data.sources.labelling.tables import Row
 
 _AMBIGUOUS = -1
+_MAX_DEPTH = 128  # folders in a path that a cell may name by less than the whole
 
 
 class PictureIndex:
@@ -57,8 +58,8 @@ def _index(pictures: Mapping[int, str]) -> dict[str, int]:
 
 
 def _ends(path: str) -> Iterable[str]:
-    """All ends of a path, the longest first: "a/b/c", "b/c", "c"."""
-    parts = path.split("/")
+    """All ends of a path, the longest first: "a/b/c", "b/c", "c"; of a deeper one than there can be, the last ones."""
+    parts = path.rsplit("/", _MAX_DEPTH)
     return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
