@@ -1,5 +1,6 @@
 """What Diptych wrote into a person's folder besides pictures is passed over."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,11 @@ def test_somebody_elses_record_hides_nothing(tmp_path: Path, record: str) -> Non
     for name in ("sample.json", "edit.json"):
         (tmp_path / "a" / name).write_text(record)
     assert {Path(path).name for path in Images.open(tmp_path).paths.tolist()} == {"000000.png", "grid.png"}
+
+
+@pytest.mark.parametrize("others", [7, {"a": 1}, None, "grid.png"])
+def test_a_record_with_something_else_for_its_list_of_files(tmp_path: Path, others: object) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "0.png")
+    record = {"edit": "vary", "files": [{"path": "out/0.png", "origin": "composite"}], "others": others}
+    (tmp_path / "edit.json").write_text(json.dumps(record))
+    assert Images.open(tmp_path).origins.tolist() == ["composite"]

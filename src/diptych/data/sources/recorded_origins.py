@@ -144,7 +144,8 @@ def _of_edit(facts: dict[str, Any]) -> Origin | None:
         for entry in entries
         if isinstance(entry, dict)
     }
-    origins |= dict.fromkeys(map(str, facts.get("others") or ()), COMPOSITE)  # sheets and animations
+    others = facts.get("others")
+    origins |= dict.fromkeys(map(str, others if isinstance(others, list) else ()), COMPOSITE)  # sheets and animations
     return _looked_up(origins)
 
 
