@@ -249,4 +249,5 @@ def write(target: Target, folder: Path, data: bytes) -> None:
     """Put the bytes where the target reads them."""
     path = folder / target.file
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # as writers do, so that a file which is still mapped stays as it is
     path.write_bytes(data)
