@@ -78,3 +78,19 @@ def test_damaged_sets_are_refused(save):
     (folder / "state.json").write_text("{")
     with pytest.raises(DataError, match=r"state\.json is not JSON"):
         Images.open(folder)
+
+
+def test_lengths_that_lead_out_of_the_file_are_refused(tmp_path):
+    pictures = pa.Array.from_buffers(
+        pa.binary(), 2, [None, pa.py_buffer(np.array([0, 5, 10], "<i4")), pa.py_buffer(b"12345" * 2)]
+    )
+    table = pa.table({"image": pictures})
+    with pa.OSFile(str(tmp_path / "data.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data.arrow"}]}))
+    assert len(Images.open(tmp_path)) == 2
+    data, offsets = (tmp_path / "data.arrow").read_bytes(), np.array([0, 5, 10], "<i4").tobytes()
+    assert data.count(offsets) == 1
+    (tmp_path / "data.arrow").write_bytes(data.replace(offsets, np.array([0, 5, 2**30], "<i4").tobytes()))
+    with pytest.raises(DataError, match=r"data\.arrow is not an Arrow file that can be read"):
+        Images.open(tmp_path)

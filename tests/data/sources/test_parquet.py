@@ -160,3 +160,29 @@ def test_two_class_labels_are_named_with_their_classes(table, tmp_path):
         Images.open(tmp_path / "a.parquet")
     assert Images.open(tmp_path / "a.parquet", labels="coarse_label").classes == tuple("uvwxyz")
     assert Images.open(tmp_path / "a.parquet", labels="none").classes == ()
+
+
+@pytest.mark.parametrize("labels", [[[["a"]], []], [{"a": 1}, None], [b"a", b"b"], [[b"a"], None]])
+def test_a_label_column_of_a_kind_that_names_nothing_is_refused(scene, tmp_path, labels):
+    pq.write_table(pa.table({"image": [png(scene(0)), png(scene(1))], "labels": labels}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"labels holds .*, which are no labels"):
+        Images.open(tmp_path / "a.parquet")
+    assert len(Images.open(tmp_path / "a.parquet", labels="none")) == 2
+
+
+def test_a_column_name_that_is_no_text_is_refused(scene, tmp_path):
+    pq.write_table(pa.table({"image": [png(scene(0))], "species": ["a"]}), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data.replace(b"species", b"spe\xffies"))
+    with pytest.raises(DataError, match=r"a\.parquet is not a Parquet file that can be read"):
+        Images.open(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("column", ["taken", "label"])
+def test_a_moment_that_python_has_no_date_for_is_text(scene, tmp_path, column):
+    moments = pa.array([0, 10**14], pa.timestamp("s"))
+    pq.write_table(pa.table({"image": [png(scene(0)), png(scene(1))], column: moments}), tmp_path / "a.parquet")
+    images = Images.open(tmp_path / "a.parquet")
+    texts = images.classes if column == "label" else images.groups["taken"].tolist()
+    assert any(text.startswith("1970-01-01") for text in texts)
+    assert len(set(texts)) == 2

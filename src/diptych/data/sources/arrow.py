@@ -8,7 +8,7 @@ from typing import Any
 
 from diptych import json_reader
 from diptych.data.sources.base import Source
-from diptych.data.sources.files import Files, LocalFiles, Walk, stays_inside
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files, LocalFiles, Walk, stays_inside
 from diptych.data.sources.labelling.label_choice import LabelChoice
 from diptych.data.sources.labelling.layout import split_of
 from diptych.data.sources.parquet import described_columns, image_column, source_of_tables
@@ -88,9 +88,10 @@ def _read(files: Files, name: str, features: Any) -> Any:
         local = isinstance(files, LocalFiles)
         source = pa.memory_map(str(checked(Path(files.root, name)))) if local else files.open(name)
         table = pa.ipc.open_stream(source).read_all()
+        table.validate(full=True)  # Arrow itself trusts the lengths in the file, and would read outside of it
     except NotAFileError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, *ARCHIVE_ERRORS) as error:
         raise DataError(f"{files.path(name)} is not an Arrow file that can be read: {error}") from None
     if features and b"huggingface" not in (table.schema.metadata or {}):
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})

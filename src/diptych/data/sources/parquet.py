@@ -17,7 +17,7 @@ from diptych.data.labels import Labels, labels_from_name_lists, labels_from_name
 from diptych.data.messages import join_names, printable
 from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.files import Files, stays_inside
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files, stays_inside
 from diptych.data.sources.labelling.columns import column_values, is_likely_label, pop_origins
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
@@ -54,6 +54,7 @@ class ParquetSource(Source):
         if data is not None:
             return memoryview(data)
         name = None if paths is None else paths[index].as_py()
+        name = name if isinstance(name, str) else None
         if name and not stays_inside(name):
             raise PictureError(f"it names {printable(name)}, outside the folder", self.metadata.paths[row])
         if name and self._files.exists(name):
@@ -188,7 +189,7 @@ def _read(files: Files, name: str, reader: Callable[[Any], Any]) -> Any:
     try:
         with files.open(name) as file:
             return reader(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, *ARCHIVE_ERRORS) as error:
         raise DataError(f"{files.path(name)} is not a Parquet file that can be read: {error}") from None
 
 
@@ -273,6 +274,7 @@ def image_column(schema: Any, where: str) -> str:
 
     for field in schema:
         struct = pt.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+        struct = struct and _is_binary(field.type.field("bytes").type)
         if struct or _is_binary(field.type):
             return str(field.name)
     raise DataError(
@@ -293,15 +295,29 @@ def _contents(chunk: Any) -> tuple[Any, Any]:
 def _labels(tables: Sequence[Any], column: str | None) -> tuple[Labels, tuple[str, ...]]:
     if column is None:
         return labels_from_names([None] * sum(len(table) for table in tables))
+    _check_label_type(tables[0].schema.field(column).type, column)
     classes: dict[str, None] = {}
     values: list[Any] = []
     for table in tables:
         names = class_names(table.schema, column)
         classes.update(dict.fromkeys(names))
-        values += [_to_names(value, names) for value in table[column].to_pylist()]
+        values += [_to_names(value, names) for value in _values(table, column)]
     if any(isinstance(value, list) for value in values):
         return labels_from_name_lists([value or [] for value in values], tuple(classes))
     return labels_from_names(values, tuple(classes))
+
+
+def _check_label_type(kind: Any, column: str) -> None:
+    """Raise DataError where a column holds neither labels nor lists of labels."""
+    import pyarrow.types as pt
+
+    lists = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
+    label = kind.value_type if lists else kind
+    if pt.is_nested(label) or _is_binary(label):
+        raise DataError(
+            f"The column {printable(column)} holds {kind}, which are no labels. Choose another with --labels COLUMN, "
+            'or none with --labels none (in Python: labels="none").'
+        )
 
 
 def _to_names(value: Any, names: Sequence[str]) -> Any:
@@ -325,7 +341,23 @@ def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
 
 
 def _column(tables: Sequence[Any], name: str) -> NDArray[Any]:
-    return column_values([_plain(value) for table in tables for value in table[name].to_pylist()], name)
+    return column_values([_plain(value) for table in tables for value in _values(table, name)], name)
+
+
+def _values(table: Any, name: str) -> list[Any]:
+    """The values of a column; moments that Python has no date for, such as the year 30,000, as text."""
+    import pyarrow as pa
+
+    try:
+        values: list[Any] = table[name].to_pylist()
+    except (ValueError, OverflowError):
+        try:
+            values = table[name].cast(pa.string()).to_pylist()
+        except (pa.ArrowException, ValueError) as error:
+            raise DataError(
+                f"The column {printable(name)} cannot be read: {error}. Write the file without it."
+            ) from None
+    return values
 
 
 def _plain(value: Any) -> Any:
