@@ -55,3 +55,41 @@ def test_a_damaged_archive_is_named(zips, tmp_path):
         archive.write(zips / "dog.zip", "dog.zip")
     with pytest.raises(DataError, match=r"dog\.zip is damaged"):
         Images.open(tmp_path / "all.zip")
+
+
+def damage(archive, name):
+    """Change one byte of a member's content."""
+    with zipfile.ZipFile(archive) as opened:
+        member = opened.getinfo(name)
+    data = bytearray(archive.read_bytes())
+    data[member.header_offset + 30 + len(name) + member.compress_size // 2] ^= 255
+    archive.write_bytes(data)
+
+
+def test_one_damaged_member_is_one_picture_that_cannot_be_read(class_folders, tmp_path):
+    archive = tmp_path / "pets.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in class_folders.rglob("*.png"):
+            opened.write(path, path.relative_to(class_folders))
+    damage(archive, "cat/3.png")
+    images = Images.open(archive)
+    assert images.store.marked_kinds() == [None] * 12
+    (error,) = images.unreadable(8).values()
+    assert "cat/3.png: the archive is damaged here" in str(error)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.tar"])
+def test_a_damaged_table_or_shard_in_an_archive_is_refused(tmp_path, name):
+    archive = tmp_path / "sets.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(name, np.random.default_rng(0).bytes(3000))
+    damage(archive, name)
+    with pytest.raises(DataError, match=name):
+        Images.open(archive)
+
+
+def test_an_archive_with_a_name_that_no_file_has_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("/", "")
+    with pytest.raises(DataError, match=r"a\.zip"):
+        Images.open(tmp_path / "a.zip")

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,10 @@ class RemoteFiles(Files):
 
     def read_range(self, name: str, start: int, count: int) -> bytes:
         """See :class:`Files`."""
-        return bytes(self._fs.cat_file(self._full(name), start=start, end=start + count))
+        try:
+            return bytes(self._fs.cat_file(self._full(name), start=start, end=start + count))
+        except ARCHIVE_ERRORS as error:
+            raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
 
     def exists(self, name: str) -> bool:
         """See :class:`Files`."""
@@ -199,7 +203,8 @@ class RemoteFiles(Files):
 
     def folders(self) -> list[str]:
         """See :class:`Files`."""
-        entries = self._fs.ls(self._base, detail=True)
+        with self._listing():
+            entries = self._fs.ls(self._base, detail=True)
         return sorted(posixpath.basename(e["name"].rstrip("/")) for e in entries if e["type"] == "directory")
 
     def open(self, name: str) -> Any:
@@ -210,6 +215,14 @@ class RemoteFiles(Files):
         """A folder in this one, named ``root`` in messages."""
         return RemoteFiles(root, self._fs, self._full(name))
 
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        """Refuse an archive with names that no file has, such as one of "/" alone, at which fsspec fails."""
+        try:
+            yield
+        except (IndexError, KeyError, ValueError) as error:
+            raise DataError(f"{self.root} cannot be listed ({error}). Pack the folder again.") from None
+
     def is_folder(self) -> bool:
         """Whether the URL itself names a folder."""
         return self._base in ("", "/") or bool(self._fs.isdir(self._base))
@@ -217,7 +230,9 @@ class RemoteFiles(Files):
     def walk(self) -> Walk:
         """See :class:`Files`."""
         walk = Walk()
-        for path, entry in sorted(self._fs.find(self._base, withdirs=True, detail=True).items()):
+        with self._listing():
+            entries = self._fs.find(self._base, withdirs=True, detail=True)
+        for path, entry in sorted(entries.items()):
             name = path[len(self._base) :].strip("/")
             if not name:
                 continue

@@ -10,7 +10,6 @@ import mmap
 import posixpath
 import tarfile
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.labels import labels_from_names
 from diptych.data.messages import counted, explain_os_error, join_names, printable
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.files import Files
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files
 from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
 from diptych.data.sources.labelling.label_choice import log_reading
 from diptych.data.sources.labelling.layout import read_layout
@@ -174,7 +173,7 @@ class _Shard:
                     self._unpacked = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
             except DataError:
                 raise
-            except (OSError, EOFError, ValueError, zlib.error) as error:
+            except (OSError, ValueError, *ARCHIVE_ERRORS) as error:
                 raise DataError(f"{files.path(name)} cannot be unpacked: {error}") from None
 
     def read(self, start: int, count: int) -> bytes:
@@ -197,8 +196,8 @@ class _Shard:
             OSError,
             ValueError,
             OverflowError,
-            RecursionError,
-        ) as error:  # numbers and headers in it
+            *ARCHIVE_ERRORS,
+        ) as error:  # of a zip around it too
             raise DataError(f"{self._files.path(self._name)} cannot be read: {error}") from None
 
     def _index(self, file: Any, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
