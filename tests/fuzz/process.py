@@ -33,6 +33,10 @@ class Watcher:
         self._target.prepare(self._folder)
         self.executions, self._slowest, self._names = 0, 0.0, set[str]()
 
+    def warm_up(self, data: bytes) -> None:
+        """Read an input without a look at the time, which is that of the imports."""
+        watching.try_input(self._target, self._folder, data)
+
     def __call__(self, data: bytes) -> None:
         """Read one input."""
         outcome = watching.try_input(self._target, self._folder, data)
@@ -81,8 +85,6 @@ def main(name: str, out: Path, seconds: int) -> None:
         corpus.mkdir(parents=True)
         for i, seed in enumerate(target.seeds()):
             (corpus / f"seed-{i}").write_bytes(seed)
-    for seed in target.seeds():  # modules that are imported only now are instrumented as well
-        watcher(seed)
     options = {
         "max_total_time": seconds,
         "max_len": target.max_bytes,
@@ -95,6 +97,8 @@ def main(name: str, out: Path, seconds: int) -> None:
     }
     arguments = [sys.argv[0], *(f"-{key}={value}" for key, value in options.items()), str(corpus)]
     with atheris.instrument_imports(include=["diptych"]):
+        for seed in target.seeds():  # here what a reader imports only when it reads is imported, and instrumented
+            watcher.warm_up(seed)
         mutator = {"custom_mutator": watcher.mutate} if target.mutate else {}
         atheris.Setup(arguments, watcher, **mutator)
         atheris.Fuzz()
