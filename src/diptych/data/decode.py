@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from diptych.data.decoding.colour import to_rgb
-from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete
+from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete, lacks_rows
 from diptych.data.decoding.jpeg import check_scans, lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
     RAW_REASON,
@@ -208,7 +208,7 @@ def _load_rgb(picture: Image.Image, data: bytes | memoryview, path: str) -> Imag
         if is_jpeg and (reason := why_jpeg_unread(data)):
             raise PictureError(reason, path) from error
         raise
-    if is_jpeg and lacks_data(data, picture):
+    if (is_jpeg and lacks_data(data, picture)) or lacks_rows(data, picture):
         raise PictureError(TRUNCATED, path)
     return to_rgb(picture, key_alpha(data, picture))
 

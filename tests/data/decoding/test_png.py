@@ -5,7 +5,8 @@ import zlib
 
 import pytest
 
-from diptych.data.decode import decode, decode_square
+from diptych.data.decode import decode, decode_square, dimensions
+from diptych.errors import PictureError
 
 GREY, COLOUR = 0, 2
 
@@ -50,3 +51,36 @@ def test_a_transparent_colour_of_eight_bits():
 def test_the_picture_is_laid_on_white_before_it_is_resized():
     data = png(4, 2, GREY, b"\x00", [0])
     assert (decode_square(data, 8)[0] == 255).all()
+
+
+def rows(height, packed_rows, value):
+    """A grey PNG of 8 px across with so many of its rows."""
+    header = struct.pack(">IIBBBBB", 8, height, 8, GREY, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress((b"\0" + bytes([value]) * 8) * packed_rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("value", [0, 9])
+def test_a_png_whose_rows_end_too_soon_is_refused(value):
+    assert (decode(rows(20, 20, value)) == value).all()
+    for packed_rows in (19, 1):
+        with pytest.raises(PictureError, match="ends before the picture does"):
+            decode(rows(20, packed_rows, value))
+    with pytest.raises(PictureError, match="ends before the picture does"):
+        dimensions(rows(4_000_000, 20, 9))  # more than so few bytes can hold: refused before memory is taken
+
+
+def test_an_interlaced_png_is_whole_or_refused():
+    raw = b"".join(
+        (b"\0" + bytes([value]) * columns) * count
+        for columns, count, value in ((1, 1, 0), (1, 1, 0), (2, 1, 0), (2, 2, 0), (4, 2, 0), (4, 4, 0), (8, 4, 0))
+    )
+    for content, is_whole in ((raw, True), (raw[:-9], False), (raw[:-18], False)):
+        header = struct.pack(">IIBBBBB", 8, 8, 8, GREY, 0, 0, 1)
+        parts = [(b"IHDR", header), (b"IDAT", zlib.compress(content)), (b"IEND", b"")]
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+        if is_whole:
+            assert decode(data).shape == (8, 8, 3)
+        else:
+            with pytest.raises(PictureError):
+                decode(data)
