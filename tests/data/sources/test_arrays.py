@@ -123,6 +123,15 @@ def test_npz_files_whose_pixels_are_no_pictures_are_refused(tmp_path, arrays, re
         Images.open(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize(("kind", "shape"), [("<U0", (2**40, 3)), ("|u1", (2**40, 0, 0, 3))])
+def test_npz_files_of_endless_emptiness_are_refused(tmp_path, kind, shape):
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".encode()
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("pixels.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(DataError, match=r"is no array|have the shape"):
+        Images.open(tmp_path / "a.npz")
+
+
 def test_npz_files_with_one_class_name_or_a_file_that_is_no_array(pixels, tmp_path):
     np.savez(tmp_path / "a.npz", pixels=pixels, labels=[0] * 6, classes="cat")
     assert Images.open(tmp_path / "a.npz").classes == ("cat",)

@@ -107,9 +107,7 @@ def open_npz(files: Files, name: str) -> Source:
         raise DataError(f"{where} cannot be read: {str(error).partition(chr(10))[0]}") from None
     except Exception as error:  # zipfile.BadZipFile and others that damaged archives cause
         raise DataError(f"{where} is damaged: {error}") from None
-    others = [
-        key for key, values in arrays.items() if not isinstance(values, np.ndarray)
-    ]  # files that numpy gives as bytes
+    others = [key for key, values in arrays.items() if not isinstance(values, np.ndarray) or _takes_no_bytes(values)]
     if others:
         raise DataError(f"{where}: {printable(others[0])} is no array. Write the file again with numpy.savez.")
     pixels = next((arrays.pop(key) for key in _PIXEL_NAMES if key in arrays), None)
@@ -118,7 +116,8 @@ def open_npz(files: Files, name: str) -> Source:
     labels = next((arrays.pop(key) for key in _LABEL_NAMES if key in arrays), None)
     classes = [str(item) for item in np.ravel(arrays.pop("classes", ()))]
     origins = arrays.pop("origins", None)
-    n = len(pixels) if pixels.ndim else 0
+    pixels = to_rgb(pixels)
+    n = len(pixels)
     paths = [f"{where}#{i}" for i in range(n)]
     groups = {key: values for key, values in arrays.items() if values.shape == (n,)}
     return from_arrays(pixels, labels, classes=classes, groups=groups, origins=origins, paths=paths)
@@ -132,6 +131,11 @@ def load_digits() -> Source:
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     paths = [f"digits#{i}" for i in range(len(pixels))]
     return from_arrays(pixels, bunch.target, classes=[str(i) for i in range(10)], paths=paths)
+
+
+def _takes_no_bytes(values: NDArray[Any]) -> bool:
+    """Whether a few bytes of header stand for any number of values, each of which is empty."""
+    return bool(values.size) and not values.dtype.itemsize
 
 
 def _cure_of_flattened(values: int) -> str:
