@@ -5,6 +5,7 @@ Each reader has a process of its own (``process.py``) for its share of the minut
 With ``-o`` the table is written as a page of results too.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -93,7 +94,12 @@ def keep(name: str, out: Path) -> tuple[str, ...]:
     found = [*(out / "findings").glob("*"), *out.glob("libfuzzer-*")]
     for path in found:
         (FINDINGS / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, FINDINGS / name / path.name)
+        kept = FINDINGS / name / path.name
+        if (
+            kept.exists() and kept.read_bytes() != path.read_bytes()
+        ):  # one that was mended, and is there by another input
+            kept = kept.with_name(f"{path.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:6]}")
+        shutil.copy(path, kept)
         text = out / f"{path.name}.txt"
         print(f"{name}: {path.name}\n{text.read_text() if text.exists() else ''}", file=sys.stderr)
     return tuple(sorted(path.name for path in found))
