@@ -93,3 +93,31 @@ def test_an_archive_with_a_name_that_no_file_has_is_refused(tmp_path):
         archive.writestr("/", "")
     with pytest.raises(DataError, match=r"a\.zip"):
         Images.open(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["photos\\{}\\{}.png", "./photos/{}/{}.png", "/photos/{}/{}.png", "../photos/{}/{}.png", "C:\\photos\\{}\\{}.png"],
+)
+def test_archives_of_other_systems_have_the_same_folders(class_folders, tmp_path, spelling):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for picture in sorted(class_folders.glob("*/*.png")):
+            member = zipfile.ZipInfo()
+            member.filename = spelling.format(picture.parent.name, picture.stem)
+            archive.writestr(member, picture.read_bytes())
+    images = Images.open(tmp_path / "all.zip")
+    assert images.counts() == {"cat": 6, "dog": 6}
+    assert np.array_equal(images.pixels(16), Images.open(class_folders).pixels(16))
+
+
+def test_what_macos_puts_into_archives_is_no_picture_and_its_names_are_utf8(class_folders, tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for picture in sorted(class_folders.glob("*/*.png")):
+            breed = {"cat": "chQQt", "dog": "dog"}[picture.parent.name]
+            archive.writestr(f"photos/{breed}/{picture.name}", picture.read_bytes())
+            archive.writestr(f"__MACOSX/photos/{breed}/._{picture.name}", b"\0\5\x16\7\0\2\0\0Mac OS X")
+        archive.writestr("photos/dog/.DS_Store", b"\0\0\0\1Bud1")
+    for name, e_acute, label in (("utf8", "é".encode(), "chét"), ("dos", b"\x82_", "ché_t")):
+        content = (tmp_path / "all.zip").read_bytes().replace(b"QQ", e_acute)  # as written without the UTF-8 flag
+        (tmp_path / f"{name}.zip").write_bytes(content)
+        assert Images.open(tmp_path / f"{name}.zip").counts() == {label: 6, "dog": 6}

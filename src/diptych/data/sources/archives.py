@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from diptych.data.sources.files import ARCHIVE_ERRORS, Files, LocalFiles, RemoteFiles, Walk
 from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
+from diptych.data.sources.zip_names import normalise_names
 from diptych.errors import DataError
 
 ZIP_SUFFIX = ".zip"
@@ -91,7 +92,9 @@ def _zip_filesystem(files: Files, name: str, opened: contextlib.ExitStack) -> An
     where = files.path(name)
     try:
         archive = opened.enter_context(files.open(name) if files.seeks_freely else _copy_out(files, name))
-        return ZipFileSystem(fo=archive, skip_instance_cache=True)
+        filesystem = ZipFileSystem(fo=archive, skip_instance_cache=True)
+        normalise_names(filesystem.zip)
+        return filesystem
     except OSError as error:
         raise DataError(f"{where} cannot be opened: {error.strerror or error}.") from None
     except ARCHIVE_ERRORS as error:

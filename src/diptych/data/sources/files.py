@@ -18,6 +18,7 @@ from diptych import opening
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.data.sources.urls import check_url
+from diptych.data.sources.zip_names import normalise_names
 from diptych.errors import DataError, PictureError
 
 _SYSTEM_NAMES = frozenset(("__macosx", "thumbs.db", "desktop.ini"))  # that macOS and Windows leave behind
@@ -258,6 +259,8 @@ def filesystem_of(url: str) -> tuple[Any, str]:
         raise DataError(f"{url} cannot be opened: {explain_os_error(error)}.") from None
     except ARCHIVE_ERRORS as error:
         raise DataError(f"{url} is damaged: {error}.") from None
+    if filesystem.protocol == "zip":
+        normalise_names(filesystem.zip)
     return filesystem, str(path)
 
 
