@@ -1,12 +1,13 @@
 import logging
 import os
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from diptych.data.images import Images
-from diptych.errors import DataError
+from diptych.errors import DataError, UsageError
 
 
 def test_class_folders(class_folders):
@@ -248,7 +249,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"There is no picture in .*one folder of pictures for each class"):
         Images.open(tmp_path)
     (tmp_path / "a.txt").write_text("words")
-    with pytest.raises(DataError, match=r"1 other files are there, such as .*a\.txt"):
+    with pytest.raises(DataError, match=r"\(1 other file is there: .*a\.txt: not a picture\)"):
         Images.open(tmp_path)
     with pytest.raises(DataError, match=r"gone is not there\. Give a folder"):
         Images.open(tmp_path / "gone")
@@ -266,3 +267,28 @@ def test_pictures_by_name_keep_their_rows(class_folders, tmp_path):
     images = Images.of_files(names)
     assert images.paths.tolist() == [str(name) for name in names]
     assert [error.reason for error in images.readable(8).skipped] == ["the file is not there"]
+
+
+def test_files_of_other_programs_are_told_with_what_to_do(class_folders, caplog):
+    (class_folders / "labels.xlsx").write_bytes(b"PK\3\4")
+    (class_folders / "more.7z").write_bytes(b"7z\xbc\xaf")
+    (class_folders / "cat" / "lost.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    (class_folders / "dog" / "page.jpg").write_text("<!DOCTYPE html>\n<title>Sign in</title>")
+    images = Images.open(class_folders)
+    assert 'labels.xlsx: a spreadsheet, which is not read; save its sheet of labels as "CSV UTF-8"' in caplog.text
+    assert "more.7z: an archive of a kind that is not read; unpack it" in caplog.text
+    lost, page = sorted(map(str, images.readable(16).skipped[-2:]))
+    assert "lost.png: a pointer of Git LFS in place of the file; fetch it with: git lfs pull" in lost
+    assert "page.jpg: a web page in place of the file; download it again" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("labels.csv", "is a table. Give the folder"), ("a.ods", "is a spreadsheet"), ("a.tar.xz", "unpack it, and open")],
+)
+def test_a_file_of_another_kind_in_place_of_pictures_is_refused(class_folders, name, message):
+    (class_folders / name).write_bytes(b"words")
+    with pytest.raises(DataError, match=re.escape(message)):
+        Images.open(class_folders / name)
+    with pytest.raises(UsageError, match="is a spreadsheet"):
+        Images.open(class_folders, labels="labels.xlsx")

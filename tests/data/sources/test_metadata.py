@@ -86,7 +86,12 @@ def test_files_in_folders(flat, scene):
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("metadata.csv", "name,label\n0.png,a\n", 'needs a "file_name"'),
+        (
+            "metadata.csv",
+            "name,label\n0.png,a\n",
+            r'metadata\.csv needs a "file_name" for every picture\. Its columns are name, label: rename',
+        ),
+        ("metadata.csv", "file_name,label\n,a\n", r'metadata\.csv, line 2 needs a "file_name"'),
         ("metadata.csv", "", 'needs a "file_name"'),
         ("metadata.csv", "file_name,label\nnone.png,a\n", "None of the files"),
         ("metadata.csv", 'file_name,label\n0.png,"a\n1.png,b\n', "Correct the line"),

@@ -129,7 +129,17 @@ def why_unread(prefix: bytes, path: str) -> str | None:
     kind = _kind_by_signature(prefix)
     if kind is None and next(candidate_formats(prefix, path), None) in (None, *WITHOUT_SIGNATURE):
         kind = _UNREAD_SUFFIXES.get(_suffix(path))
-    return None if kind is None else kind.reason
+    return stand_in(prefix) if kind is None else kind.reason
+
+
+def stand_in(data: bytes) -> str | None:
+    """What stands in place of a file that was never fetched, and what to do, by its first bytes; else ``None``."""
+    start = data[:SIGNATURE_BYTES].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page in place of the file; download it again, signed in if the site asks for it"
+    if start.startswith(b"version https://"):
+        return "a pointer of Git LFS in place of the file; fetch it with: git lfs pull"
+    return None
 
 
 def is_raw(prefix: bytes, path: str) -> bool:

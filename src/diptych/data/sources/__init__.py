@@ -9,7 +9,13 @@ from pathlib import Path
 
 from diptych.data.decoding.kinds import PICTURE_SUFFIXES
 from diptych.data.messages import explain_os_error, printable
-from diptych.data.sources.archives import ZIP_SUFFIX, ArchivesInFolder, open_archive
+from diptych.data.sources.archives import (
+    UNREAD_ARCHIVE,
+    UNREAD_ARCHIVE_SUFFIXES,
+    ZIP_SUFFIX,
+    ArchivesInFolder,
+    open_archive,
+)
 from diptych.data.sources.arrays import open_npz
 from diptych.data.sources.arrow import find_saved_datasets, open_saved_datasets
 from diptych.data.sources.base import Metadata, Source, unlabelled
@@ -17,6 +23,7 @@ from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_hidden, is_url, match_names
 from diptych.data.sources.folder import open_files, open_folder
 from diptych.data.sources.labelling.label_choice import LabelChoice
+from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
 from diptych.data.sources.metadata import FILE_NAMES, find_metadata, open_metadata
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
@@ -139,11 +146,23 @@ def _open_named(files: Files, names: Sequence[str], choice: LabelChoice) -> Sour
     table = posixpath.basename(names[0])
     if table in FILE_NAMES and isinstance(files, LocalFiles):
         return open_metadata(LocalFiles(Path(files.root, names[0]).parent), [table], choice)
+    _refuse_other_kinds(files, names[0])
     _refuse_choice(choice, files.path(names[0]))
     shards = [name for name in names if name.lower().endswith(SHARD_SUFFIXES)]
     if shards:
         return open_tar(files, shards)
     return open_npz(files, names[0]) if names[0].lower().endswith(".npz") else open_files(files, names)
+
+
+def _refuse_other_kinds(files: Files, name: str) -> None:
+    """Raise DataError for a table or an archive of a kind that is not read, with what to do."""
+    where, lower = files.path(name), name.lower()
+    if lower.endswith(TABLE_SUFFIXES):
+        raise DataError(f"{where} is a table. Give the folder of its pictures, and choose the table by --labels.")
+    if lower.endswith(SPREADSHEET_SUFFIXES):
+        raise DataError(f"{where} is {SPREADSHEET}.")
+    if lower.endswith(UNREAD_ARCHIVE_SUFFIXES):
+        raise DataError(f"{where} is {UNREAD_ARCHIVE}.")
 
 
 def _refuse_choice(choice: LabelChoice, where: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from diptych.data.decoding.kinds import has_known_signature, has_picture_suffix
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import counted, join_names, printable
+from diptych.data.sources.archives import UNREAD_ARCHIVE, UNREAD_ARCHIVE_SUFFIXES
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, LocalFiles, Walk
 from diptych.data.sources.labelling.annotations import describe_boxes
@@ -17,7 +18,7 @@ from diptych.data.sources.labelling.file_names import read_file_names
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
 from diptych.data.sources.labelling.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
 from diptych.data.sources.labelling.layout import Layout, are_numbered, read_layout
-from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
+from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.errors import DataError, PictureError
@@ -115,6 +116,10 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
     for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
         if has_picture_suffix(name) or _has_signature(files, name):
             pictures.append(name)
+        elif name.lower().endswith(SPREADSHEET_SUFFIXES):
+            skipped.insert(0, PictureError(SPREADSHEET, files.path(name)))
+        elif name.lower().endswith(UNREAD_ARCHIVE_SUFFIXES):
+            skipped.insert(0, PictureError(UNREAD_ARCHIVE, files.path(name)))
         elif not name.lower().endswith(TABLE_SUFFIXES):  # a table may be about the pictures: it is not left out
             skipped.append(PictureError("not a picture", files.path(name)))
     return pictures, skipped
@@ -213,7 +218,10 @@ def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], lay
 
 
 def _no_picture(files: Files, skipped: Sequence[PictureError]) -> str:
-    others = f" ({len(skipped)} other files are there, such as {skipped[0].path})" if skipped else ""
+    others = ""
+    if skipped:
+        count = counted(len(skipped), "other file is", "other files are")
+        others = f" ({count} there: {join_names([str(error) for error in skipped])})"
     return (
         f"There is no picture in {files.path('')}{others}. "
         "Give a folder that holds one folder of pictures for each class."

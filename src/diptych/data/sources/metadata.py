@@ -95,7 +95,13 @@ def _read(files: Files, table: str) -> list[Row]:
     rows = read_table(files.read(table), where)
     lacking = [row.where for row in rows if not row.cells.get("file_name")]
     if lacking or not rows:
-        raise DataError(f'{lacking[0] if lacking else where} needs a "file_name" for every picture.')
+        first = lacking[0] if lacking and "file_name" in rows[0].cells else where
+        columns = (
+            ""
+            if not rows or "file_name" in rows[0].cells
+            else (f" Its columns are {', '.join(filter(None, rows[0].cells))}: rename the one that names the pictures.")
+        )
+        raise DataError(f'{first} needs a "file_name" for every picture.{columns}')
     return rows
 
 

@@ -8,7 +8,7 @@ def cells(text, name="t.csv", encoding="utf-8"):
     return [row.cells for row in read_table(text.encode(encoding), name)]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("separator", [", ", ";", "\t"])
 def test_spaces_blank_rows_and_encodings(encoding, separator):
     rows = (["file", "label"], [], ["a.jpg", '"âne, gris"'], ["b.jpg ", " chat "], ["", ""])
@@ -17,6 +17,12 @@ def test_spaces_blank_rows_and_encodings(encoding, separator):
         {"file": "a.jpg", "label": "âne, gris"},
         {"file": "b.jpg", "label": "chat"},
     ]
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_for_excel_names_the_separator(first):
+    rows = read_table(f"{first}\r\nfile;label;weight,kg\r\na.jpg;cat;4,5\r\n".encode("utf-8-sig"), "t.csv")
+    assert [(row.line, row.cells) for row in rows] == [(3, {"file": "a.jpg", "label": "cat", "weight,kg": "4,5"})]
 
 
 def test_rows_know_their_lines():
@@ -34,6 +40,10 @@ def test_rows_know_their_lines():
             r"t\.csv, line 2: more cells than the first line has columns \(3, not 2\)",
         ),
         (b"file,label\na,b\nx.jpg,\xe2ne\n", r"t\.csv, line 3: the text is not UTF-8\. Save .* iconv -f WINDOWS-1252"),
+        (b"PK\3\4\x14\0\6\0\xff", r"t\.csv is a spreadsheet, which is not read; save .* as \"CSV UTF-8\""),
+        (b"\xd0\xcf\x11\xe0\xa1", r"t\.csv is a spreadsheet"),
+        (b"\n<!DOCTYPE html>\n<title>Sign in</title>", r"t\.csv is a web page in place of the file; download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"t\.csv is a pointer of Git LFS .* git lfs pull"),
         (b"file,label,label\na,b,c\n", r'two columns have the name "label"'),
         (b'file,label\na,"b\nc,d\n', r"line 3: .*Correct the line"),
     ],

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from diptych.data.labels import Labels
 from diptych.data.messages import counted, join_names
-from diptych.data.sources.labelling.tables import LABEL_FILE_SUFFIXES
-from diptych.errors import DataError
+from diptych.data.sources.labelling.tables import LABEL_FILE_SUFFIXES, SPREADSHEET, SPREADSHEET_SUFFIXES
+from diptych.errors import DataError, UsageError
 
 log = logging.getLogger("diptych")
 WORDS = ("auto", "folders", "names", "none")
@@ -43,6 +43,8 @@ class LabelChoice:
         """Read "folders", "names", "none", "COLUMN", "TABLE.csv" or "TABLE.csv:COLUMN"; ``None`` is "auto"."""
         if not text or text in WORDS:
             return cls(text or "auto")
+        if text.lower().endswith(SPREADSHEET_SUFFIXES):
+            raise UsageError(f"{text} is {SPREADSHEET}.")
         table, _, column = text.rpartition(":")
         if table.lower().endswith(LABEL_FILE_SUFFIXES):
             return cls("column", table, column)

@@ -2,16 +2,23 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from diptych import json_reader
+from diptych.data.decoding.kinds import stand_in
 from diptych.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 LABEL_FILE_SUFFIXES = (*TABLE_SUFFIXES, ".json")  # with the exports of annotation tools
+SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+#: What is to be done with a spreadsheet, for a sentence.
+SPREADSHEET = 'a spreadsheet, which is not read; save its sheet of labels as "CSV UTF-8"'
+_SPREADSHEET_SIGNATURES = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # of a zip and of Microsoft's compound files
 _SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*\r?\n', re.IGNORECASE)  # the first line of tables for Excel
 
 
 @dataclass(frozen=True)
@@ -42,23 +49,25 @@ def read_table(data: bytes, where: str) -> list[Row]:
     Parameters
     ----------
     data
-        The file's bytes, in UTF-8, or in UTF-16 with its mark.
+        The file's bytes, in UTF-8 or UTF-16.
     where
         The file's name for messages; one that ends in ".jsonl" has a JSON object in each line.
 
     Raises
     ------
     DataError
-        It is in another encoding, or a line does not fit; the message names the line and what to do.
+        It is no text or in another encoding, or a line does not fit; the message names the line and what to do.
     """
+    what = SPREADSHEET if data.startswith(_SPREADSHEET_SIGNATURES) else stand_in(data)
+    if what:
+        raise DataError(f"{where} is {what}.")
     text = _decode(data, where)
     return list(_json_rows(text, where) if where.lower().endswith(".jsonl") else _text_rows(text, where))
 
 
 def _decode(data: bytes, where: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return data.decode(encoding)
+        return data.decode(_encoding(data))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -67,9 +76,20 @@ def _decode(data: bytes, where: str) -> str:
         ) from None
 
 
+def _encoding(data: bytes) -> str:
+    """UTF-16 by its mark or, without one, by the zero bytes of its Latin letters; else UTF-8."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    first, second = data[:200:2].count(0), data[1:200:2].count(0)
+    return "utf-8-sig" if first == second else "utf-16-le" if second > first else "utf-16-be"
+
+
 def _text_rows(text: str, where: str) -> Iterator[Row]:
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(_SEPARATORS, key=header.count)
+    if match := _SEPARATOR_LINE.match(text):
+        text, separator = "\n" + text[match.end() :], match[1]
+    else:
+        header = next((line for line in text.splitlines() if line.strip()), "")
+        separator = max(_SEPARATORS, key=header.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     names: list[str] = []
     try:
