@@ -133,12 +133,15 @@ def test_folders_around_the_class_folders_are_passed_through(tmp_path, class_fol
     (tmp_path / "__MACOSX" / "pets").mkdir(parents=True)
     scene(1).save(tmp_path / "__MACOSX" / "pets" / "a.png")
     (class_folders / "cat" / "Thumbs.db").write_bytes(b"\0")
+    for name in ("@eaDir", "$RECYCLE.BIN", "__pycache__"):
+        (class_folders / name).mkdir()
+        scene(2).save(class_folders / name / "a.png")
     (class_folders / "cow").mkdir()
     with caplog.at_level(logging.INFO, "diptych"):
         images = Images.open(tmp_path)
     assert images.counts() == {"cat": 6, "dog": 6}
     assert images.skipped == ()
-    assert "3 hidden" in caplog.text
+    assert "6 hidden" in caplog.text
     assert "no picture in cow" in caplog.text
     assert "12 pictures of 2 classes. Labels from the folder names: cat 6, dog 6." in caplog.text
 

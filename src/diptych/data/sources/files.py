@@ -21,8 +21,12 @@ from diptych.data.sources.urls import check_url
 from diptych.data.sources.zip_names import normalise_names
 from diptych.errors import DataError, PictureError
 
-_SYSTEM_NAMES = frozenset(("__macosx", "thumbs.db", "desktop.ini"))  # that macOS and Windows leave behind
 MAX_NAMES = 100_000  # that a pattern with braces may stand for
+# What macOS, Windows, Linux, network drives and Python leave behind.
+_SYSTEM_NAMES = {
+    *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "system volume information"),
+    *("$recycle.bin", "recycler", "lost+found", "@eadir", "#recycle", "#snapshot", "__pycache__"),
+}
 # What a damaged zip raises; RuntimeError where a member is encrypted or compressed in a way Python does not know.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 

@@ -169,3 +169,24 @@ def test_a_cell_of_a_million_folders_is_looked_up_at_once(fill):
     rows = "".join(f"{i}.jpg,{BREEDS[i % 2]}\n" for i in range(4))
     (root / "a.csv").write_text("id,breed\n" + rows + "a/" * 60_000 + "4.jpg,pug\n")
     assert Images.open(root).counts() == {"boxer": 2, "pug": 2}
+
+
+def test_numbers_name_pictures_without_the_zeros_that_spreadsheets_drop(fill):
+    folder = fill(*(f"{i:03d}.jpg" for i in range(8)), "01.jpg")
+    (folder / "labels.csv").write_text(table("id,label", "{i},{breed}"))
+    images = Images.open(folder)
+    assert images.labels.tolist() == [1, -1, 1, 0, 1, 0, 1, 0, -1]  # 1 may be 001 or 01
+    (folder / "labels.csv").write_text(table("id,label", "{i:03d},{breed}"))
+    assert Images.open(folder).labels.tolist() == [1, 0, 1, 0, 1, 0, 1, 0, -1]
+
+
+def test_a_table_of_labels_that_names_no_picture_is_told(fill, caplog):
+    folder = fill(*(f"x{i}.jpg" for i in range(8)))
+    (folder / "labels.csv").write_text(table("id,label", "{i},{breed}"))
+    assert Images.open(folder).classes == ()
+    expected = "labels.csv names none of the 8 pictures: it has 0, the pictures are such as x0.jpg"
+    assert expected in caplog.text
+    (folder / "labels.csv").write_text(table("id,weight", "{i},{half}"))
+    caplog.clear()
+    assert Images.open(folder).classes == ()
+    assert "No labels from a table" not in caplog.text

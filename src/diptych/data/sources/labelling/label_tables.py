@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names
 from diptych.data.sources.base import unlabelled
 from diptych.data.sources.files import Files, LocalFiles, Walk
 from diptych.data.sources.labelling.annotations import SUFFIX, annotation_rows
@@ -100,11 +100,9 @@ def read_label_tables(
         if table.row_of and (choice.table or _names_enough(table, len(layout.pictures), above=home is not files)):
             tables.append(table)
         elif choice.table:
-            first = next(iter(rows[0].cells.values()), "") if rows else "nothing"
-            raise DataError(
-                f"{where} names none of the pictures: it has {first}, the pictures are such as "
-                f"{layout.pictures[0]}. One of its columns must hold their file names."
-            )
+            raise DataError(f"{_names_too_few(table, layout)}. One of its columns must hold their file names.")
+        elif look_above and home is files and rows and any(map(is_likely_label, rows[0].cells)):
+            log.warning("No labels from a table: %s.", _names_too_few(table, layout))
     return tables
 
 
@@ -204,6 +202,15 @@ def _names_enough(table: LabelTable, pictures: int, above: bool) -> bool:
         numbers = all(str(row.cells[table.key]).isdecimal() for row in table.row_of.values())
         return matches == pictures == len(table.rows) if numbers else matches >= _NEARLY_ALL * pictures
     return matches > 1 and matches >= _MIN_SHARE * min(len(table.rows), pictures)
+
+
+def _names_too_few(table: LabelTable, layout: Layout) -> str:
+    first = next(iter(table.rows[0].cells.values()), "") if table.rows else "nothing"
+    count = f"{len(table.row_of):,} of the" if table.row_of else "none of the"
+    return (
+        f"{table.where} names {count} {counted(len(layout.pictures), 'picture')}: it has {first}, the pictures are "
+        f"such as {layout.pictures[0]}"
+    )
 
 
 def _joined(tables: Sequence[LabelTable]) -> list[LabelTable]:

@@ -1,4 +1,7 @@
-"""Which picture a cell of a table names: by its path or an end of it, with or without the suffix."""
+"""Which picture a cell of a table names: by its path or an end of it, with or without the suffix.
+
+A number may lack the zeros in front, which spreadsheets drop.
+"""
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,12 +50,18 @@ class PictureIndex:
 
 
 def _index(pictures: Mapping[int, str]) -> dict[str, int]:
-    """Number of the picture by every end of its path, with and without suffix; -1 where several share it."""
+    """Number of the picture by every way to name it; -1 where several share one, unless for one it is more exact."""
+    short: dict[str, int] = {}
     index: dict[str, int] = {}
     for i, name in pictures.items():
         forms = {form for path in (name, posixpath.splitext(name)[0]) for form in (path, composed(path))}
         for key in {end for path in forms for end in _ends(path)}:
             index[key] = i if index.get(key, i) == i else _AMBIGUOUS
+        stem = posixpath.splitext(posixpath.basename(name))[0]
+        if stem.isdecimal():
+            number = stem.lstrip("0") or "0"
+            short[number] = i if short.get(number, i) == i else _AMBIGUOUS
+    index = {**short, **index}
     index.update({name: i for i, name in pictures.items()})  # the whole path always means its picture
     return index
 
