@@ -17,7 +17,7 @@ from diptych.data.sources.labelling.columns import pop_origins
 from diptych.data.sources.labelling.file_names import read_file_names
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
 from diptych.data.sources.labelling.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
-from diptych.data.sources.labelling.layout import Layout, are_numbered, read_layout
+from diptych.data.sources.labelling.layout import Layout, are_any_pictures, are_numbered, read_layout
 from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
@@ -158,7 +158,7 @@ def _read(files: Files, walk: Walk, layout: Layout, choice: LabelChoice) -> Read
         log.warning("%s", boxes)
     if chosen is None and (columns := describe_columns(tables)):
         log.info("%s: no column is taken for the label; --labels chooses one: %s.", where, columns)
-    return chosen or folders
+    return chosen or (unlabelled if are_any_pictures(layout.folders) else folders)
 
 
 def _by_folders(layout: Layout) -> Reading:

@@ -83,4 +83,15 @@ def test_text_files_of_boxes_are_named(tmp_path: Path, caplog: pytest.LogCapture
     ],
 )
 def test_what_only_looks_like_an_export_labels_nothing(tmp_path: Path, content: Any) -> None:
-    assert Images.open(export(tmp_path, content)).classes == ("images",)  # the folder alone
+    assert Images.open(export(tmp_path, content)).classes == ()
+
+
+def test_boxes_of_a_detector_leave_pictures_without_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(2):
+        for folder, suffix, content in (("JPEGImages", "png", None), ("Annotations", "xml", "<annotation>\n")):
+            path = tmp_path / folder / f"{number}.{suffix}"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8)).save(path) if content is None else path.write_text(content)
+    assert Images.open(tmp_path).classes == ()  # JPEGImages is none
+    assert "Annotations has boxes of objects (Pascal VOC)" in caplog.text
+    assert Images.open(tmp_path, labels="folders").classes == ("JPEGImages",)

@@ -13,7 +13,10 @@ from diptych.errors import DataError
 
 SUFFIX = ".json"
 _UPLOADED = re.compile("[0-9a-f]{8}-")  # what Label Studio puts before the name of a file
-_BOX = re.compile(rb"\s*\d+(\s+-?[\d.eE+-]+){4,}\s*(\n|$)")
+_BOX_FILES = (  # by program: suffix, folder, how a file begins
+    ("YOLO", ".txt", "labels", re.compile(rb"\s*\d+(\s+-?[\d.eE+-]+){4,}\s*(\n|$)")),
+    ("Pascal VOC", ".xml", "annotations", re.compile(rb"(<\?xml.*?\?>)?\s*<annotation")),
+)
 _CURE = "Diptych labels whole pictures: cut each box out as a picture into a folder with the name of its class."
 
 
@@ -37,11 +40,13 @@ def annotation_rows(data: bytes, where: str) -> list[Row]:
 
 
 def describe_boxes(files: Files, walk: Walk) -> str:
-    """A sentence where text files of boxes lie beside the pictures, as for YOLO's detectors; "" if none does."""
-    texts = [name for name in walk.files if name.endswith(".txt") and "labels" in name.lower().split("/")[:-1]]
-    if not texts or not _BOX.match(files.read_range(texts[0], 0, 200)):
-        return ""
-    return f"{files.path(posixpath.dirname(texts[0]))} has boxes of objects (YOLO), which are not read. {_CURE}"
+    """A sentence where files of boxes lie beside the pictures, for YOLO's detectors or Pascal VOC; "" if none does."""
+    for program, suffix, folder, pattern in _BOX_FILES:
+        names = [n for n in walk.files if n.endswith(suffix) and folder in n.lower().split("/")[:-1]]
+        if names and pattern.match(files.read_range(names[0], 0, 200)):
+            where = files.path(posixpath.dirname(names[0]))
+            return f"{where} has boxes of objects ({program}), which are not read. {_CURE}"
+    return ""
 
 
 def _coco(content: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:

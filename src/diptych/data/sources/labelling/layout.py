@@ -15,6 +15,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _FILLERS = re.compile("set|images?|imgs?|pictures|photos|data|seg|labels?|annotations|meta")
+_ANY_PICTURES = re.compile("(jpeg|png)?[-_ ]?(images?|imgs?|pictures|photos|data)", re.IGNORECASE)
 _MIN_FOLDERS = 2
 _NEARLY_ALL = 0.9
 
@@ -84,6 +85,12 @@ def read_layout(pictures: Sequence[str], choice: LabelChoice = AUTO) -> Layout:
         return replace(layout, doubt="" if nested else doubt)
     vehicles = not nested and all(top.lower() == "train" for top in parts)  # a class among others, such as bus
     return replace(_classes(pictures, level, loose), doubt="" if vehicles else doubt)
+
+
+def are_any_pictures(folders: Sequence[str | None]) -> bool:
+    """Whether all pictures lie in folders of one name that says no more than that, such as images or JPEGImages."""
+    names = set(folders) - {None}
+    return len(names) == 1 and _ANY_PICTURES.fullmatch(str(min(names, key=str))) is not None
 
 
 def are_numbered(folders: Sequence[str | None]) -> bool:
