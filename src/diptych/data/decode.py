@@ -7,7 +7,7 @@ EXIF orientation                     applied
 CMYK, YCbCr, LAB                     converted to RGB
 an embedded ICC profile              applied, to sRGB, unless it is broken or about other colours
 palette, 1 bit                       expanded
-alpha or a transparent colour        laid on white
+alpha or a transparent colour        laid on white; a band that is not said to be alpha is none
 animated, several pages              the first frame
 up to 16 bits a channel              rescaled by the full scale of the depth to 0..255; white is zero where TIFF
                                      says so
@@ -43,6 +43,7 @@ from diptych.data.decoding.kinds import (
 )
 from diptych.data.decoding.limits import MAX_PIXELS
 from diptych.data.decoding.png import key_alpha
+from diptych.data.decoding.psd import open_psd
 from diptych.data.decoding.tiff import open_tiff
 from diptych.errors import Interrupted, PictureError
 
@@ -54,6 +55,7 @@ MIN_DRAFT_RATIO = 4
 #: The one filter for every change of size; Pillow widens it when it shrinks, so that nothing aliases.
 RESAMPLING = Image.Resampling.BICUBIC
 
+_OPENERS = {"TIFF": open_tiff, "PSD": open_psd}  # of formats that Pillow understands in part
 _TRANSPOSES = {  # that make each EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -184,7 +186,8 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
         if name == "TIFF" and is_raw(prefix, path):
             raise PictureError(RAW_REASON, path)
         try:
-            picture = open_tiff(data) if name == "TIFF" else Image.OPEN[name][0](io.BytesIO(data), "")
+            opener = _OPENERS.get(name)
+            picture = opener(data) if opener else Image.OPEN[name][0](io.BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # a plugin's ways to reject a file
             continue
         _check_size(picture, path)

@@ -142,6 +142,11 @@ def test_bands_without_a_meaning():
     assert greys(tiff([two], (2, 1), [16] * 2, t338=[0])) == [9, 255]
     infrared = np.array([[257, 514, 771, 65535]], "<u2").tobytes()
     assert decode(tiff([infrared], (1, 1), [16] * 4, RGB, t338=[0]))[0, 0].tolist() == [1, 2, 3]
+    for undeclared in ([bytes([1, 2, 3, 0])], [b"\1", b"\2", b"\3", b"\0"]):
+        apart = {} if len(undeclared) == 1 else {"t284": [2]}
+        for compression in (1, DEFLATE):
+            data = tiff(undeclared, (1, 1), [8] * 4, RGB, t259=[compression], **apart)
+            assert decode(data)[0, 0].tolist() == [1, 2, 3]
     with pytest.raises(PictureError, match="5 bands that does not say which are red, green and blue"):
         decode(tiff([bytes(5)], (1, 1), [8] * 5, t338=[0] * 4))
 

@@ -20,7 +20,8 @@ from diptych.errors import PictureError
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _LAB: 3, _ICC_LAB: 3}
 _RAW_PHOTOMETRICS = (32803, 34892)  # of DNG: a colour filter array, linear raw
-_DNG_VERSION, _ICC_PROFILE, _OTHER_INKS = 50706, 34675, 2
+_DNG_VERSION, _ICC_PROFILE, _EXTRA_SAMPLES = 50706, 34675, 338
+_OTHER_INKS, _PLANES_APART = 2, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha: multiplied into the colours, or not
 _MODES = {(1, 0): "L", (1, 1): "La", (1, 2): "LA", (3, 0): "RGB", (3, 1): "RGBa", (3, 2): "RGBA"}
 
@@ -51,6 +52,11 @@ def open_tiff(data: bytes | memoryview) -> ImageFile.ImageFile:
         picture.use_load_libtiff = True
         extents = (0, 0, *picture._tile_size)
         picture.tile = [ImageFile._Tile("libtiff", extents, 0, ("RGBX", False, picture.tag_v2.offset))]
+    if picture.mode == "RGBA" and _EXTRA_SAMPLES not in tags:  # the fourth is such as infrared
+        if tags.get(284) == _PLANES_APART:
+            return _DeepTiff(io.BytesIO(data), "")
+        picture._mode = "RGB"
+        picture.tile = [tile._replace(args=("RGBX", *tile.args[1:])) for tile in picture.tile]
     return picture
 
 
@@ -99,7 +105,7 @@ def _check_bands(samples: int, photometric: int, tags: Tags) -> None:
 
 def _extra(tags: Tags) -> tuple[int, ...]:
     """The meanings of the bands after the colours, as far as they are declared."""
-    return as_tuple(tags.get(338, ()))
+    return as_tuple(tags.get(_EXTRA_SAMPLES, ()))
 
 
 def _by_meaning(data: bytes, tags: Tags, layout: Layout, photometric: int) -> Image.Image:
