@@ -147,7 +147,10 @@ def inpaint(
     model: Model,
     pictures: Pictures,
     mask: Annotated[
-        str, typer.Option(metavar="PATH", help="White where to generate: one mask, or a folder with one each.")
+        str,
+        typer.Option(
+            metavar="PATH", help="White where to generate: one mask, or a folder with one of each picture's name."
+        ),
     ],
     output: Output = None,
     label: Label = None,
@@ -161,7 +164,7 @@ def inpaint(
 
     Example: diptych edit inpaint models/pets-flow cat.jpg --mask hole.png -o out/
     """
-    from diptych.synthesis.editing.compositing import hole_masks
+    from diptych.synthesis.editing.masks import hole_masks
 
     job = EditJob("inpaint", model, pictures, output, visible_label)
     masks = job.masks(mask)
@@ -255,12 +258,12 @@ class EditJob:
         return self.inputs.pixels(self.size)
 
     def masks(self, path: str) -> "Images":
-        """One mask for all pictures, or the masks of the pictures that can be read."""
+        """One mask for all pictures, or the mask of each picture that can be read."""
         from diptych.cli.edit_output import open_pictures
+        from diptych.synthesis.editing.masks import mask_rows
 
         masks = open_pictures([path])
-        readable = self.inputs.readable
-        return masks[readable] if len(masks) == len(readable) > 1 else masks
+        return masks[mask_rows(masks, self.inputs.given)[self.inputs.readable]] if len(masks) > 1 else masks
 
     def pixels(self, edited: "Images") -> "NDArray[np.uint8]":
         """(N, S, S, 3) of the results, with a visible label if it is asked for."""

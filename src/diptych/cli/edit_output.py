@@ -27,8 +27,10 @@ class InputPictures:
 
     Attributes
     ----------
+    given
+        All of them, with their labels if the argument is one data set.
     images
-        Those that can be read, with their labels if the argument is one data set.
+        Those that can be read.
     readable
         (N,) bool, over all pictures: which of them can be read.
     left_out
@@ -38,14 +40,14 @@ class InputPictures:
     def __init__(self, paths: Sequence[str], size: int) -> None:
         import numpy as np
 
-        images = open_pictures(paths)
-        errors = images.unreadable(size, "crop")
-        self.readable = np.ones(len(images), bool)
+        self.given: Images = open_pictures(paths)
+        errors = self.given.unreadable(size, "crop")
+        self.readable = np.ones(len(self.given), bool)
         self.readable[list(errors)] = False
         if not self.readable.any():
             raise DataError("; ".join(map(str, errors.values())) or "There is no picture to edit.")
-        self.left_out = console.list_skipped(images, map(str, errors.values()))
-        self.images: Images = images[self.readable]
+        self.left_out = console.list_skipped(self.given, map(str, errors.values()))
+        self.images: Images = self.given[self.readable]
 
     def pixels(self, size: int) -> "NDArray[np.uint8]":
         """(N, S, S, 3) uint8 of the readable pictures, as the model sees them."""

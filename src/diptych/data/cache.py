@@ -16,6 +16,7 @@ from PIL import Image
 
 from diptych.data.decode import Geometry, decode, decode_square, silence_pillow, to_square
 from diptych.data.decode import dimensions as header_dimensions
+from diptych.data.decoding.colour import Ground
 from diptych.data.resources import worker_count
 from diptych.errors import PictureError
 
@@ -181,13 +182,13 @@ class DecodedCache:
         self._state[row] = _READABLE
         return pixels
 
-    def whole(self, row: int) -> Pixels:
+    def whole(self, row: int, ground: Ground = "white") -> Pixels:
         """One picture at its own size, (H, W, 3). Raises PictureError."""
         content = self._read(row)
         if isinstance(content, np.ndarray):
             return content
         with silence_pillow():
-            return decode(content, self._paths[row])
+            return decode(content, self._paths[row], ground)
 
     def digest(self, row: int) -> int:
         """The digest of one picture's content, read where it is not decoded; 0 if it cannot be read."""

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from diptych.data.decoding.colour import to_rgb
+from diptych.data.decoding.colour import Ground, to_rgb
 from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete, lacks_rows
 from diptych.data.decoding.jpeg import check_scans, lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
@@ -84,7 +84,7 @@ def ignore_pillow_warnings() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
-def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
+def decode(data: bytes | memoryview | Image.Image, path: str = "", ground: Ground = "white") -> Pixels:
     """Decode one picture at its own size.
 
     Parameters
@@ -93,6 +93,8 @@ def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
         The file's bytes, or a picture of Pillow.
     path
         How to name the picture in an error.
+    ground
+        What a picture with transparent parts is laid on.
 
     Returns
     -------
@@ -108,9 +110,9 @@ def decode(data: bytes | memoryview | Image.Image, path: str = "") -> Pixels:
         _check_size(picture, path)
         if isinstance(data, Image.Image):
             picture.load()
-            rgb = to_rgb(picture)
+            rgb = to_rgb(picture, ground=ground)
         else:
-            rgb = _load_rgb(picture, data, path)
+            rgb = _load_rgb(picture, data, path, ground)
         return _pixels(_upright(rgb, _orientation(picture)))
 
 
@@ -202,7 +204,7 @@ def _open_header(data: bytes | memoryview, path: str) -> ImageFile.ImageFile:
     raise PictureError("not a picture, or not of a kind that can be read", path)
 
 
-def _load_rgb(picture: Image.Image, data: bytes | memoryview, path: str) -> Image.Image:
+def _load_rgb(picture: Image.Image, data: bytes | memoryview, path: str, ground: Ground = "white") -> Image.Image:
     """Decode a picture whose header was read to RGB, and refuse what is not whole."""
     is_jpeg = bytes(data[:2]) == b"\xff\xd8"
     try:
@@ -213,7 +215,7 @@ def _load_rgb(picture: Image.Image, data: bytes | memoryview, path: str) -> Imag
         raise
     if (is_jpeg and lacks_data(data, picture)) or lacks_rows(data, picture):
         raise PictureError(TRUNCATED, path)
-    return to_rgb(picture, key_alpha(data, picture))
+    return to_rgb(picture, key_alpha(data, picture), ground)
 
 
 def _check_size(picture: Image.Image, path: str) -> None:

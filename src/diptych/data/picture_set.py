@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diptych.data import resources
 from diptych.data.decode import Geometry, silence_pillow
+from diptych.data.decoding.colour import Ground
 from diptych.data.labels import label_names
 from diptych.data.messages import counted, join_names
 from diptych.data.sources.base import ORIGINS, Metadata, Source
@@ -186,15 +187,20 @@ class PictureSet:
         return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
 
     @numbers(size=whole(1))
-    def picture(self, i: int, size: int | None = None) -> NDArray[np.uint8]:
+    def picture(self, i: int, size: int | None = None, *, ground: Ground = "white") -> NDArray[np.uint8]:
         """Decode one picture: (H, W, 3) uint8, at its own size, or squashed to ``size`` pixels a side.
+
+        Parameters
+        ----------
+        ground
+            What shows through where a picture at its own size is transparent: "white" or "black".
 
         Raises
         ------
         PictureError
             If it cannot be read.
         """
-        return self._store.picture(i, size)
+        return self._store.picture(i, size, ground)
 
     @numbers(size=whole(1))
     def pixels(self, size: int, geometry: Geometry = "squash") -> "torch.Tensor":

@@ -11,6 +11,7 @@ from PIL import Image
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Geometry, ignore_pillow_warnings, silence_pillow
+from diptych.data.decoding.colour import Ground
 from diptych.data.resources import worker_count
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
@@ -132,10 +133,10 @@ class PixelStore:
             out[positions] = source.decoded.gather(rows, size, geometry)
         return out
 
-    def picture(self, position: int, size: int | None = None) -> Pixels:
+    def picture(self, position: int, size: int | None = None, ground: Ground = "white") -> Pixels:
         """Decode one picture; see :meth:`diptych.Images.picture`."""
         source, row = self._location(position)
-        return source.decoded.whole(row) if size is None else source.decoded.one(row, size, "squash")
+        return source.decoded.whole(row, ground) if size is None else source.decoded.one(row, size, "squash")
 
     def stream(self, size: int, geometry: Geometry, batches: Iterable[Rows]) -> Iterator[Pixels]:
         """Decode batch after batch; see :meth:`diptych.Images.batches`. At most four batches are in memory."""

@@ -2,19 +2,20 @@
 
 import io
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+Ground = Literal["white", "black"]
 #: A profile that changes no colour by more is sRGB, which is left as it is.
 _MAX_SRGB_DIFFERENCE = 1
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
 
 
-def to_rgb(picture: Image.Image, alpha: Image.Image | None = None) -> Image.Image:
-    """A decoded picture as sRGB of 8 bits, laid on white by its alpha, or the one given."""
+def to_rgb(picture: Image.Image, alpha: Image.Image | None = None, ground: Ground = "white") -> Image.Image:
+    """A decoded picture as sRGB of 8 bits, laid on the ground by its alpha, or the one given."""
     profile = picture.info.get("icc_profile")
     if picture.mode == "RGB" and alpha is None and not profile and "transparency" not in picture.info:
         return picture
@@ -26,7 +27,7 @@ def to_rgb(picture: Image.Image, alpha: Image.Image | None = None) -> Image.Imag
         return rgb
     rgba = rgb.convert("RGBA")
     rgba.putalpha(alpha)
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, ground), rgba).convert("RGB")
 
 
 def _split_alpha(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:

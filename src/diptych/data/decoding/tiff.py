@@ -56,7 +56,7 @@ def open_tiff(data: bytes | memoryview) -> ImageFile.ImageFile:
         if tags.get(284) == _PLANES_APART:
             return _DeepTiff(io.BytesIO(data), "")
         picture._mode = "RGB"
-        picture.tile = [tile._replace(args=("RGBX", *tile.args[1:])) for tile in picture.tile]
+        picture.tile = [tile._replace(args=("RGBX", *tuple(tile.args or ())[1:])) for tile in picture.tile]
     return picture
 
 

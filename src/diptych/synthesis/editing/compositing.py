@@ -1,57 +1,10 @@
-"""Joining known and generated parts of a picture: masks, exact known pixels, and seams that do not show."""
+"""Joining known and generated parts of a picture: exact known pixels, and seams that do not show."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych.data.images import Images, ImagesLike
-from diptych.errors import DataError, UsageError
-from diptych.synthesis.datasets import GEOMETRY
-
-MASK_THRESHOLD = 25  # of 255: a pixel that a mask covers by a tenth no longer counts as known
 TOLERANCE = 1e-3  # of the range -1..1: an eighth of a grey level; smaller changes end the relaxation
-
-
-def hole_masks(mask: ImagesLike, images: Images, size: int) -> Tensor:
-    """The white part of masks at the model's geometry: (N, 1, S, S) bool for N pictures.
-
-    Parameters
-    ----------
-    mask
-        One for all pictures, or one each: pictures, white where something is to be generated; or an array (H, W) or
-        (N, H, W) of bool. Each has its picture's own width and height, or ``size`` pixels a side.
-
-    Raises
-    ------
-    UsageError
-        A mask has another size, or there are neither one nor as many as pictures.
-    """
-    masks = _masks_from_array(mask) if isinstance(mask, np.ndarray) else Images.of(mask)
-    if len(masks) not in (1, len(images)):
-        raise UsageError(
-            f"Give one mask, or one for each picture: there are {len(images)} pictures and {len(masks)} masks."
-        )
-    rows = np.zeros(len(images), np.int64) if len(masks) == 1 else np.arange(len(images))
-    white = masks.pixels(size, GEOMETRY).float().mean(dim=1, keepdim=True) > MASK_THRESHOLD
-    for i, (own, mask_size) in enumerate(zip(images.dimensions(), masks.dimensions()[rows], strict=True)):
-        if tuple(mask_size) not in (tuple(own), (size, size)):
-            raise UsageError(
-                f"The mask {masks.paths[rows[i]]} has {mask_size[0]} × {mask_size[1]} pixels, but {images.paths[i]} "
-                f"has {own[0]} × {own[1]}. Draw the mask over the picture itself, or make it {size} × {size}."
-            )
-    return white[torch.from_numpy(rows)]
-
-
-def _masks_from_array(mask: np.ndarray) -> Images:
-    array = np.asarray(mask)
-    if array.ndim not in (2, 3) or array.dtype != np.bool_:
-        raise UsageError(f"A mask is an array (H, W) or (N, H, W) of bool, not {array.shape} of {array.dtype}.")
-    array = array[None] if array.ndim == 2 else array
-    try:
-        return Images.from_arrays(array.astype(np.uint8) * 255, paths=[f"#{i}" for i in range(len(array))])
-    except DataError as error:
-        raise UsageError(str(error)) from error
 
 
 def compose(generated: Tensor, original: Tensor, hole: Tensor) -> Tensor:

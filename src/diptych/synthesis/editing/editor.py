@@ -13,7 +13,8 @@ from diptych.errors import UsageError
 from diptych.settings import number, numbers, whole
 from diptych.synthesis.datasets import GEOMETRY
 from diptych.synthesis.editing import latents as latent_space
-from diptych.synthesis.editing.compositing import compose, hole_masks, multiband_blend
+from diptych.synthesis.editing.compositing import compose, multiband_blend
+from diptych.synthesis.editing.masks import hole_masks
 from diptych.synthesis.editing.steps import EditingSteps
 from diptych.synthesis.protocols import Label
 from diptych.synthesis.sampling.seeding import SEED
