@@ -46,6 +46,21 @@ def test_a_score_that_noise_inflates_lies_within_its_interval():
     assert low < size(torch.arange(60)) < high
 
 
+def test_an_interval_has_its_score_inside_and_leaves_no_bounds():
+    rare = torch.zeros(30, dtype=torch.float64)
+    rare[0] = 1
+
+    def lost(rows):  # 1, but 0 in a third of the resamples, which lack the one row of its class
+        return float(rare[rows].max())
+
+    low, high = bootstrap_interval(lost, 30)
+    assert 0 <= low < high == 1
+    low, high = bootstrap_interval(lambda rows: 1 - lost(rows), 30)
+    assert 0 == low < high <= 1
+    low, high = bootstrap_interval(lambda rows: 1 - 2 * lost(rows), 30, bounds=(-1, 1))
+    assert -1 == low < high <= 1
+
+
 def test_the_difference_of_known_shares():
     # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
     assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)

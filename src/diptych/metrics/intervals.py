@@ -52,20 +52,29 @@ def difference_interval(hits: int, n: int, other_hits: int, other_n: int, z: flo
 
 
 def bootstrap_interval(
-    score: Callable[[Tensor], float], n: int, *, rounds: int = 200, level: float = 0.95, seed: int = 0
+    score: Callable[[Tensor], float],
+    n: int,
+    *,
+    rounds: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[float, float]:
     """Percentile interval (low, high) of ``score(rows)`` over ``rounds`` resamples of n rows (Efron 1979).
 
     ``score`` takes (n,) int64 row numbers drawn with replacement; the same seed gives the same interval. The mean
     excess of the resamples over the score itself is subtracted from both ends: resampling inflates scores that noise
-    inflates, such as the calibration error, once more, and they would lie below their own interval.
+    inflates, such as the calibration error, once more, and they would lie below their own interval. A resample may
+    lack a class, which shifts the ends the other way; so the interval ends at the score where it would leave it out,
+    and at the bounds that the score has.
     """
     generator = torch.Generator().manual_seed(seed)
     scores = torch.tensor(
         [score(torch.randint(n, (n,), generator=generator)) for _ in range(rounds)], dtype=torch.float64
     )
-    excess = scores.mean() - score(torch.arange(n))
+    value = score(torch.arange(n))
+    excess = scores.mean() - value
     tail = (1 - level) / 2
     ends = scores.quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)) - excess
     low, high = ends.tolist()
-    return low, high
+    return min(max(low, bounds[0]), value), max(min(high, bounds[1]), value)

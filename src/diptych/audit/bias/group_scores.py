@@ -89,7 +89,7 @@ def accuracy_difference(answers: Answers, rows: Mask) -> Score | None:
         return float(right[here].mean() - right[~here].mean())
 
     n = len(answers)
-    return Score(difference(torch.arange(n)), *bootstrap_interval(difference, n), n)
+    return Score(difference(torch.arange(n)), *bootstrap_interval(difference, n, bounds=(-1.0, 1.0)), n)
 
 
 def odds_gap(answers: Answers, grouping: Grouping, label: int) -> Score | None:
@@ -106,7 +106,7 @@ def odds_gap(answers: Answers, grouping: Grouping, label: int) -> Score | None:
         return None
     # A resample may have a few less than the threshold; half of it keeps every group that counts.
     low, high = bootstrap_interval(lambda rows: gap(rows.numpy(), MIN_PICTURES // 2) or 0.0, n)
-    return Score(value, max(0.0, min(low, value)), min(1.0, max(high, value)), n, share=True)
+    return Score(value, min(low, value), max(high, value), n, share=True)
 
 
 def compare(answers: Answers, divisions: Sequence[Grouping]) -> list[Comparison]:

@@ -108,8 +108,8 @@ def count_trained_on(images: Images, index: EmbeddingIndex | None) -> int:
 
 def bootstrap_score(score: Callable[[Tensor], float], n: int, most: float = 1.0) -> Score:
     """A score over n rows with its bootstrap interval, within 0..most; within 0..1 it is a share."""
-    low, high = bootstrap_interval(score, n)
-    return Score(score(torch.arange(n)), max(0.0, low), min(most, high), n, share=most == 1.0)
+    interval = bootstrap_interval(score, n, bounds=(0.0, most))
+    return Score(score(torch.arange(n)), *interval, n, share=most == 1.0)
 
 
 def _warn_of_low_coverage(report: Report, coverage: Score) -> None:
