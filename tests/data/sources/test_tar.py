@@ -139,3 +139,14 @@ def test_a_header_with_a_size_that_cannot_be_is_refused(tmp_path, png, kind, siz
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(DataError, match=reason):
         Images.open(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize("spelling", ["photos\\{}\\{}.png", "./{}/{}.png", "/photos/{}/{}.png"])
+def test_archives_of_other_systems_have_the_same_folders(tmp_path, png, spelling):
+    names = [spelling.format(label, i) for label in ("cat", "dog") for i in (1, 2)]
+    left_behind = ["__MACOSX/photos/cat/x.png", "photos/@eaDir/x.png", "photos/.git/x.png"]
+    shard(tmp_path / "photos.tar", [(name, png(0)) for name in (*names, *left_behind)])
+    images = Images.open(tmp_path / "photos.tar")
+    assert images.counts() == {"cat": 2, "dog": 2}
+    assert images.paths[0].endswith("cat/1.png")
+    assert images.skipped == ()

@@ -8,9 +8,9 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
+from diptych.data.sources.archive_names import normalise_names
 from diptych.data.sources.files import ARCHIVE_ERRORS, Files, LocalFiles, RemoteFiles, Walk
 from diptych.data.sources.labelling.tables import TABLE_SUFFIXES
-from diptych.data.sources.zip_names import normalise_names
 from diptych.errors import DataError
 
 ZIP_SUFFIX = ".zip"

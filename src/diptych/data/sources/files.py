@@ -17,8 +17,8 @@ from typing import Any
 from diptych import opening
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
+from diptych.data.sources.archive_names import normalise_names
 from diptych.data.sources.urls import check_url
-from diptych.data.sources.zip_names import normalise_names
 from diptych.errors import DataError, PictureError
 
 MAX_NAMES = 100_000  # that a pattern with braces may stand for

@@ -22,8 +22,9 @@ from diptych.data.decoding.kinds import has_picture_suffix
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.labels import labels_from_names
 from diptych.data.messages import counted, explain_os_error, join_names, printable
+from diptych.data.sources.archive_names import plain_path
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.files import ARCHIVE_ERRORS, Files
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files, is_hidden
 from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
 from diptych.data.sources.labelling.label_choice import log_reading
 from diptych.data.sources.labelling.layout import read_layout
@@ -204,18 +205,18 @@ class _Shard:
         pictures, sidecars = [], []
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as archive:
             for member in archive:
-                base = posixpath.basename(member.name)
+                name = plain_path(member.name)
                 if member.size < 0:  # by which Python would go back in the file, and never come to its end
-                    raise DataError(f"{self._files.path(self._name)} is damaged: {printable(member.name)} has no size.")
-                if not member.isfile() or base.startswith("."):
+                    raise DataError(f"{self._files.path(self._name)} is damaged: {printable(name)} has no size.")
+                if not member.isfile() or any(map(is_hidden, name.split("/"))):
                     continue
-                suffix = posixpath.splitext(base)[1].lower()
-                if has_picture_suffix(base):
-                    pictures.append(_Sample(shard, member.name, member.offset_data, member.size))
+                suffix = posixpath.splitext(name)[1].lower()
+                if has_picture_suffix(name):
+                    pictures.append(_Sample(shard, name, member.offset_data, member.size))
                 elif suffix in _SIDECARS and member.size < _MAX_SIDECAR_BYTES:
                     sidecar = archive.extractfile(member)
-                    where = f"{self._files.path(self._name)}#{printable(member.name)}"
-                    sidecars.append((member.name, _sidecar_fields(suffix, sidecar.read() if sidecar else b"", where)))
+                    where = f"{self._files.path(self._name)}#{printable(name)}"
+                    sidecars.append((name, _sidecar_fields(suffix, sidecar.read() if sidecar else b"", where)))
         return pictures, sidecars
 
 

@@ -1,4 +1,4 @@
-"""Names in zip archives as every system writes them, so that they lie in folders and can be read."""
+"""Names in archives as every system writes them, so that their members lie in folders and can be read."""
 
 import re
 import zipfile
@@ -14,14 +14,19 @@ def normalise_names(archive: zipfile.ZipFile) -> None:
 
 
 def plain_name(member: zipfile.ZipInfo) -> str:
-    r"""The path of a member, with "/" between folders and nothing that leads out of the archive.
-
-    Some programs of Windows write ``photos\cat\1.png``, others ``./photos``, ``/photos`` or ``C:/photos``; those of
-    macOS write names in UTF-8 without the flag that says so, which Python takes for code page 437.
-    """
+    """The path of a member; programs of macOS write UTF-8 without the flag, which Python takes for code page 437."""
     name = member.filename
     if not member.flag_bits & _UTF8_FLAG and not name.isascii():
         name = _as_utf8(name)
+    return plain_path(name)
+
+
+def plain_path(name: str) -> str:
+    r"""A name as a relative path, with "/" between folders and nothing that leads out of the archive.
+
+    Some programs of Windows write ``photos\cat\1.png``, others ``./photos``, ``/photos`` or ``C:/photos``. A name that
+    ends in "/" is a folder's.
+    """
     if "/" not in name:
         name = name.replace("\\", "/")
     parts = re.sub(r"^[a-zA-Z]:/", "", name).split("/")
