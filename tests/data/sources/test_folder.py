@@ -295,3 +295,15 @@ def test_a_file_of_another_kind_in_place_of_pictures_is_refused(class_folders, n
         Images.open(class_folders / name)
     with pytest.raises(UsageError, match="is a spreadsheet"):
         Images.open(class_folders, labels="labels.xlsx")
+
+
+def test_numbered_folders_that_hold_the_same_folders_are_no_classes_by_guess(tmp_path, scene):
+    for folder in ("fold1/cat", "fold1/dog", "fold2/cat", "fold2/dog"):
+        (tmp_path / folder).mkdir(parents=True)
+        scene(len(folder)).save(tmp_path / folder / "a.png")
+    with pytest.raises(DataError, match=r"fold1, fold2 can be read as the classes, or as pieces .* classes cat, dog"):
+        Images.open(tmp_path)
+    assert Images.open(tmp_path, labels="folders").classes == ("fold1", "fold2")
+    assert Images.open(tmp_path / "fold1").classes == ("cat", "dog")
+    (tmp_path / "fold2" / "dog").rename(tmp_path / "fold2" / "bird")
+    assert Images.open(tmp_path).classes == ("fold1", "fold2")

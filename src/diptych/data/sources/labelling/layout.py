@@ -74,7 +74,8 @@ def read_layout(pictures: Sequence[str], choice: LabelChoice = AUTO) -> Layout:
     parts = {top: part for top in tops if (part := split_of(top))}
     others = {top: names for top, names in tops.items() if top not in parts}
     if not parts:
-        return _classes(pictures, level, loose if tops else [])
+        doubt = _doubt_of_pieces(tops, level) if choice.word == "auto" else ""
+        return replace(_classes(pictures, level, loose if tops else []), doubt=doubt)
     if not others:
         return _parts([name for top in parts for name in tops[top]], level, parts, loose=loose)
     nested = any(name.count("/") > level + 1 for top in parts for name in tops[top])
@@ -164,4 +165,21 @@ def _doubt(tops: Mapping[str, Sequence[str]], parts: Mapping[str, str], nested: 
         f"{names}{inner} can be read as part of a split, or as a class beside {rest}. If every folder is a class "
         f"({counts}), choose --labels folders; else open the folder that you mean by itself, such as "
         f"{printable(max(parts))}, or choose --labels none for no labels"
+    )
+
+
+def _doubt_of_pieces(tops: Mapping[str, Sequence[str]], level: int) -> str:
+    """Why fold1/cat, fold1/dog, fold2/cat and fold2/dog cannot decide; "" where folders are not numbered so."""
+    inner = {top: {path[level + 1] for name in names if len(path := name.split("/")) > level + 2}
+             for top, names in tops.items()}  # fmt: skip
+    first = next(iter(inner.values()), set())
+    if len(tops) < _MIN_FOLDERS or len(first) < _MIN_FOLDERS or any(names != first for names in inner.values()):
+        return ""
+    if not are_numbered(list(tops)):
+        return ""
+    outer, within = (join_names(sorted(map(printable, names)), 4) for names in (tops, first))
+    return (
+        f"{outer} can be read as the classes, or as pieces of one set with the classes {within}, which each of them "
+        f"has. If they are the classes, choose --labels folders; else put the pictures of a class into one folder, or "
+        f"open one by itself, such as {printable(min(tops))}"
     )
