@@ -5,6 +5,7 @@ has read, while it reads them; where cleanvision is not installed, these are lef
 """
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,11 +75,8 @@ def quality_issues(images: PictureSet, measures: Measures | None) -> list[Issue]
     issues = _size_issues(sizes, readable) + _greyscale_issues(images, readable)
     if measures is not None and readable.any():
         issues += _cleanvision_issues(measures, readable)
-    return [issue for issue in issues if not _is_common(issue.kind, issues, int(readable.sum()))]
-
-
-def _is_common(kind: str, issues: list[Issue], n: int) -> bool:
-    return sum(issue.kind == kind for issue in issues) > MAX_COMMON_SHARE * n and n > 4
+    counts, n = Counter(issue.kind for issue in issues), int(readable.sum())
+    return [issue for issue in issues if n <= 4 or counts[issue.kind] <= MAX_COMMON_SHARE * n]
 
 
 def _cleanvision_measure() -> Callable[[Image.Image], list[float]]:
