@@ -40,13 +40,10 @@ def file(model):
     return path
 
 
-@pytest.fixture(
-    scope="session", params=[("test_resnet", 64), ("test_vit", 160)], ids=["test_resnet-64", "test_vit-160"]
-)
+@pytest.fixture(scope="session", params=["test_resnet", "test_vit"])
 def pretrained(request, pictures, tmp_path_factory):
     """A recognizer of a third of the pictures with a convolutional network or a transformer of timm."""
-    name, size = request.param
     weights = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     torch.manual_seed(0)
-    save_file(timm.create_model(name).state_dict(), weights)
-    return Recognizer(f"timm:{name}@{weights}", size=size, epochs=1).fit(Images.open(pictures)[::3])
+    save_file(timm.create_model(request.param).state_dict(), weights)
+    return Recognizer(f"timm:{request.param}@{weights}", size=64, epochs=1).fit(Images.open(pictures)[::3])

@@ -67,8 +67,7 @@ def test_a_prediction_does_not_depend_on_the_other_pictures_of_the_batch(uneven,
 def test_weights_in_int8_take_a_quarter_and_give_nearly_the_same_features(pretrained):
     network, size = graph.network_graph(pretrained), pretrained.size_
     inputs = np.random.default_rng(0).uniform(-1, 1, (8, 3, size, size)).astype(np.float32)
-    *_, (description, quantized) = int8.int8_candidates(network, inputs)
-    assert description == "int8 (weights only)"
+    quantized = int8._quantize_weights(network)  # the last candidate; those before it take half a minute
     onnx.checker.check_model(quantized)
     assert (
         quantized.ByteSize() < 0.6 * network.ByteSize()
