@@ -1,6 +1,7 @@
 """A person's folder with pictures, and the commands of a page run in it one after the other.
 
-The commands are those of the page but for their length: trainings are of one epoch and on small pictures.
+The commands are those of the page but for their length: trainings are of one epoch, on small pictures, samples
+are few.
 """
 
 import contextlib
@@ -24,7 +25,12 @@ SHORTER = (
     (r"(fit \w+|tune) (.*)--minutes \S+", r"\1 \2--epochs 1"),
     (r"--size 64", f"--size {SIDE}"),
     (r"-n 64", "-n 4"),
+    (r"(fit flow .*--epochs 1)\b", r"\1 --steps 2"),
+    (r"Flow\(minutes=\d+", "Flow(steps=2, epochs=1"),
     (r"minutes=\d+", "epochs=1"),
+    (r"\.sample\(64", ".sample(4"),
+    (r"agreement\((\w+), (\w+)\)", r"agreement(\1, \2, per_class=4)"),
+    (r"(?m)^(diptych fit (?!.*--(?:minutes|epochs|config)).*?)( +#.*)?$", r"\1 --epochs 1\2"),
 )
 
 
