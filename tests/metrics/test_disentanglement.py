@@ -62,7 +62,7 @@ def test_mutual_information_against_a_direct_loop() -> None:
 
 def test_a_vae_with_a_large_beta_uses_as_many_latents_as_there_are_factors() -> None:
     images, factors = rendered()
-    vae = VAE(beta=30.0, latent=3, epochs=30, batch=32).fit(images)
+    vae = VAE(beta=30.0, latent=3, epochs=20, batch=32).fit(images)
     first, second, third = vae.information_[vae.information_.argsort(descending=True)].tolist()
     assert min(first, second) > 1  # bits
     assert third < 0.3
