@@ -215,7 +215,7 @@ def flops(row: Row) -> float:
     config = model._configure(Prepared, True)
     task = model._task(model._build(config.layout), config)
     task.before_step(0.5)
-    count = 4
+    count = 2
     with Counter() as counter:
         for player, loss in task.losses(torch.rand(count, 3, 32, 32) * 2 - 1, torch.arange(count)):
             torch.autograd.backward(loss, inputs=list(task.players()[player]))

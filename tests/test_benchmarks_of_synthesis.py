@@ -162,8 +162,7 @@ def test_rows_are_ordered_by_minutes_and_tuned_flows_follow_their_flow(synthesis
                 "kind": kind,
                 "minutes": m,
                 "distance": 60.0 / m,
-                "seen_pictures": 9,
-                "rate": 1e4,
+                **({"seen_pictures": 9, "rate": 1e4} if kind == "flow" else {}),  # counting its operations takes long
                 **score,
             }
             for kind in ("flow", "gan", "vae")
