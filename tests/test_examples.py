@@ -6,6 +6,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.killing import write_few_digits
+
 FOLDER = Path(__file__).parents[1] / "examples"
 
 
@@ -27,13 +29,14 @@ def test_recognise_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_own_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    loaded = example("own_network").main(["digits", str(tmp_path / "model"), "--epochs", "2"])
+    data = write_few_digits(tmp_path / "digits.npz")
+    loaded = example("own_network").main([data, str(tmp_path / "model"), "--epochs", "2"])
     assert len(loaded.classes_) == 10
     assert "the predictions are the same" in capsys.readouterr().out
 
 
 def test_generate_and_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "6", "--per-class", "2"]
+    arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "3", "--per-class", "2"]
     share = example("generate_and_classify").main(arguments)
     assert share > 0.2  # ten classes: chance is 0.1
     assert len(list((tmp_path / "vae-generated").rglob("*.png"))) == 20
