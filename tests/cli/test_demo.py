@@ -15,7 +15,7 @@ from tests.marked import pictures_in
 
 EPOCHS = {"recognizer": 8, "gan": 0.5, "vae": 0.5, "flow": 0.25}
 SETTINGS = {kind: {"epochs": number} for kind, number in EPOCHS.items()}
-SETTINGS["flow"]["steps"] = 4
+SETTINGS["flow"]["steps"] = 2
 SHORT = replace(demo_run.SMALL, settings=SETTINGS)
 
 

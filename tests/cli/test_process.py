@@ -11,17 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandResult
+from tests.cli.conftest import CommandResult, Terminal
 
 
-def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_and_the_same_command_continues(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    fit = [sys.executable, "-m", "diptych", "fit", "recognizer", str(colours), "-o", str(out), "--epochs", "4000"]
+    fit = ["fit", "recognizer", str(colours), "-o", str(out), "--network", "convnet", "--epochs"]
+    command = [sys.executable, "-m", "diptych", *fit, "4000"]
     notes = ""
     for number in (signal.SIGINT, signal.SIGTERM):
-        with subprocess.Popen(
-            [*fit, "--network", "convnet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             before = set((out / "checkpoint").glob("0*"))
             while not set((out / "checkpoint").glob("0*")) - before:
                 assert process.poll() is None, process.stderr and process.stderr.read()
@@ -39,14 +38,12 @@ def test_a_signal_saves_and_the_same_command_continues(colours: Path, tmp_path: 
     assert "Continuing after" in notes
     assert "can be used (accuracy" in notes
     assert f"diptych predict {out} PICTURES" in notes
-    predict = [sys.executable, "-m", "diptych", "predict", str(out), str(colours / "red"), "--json"]
-    used = subprocess.run(predict, capture_output=True, text=True, check=False)
-    assert used.returncode == 0, used.stderr
-    assert "comes from a run that has not finished" in used.stderr
-    assert used.stdout.count('"label"') == 24
-    other = subprocess.run([*fit[:-1], "9", "--network", "convnet"], capture_output=True, text=True, check=False)
-    assert other.returncode == 2
-    assert "A run keeps its length" in other.stderr
+    used, other = diptych.several(["predict", out, colours / "red", "--json"], [*fit, 9])
+    assert used.code == 0, used.err
+    assert "comes from a run that has not finished" in used.err
+    assert used.out.count('"label"') == 24
+    assert other.code == 2
+    assert "A run keeps its length" in other.err
 
 
 def test_a_signal_after_the_training_of_a_synthesizer_leaves_a_model_too(colours: Path, tmp_path: Path) -> None:
