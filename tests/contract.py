@@ -42,11 +42,11 @@ class Model:
 
 MODELS = {
     "convnet": Model(Recognizer, {"network": "convnet", "epochs": 3, "batch": 16}),
-    "speednet": Model(Recognizer, {"network": "speednet", "epochs": 4, "batch": 32}),
-    "gan": Model(GAN, {"epochs": 3, "batch": 16}),
-    "gan minimax": Model(GAN, {"network": "dcgan-classic", "loss": "minimax", "epochs": 3, "batch": 16}),
-    "vae": Model(VAE, {"latent": 8, "epochs": 3, "batch": 16}),
-    "flow": Model(Flow, {"steps": 2, "epochs": 3, "batch": 16}),
+    "speednet": Model(Recognizer, {"network": "speednet-s", "epochs": 4, "batch": 32}),
+    "gan": Model(GAN, {"epochs": 2, "batch": 16}),
+    "gan minimax": Model(GAN, {"network": "dcgan-classic", "loss": "minimax", "epochs": 2, "batch": 16}),
+    "vae": Model(VAE, {"latent": 8, "epochs": 2, "batch": 16}),
+    "flow": Model(Flow, {"steps": 2, "epochs": 2, "batch": 16}),
 }
 
 
