@@ -9,7 +9,7 @@ from tests.cli.conftest import Terminal
 def test_a_tuned_flow_samples_in_one_or_two_steps(diptych: Terminal, colours: Path, tmp_path: Path) -> None:
     flow, fast = tmp_path / "flow", tmp_path / "flow-tuned"
     commands = [
-        ["fit", "flow", colours, "-o", flow, "--size", 8, "--epochs", 1],
+        ["fit", "flow", colours, "-o", flow, "--size", 8, "--epochs", 1, "--steps", 4],
         ["tune", flow, colours, "--epochs", 1, "--json"],
         ["sample", fast, "-n", 3, "-o", tmp_path / "two", "--json"],
         ["sample", fast, "-n", 3, "--steps", 1, "-o", tmp_path / "one"],

@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(home: Path) -> SimpleNamespace:
-    flow = diptych.Flow(epochs=1, batch=16).fit(pictures(60, 1))
+    flow = diptych.Flow(steps=2, epochs=1, batch=16).fit(pictures(60, 1))
     return SimpleNamespace(
         recognizer=diptych.load(home / "recognizer"), gallery=diptych.load(home / "gallery"), flow=flow, home=home
     )
