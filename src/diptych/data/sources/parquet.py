@@ -12,13 +12,19 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych import json_reader
-from diptych.data.labels import Labels, labels_from_name_lists, labels_from_names
 from diptych.data.messages import join_names, printable
 from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import ARCHIVE_ERRORS, Files, stays_inside
-from diptych.data.sources.labelling.columns import column_values, is_likely_label, pop_origins
+from diptych.data.sources.labelling.arrow_labels import (
+    EXPLICIT_NAMES,
+    class_names,
+    is_binary,
+    label_column,
+    labels_of_columns,
+    values_of,
+)
+from diptych.data.sources.labelling.columns import column_values, pop_origins
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.data.sources.unpacked_size import (
@@ -28,12 +34,11 @@ from diptych.data.sources.unpacked_size import (
     largest_dictionary,
     largest_unpacked,
 )
-from diptych.errors import DataError, PictureError, UsageError
+from diptych.errors import DataError, PictureError
 
 #: Pictures that are copied at a time where they do not fit in memory.
 _BATCH_PICTURES = 256
 _BATCH_BYTES = 64_000_000
-_EXPLICIT_NAMES = ("label", "labels")
 
 
 class ParquetSource(Source):
@@ -111,8 +116,8 @@ def source_of_tables(
         All of them, for messages.
     """
     parts = list(tables.values())
-    label = None if choice.unlabelled else _label_column(parts, choice, where)
-    labels, classes = _labels(parts, label)
+    label = None if choice.unlabelled else label_column(parts, choice, where)
+    labels, classes = labels_of_columns(parts, label)
     groups = {name: _column(parts, name) for name in _plain_columns(parts[0].schema, {label})}
     if splits is not None:
         groups["split"] = np.repeat(np.array(splits), [len(table) for table in parts])
@@ -123,56 +128,13 @@ def source_of_tables(
     return ParquetSource(images, files, metadata)
 
 
-def _label_column(tables: Sequence[Any], choice: LabelChoice, where: str) -> str | None:
-    """The column of labels; ``None`` if no column looks like one.
-
-    Raises
-    ------
-    DataError
-        There is no column of the chosen name, or several may be meant.
-    UsageError
-        The choice is not of a column.
-    """
-    schema = tables[0].schema
-    if choice.word in ("folders", "names") or choice.table:
-        raise UsageError(f"{where} has its labels in a column; choose one with --labels COLUMN.")
-    if choice.column:
-        if choice.column not in schema.names:
-            raise DataError(f"{where} has no column {choice.column}. It has {', '.join(schema.names)}.")
-        return choice.column
-    explicit = [name for name in _EXPLICIT_NAMES if name in schema.names]
-    described = [name for name in schema.names if class_names(schema, name)]
-    likely = [name for name in schema.names if is_likely_label(name)]
-    candidates = explicit[:1] or described or likely
-    if len(candidates) > 1:
-        counts = {name: len(_labels(tables, name)[1]) for name in candidates}
-        raise DataError(
-            f"{where}: labels can be read from {' or '.join(f'{name} ({n} classes)' for name, n in counts.items())}. "
-            f"Choose with {' or '.join(f'--labels {name}' for name in candidates)}, or --labels none for no labels "
-            f'(in Python: labels="{candidates[0]}").'
-        )
-    return candidates[0] if candidates else None
-
-
 def described_columns(schema: Any, image: str) -> list[str]:
     """The columns to read beside the pictures: those that can be groups, and lists of labels."""
     wanted = {
         *_plain_columns(schema, {image}),
-        *(n for n in schema.names if n in _EXPLICIT_NAMES or class_names(schema, n)),
+        *(n for n in schema.names if n in EXPLICIT_NAMES or class_names(schema, n)),
     }
     return [name for name in schema.names if name in wanted and name != image]
-
-
-def class_names(schema: Any, column: str) -> list[str]:
-    """Read the class names of a column from the description that Hugging Face keeps beside the schema; [] if none."""
-    try:
-        feature = json_reader.parse((schema.metadata or {})[b"huggingface"], foreign=True)["info"]["features"][column]
-    except (KeyError, TypeError, ValueError):
-        return []
-    while isinstance(feature, (list, dict)) and "names" not in feature:  # a sequence of class labels is wrapped
-        feature = feature.get("feature") if isinstance(feature, dict) else next(iter(feature), None)
-    names = feature["names"] if isinstance(feature, dict) else None
-    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def import_parquet() -> Any:
@@ -262,20 +224,14 @@ def _batches(files: Files, name: str, columns: list[str], within: int = 0) -> It
         raise DataError(f"{where} is not a Parquet file that can be read: {error}") from None
 
 
-def _is_binary(kind: Any) -> bool:
-    import pyarrow.types as pt
-
-    return bool(pt.is_binary(kind) or pt.is_large_binary(kind))
-
-
 def image_column(schema: Any, where: str) -> str:
     """The first column of bytes, or of structs with "bytes"; raises DataError if there is none."""
     import pyarrow.types as pt
 
     for field in schema:
         struct = pt.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
-        struct = struct and _is_binary(field.type.field("bytes").type)
-        if struct or _is_binary(field.type):
+        struct = struct and is_binary(field.type.field("bytes").type)
+        if struct or is_binary(field.type):
             return str(field.name)
     raise DataError(
         f"{where} has no column of pictures. It holds {', '.join(schema.names)}; "
@@ -285,48 +241,11 @@ def image_column(schema: Any, where: str) -> str:
 
 def _contents(chunk: Any) -> tuple[Any, Any]:
     """Return the arrays of bytes and of paths of one chunk of pictures."""
-    if _is_binary(chunk.type):
+    if is_binary(chunk.type):
         return chunk, None
     names = [chunk.type.field(i).name for i in range(chunk.type.num_fields)]
     columns = dict(zip(names, chunk.flatten(), strict=True))  # flatten, unlike field, minds slices and nulls
     return columns["bytes"], columns.get("path")
-
-
-def _labels(tables: Sequence[Any], column: str | None) -> tuple[Labels, tuple[str, ...]]:
-    if column is None:
-        return labels_from_names([None] * sum(len(table) for table in tables))
-    _check_label_type(tables[0].schema.field(column).type, column)
-    classes: dict[str, None] = {}
-    values: list[Any] = []
-    for table in tables:
-        names = class_names(table.schema, column)
-        classes.update(dict.fromkeys(names))
-        values += [_to_names(value, names) for value in _values(table, column)]
-    if any(isinstance(value, list) for value in values):
-        return labels_from_name_lists([value or [] for value in values], tuple(classes))
-    return labels_from_names(values, tuple(classes))
-
-
-def _check_label_type(kind: Any, column: str) -> None:
-    """Raise DataError where a column holds neither labels nor lists of labels."""
-    import pyarrow.types as pt
-
-    lists = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
-    label = kind.value_type if lists else kind
-    if pt.is_nested(label) or _is_binary(label):
-        raise DataError(
-            f"The column {printable(column)} holds {kind}, which are no labels. Choose another with --labels COLUMN, "
-            'or none with --labels none (in Python: labels="none").'
-        )
-
-
-def _to_names(value: Any, names: Sequence[str]) -> Any:
-    """A label as Parquet holds it to a name, a list of names, or None."""
-    if isinstance(value, list):
-        return [name for name in (_to_names(item, names) for item in value) if name is not None]
-    if value is None or (isinstance(value, int) and value < 0):
-        return None
-    return names[value] if isinstance(value, int) and value < len(names) else str(value)
 
 
 def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
@@ -336,28 +255,12 @@ def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
     return [
         str(field.name)
         for field in schema
-        if field.name not in exclude and not (pt.is_nested(field.type) or _is_binary(field.type))
+        if field.name not in exclude and not (pt.is_nested(field.type) or is_binary(field.type))
     ]
 
 
 def _column(tables: Sequence[Any], name: str) -> NDArray[Any]:
-    return column_values([_plain(value) for table in tables for value in _values(table, name)], name)
-
-
-def _values(table: Any, name: str) -> list[Any]:
-    """The values of a column; moments that Python has no date for, such as the year 30,000, as text."""
-    import pyarrow as pa
-
-    try:
-        values: list[Any] = table[name].to_pylist()
-    except (ValueError, OverflowError):
-        try:
-            values = table[name].cast(pa.string()).to_pylist()
-        except (pa.ArrowException, ValueError) as error:
-            raise DataError(
-                f"The column {printable(name)} cannot be read: {error}. Write the file without it."
-            ) from None
-    return values
+    return column_values([_plain(value) for table in tables for value in values_of(table, name)], name)
 
 
 def _plain(value: Any) -> Any:
