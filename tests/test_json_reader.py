@@ -61,6 +61,12 @@ def test_names_of_files_that_are_no_utf8_come_back() -> None:
     assert json_reader.parse(files.encoded(files.json_text(record))) == record
 
 
+def test_half_a_surrogate_pair_is_no_character() -> None:
+    assert json_reader.parse(r'{"a": "\ud83d\ude00"}') == {"a": "😀"}
+    with pytest.raises(JSONError, match="half of a surrogate pair"):
+        json_reader.parse(r'{"a": "\ud800"}')
+
+
 def test_levels_are_counted_outside_of_texts() -> None:
     assert json_reader.parse('["' + "[" * 1000 + r"\"" + "{" * 1000 + '"]') == ["[" * 1000 + '"' + "{" * 1000]
     assert json_reader.parse("[" + "[1]," * 1000 + "[1]]")[-1] == [1]

@@ -121,17 +121,22 @@ def parse(content: bytes | str, *, foreign: bool = False) -> Any:
     if _levels(text) > MAX_LEVELS:
         raise JSONError(f"it has more than {MAX_LEVELS} levels of lists and objects")
     try:
-        return json.loads(
+        value = json.loads(
             text,
             parse_int=_integer,
             parse_float=_number,
             parse_constant=(lambda _: None) if foreign else _refused,
             object_pairs_hook=_object,
         )
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except JSONError:
         raise
+    except UnicodeEncodeError:
+        raise JSONError("half of a surrogate pair stands in it, which is no character") from None
     except ValueError as error:
         raise JSONError(f"it is not valid JSON: {error}") from None
+    return value
 
 
 def convert(value: Any, kind: type[T], place: str = "$") -> T:

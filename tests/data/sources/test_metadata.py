@@ -96,6 +96,11 @@ def test_files_in_folders(flat, scene):
         ("metadata.csv", "file_name,label\nnone.png,a\n", "None of the files"),
         ("metadata.csv", 'file_name,label\n0.png,"a\n1.png,b\n', "Correct the line"),
         ("metadata.jsonl", '{"file_name": "0.png"}\n{oops\n', "line 2: not a JSON object"),
+        (
+            "metadata.jsonl",
+            f'{{"file_name": "0.png", "a": "{"x" * 131_073}"}}\n',
+            "line 1: a value has more than 131,072",
+        ),
     ],
 )
 def test_unusable_tables_are_refused(flat, name, text, reason):
@@ -152,12 +157,12 @@ def test_a_table_and_the_disk_may_write_an_accent_in_either_way(tmp_path, scene,
 
 
 def test_names_that_no_file_can_have_are_not_there(flat, caplog):
-    names = ["0.png", "x" * 300 + ".png", "\ud800.png", "a\0.png"]
+    names = ["0.png", "x" * 300 + ".png", "a\0.png"]
     (flat / "metadata.jsonl").write_text(
         "".join(json.dumps({"file_name": name, "label": "a"}) + "\n" for name in names)
     )
     images = Images.open(flat)
     assert len(images) == 1
-    assert len(images.skipped) == 3
-    assert "3 of the files that it names were left out" in caplog.text
+    assert len(images.skipped) == 2
+    assert "2 of the files that it names were left out" in caplog.text
     caplog.text.encode()  # fit to print

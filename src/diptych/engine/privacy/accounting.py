@@ -63,7 +63,9 @@ def epsilon_pld(noise_multiplier: float, sampling_rate: float, steps: int, delta
 
 
 def noise_multiplier_for(epsilon: float, delta: float, sampling_rate: float, steps: int) -> float:
-    """The smallest noise multiplier, to a thousandth, for which both accountants stay within ε.
+    """The smallest noise multiplier, to a few thousandths, for which both accountants stay within ε.
+
+    PLD, which takes a tenth of the time, is searched; PRV, which states up to 0.5 % more, has the last word.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def noise_multiplier_for(epsilon: float, delta: float, sampling_rate: float, ste
     from scipy.optimize import brentq
 
     def excess(log_noise: float) -> float:
-        return math.log(_prv(math.exp(log_noise), sampling_rate, steps, delta, PRV_ERROR * epsilon) / epsilon)
+        return math.log(epsilon_pld(math.exp(log_noise), sampling_rate, steps, delta) / (epsilon * (1 - PRV_ERROR)))
 
     # For many small losses, ε is about this over the noise (Abadi et al. 2016, theorem 1).
     guess = 0.5 + sampling_rate * math.sqrt(2 * steps * math.log(1 / delta)) / epsilon

@@ -127,4 +127,6 @@ def _json_rows(text: str, where: str) -> Iterator[Row]:
             raise DataError(f"{where}, line {line}: not a JSON object: {error.reason}. Correct the line.") from None
         if not isinstance(record, dict):
             raise DataError(f"{where}, line {line}: not a JSON object.")
+        if any(isinstance(value, str) and len(value) > csv.field_size_limit() for value in record.values()):
+            raise DataError(f"{where}, line {line}: a value has more than {csv.field_size_limit():,} characters.")
         yield Row(where, line, record)
