@@ -55,10 +55,10 @@ def test_named_pictures_are_known_by_their_contents_from_every_folder(folder, tm
     assert pictures.paths() == images.paths.tolist()
     monkeypatch.chdir(other)
     assert pictures.paths()[5] == str(home / pictures.names[5])
-    assert np.array_equal(pictures.picture(5, 32), Images.open(home / "photos").picture(5, 32))
+    assert np.array_equal(pictures.by_row([5])[5].picture(0, 32), Images.open(home / "photos").picture(5, 32))
     shutil.copy(home / pictures.names[6], home / pictures.names[5])
     (home / pictures.names[7]).unlink()
-    assert [pictures.picture(row, 32) is None for row in (4, 5, 6, 7)] == [False, True, False, True]
+    assert pictures.by_row([4, 5, 6, 7, 4]).keys() == {4, 6}
     assert sum(map(len, pictures.existing())) == len(pictures) - 2
 
 
@@ -70,7 +70,7 @@ def test_the_pixels_of_the_nearest_pictures(fitted):
 def test_a_picture_of_a_file_of_many_is_found_and_one_of_an_earlier_version_is_not_certain():
     digits = Images.open("digits")[3:5]
     pictures = NamedPictures.of(digits)
-    assert np.array_equal(pictures.picture(1, 8), digits.picture(1, 8))
+    assert np.array_equal(pictures.by_row([1])[1].picture(0, 8), digits.picture(1, 8))
     assert NamedPictures.read(pictures.names, pictures.digests_text(), {}).existing()[0].paths.tolist() == [
         *pictures.names
     ]

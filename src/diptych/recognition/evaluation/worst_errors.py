@@ -105,7 +105,7 @@ def _add_nearest(cards: list[Card], errors: Images, classes: tuple[str, ...], ex
     for i, card in enumerate(cards):
         match = nearest.rows(i)[0]
         card.facts["nearest training picture"] = f"{match['path']} ({match['label']}, {match['similarity']:.2f})"
-        pixels = nearest.pixels(i, SIDE)[0]
-        if pixels is not None:
-            facts = generated_facts(Images.of_files([match["path"]]), 0)
-            card.pictures[f"nearest training picture: {match['label']}"] = figures.picture(pixels, facts)
+        picture = nearest.pictures(i)[0]
+        if picture is not None:
+            name, facts = f"nearest training picture: {match['label']}", generated_facts(picture, 0)
+            card.pictures[name] = figures.picture(picture.picture(0, SIDE), facts)

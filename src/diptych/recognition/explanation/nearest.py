@@ -1,12 +1,14 @@
 """The training pictures nearest to a picture in the recognizer's embedding space: explanation by example."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.data.images import Images
 from diptych.errors import DataError, UsageError
 from diptych.recognition.inference.embeddings import EmbeddingIndex
 
@@ -43,9 +45,18 @@ class NearestPictures:
         matches = zip(self.paths[i].tolist(), self.names[i].tolist(), self.similarities[i].tolist(), strict=True)
         return [{"path": path, "label": name, "similarity": round(value, 4)} for path, name, value in matches]
 
+    def pictures(self, i: int) -> list[Images | None]:
+        """The matches of picture ``i``, a set of one each; ``None`` where a file is gone or is another now."""
+        return [self._existing.get(row) for row in self.indexed[i].tolist()]
+
     def pixels(self, i: int, size: int) -> list[NDArray[np.uint8] | None]:
-        """The matches of picture ``i`` as (size, size, 3) uint8; ``None`` where a file is gone or is another now."""
-        return [self.index.pictures.picture(row, size) for row in self.indexed[i].tolist()]
+        """The same as (size, size, 3) uint8."""
+        return [None if picture is None else picture.picture(0, size) for picture in self.pictures(i)]
+
+    @cached_property
+    def _existing(self) -> dict[int, Images]:
+        """By row of the index: opened together, since a file of many is read as a whole."""
+        return self.index.pictures.by_row(self.indexed.ravel().tolist())
 
 
 def nearest_pictures(

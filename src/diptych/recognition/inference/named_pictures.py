@@ -5,7 +5,7 @@ the same names, and a file may have changed since: a digest of the content decid
 :mod:`diptych.data.training_digests`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from diptych.data.images import Images
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import is_url
 from diptych.data.training_digests import Digests, digests_text, read_digests
-from diptych.errors import DataError, PictureError
+from diptych.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,15 @@ class NamedPictures:
             existing += [images[same]] if same.any() else []
         return existing
 
-    def picture(self, row: int, size: int) -> NDArray[np.uint8] | None:
-        """One picture as (size, size, 3) uint8; ``None`` where its file is gone, changed or cannot be read."""
-        for images in self[np.array([row])].existing():
-            try:
-                return images.picture(0, size)
-            except PictureError:
-                pass
-        return None
+    def by_row(self, rows: Iterable[int]) -> dict[int, Images]:
+        """Those of these rows that are still there, as sets of one picture; each file of many is opened once."""
+        wanted = sorted(set(rows))
+        part = self[np.array(wanted, np.int64)]
+        row_of = dict(zip(part.paths(), wanted, strict=True))
+        found: dict[int, Images] = {}
+        for images in part.existing():
+            found |= {row_of[path]: images[[i]] for i, path in enumerate(images.paths.tolist())}
+        return found
 
 
 def _is_no_path(name: str) -> bool:
