@@ -34,6 +34,7 @@ from diptych.report import Table
 
 log = logging.getLogger("diptych")
 STEP_COST = 3  # a training step costs as much as so many forward passes of its pictures
+SPEED_PICTURES = 64  # that the speed is measured on again
 MIN_EPOCHS = 3.0  # that there must be time for, or the whole network is not tuned
 MIN_ERROR, MIN_ERRORS = 0.03, 60  # of the head on frozen features, in cross-validation; with less, none is tuned
 PROBE, LAST_STAGE, WHOLE = "head on frozen features", "last stage tuned", "whole network tuned"
@@ -230,7 +231,11 @@ def _why_not_tuned(job: Job, probe: Probe) -> str:
 
 def _has_time_to_finetune(job: Job) -> bool:
     """Whether the budget leaves time for epochs over the whole network that can gain something."""
-    epoch_seconds = STEP_COST * job.budget.seconds_per_picture * len(job.training)
+    if job.config.minutes is None:
+        return True
+    # A decision to give up is not left to one early reading.
+    budget = job.budget.measured_again(job.network, job.training[:SPEED_PICTURES].pixels(job.config.size))
+    epoch_seconds = STEP_COST * budget.seconds_per_picture * len(job.training)
     return job.budget.seconds_left - job.reserve_seconds >= MIN_EPOCHS * epoch_seconds
 
 
