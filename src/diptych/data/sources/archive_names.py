@@ -10,6 +10,7 @@ def normalise_names(archive: zipfile.ZipFile) -> None:
     """Name the members of an open archive by plain relative paths; what is read of them stays where it is."""
     for member in archive.filelist:
         member.filename = plain_name(member)
+    archive.filelist = [member for member in archive.filelist if member.filename.strip("/")]  # "/" has no name
     archive.NameToInfo = {member.filename: member for member in archive.filelist}
 
 
