@@ -224,7 +224,7 @@ def test_more_of_what_is_no_finished_model_is_refused_with_what_to_do(model, dig
         model.make().fit(digits, into=tmp_path / "nothing", more=1)
     with pytest.raises(UsageError, match="no model to train further"):
         model.make().fit(digits, more=1)
-    with pytest.raises(UsageError, match="above 0"):
+    with pytest.raises(UsageError, match=r"more must be a number, 0\.001 or more"):
         model.make().fit(digits, into=finished(model)[1], more=0)
     with pytest.raises(UsageError, match="not inf"):
         model.make().fit(digits, into=finished(model)[1], more=float("inf"))

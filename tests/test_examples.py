@@ -36,7 +36,7 @@ def test_own_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_generate_and_classify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "3", "--per-class", "2"]
+    arguments = ["digits", str(tmp_path), "--method", "vae", "--epochs", "4", "--per-class", "2"]
     share = example("generate_and_classify").main(arguments)
     assert share > 0.2  # ten classes: chance is 0.1
     assert len(list((tmp_path / "vae-generated").rglob("*.png"))) == 20

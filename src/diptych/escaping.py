@@ -28,7 +28,7 @@ _FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?%?", flags=re.IGNORECASE)
 # What CommonMark and GitHub take for markup within a line: an underscore between letters and a lone colon are none.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~$&]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", flags=re.IGNORECASE)
-_LINE_MARKUP = re.compile(r"\s*(#|[-+=]|\d+(?=[.)]))")  # at the beginning of a line
+_LINE_MARKUP = re.compile(r"\s*(#|[-+=]|\d+(?=[.)](?:\s|$)))")  # at the beginning of a line
 
 
 def for_terminal(text: str) -> str:

@@ -200,7 +200,7 @@ def test_what_cannot_be_balanced_is_refused_with_what_to_do(
         interplay.balance(renamed, fitted, per_class=70)
     with pytest.raises(UsageError, match=r"none is scarce.*choose a --per-class above 40"):
         interplay.balance(few, fitted, per_class=40)
-    with pytest.raises(UsageError, match="at least 1 picture, not 0"):
+    with pytest.raises(UsageError, match="per_class must be a whole number, 1 or more, not 0"):
         interplay.balance(few, fitted, per_class=0)
     with pytest.raises(DataError, match=r"--labels names, COLUMN"):
         interplay.balance(unlabelled, fitted, per_class=70)

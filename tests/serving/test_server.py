@@ -196,7 +196,9 @@ def test_a_bad_request_gets_its_status_and_a_message(
 
 def test_a_name_that_is_no_unicode_harms_nobody(server: ServerProcess, pictures: list[bytes]) -> None:
     body = {"pictures": [{"name": "\ud800.png", "data": in_base64(pictures[0])}]}
-    assert server.post_json("/models/colours/predict", body).json["rows"][0]["path"] == "?.png"
+    refused = server.post_json("/models/colours/predict", body)
+    assert refused.status == 422
+    assert "half of a surrogate pair" in refused.json["error"]["message"]
 
 
 def test_the_interface_is_described_with_examples(server: ServerProcess) -> None:

@@ -77,7 +77,7 @@ def test_samples_say_what_they_are(model):
 def test_what_cannot_be_sampled_is_refused_with_the_cure(model):
     with pytest.raises(UsageError, match=r"no class 'pink'.*red, green, blue"):
         model.sample(1, label="pink")
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="n must be a whole number, 1 or more"):
         model.sample(0)
     with pytest.raises(UsageError, match="Latents of this model"):
         model.decode(model.sample(1).pixels(8).float())
