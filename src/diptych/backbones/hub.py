@@ -1,8 +1,6 @@
 """Whether the Hugging Face hub answers."""
 
 import threading
-import urllib.error
-import urllib.request
 
 # Until a hub that does not answer counts as unreachable; its own client tries for half a minute.
 TIMEOUT_SECONDS = 3.0
@@ -10,6 +8,9 @@ TIMEOUT_SECONDS = 3.0
 
 def is_reachable() -> bool:
     """Whether the hub answers within the timeout; the name lookup may hang as well, so a thread does it."""
+    import urllib.error
+    import urllib.request
+
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
