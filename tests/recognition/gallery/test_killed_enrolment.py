@@ -37,6 +37,18 @@ def test_a_killed_enrolment_has_kept_what_it_acknowledged(embedding_recognizer: 
     check_kill(embedding_recognizer, tmp_path, batches=3)
 
 
+def test_a_table_that_a_kill_left_without_a_version_is_made_again(
+    embedding_recognizer: Recognizer, tmp_path: Path
+) -> None:
+    gallery = Gallery(embedding_recognizer, tmp_path / "gallery")
+    assert len(gallery) == 0
+    for version in (tmp_path / "gallery").glob("database/*.lance/_versions/*"):
+        version.unlink()
+    again = load(tmp_path / "gallery")
+    again.enroll(digits_of((0,), 4))
+    assert len(again) == 4
+
+
 def check_kill(embedding_recognizer: Recognizer, tmp_path: Path, batches: int) -> None:
     folder = tmp_path / "gallery"
     reader = Gallery(embedding_recognizer, folder).enroll(digits_of((5, 6), 10))

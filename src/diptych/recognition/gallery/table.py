@@ -5,6 +5,7 @@ see a whole version and a kill leaves the last one.
 """
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from diptych import json_reader
 from diptych.artefact import damaged
 from diptych.errors import ArtefactError, UsageError
+from diptych.files import remove_folder
 from diptych.recognition.gallery.thresholds import Calibration
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ MAX_FRAGMENTS = 64  # files of rows, above which they are joined: each costs a s
 READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old version
 SCAN_ROWS = 8192  # read at a time
 Filter = Mapping[str, str | Sequence[str]]
+CREATION_SECONDS = 2.0  # that creating an empty table takes at most
 STORES = ("az", "gs", "s3")  # where a table may lie besides the gallery's own folder
 _METADATA = "m_"  # before the names of columns of metadata
 
@@ -85,6 +88,15 @@ def database_uri(folder: Path, url: str | None) -> str:
     return url
 
 
+def _clear_unborn(folder: Path) -> None:
+    """Remove a table whose creation was killed: it has no version yet, so it has never held a row."""
+    until = time.monotonic() + CREATION_SECONDS  # another process may be creating it
+    while folder.is_dir() and not any(folder.glob("_versions/*.manifest")):
+        if time.monotonic() > until:
+            remove_folder(folder)
+        time.sleep(0.05)
+
+
 class PictureTable:
     """Rows of pictures: id, label, path, origin, thumbnail, embedding, and columns of metadata.
 
@@ -115,6 +127,7 @@ class PictureTable:
         if not re.fullmatch(r"[\w-]+", name):
             raise ArtefactError(f"A gallery's table cannot have the name {name!r}. Restore the gallery from a copy.")
         try:
+            _clear_unborn(Path(uri, f"{name}.lance"))
             self._database = lancedb.connect(uri)
             if name in self._database.list_tables().tables:
                 self._table = self._database.open_table(name)
