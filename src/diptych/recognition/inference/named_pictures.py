@@ -82,10 +82,10 @@ class NamedPictures:
         wanted = sorted(set(rows))
         part = self[np.array(wanted, np.int64)]
         row_of = dict(zip(part.paths(), wanted, strict=True))
-        found: dict[int, Images] = {}
+        pictures: dict[int, Images] = {}
         for images in part.existing():
-            found |= {row_of[path]: images[[i]] for i, path in enumerate(images.paths.tolist())}
-        return found
+            pictures |= {row_of[path]: images[[i]] for i, path in enumerate(images.paths.tolist())}
+        return pictures
 
 
 def _is_no_path(name: str) -> bool:
