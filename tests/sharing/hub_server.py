@@ -118,7 +118,9 @@ class Handler(BaseHTTPRequestHandler):
             self._json([{"type": "file", "path": n, "size": len(c), "oid": _oid(c)} for n, c in files.items()])
             return
         siblings = [{"rfilename": path} for path in files]
-        self._json({"id": name, "modelId": name, "sha": sha, "siblings": siblings, "private": False, "tags": []})
+        created_as = self.server.repositories[name]["created_as"]
+        private = created_as.get("visibility") == "private" or bool(created_as.get("private"))
+        self._json({"id": name, "modelId": name, "sha": sha, "siblings": siblings, "private": private, "tags": []})
 
     def _file(self) -> None:
         owner, name, _, revision, *rest = self.path.partition("?")[0].strip("/").split("/")

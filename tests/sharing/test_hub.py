@@ -66,6 +66,14 @@ def test_what_was_fetched_is_not_fetched_again_and_a_new_version_is(server: HubS
     assert hub.fetch(f"hf://anna/pets@{first.name}") == first
 
 
+def test_nothing_is_sent_where_everyone_sees_it_unless_that_is_asked_for(server: HubServer, model: Path) -> None:
+    hub.push(model, "hf://anna/shown", public=True)
+    commits = len(server.repositories["anna/shown"]["commits"])
+    with pytest.raises(UsageError, match="everyone may see it"):
+        hub.push(model, "hf://anna/shown")
+    assert len(server.repositories["anna/shown"]["commits"]) == commits
+
+
 def test_only_the_files_of_a_model_are_taken(server: HubServer, model: Path) -> None:
     hub.push(model, "hf://anna/pets")
     files = server.repositories["anna/pets"]["commits"][-1][1]

@@ -75,7 +75,8 @@ def push(folder: str | Path, address: str, *, public: bool = False) -> str:
     ArtefactError
         There is no model in the folder, or it is damaged.
     UsageError
-        Its run has not finished, the address is none, or the hub refuses or cannot be reached.
+        Its run has not finished, the address is none, everyone may see what is there and ``public`` is not set, or
+        the hub refuses or cannot be reached.
     """
     where, path = Address.read(address), Path(folder)
     artefact.read(path)  # a damaged model is not sent
@@ -88,6 +89,11 @@ def push(folder: str | Path, address: str, *, public: bool = False) -> str:
 
         api = HfApi(library_name="diptych")
         repository = api.create_repo(where.name, private=not public, exist_ok=True)
+        if not public and not api.model_info(where.name).private:
+            raise UsageError(
+                f"{where} is there already, and everyone may see it. Send the model there with --public (public=True), "
+                "or to another name."
+            )
         api.upload_folder(
             repo_id=where.name, folder_path=path, revision=where.revision, commit_message="Model saved with Diptych",
             allow_patterns=list(MODEL_FILES), ignore_patterns=list(_ONLY_HERE),
@@ -123,7 +129,7 @@ def fetch(address: str) -> Path:
         api = HfApi(library_name="diptych")
         commit = str(api.model_info(where.name, revision=where.revision).sha)
         folder = home / commit
-        if fetched != folder:
+        if fetched != folder or not artefact.exists(folder):
             api.snapshot_download(
                 where.name, revision=commit, local_dir=folder, allow_patterns=list(MODEL_FILES),
                 ignore_patterns=list(_ONLY_HERE),

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from diptych import Gallery, Recognizer, load
+from diptych.errors import ArtefactError
 from tests.recognition.gallery.conftest import digits_of
 
 ENROLL = """
@@ -47,6 +49,17 @@ def test_a_table_that_a_kill_left_without_a_version_is_made_again(
     again = load(tmp_path / "gallery")
     again.enroll(digits_of((0,), 4))
     assert len(again) == 4
+
+
+def test_a_table_with_rows_and_without_a_version_is_damaged_and_stays(
+    embedding_recognizer: Recognizer, tmp_path: Path
+) -> None:
+    Gallery(embedding_recognizer, tmp_path / "gallery").enroll(digits_of((0,), 4))
+    for version in (tmp_path / "gallery").glob("database/*.lance/_versions/*"):
+        version.unlink()
+    with pytest.raises(ArtefactError, match="cannot be opened"):
+        load(tmp_path / "gallery")
+    assert list((tmp_path / "gallery").glob("database/*.lance/data/*"))
 
 
 def check_kill(embedding_recognizer: Recognizer, tmp_path: Path, batches: int) -> None:

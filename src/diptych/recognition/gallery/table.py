@@ -89,9 +89,12 @@ def database_uri(folder: Path, url: str | None) -> str:
 
 
 def _clear_unborn(folder: Path) -> None:
-    """Remove a table whose creation was killed: it has no version yet, so it has never held a row."""
+    """Remove a table whose creation was killed: it has neither a version nor a file of rows.
+
+    One with rows and without a version is damaged, and stays as it is.
+    """
     until = time.monotonic() + CREATION_SECONDS  # another process may be creating it
-    while folder.is_dir() and not any(folder.glob("_versions/*.manifest")):
+    while folder.is_dir() and not any((*folder.glob("_versions/*.manifest"), *folder.glob("data/*"))):
         if time.monotonic() > until:
             remove_folder(folder)
         time.sleep(0.05)
