@@ -34,7 +34,7 @@ def test_the_answer_its_page_its_figures_and_refusals(diptych: Terminal, tmp_pat
     )
     assert fitted.code == first.code == again.code == sampled.code == 0, first.err
     assert "No: synthetic pictures did not help here (" in first.out
-    assert "Twice as many real pictures would bring about" in first.out
+    assert "Twice as many real pictures would bring about" in " ".join(first.out.split())
     page = (place / "out" / "report.html").read_text(encoding="utf-8")
     assert "frozen, at 96 px" in page
     assert "A vae of the same settings was trained again on the 42 training pictures" in page  # it had seen all

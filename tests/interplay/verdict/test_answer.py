@@ -48,12 +48,17 @@ def test_a_gain_within_chance_is_not_and_what_helped_is_named():
     verdict = verdict_of(answer)
     assert verdict.word == "not_recommended"
     assert verdict.sentence.startswith("No: synthetic pictures did not help here (")
-    assert "this helped most: pretrained features (+1" in verdict.reason
+    assert "the best on the pictures to choose by, pretrained features, helped: +1" in verdict.reason
     assert "--network lite0" in verdict.next_step
 
 
+def test_where_drawing_the_scarce_more_often_helped_the_next_step_is_to_train_so():
+    answer = answer_to(result(OVERSAMPLED, cats=0.95, dogs=0.95, selection=0.95))
+    assert "--imbalance auto" in verdict_of(answer).next_step
+
+
 def test_where_nothing_helps_that_is_said():
-    assert "Nothing else helped beyond chance (at best " in verdict_of(answer_to()).reason
+    assert ", did not help beyond chance: " in verdict_of(answer_to()).reason
 
 
 def test_a_class_that_surely_loses_more_than_two_points_forbids_it():

@@ -157,10 +157,10 @@ def _reason(answer: Answer) -> str:
 
 def _what_helped(answer: Answer) -> str:
     best = answer.other
-    if best.gain.low > 0:
-        instead = "also" if answer.recommended else "most"
-        return f"Without a synthesizer, this helped {instead}: {best.arm.title} ({points(best.gain)})."
-    return f"Nothing else helped beyond chance (at best {best.arm.title}: {points(best.gain)})."
+    helped = "helped" if best.gain.low > 0 else "did not help beyond chance"
+    return (
+        f"Without a synthesizer the best on the pictures to choose by, {best.arm.title}, {helped}: {points(best.gain)}."
+    )
 
 
 def _more_pictures(curve: LearningCurve) -> str:
@@ -172,6 +172,8 @@ def _next_step(answer: Answer) -> str:
         return f"add them, filtered: diptych balance DATA MODEL --per-class {answer.per_class} -o NEW-FOLDER"
     if answer.other.arm == PRETRAINED and answer.other.gain.low > 0:
         return "train with what helped: diptych fit recognizer DATA --network lite0 -o NEW-MODEL"
+    if answer.other.arm == OVERSAMPLED and answer.other.gain.low > 0:
+        return "correct for uneven classes: diptych fit recognizer DATA --imbalance auto -o NEW-MODEL"
     if answer.curve.gain.low > 0:
         return "add real pictures, those of the weakest classes first: diptych inspect DATA"
     return "look at what the recognizer gets wrong: diptych fit recognizer DATA -o NEW-MODEL"
