@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def test_too_few_pictures_are_too_few_to_say_and_nothing_is_trained(clean):
     report = audit.privacy(clean, seen=SEEN, unseen=UNSEEN[:150])
     assert report.verdict.word == "too_few"
     assert "150 others; an audit needs 50 and 200" in report.verdict.reason
+
+
+def test_a_few_known_pictures_of_the_unseen_set_are_left_out(clean):
+    report = audit.privacy(clean, seen=SEEN, unseen=UNSEEN[:150] + SEEN[:10])  # of which it held some out
+    assert 150 <= int(re.search(r"and (\d+) others", report.title)[1]) < 160
+    assert any("of the unseen set" in finding and "left out" in finding for finding in report.findings)
 
 
 def test_pictures_on_the_wrong_side_are_refused_by_the_models_own_record(clean):

@@ -58,7 +58,8 @@ def _reference(
     known = trained_on(images, model.training_digests)
     training, real, notes = seen, images, []
     if known.any():
-        training = images[known] if seen is None else seen
+        if seen is None and known.sum() >= MIN_PICTURES:  # copies of a few stray ones would tell nothing
+            training = images[known]
         if (~known).sum() >= MIN_PICTURES:
             real = images[~known]
             notes.append(

@@ -66,11 +66,13 @@ def copies(sentence: str) -> Verdict:
     return Verdict("copies", "Copies training pictures.", sentence, step)
 
 
-def no_sign(attacks: Sequence[Attack], kind: str) -> Verdict:
-    """No attack finds more than chance would."""
+def no_sign(attacks: Sequence[Attack], kind: str, *, private: bool) -> Verdict:
+    """No attack finds more than chance would; ``private``: the model was trained with a promise."""
     most = max(one.rates[0].true_positive_interval[1] for one in attacks)
     step = "no sign is no proof, and other attacks may find more"
-    if kind == "recognizer":
+    if private:
+        step += "; the promise holds against all of them, and a smaller --epsilon promises more"
+    elif kind == "recognizer":
         step += f"; a promise that holds against all of them is {PRIVATE}"
     reason = (
         f"At 1 % of false alarms an attacker finds {most:.1%} of the training pictures at most, and no more of them "

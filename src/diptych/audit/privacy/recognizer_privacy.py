@@ -40,7 +40,8 @@ def audit_recognizer(
         raise UsageError("A privacy audit is of a recognizer that gives one label a picture; this one gives several.")
     candidates = recognizer_candidates(seen, unseen, model.classes_, model.size_, model.training_digests)
     report = new_report(KIND, candidates, seed)
-    sentence = promise_sentence(model.facts_.get("privacy", {}))
+    promise = model.facts_.get("privacy", {})
+    sentence = promise_sentence(promise)
     report.findings += [sentence] if sentence else []
     if candidates.too_few:
         report.verdict = privacy_verdict.too_few(candidates.too_few)
@@ -69,17 +70,19 @@ def audit_recognizer(
     add_canaries(report, run)
     report.facts["reference models"] = len(trained)
     differ = sets_differ(trained, candidates, seed)
-    report.verdict = _verdict(attacks, rows, run, differ=differ)
+    report.verdict = _verdict(attacks, rows, run, differ=differ, private=bool(promise))
     return report
 
 
-def _verdict(attacks: Sequence[Attack], rows: Sequence[ClassRates], run: CanaryRun | None, *, differ: bool) -> Verdict:
+def _verdict(
+    attacks: Sequence[Attack], rows: Sequence[ClassRates], run: CanaryRun | None, *, differ: bool, private: bool
+) -> Verdict:
     """The first that applies."""
     if run is not None and run.broken:
         return privacy_verdict.promise_broken(run)
     if differ:
         return privacy_verdict.sets_differ()
-    return privacy_verdict.leaks(attacks, rows, KIND) or privacy_verdict.no_sign(attacks, KIND)
+    return privacy_verdict.leaks(attacks, rows, KIND) or privacy_verdict.no_sign(attacks, KIND, private=private)
 
 
 def new_report(kind: str, candidates: Candidates, seed: int) -> Report:

@@ -53,7 +53,8 @@ def audit_synthesizer(
     candidates = synthesizer_candidates(seen, unseen, size, getattr(model, "training_digests", NONE))
     kind = getattr(model, "kind", "synthesizer")
     report = new_report(kind, candidates, seed)
-    sentence = promise_sentence(model._facts().get("privacy", {})) if isinstance(model, Synthesizer) else ""
+    promise = model._facts().get("privacy", {}) if isinstance(model, Synthesizer) else {}
+    sentence = promise_sentence(promise)
     report.findings += [sentence] if sentence else []
     if candidates.too_few:
         report.verdict = privacy_verdict.too_few(candidates.too_few)
@@ -72,8 +73,10 @@ def audit_synthesizer(
     leaks = privacy_verdict.leaks(attacks, [], kind)
     if copied:
         report.verdict = privacy_verdict.copies(copied)
+    elif differ:
+        report.verdict = privacy_verdict.sets_differ()
     else:
-        report.verdict = privacy_verdict.sets_differ() if differ else leaks or privacy_verdict.no_sign(attacks, kind)
+        report.verdict = leaks or privacy_verdict.no_sign(attacks, kind, private=bool(promise))
     return report
 
 

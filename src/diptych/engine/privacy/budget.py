@@ -1,5 +1,6 @@
 """The privacy budget of a run: what is promised of a training picture, and the steps and noise that keep to it."""
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,6 +9,7 @@ from typing import Any, Self
 from diptych.engine.privacy.accounting import epsilon_pld, epsilon_prv, noise_multiplier_for
 from diptych.errors import UsageError
 
+log = logging.getLogger("diptych")
 DEFAULT_DELTA, DELTA_PICTURES = 1e-5, 10  # the lower of this and 1 / (10 · pictures)
 HEADING = "What the model can tell about one picture"
 
@@ -58,6 +60,10 @@ class Budget:
         rate = min(1.0, batch / pictures)
         noise = noise_multiplier_for(epsilon, delta, rate, steps)
         prv, pld = (accountant(noise, rate, steps, delta) for accountant in (epsilon_prv, epsilon_pld))
+        log.info(
+            "Privacy: ε = %g, δ = %.2g; %d steps, each picture in a step with probability %.3g, noise multiplier %.3f.",
+            epsilon, delta, steps, rate, noise,
+        )  # fmt: skip
         return cls(epsilon, delta, prv, pld, rate, noise, steps, clip)
 
     def facts(self) -> dict[str, Any]:

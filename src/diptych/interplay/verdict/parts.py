@@ -150,7 +150,8 @@ def _unseen_test(test: Images, seen: NDArray[np.bool_], notes: list[str]) -> tup
     loses_a_class = len(np.unique(rest.labels)) < len(np.unique(test.labels))
     if seen.mean() > MAX_SEEN_OF_TEST or len(rest) < MIN_TEST or loses_a_class:
         return test, True
-    notes.append(f"{counted(int(seen.sum()), 'test picture')} that the synthesizer has seen were left out.")
+    left_out = "was" if seen.sum() == 1 else "were"
+    notes.append(f"{counted(int(seen.sum()), 'test picture')} that the synthesizer has seen {left_out} left out.")
     return rest, False
 
 

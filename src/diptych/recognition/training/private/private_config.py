@@ -96,13 +96,5 @@ def private_config(
     budget = Budget.plan(
         parameters["epsilon"], parameters["delta"], pictures=pictures, batch=batch, steps=steps, clip=CLIP
     )
-    log.info(
-        "Privacy: ε = %g, δ = %.2g; %d steps, each picture in a step with probability %.3g, noise multiplier %.3f.",
-        budget.epsilon,
-        budget.delta,
-        budget.steps,
-        budget.sampling_rate,
-        budget.noise_multiplier,
-    )
     lr = parameters["lr"] or recipe.lr
     return TrainingConfig(network, size, batch, lr, steps * batch / pictures, None, recipe, Augment()), budget
