@@ -26,7 +26,7 @@ def attack_curves(curves: Mapping[str, tuple[Values, Values]], allowed: float) -
     with styled_figure(width=4.6, height=3.6) as (figure, axis):
         for colour, (name, (false_rates, true_rates)) in zip(COLOURS, curves.items(), strict=False):
             shown = np.maximum(false_rates, MIN_RATE), np.maximum(true_rates, MIN_RATE)
-            axis.step(*shown, where="post", color=colour, linewidth=1.6, label=shortened(name, 30))
+            axis.step(*shown, where="post", color=colour, linewidth=1.6, label=shortened(name.partition(",")[0], 30))
         axis.plot([MIN_RATE, 1], [MIN_RATE, 1], color=INK, linewidth=1, linestyle=":")
         axis.axvline(allowed, color=INK, linewidth=1, linestyle=":")
         axis.set(xscale="log", yscale="log", xlim=(MIN_RATE, 1), ylim=(MIN_RATE, 1.05))
