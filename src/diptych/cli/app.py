@@ -32,6 +32,7 @@ from diptych.cli import (
     gallery,
     inspect,
     match,
+    pack,
     predict,
     push,
     sample,
@@ -62,6 +63,7 @@ class CommandGroup(typer.core.TyperGroup):
         return [
             "demo",
             "inspect",
+            "pack",
             "fit",
             "tune",
             "predict",
@@ -112,6 +114,7 @@ def diptych(
 
 VERBS = (
     inspect,
+    pack,
     fit,
     tune,
     predict,

@@ -76,13 +76,12 @@ def _batches(embedder: "Embedder", images: "Images") -> Iterator["Batch"]:
     """Paths, label names and embeddings of the readable pictures, in order."""
     from diptych.data.labels import label_names
 
-    names, start = label_names(images.labels, images.classes), 0
+    start = 0
     for embeddings in embedder.batches(images):
-        rows = range(start, start + len(embeddings))
-        readable = (~embeddings.isnan().any(1)).tolist()
-        kept = [row for row, good in zip(rows, readable, strict=True) if good]
+        readable = (~embeddings.isnan().any(1)).numpy()
+        part = images[start : start + len(embeddings)][readable]
         start += len(embeddings)
-        yield images.paths[kept].tolist(), [names[row] for row in kept], embeddings[readable].numpy()
+        yield part.paths.tolist(), label_names(part.labels, part.classes), embeddings[readable].numpy()
 
 
 def _write_parquet(target: Path, batches: Iterator["Batch"], embedder: "Embedder") -> tuple[int, int]:

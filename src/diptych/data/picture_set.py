@@ -16,6 +16,7 @@ from diptych.data.decoding.colour import Ground
 from diptych.data.labels import label_names
 from diptych.data.messages import counted, join_names
 from diptych.data.sources.base import ORIGINS, Metadata, Source
+from diptych.data.sources.packed.path_column import PathColumn
 from diptych.data.store import Batch, PixelStore
 from diptych.errors import DataError, PictureError
 from diptych.settings import numbers, whole
@@ -45,9 +46,11 @@ class PictureSet:
     _computed: dict[str, Any]
 
     def __init__(self, store: PixelStore, metadata: Metadata) -> None:
-        origins = np.full(len(store), "real") if metadata.origins is None else metadata.origins
+        origins = _all_real(len(store)) if metadata.origins is None else metadata.origins
         read_only = Metadata(
-            paths=_read_only(np.asarray(metadata.paths, dtype=np.str_)),
+            paths=metadata.paths
+            if isinstance(metadata.paths, PathColumn)
+            else _read_only(np.asarray(metadata.paths, dtype=np.str_)),
             labels=_read_only(metadata.labels),
             classes=tuple(metadata.classes),
             groups=MappingProxyType({name: _read_only(column) for name, column in metadata.groups.items()}),
@@ -160,10 +163,10 @@ class PictureSet:
         rows = np.atleast_1d(np.arange(len(self))[rows]).astype(np.int64)
         metadata = replace(
             self._metadata,
-            paths=self.paths[rows],
+            paths=self._metadata.paths[rows],
             labels=self.labels[rows],
             groups={name: column[rows] for name, column in self.groups.items()},
-            origins=self.origins[rows],
+            origins=_rows_of(self.origins, rows),
         )
         return type(self)(self._store[rows], metadata)
 
@@ -304,6 +307,16 @@ class PictureSet:
         for identity in self._store.identities():
             digest.update(identity)
         return digest.hexdigest()
+
+
+def _all_real(n: int) -> NDArray[np.str_]:
+    """(N,) "real", in the memory of one."""
+    return np.broadcast_to(np.array(ORIGINS[0]), n)
+
+
+def _rows_of(origins: NDArray[np.str_], rows: NDArray[np.int64]) -> NDArray[np.str_]:
+    """The origins of these rows; of a set that is all real, without an entry for each."""
+    return _all_real(len(rows)) if origins.strides == (0,) else origins[rows]
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,9 +1,11 @@
 """The pixels of pictures that lie in several sources: decoded and kept, checked only, or streamed."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from diptych.errors import PictureError
 from diptych.marks import Generated, Kind, told_by
 from diptych.progress import Bar
 
+T = TypeVar("T")
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 Batch = tuple[Pixels, NDArray[np.bool_]]  # (B, 3, S, S), and which of them could be read
@@ -194,12 +197,16 @@ class PixelStore:
     def content_digests(self) -> NDArray[np.uint64]:
         """(N,) the digests without decoding anything: what is not decoded is read; 0 where it cannot be."""
         with thread_pool() as executor:
-            digests = list(executor.map(lambda location: location[0].decoded.digest(location[1]), self._locations()))
-        return np.array(digests, np.uint64)
+            digests = _in_chunks(executor, lambda source, row: source.decoded.digest(row), self._locations())
+            return np.fromiter(digests, np.uint64, len(self))
 
     def marked_kinds(self) -> list[Kind | None]:
         """What the marks in each picture's own file call it; each is read once, whatever the slices."""
-        unknown = [location for location in self._locations() if location[1] not in location[0].marks]
+        unknown = [
+            (source, row)
+            for source, row in self._locations()
+            if not source.origins_include_marks and row not in source.marks
+        ]
 
         def work(start: int) -> None:
             for source, row in unknown[start : start + _SHARED_PICTURES]:
@@ -208,7 +215,7 @@ class PixelStore:
         if unknown:
             with thread_pool() as executor:
                 list(executor.map(work, range(0, len(unknown), _SHARED_PICTURES)))
-        return [source.marks[row] for source, row in self._locations()]
+        return [source.marked_kind(row) for source, row in self._locations()]
 
     def generated_by(self, position: int) -> Generated | None:
         """The model that generated a picture, or what the marks in its own file tell; ``None``: neither is known."""
@@ -226,7 +233,14 @@ class PixelStore:
     def identities(self) -> Iterator[bytes]:
         """What identifies each picture without decoding it; see :meth:`Source.identity`."""
         with thread_pool() as executor:
-            yield from executor.map(lambda location: location[0].identity(location[1]), self._locations())
+            yield from _in_chunks(executor, lambda source, row: source.identity(row), self._locations())
+
+    def blocks(self) -> Rows | None:
+        """(N,) the number of the block that each picture lies in, of a set that is read in blocks; else ``None``."""
+        starts = self.sources[0].block_starts
+        if len(self.sources) > 1 or starts is None:
+            return None
+        return np.asarray(np.searchsorted(starts, self.source_rows, side="right") - 1, np.int64)
 
     def _take(self, size: int, geometry: Geometry) -> Batch:
         """Pixels of all pictures, and which could be read."""
@@ -252,6 +266,19 @@ class PixelStore:
         for number in np.unique(self.source_numbers).tolist():
             positions = np.flatnonzero(self.source_numbers == number)
             yield self.sources[number], positions, self.source_rows[positions]
+
+
+def _in_chunks(
+    executor: ThreadPoolExecutor, work: Callable[[Source, int], T], locations: Iterator[tuple[Source, int]]
+) -> Iterator[T]:
+    """Map over the pictures in order, some hundred at a time, so that a million do not wait in memory together."""
+
+    def work_chunk(chunk: tuple[tuple[Source, int], ...]) -> list[T]:
+        return [work(source, row) for source, row in chunk]
+
+    chunks = iter(lambda: tuple(islice(locations, _SHARED_PICTURES)), ())
+    for results in ordered_map(executor, work_chunk, chunks, 4 * worker_count()):
+        yield from results
 
 
 def _at_positions(

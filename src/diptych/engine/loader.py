@@ -10,6 +10,7 @@ from torch import Tensor
 from diptych.data.decode import Geometry
 from diptych.data.images import Images
 from diptych.engine.distributed import ProcessGroup
+from diptych.engine.orders.block_order import BlockShuffledOrder
 
 
 class Order(Protocol):
@@ -95,6 +96,14 @@ def balanced_rows(cells: np.ndarray, count: int, generator: torch.Generator) -> 
     return order
 
 
+def _order_of(images: Images, seed: int, cells: np.ndarray | None) -> Order:
+    """The order that a set allows; it depends on the set and never on this machine's memory."""
+    if cells is not None:
+        return BalancedOrder(cells, seed)
+    blocks = images.store.blocks()
+    return ShuffledOrder(len(images), seed) if blocks is None else BlockShuffledOrder(blocks, seed)
+
+
 def _fits_on(device: torch.device, size: int) -> bool:
     """Whether ``size`` bytes take at most half of a GPU's free memory (the main memory is checked by the caller)."""
     return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
@@ -128,7 +137,7 @@ class Loader:
         self.images = images
         self.size, self.geometry = size, geometry
         self.batch = batch
-        self.order: Order = ShuffledOrder(len(images), seed) if cells is None else BalancedOrder(cells, seed)
+        self.order = _order_of(images, seed, cells)
         self.group = group
         device = group.device
         self.labels = label_tensor(images).to(device)

@@ -16,6 +16,7 @@ from diptych.errors import DataError, UsageError
 
 FILE = ".pictures.json"  # hidden, so that a folder with nothing else still counts as empty
 DATA = ("data", "validation")  # the settings that are fingerprints of pictures
+MAX_PICTURES = 100_000  # of a larger set no record is kept: it would take more memory than the pictures in training
 Record = dict[str, dict[str, list[str]]]  # "training" or "validation" -> name -> digest of its content, labels, part
 
 
@@ -33,7 +34,8 @@ def check(folder: Path | None, settings: Mapping[str, Any], images: Images, vali
     differing = {name for name in stored if name in settings and stored[name] != settings[name]}
     if not differing or not differing <= set(DATA):
         return  # what differs besides is told by whoever compares all settings
-    changes = _changes(_read(folder), _record(images, validate))
+    before = _read(folder)
+    changes = _changes(before, _record(images, validate) if before else {})
     raise UsageError(
         f"{folder} already holds a run on other pictures: {changes}. Choose another folder for a model of the "
         "pictures as they are now, or delete that one."
@@ -43,7 +45,8 @@ def check(folder: Path | None, settings: Mapping[str, Any], images: Images, vali
 def write(folder: Path | None, images: Images, validate: Images | None) -> None:
     """Record the pictures of a run that is about to begin in an empty folder."""
     new = folder is not None and not artefact.exists(folder) and not files.is_occupied(folder)
-    if folder is not None and new and is_leader():
+    count = len(images) + (0 if validate is None else len(validate))
+    if folder is not None and new and is_leader() and count <= MAX_PICTURES:
         files.write_text(folder / FILE, json.dumps(_record(images, validate), ensure_ascii=False))
 
 
@@ -76,7 +79,10 @@ def _read(folder: Path) -> Record:
 def _changes(before: Record, now: Record) -> str:
     """For a sentence: "2 pictures are new (cat/8.png, dog/9.png), 1 picture has another content (cat/1.png)"."""
     if not before:
-        return "which ones is not known, since the record of them is gone or an earlier version began the run"
+        return (
+            "which ones is not known, since the record of them is gone, an earlier version began the run, or there are "
+            "too many"
+        )
     changes = []
     for part in dict.fromkeys([*before, *now]):
         old, new = before.get(part, {}), now.get(part, {})

@@ -25,6 +25,8 @@ from diptych.data.sources.folder import open_files, open_folder
 from diptych.data.sources.labelling.label_choice import LabelChoice
 from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
 from diptych.data.sources.metadata import FILE_NAMES, find_metadata, open_metadata
+from diptych.data.sources.packed.pack_manifest import MANIFEST
+from diptych.data.sources.packed.packed_source import open_packed
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
 from diptych.errors import DataError, UsageError
@@ -85,6 +87,8 @@ def _open(text: str, choice: LabelChoice) -> Source:
 def _open_url(url: str, choice: LabelChoice) -> Source:
     head, _, rest = url.partition("://") if "://" in url else (url, "", "")
     files = RemoteFiles(url)
+    if not posixpath.splitext(rest)[1] and files.exists(MANIFEST):
+        return _open_packed(files, choice)
     if files.is_folder():
         return _open_folder(files, choice)
     inner, _, chain = rest.partition("::")
@@ -100,7 +104,9 @@ def _open_url(url: str, choice: LabelChoice) -> Source:
 
 
 def _open_folder(files: Files, choice: LabelChoice) -> Source:
-    """Open a folder by what it holds: a metadata file, Parquet or Arrow files, shards, archives, else pictures."""
+    """Open a folder by what it holds: packed shards, a metadata file, Parquet or Arrow files, archives, or pictures."""
+    if files.exists(MANIFEST):
+        return _open_packed(files, choice)
     tables = find_metadata(files) if choice.word in ("auto", "none", "column") and not choice.table else []
     if tables:
         return open_metadata(files, tables, choice)
@@ -119,6 +125,11 @@ def _open_folder(files: Files, choice: LabelChoice) -> Source:
     if archives and not isinstance(files, ArchivesInFolder):
         return _open_folder(ArchivesInFolder(files, archives), choice)
     return open_folder(files, walk, choice)
+
+
+def _open_packed(files: Files, choice: LabelChoice) -> Source:
+    _refuse_choice(choice, files.path(""))
+    return open_packed(files)
 
 
 def _open_zip(path: Path, choice: LabelChoice) -> Source:

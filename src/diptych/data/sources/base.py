@@ -48,6 +48,10 @@ class Source(ABC):
 
     #: What generated those of its pictures that are not real, where a model of this program did.
     generated_by: Callable[[], Generated] | None = None
+    #: Whether the origins tell what the marks in the files say, so that no file need be read for them.
+    origins_include_marks = False
+    #: The first row of each block of pictures that are read together, and the number of all; ``None``: there are none.
+    block_starts: NDArray[np.int64] | None = None
 
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata

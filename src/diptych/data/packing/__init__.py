@@ -1,0 +1,1 @@
+"""Packing: any set of pictures written as shards, in parallel and resumable."""

@@ -1,0 +1,1 @@
+"""Orders of pictures in training for sets that are read in blocks."""
