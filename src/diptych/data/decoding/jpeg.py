@@ -142,7 +142,9 @@ def lacks_data(data: bytes | memoryview, picture: Image.Image) -> bool:
 
 
 def _decoded(data: bytes | memoryview) -> bytes:
-    picture: Image.Image = Image.OPEN["JPEG"][0](io.BytesIO(data), "")
+    from PIL import JpegImagePlugin  # which Pillow itself imports no sooner than it opens a file
+
+    picture: Image.Image = JpegImagePlugin.jpeg_factory(io.BytesIO(data), "")
     picture.load()
     return picture.tobytes()
 
