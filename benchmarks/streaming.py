@@ -27,6 +27,8 @@ from typing import Any
 import common
 import numpy as np
 import pyarrow as pa
+import torch
+import webdataset
 from measure import hardware
 from PIL import Image
 
@@ -113,8 +115,6 @@ def ours(images: Images) -> Iterator[Any]:
 
 def theirs(shards: list[Path]) -> Iterator[Any]:
     """One epoch by webdataset in torch's DataLoader."""
-    import torch
-    import webdataset
 
     def as_pair(sample: Mapping[str, Any]) -> tuple[Any, int]:
         pixels = np.asarray(Image.open(io.BytesIO(sample["jpg"])).convert("RGB"))

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from diptych.data.images import Images
+from diptych.data.packing.pack import pack
 from diptych.engine.distributed import ProcessGroup
 from diptych.engine.loader import BalancedOrder, Loader, ShuffledOrder
+from diptych.engine.orders.block_order import BlockShuffledOrder
 from tests.engine import tiny
 
 
@@ -58,3 +61,21 @@ def test_a_balanced_order_shows_every_cell_equally_often_and_rows_of_a_cell_in_t
     assert in_epoch[95:].max() - in_epoch[95:].min() <= 1
     direct = BalancedOrder(cells, seed=4).batch(250, 50)[0]
     assert (direct == rows[250:]).all()
+
+
+def test_a_packed_set_is_shown_in_blocks_the_same_streamed_resumed_and_by_two_processes(tmp_path):
+    pack(tiny.images(24), tmp_path / "shards")
+    images = Images.open(tmp_path / "shards")
+    alone, ranks = ProcessGroup(torch.device("cpu")), [ProcessGroup(torch.device("cpu")) for _ in range(2)]
+    for number, group in enumerate(ranks):
+        group.rank, group.world_size = number, 2
+    whole, streamed, *halves = (Loader(images, 8, "squash", 10, 0, group) for group in (alone, alone, *ranks))
+    assert isinstance(whole.order, BlockShuffledOrder)
+    streamed.pixels = None
+    for start in (0, 40):
+        batches = zip(*(loader.batches(start) for loader in (whole, streamed, *halves)), strict=True)
+        for _, (one, other, first, second) in zip(range(6), batches, strict=False):
+            for a, b, c, d in zip(one, other, first, second, strict=True):
+                assert len(c) == len(d)
+                assert torch.equal(a, b)
+                assert torch.equal(a, torch.cat([c, d]))
