@@ -5,7 +5,6 @@ files, and the same bytes of those that are the same in every run (weights, pict
 why not. The models that were there before can be loaded at every moment.
 """
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from diptych import artefact
 from diptych.errors import DiptychError
+from tests.faults.contents import changed_keys, digests
 from tests.faults.points import Fault, Point, Run, Runner
 
 FIT = ["--epochs", "1", "--batch", "16"]
@@ -90,7 +90,7 @@ class Cases:
     def __init__(
         self, work: Path, preparations: Sequence[list[str] | str] = PREPARATIONS, *, everything: bool = True
     ) -> None:
-        self.below, self._before = work / "below", work / "before"
+        self.below, self._before, self._expected = work / "below", work / "before", work / "expected"
         self.below.mkdir()
         self.runner = Runner(self.below, work, everything=everything)
         for command in preparations:
@@ -112,15 +112,15 @@ class Cases:
             ended = self.runner.run(command)
             assert ended.status == 0, f"{command}: {ended.output}"
             ends.append(self.files())
+        shutil.rmtree(self._expected, ignore_errors=True)
+        shutil.copytree(self.below, self._expected, symlinks=True)
         first, second = ends
         names = first.keys() & second.keys()
         return ended, {name: first[name] if first[name] == second[name] else "" for name in names}
 
     def files(self) -> dict[str, str]:
-        """The digests of all files by name, but for what is hidden and for the cache."""
-        paths = [path.relative_to(self.below) for path in self.below.rglob("*") if path.is_file()]
-        shown = [p for p in paths if p.parts[0] not in ("cache", "keys") and not any(x[0] == "." for x in p.parts)]
-        return {str(path): hashlib.sha256((self.below / path).read_bytes()).hexdigest() for path in shown}
+        """The digests of all files by name: see contents.py."""
+        return digests(self.below)
 
     def meet(self, name: str, fault: Fault, point: Point, expected: dict[str, str]) -> Outcome:
         """Let a command meet a fault, run it again, and see what came of it."""
@@ -157,8 +157,12 @@ class Cases:
         return (
             [f"missing: {', '.join(sorted(missing))}"] * bool(missing)
             + [f"left over: {', '.join(sorted(more))}"] * bool(more)
-            + [f"different: {', '.join(sorted(other))}"] * bool(other)
+            + [f"different: {', '.join(self._changed(name) for name in sorted(other))}"] * bool(other)
         )
+
+    def _changed(self, name: str) -> str:
+        keys = changed_keys(self.below / name, self._expected / name)
+        return f"{name} ({', '.join(keys)})" if keys else name
 
 
 #: Commands that end otherwise each time: by the clock.

@@ -1,7 +1,10 @@
-"""The table of faults, places and outcomes, as Markdown."""
+"""The table of faults, places and outcomes, as JSON and Markdown, in which the rows of other commands stay."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
 
 from tests.faults.cases import COMMANDS, Outcome
 from tests.faults.points import Fault
@@ -19,6 +22,24 @@ that call on the disk is full or read-only. Then the same command is run again, 
 with the same files, and the same bytes where they are the same in every run; or it says in a sentence why not. Models
 that were there before can be loaded after every fault. A *place* is a call and the kind of file that it changes.
 """
+
+
+def keep(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Put these outcomes in place of those that their commands had, into faults.json and faults.md."""
+    file = folder / "faults.json"
+    before = [of_row(row) for row in json.loads(file.read_text())] if file.exists() else []
+    again = {one.command for one in outcomes}
+    order = list(COMMANDS)
+    kept = [one for one in before if one.command not in again and one.command in order]
+    merged = sorted([*kept, *outcomes], key=lambda one: order.index(one.command))
+    rows = ",\n".join(json.dumps(astuple(one), ensure_ascii=False) for one in merged)
+    file.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    (folder / "faults.md").write_text(table(merged), encoding="utf-8")
+
+
+def of_row(row: list[str | int]) -> Outcome:
+    command, fault, *words = row
+    return Outcome(command, Fault(fault), *words)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -1,7 +1,7 @@
 """Every command is killed, or meets a full or a read-only disk, at each place where it writes: ``make faults``.
 
-The table of what came of it is written to benchmarks/results/faults.md. ``FAULTS_COMMANDS`` names some of the commands,
-separated by ";", of which the table has the rows then.
+The table of what came of it is written to benchmarks/results/faults.md, the rows of a command as soon as it is through.
+``FAULTS_COMMANDS`` names some of the commands, separated by ";"; the rows of the others stay as they were.
 """
 
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cases import COMMANDS, Cases, Outcome, chosen_points
+from tests.faults.cases import COMMANDS, Cases, chosen_points
 from tests.faults.points import Fault, Point
-from tests.faults.table import table
+from tests.faults.table import keep
 
 pytestmark = pytest.mark.faults
-TABLE = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.md"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 CHOSEN = os.environ.get("FAULTS_COMMANDS", ";".join(COMMANDS)).split(";")
 
 
@@ -24,13 +24,6 @@ def cases(tmp_path_factory) -> Iterator[Cases]:
     cases = Cases(tmp_path_factory.mktemp("faults"))
     yield cases
     cases.runner.close()
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> Iterator[list[Outcome]]:
-    outcomes: list[Outcome] = []
-    yield outcomes
-    TABLE.write_text(table(outcomes), encoding="utf-8")
 
 
 def faults_at(point: Point) -> Iterator[Fault]:
@@ -45,10 +38,10 @@ def faults_at(point: Point) -> Iterator[Fault]:
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_after_a_fault_at_any_place_the_same_command_ends_as_without_it(name, cases: Cases, outcomes):
+def test_after_a_fault_at_any_place_the_same_command_ends_as_without_it(name, cases: Cases):
     ended, expected = cases.uninterrupted(COMMANDS[name])
     assert ended.points
     here = [cases.meet(name, f, p, expected) for p in chosen_points(ended.points) for f in faults_at(p)]
-    outcomes += here
+    keep(here, RESULTS)
     wrong = [outcome for outcome in here if outcome.wrong]
     assert not wrong, "\n".join(f"{one.fault.name} at {one.place}: {one.wrong}" for one in wrong)

@@ -4,9 +4,12 @@ LanceDB never changes a file in place: a batch of rows is a new file and a new v
 see a whole version and a kill leaves the last one.
 """
 
+import errno
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +36,7 @@ READERS_GRACE = timedelta(minutes=10)  # for which a reader may keep to an old v
 SCAN_ROWS = 8192  # read at a time
 Filter = Mapping[str, str | Sequence[str]]
 CREATION_SECONDS = 2.0  # that creating an empty table takes at most
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 STORES = ("az", "gs", "s3")  # where a table may lie besides the gallery's own folder
 _METADATA = "m_"  # before the names of columns of metadata
 
@@ -137,6 +141,7 @@ class PictureTable:
             else:
                 self._table = self._database.create_table(name, schema=_schema(dimensions, searched))
         except Exception as error:  # of many kinds: missing buckets, wrong credentials, damaged files
+            raise_disk_error(error, uri)
             raise ArtefactError(f"The database at {uri} cannot be opened: {_first_line(error)}.") from error
 
     def __len__(self) -> int:
@@ -167,13 +172,14 @@ class PictureTable:
         import pyarrow as pa
 
         missing = [name for name in rows.column_names if name not in self.columns]
-        if missing:
-            self._table.add_columns(dict.fromkeys(missing, "cast(NULL as string)"))
-        schema = self._table.schema
-        for column in schema:
-            if column.name not in rows.column_names:
-                rows = rows.append_column(column, pa.nulls(len(rows), column.type))
-        self._table.add(rows.select(schema.names).cast(schema))
+        with self._writing():
+            if missing:
+                self._table.add_columns(dict.fromkeys(missing, "cast(NULL as string)"))
+            schema = self._table.schema
+            for column in schema:
+                if column.name not in rows.column_names:
+                    rows = rows.append_column(column, pa.nulls(len(rows), column.type))
+            self._table.add(rows.select(schema.names).cast(schema))
 
     def scan(self, columns: Sequence[str], where: str | None = None) -> Iterator["pa.RecordBatch"]:
         """These columns of all rows, or of those that a condition picks, some thousand at a time."""
@@ -206,11 +212,13 @@ class PictureTable:
 
     def update(self, where: str, label: str) -> int:
         """Give the rows that a condition picks another label; returns how many."""
-        return int(self._table.update(where=where, values={"label": label}).rows_updated)
+        with self._writing():
+            return int(self._table.update(where=where, values={"label": label}).rows_updated)
 
     def tidy(self) -> None:
         """Join small files, bring the index up to date, and delete old versions."""
-        self._table.optimize(cleanup_older_than=READERS_GRACE)
+        with self._writing():
+            self._table.optimize(cleanup_older_than=READERS_GRACE)
 
     def tidy_if_due(self) -> None:
         """:meth:`tidy` once there are many small files."""
@@ -228,7 +236,8 @@ class PictureTable:
             self.tidy()
         else:
             config = HnswSq(distance_type="cosine", m=20, ef_construction=200)
-            self._table.create_index(self.vector_column, config=config)
+            with self._writing():
+                self._table.create_index(self.vector_column, config=config)
 
     @property
     def has_index(self) -> bool:
@@ -237,13 +246,30 @@ class PictureTable:
 
     def drop(self) -> None:
         """Delete the table."""
-        self._database.drop_table(self.name, ignore_missing=True)
+        with self._writing():
+            self._database.drop_table(self.name, ignore_missing=True)
 
     def drop_others(self, prefix: str) -> None:
         """Delete the other tables whose names begin so: the one before this, and drafts that a kill left."""
         for name in self._database.list_tables().tables:
             if name.startswith(prefix) and name != self.name:
-                self._database.drop_table(name)
+                with self._writing():
+                    self._database.drop_table(name)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise_disk_error(error, self.uri)
+            raise
+
+
+def raise_disk_error(error: Exception, uri: str) -> None:
+    """Raise the :class:`OSError` that LanceDB, which raises others, met on a full or a read-only disk."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number and int(number[1]) in DISK_ERRORS:
+        raise OSError(int(number[1]), os.strerror(int(number[1])), uri) from error
 
 
 def parse_filter(conditions: Iterable[str]) -> dict[str, list[str]]:
