@@ -141,7 +141,17 @@ class Cases:
             wrong += self._differences(dict.fromkeys(expected, "") if name in BY_THE_CLOCK else expected)
         elif name not in NOT_REPEATED:
             wrong.append("the same command does not go through")
-        return Outcome(name, fault, place, _words(ended), _words(again), "; ".join(wrong))
+        return Outcome(name, fault, place, self.words(ended), self.words(again), "; ".join(wrong))
+
+    def words(self, run: Run) -> str:
+        """How a command ended."""
+        if run.status == 0:
+            return "done"
+        if run.status < 0:
+            return "killed"
+        sentences = [line for line in run.output.splitlines() if line.startswith("Error: ")]
+        words = (sentences or run.output.splitlines() or [""])[-1].removeprefix("Error: ")
+        return f"exit {run.status}: {words.replace(f'{self.below.resolve()}/', '')}"
 
     def _can_be_loaded(self, model: str) -> bool:
         try:
@@ -183,15 +193,6 @@ def no_sentence(run: Run) -> list[str]:
     if "This is a bug" in run.output or "Traceback" in run.output:
         return [f"no sentence: {run.output.splitlines()[-1]}"]
     return [] if "Error: " in run.output else ["it does not say why it failed"]
-
-
-def _words(run: Run) -> str:
-    if run.status == 0:
-        return "done"
-    if run.status < 0:
-        return "killed"
-    sentences = [line for line in run.output.splitlines() if line.startswith("Error: ")]
-    return f"exit {run.status}: {(sentences or run.output.splitlines() or [''])[-1].removeprefix('Error: ')}"
 
 
 def chosen_points(points: list[Point]) -> Iterator[Point]:

@@ -100,5 +100,7 @@ def role(path: str) -> str:
     path = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "*", path)
     path = re.sub(r"\.[0-9a-f]{12}\.draft", ".*.draft", path)
     path = re.sub(r"(?<=-)[a-z0-9_]{8}(?=/|$)", "*", path)  # of tempfile
+    path = re.sub(r"\.tmp\w{6}(?=/|$)", ".tmp*", path)  # of LanceDB
+    path = re.sub(r"pictures-[0-9a-f]{16}-[0-9a-f]{8}", "pictures-*", path)
     path = re.sub(r"[0-9a-f]{16,}", "*", path)
     return re.sub(r"\d+", "N", path)

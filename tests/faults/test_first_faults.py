@@ -15,13 +15,14 @@ FAULTS = {  # by command: each fault, and what the place at which it happens end
         (Fault.FULL_DISK, "/replacement/.*.draft"),
     ],
     "save pictures": [(Fault.KILL_HALFWAY, "/N.png"), (Fault.FULL_DISK, "/N.png")],
+    "gallery rename": [(Fault.FULL_DISK, "/data/*.lance")],
     "server: upload": [(Fault.FULL_DISK, "data/.drafts/*"), (Fault.KILL, "→ data/pets/cat/third.png")],
 }
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> Iterator[Cases]:
-    needed = [PREPARATIONS[0], PREPARATIONS[1], "prepare_server"]
+    needed = [PREPARATIONS[0], PREPARATIONS[1], PREPARATIONS[4], "prepare_server"]
     cases = Cases(tmp_path_factory.mktemp("faults"), needed, everything=False)
     yield cases
     cases.runner.close()
@@ -44,6 +45,10 @@ def test_after_a_fault_the_same_command_ends_as_without_it(name, cases):
     [
         ("out/.3f9a0c5d7e21.draft", "out/.*.draft"),
         ("out/checkpoint/.000000032.4711/state.pt", "out/checkpoint/.N.N/state.pt"),
+        (
+            "gallery/database/pictures-a1a9818c2e481333-ccd37521.lance/data/.tmpycnwRw",
+            "gallery/database/pictures-*.lance/data/.tmp*",
+        ),
         ("data/.drafts/3f9a0c5d7e213f9a", "data/.drafts/*"),
     ],
 )

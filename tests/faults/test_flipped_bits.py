@@ -1,8 +1,10 @@
 """Every file of a model, of a run that was killed, of edits and of a gallery with a flipped bit: in ``make faults``.
 
-A command that reads it goes through, or says in a sentence what is damaged; it never ends as a bug.
+A command that reads it goes through with the answer that it had, or says in a sentence what is damaged; it never ends as
+a bug. What came of each flip is written to benchmarks/results/flipped_bits.md.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.cases import COMMANDS, FIT, Cases, no_sentence
-from tests.faults.points import Fault
+from tests.faults.points import Fault, Run, role
 
 pytestmark = pytest.mark.faults
 READERS: dict[str, tuple[str, list[str]]] = {  # the folder whose files are damaged, and a command that reads them
@@ -22,6 +24,15 @@ READERS: dict[str, tuple[str, list[str]]] = {  # the folder whose files are dama
 }
 FLIPS = ((0.02, 7), (0.5, 4), (0.98, 7))  # where in a file, as a share of it, and which bit
 
+SAY = ("predict", "match")  # commands whose answer is what they print
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "flipped_bits.md"
+HEAD = """# Files with a flipped bit
+
+Measured by `make faults`: one bit of a file is flipped, near its start, in its middle or near its end, and a command
+that reads it is run. It goes through with the same answer, or says in a sentence what is damaged.
+
+| command | file | where | what came of it |
+|---|---|---:|---|"""
 WEIGHTS = "out/model/weights.safetensors"
 
 
@@ -42,20 +53,45 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
 
 
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[tuple[str, ...]]]:
+    rows: list[tuple[str, ...]] = []
+    yield rows
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in dict.fromkeys(rows)]
+    RESULTS.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
+
+
+def answer(run: Run) -> str:
+    """What a command has said, without the seconds that it took."""
+    return re.sub(r"[\d.,]+ s\b", "", run.output)
+
+
 @pytest.mark.parametrize("name", READERS)
-def test_a_flipped_bit_is_named_or_does_no_harm(name, cases):
+def test_a_flipped_bit_is_named_or_does_no_harm(name, cases, rows):
     folder, command = READERS[name]
+    ended, expected = cases.uninterrupted(command)
     cases.reset()
     wrong = []
     for path in files_of(cases.below / folder):
+        file = str(path.relative_to(cases.below))
         for share, bit in FLIPS:
             cases.reset()
             flip(path, share, bit)
-            wrong += [f"{path.name} at {share}: {what}" for what in no_sentence(cases.runner.run(command))]
+            damaged = cases.files().get(file)
+            run = cases.runner.run(command)
+            what = no_sentence(run)
+            if run.status == 0:
+                there = cases.files()
+                changed = {one for one, digest in expected.items() if digest and there.get(one) != digest} - {file}
+                what += [f"another answer: {', '.join(sorted(changed))}"] * bool(changed)
+                what += ["another answer"] * (name in SAY and answer(run) != answer(ended))
+            wrong += [f"{file} at {share}: {one}" for one in what]
+            end = "written anew" if run.status == 0 and cases.files().get(file) != damaged else cases.words(run)
+            rows.append((name, role(file), f"{share:.0%}", f"**wrong: {'; '.join(what)}**" if what else end))
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_run_whose_checkpoint_has_a_flipped_bit_goes_on(cases, tmp_path):
+def test_a_run_whose_checkpoint_has_a_flipped_bit_goes_on(cases, rows, tmp_path):
     ended, expected = cases.uninterrupted(COMMANDS["fit recognizer"])
     latest = [point for point in ended.points if point.place.endswith("→ out/model/checkpoint/latest")]
     cases.reset()
@@ -72,4 +108,6 @@ def test_a_run_whose_checkpoint_has_a_flipped_bit_goes_on(cases, tmp_path):
             if again.status == 0 and cases.files()[WEIGHTS] != expected[WEIGHTS]:
                 what.append("other weights")
             wrong += [f"{path.name} at {share}: {one}" for one in what]
+            end = f"**wrong: {'; '.join(what)}**" if what else cases.words(again)
+            rows.append(("fit, killed", role(str(path.relative_to(tmp_path))), f"{share:.0%}", end))
     assert not wrong, "\n".join(wrong)
