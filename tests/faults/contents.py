@@ -38,20 +38,28 @@ def _of_tables(below: Path, tables: list[Path]) -> Iterator[tuple[str, str]]:
     """A table in use by its rows; one that no gallery names any more is a file that a command has left."""
     for number, table in enumerate(sorted(tables)):
         gallery = table.parents[1]
-        in_use = json.loads((gallery / "model.json").read_text())["table"]["name"] == table.stem
-        rows = lancedb.connect(table.parent).open_table(table.stem).to_arrow() if in_use else None
+        in_use = table.stem.encode() in (gallery / "model.json").read_bytes()
         name = f"{gallery.relative_to(below)}/table" + ("" if in_use else f" without a use, {number}")
-        yield name, "" if rows is None else _digest(repr(rows.to_pydict()).encode())
+        yield name, _digest(_rows(table)) if in_use else ""
+
+
+def _rows(table: Path) -> bytes:
+    try:
+        return repr(lancedb.connect(table.parent).open_table(table.stem).to_arrow().to_pydict()).encode()
+    except Exception:  # of many kinds, where a file is damaged
+        return b"damaged"
 
 
 def _content(path: Path) -> bytes:
     """The bytes of a file; of JSON, without what was measured and with one name for every table."""
     content = path.read_bytes()
-    if path.suffix == ".json":
-        return TABLE_NAME.sub("pictures", json.dumps(_unmeasured(json.loads(content)))).encode()
-    if path.suffix == ".jsonl":
-        return "\n".join(json.dumps(_unmeasured(json.loads(line))) for line in content.splitlines()).encode()
-    return content
+    if path.suffix not in (".json", ".jsonl"):
+        return content
+    try:
+        values = [json.loads(part) for part in ([content] if path.suffix == ".json" else content.splitlines())]
+    except ValueError:  # damaged
+        return content
+    return "\n".join(TABLE_NAME.sub("pictures", json.dumps(_unmeasured(value))) for value in values).encode()
 
 
 def _unmeasured(value: Any) -> Any:

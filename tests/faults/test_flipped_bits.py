@@ -1,7 +1,7 @@
 """Every file of a model, of a run that was killed, of edits and of a gallery with a flipped bit: in ``make faults``.
 
-A command that reads it goes through with the answer that it had, or says in a sentence what is damaged; it never ends as
-a bug. What came of each flip is written to benchmarks/results/flipped_bits.md.
+A command that reads it goes through with the same answer, or says in a sentence what is damaged; it never ends as a bug.
+What came of each flip is written to benchmarks/results/flipped_bits.md.
 """
 
 import re
