@@ -1,6 +1,6 @@
 """Every file of a model, of a run that was killed, of edits and of a gallery with a flipped bit: in ``make faults``.
 
-A command that reads it goes through with the same answer, or says in a sentence what is damaged; it never ends as a bug.
+A command that reads it goes through with the same answer, or says in a sentence what is damaged; it is never a bug.
 What came of each flip is written to benchmarks/results/flipped_bits.md.
 """
 
