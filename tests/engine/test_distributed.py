@@ -16,7 +16,7 @@ from diptych.engine.loop import Run
 from diptych.engine.task import Recipe
 sys.path.insert(0, sys.argv[2])
 import tiny
-task = tiny.Tiny(noisy=False)
+task = tiny.Tiny(noisy=True)
 folder = Path(sys.argv[1])
 recipe = Recipe(batch=16, pictures=640, half_life=50)
 run = Run(task, tiny.images(), size=8, recipe=recipe, folder=folder / "run", settings={})
@@ -52,7 +52,10 @@ def test_two_processes_train_the_same_model_as_one(tmp_path):
     (alone, alone_losses), *_ = results[1]
     (first, first_losses), (second, second_losses) = results[2]
     assert first_losses == second_losses
+    # A bias in front of batch norm has no gradient but rounding, which AdamW enlarges; it changes only the mean.
     for name in alone:
         assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(alone[name], first[name], rtol=5e-2, atol=5e-3)
-    assert abs(alone_losses["reader"] - first_losses["reader"]) < 0.02
+        if name in ("reader.0.bias", "reader.1.running_mean"):
+            continue
+        torch.testing.assert_close(alone[name], first[name], rtol=1e-4, atol=1e-5)
+    assert abs(alone_losses["reader"] - first_losses["reader"]) < 1e-5

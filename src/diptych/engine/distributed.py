@@ -1,19 +1,58 @@
 """The processes that train one model together: a single one, or those that ``torchrun`` started.
 
-The model is not wrapped: gradients are averaged after ``backward``, so that double backward and several
+The model is not wrapped: each player's gradients are averaged before its step, so that double backward and several
 players stay correct. Process 0, the leader, decides (time, signals) and writes files; the others follow.
 """
 
 import atexit
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
+from diptych.engine.processes.shares import share
+from diptych.errors import TrainingError
+
 T = TypeVar("T")
+# How long the others wait for one that is computing alone, or whose machine is gone without a word; where only a
+# process is gone, its connections close and the others know at once.
+TIMEOUT = timedelta(minutes=30)
+LOST = (
+    "Another process of this training is gone, so that this one cannot go on. torchrun starts all again if it was given "
+    "--max-restarts; else give the same command again: the run continues from its last checkpoint."
+)
+
+
+@contextmanager
+def explained_loss() -> Iterator[None]:
+    """Say in a sentence what torch's error means when a process of the group is gone.
+
+    Raises
+    ------
+    TrainingError
+        An exchange between the processes failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # of gloo's; dist.DistBackendError of NCCL's is one too
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(f"{LOST} ({reason})") from error
+
+
+@cache
+def _statistics_group() -> dist.ProcessGroup:
+    with explained_loss():
+        group = dist.new_group(timeout=TIMEOUT)
+    assert isinstance(group, dist.ProcessGroup)
+    return group
 
 
 class ProcessGroup:
@@ -32,7 +71,8 @@ class ProcessGroup:
         if device.type == "cuda":
             torch.cuda.set_device(device)  # seeds, pinned memory and barriers use the current device
         if self.world_size > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            with explained_loss():
+                dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
             # Otherwise its threads end with the interpreter, in no certain order.
             atexit.register(dist.destroy_process_group)
 
@@ -41,10 +81,14 @@ class ProcessGroup:
         """Whether this process decides and writes."""
         return self.rank == 0
 
-    def shard(self, total: int) -> slice:
-        """This process's part of a batch of ``total`` pictures."""
-        size = total // self.world_size
-        return slice(self.rank * size, (self.rank + 1) * size)
+    @property
+    def statistics(self) -> dist.ProcessGroup:
+        """The same processes on connections of their own, so that gradients under way do not come between."""
+        return _statistics_group()
+
+    def share(self, total: int) -> slice | NDArray[np.int64]:
+        """The rows of a batch of ``total`` pictures that this process takes."""
+        return slice(None) if self.world_size == 1 else share(total, self.rank, self.world_size).numpy()
 
     @torch.no_grad()
     def average(self, tensors: Iterable[Tensor]) -> None:
@@ -55,7 +99,8 @@ class ProcessGroup:
         if not floats:
             return
         flat = torch.cat([t.reshape(-1).float() for t in floats])
-        dist.all_reduce(flat)
+        with explained_loss():
+            dist.all_reduce(flat)
         flat /= self.world_size
         for tensor, part in zip(floats, torch.split(flat, [t.numel() for t in floats]), strict=True):
             tensor.copy_(part.view_as(tensor))
@@ -65,7 +110,8 @@ class ProcessGroup:
         if self.world_size == 1:
             return list(numbers)
         tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        dist.broadcast(tensor, src=0)
+        with explained_loss():
+            dist.broadcast(tensor, src=0)
         return [float(x) for x in tensor.tolist()]
 
     def broadcast_object(self, value: T) -> T:
@@ -73,13 +119,23 @@ class ProcessGroup:
         if self.world_size == 1:
             return value
         values = [value]
-        dist.broadcast_object_list(values, src=0, device=self.device)
+        with explained_loss():
+            dist.broadcast_object_list(values, src=0, device=self.device)
         return values[0]
+
+    def gather_objects(self, value: T) -> list[T]:
+        """The values of all processes, on every process."""
+        values = [value] * self.world_size
+        if self.world_size > 1:
+            with explained_loss():
+                dist.all_gather_object(values, value)
+        return values
 
     def barrier(self) -> None:
         """Return when every process has called this."""
         if self.world_size > 1:
-            dist.barrier()
+            with explained_loss():
+                dist.barrier()
 
 
 def is_leader() -> bool:

@@ -162,7 +162,7 @@ class Loader:
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     def _order(self, seen_pictures: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        mine = self.group.shard(self.batch) if self.group.world_size > 1 else slice(None)
+        mine = self.group.share(self.batch)
         while True:
             rows, turns = self.order.batch(seen_pictures, self.batch)
             yield rows[mine], turns[mine]

@@ -2,7 +2,7 @@
 
 A task yields ``(player, loss)``; between two yields the loop takes one optimiser step for that player, so that a
 classifier, a VAE, a flow and a GAN all train by the same loop. Every step's randomness is a function of (seed,
-pictures seen, process) alone, so a killed run continues bit for bit and no generator state is saved.
+pictures seen) alone, so a killed run continues bit for bit and no generator state is saved.
 """
 
 import logging
@@ -29,6 +29,9 @@ from diptych.engine.history import History
 from diptych.engine.loader import Loader
 from diptych.engine.loss_meter import LossMeter, check_finite
 from diptych.engine.machine_trial import Trial, run_microbatches
+from diptych.engine.processes.agreement import agree
+from diptych.engine.processes.gradient_buckets import GradientBuckets
+from diptych.engine.processes.shared_step import shared_step
 from diptych.engine.randomness import rng_devices, seed_generators, step_seed
 from diptych.engine.stopping.signals import Signals
 from diptych.engine.task import Recipe, Task, Tick
@@ -110,6 +113,7 @@ class Run:
             group["peak_lr"] = group["lr"]
         self._ema = EMA(self.modules.values(), recipe.half_life)
         self._losses = LossMeter(self.group)
+        self._gradients = GradientBuckets(self.group, recipe.accumulate)
         self.seen_pictures = 0
         self.rehearsed = False
         self.extra_state: dict[str, Any] = {}
@@ -118,6 +122,7 @@ class Run:
         self._ticks = 0
         self._resumed_machine: tuple[machine.Machine, float] | None = None  # with its rate
         self._resume()
+        agree(self.group, {**(settings or {}), "pictures seen": self.seen_pictures})
         self.history = History(folder if self.group.leader else None, self.seen_pictures)
         self.machine = self._prepare_machine()
 
@@ -200,15 +205,17 @@ class Run:
 
     def _train_step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One step of every player on one batch."""
-        seed_generators(step_seed(self.recipe.seed, self.seen_pictures, self.group.rank), self.group.device)
+        seed_generators(step_seed(self.recipe.seed, self.seen_pictures), self.group.device)
         factor = self.recipe.lr_factor(self.progress)
         for group in self._parameter_groups():
             group["lr"] = group["peak_lr"] * factor
         self.task.before_step(self.recipe.schedule_progress(self.progress))
-        images = self.recipe.augment(pixels, turns)
-        for player, loss in run_microbatches(self.task, self.recipe, self.machine, images, labels):
-            self._optimizer_step(player)
-            self._losses.add(player, loss)
+        self._gradients.expect(self.task.players().values())
+        with shared_step(self.group, len(pixels) // self.recipe.accumulate):
+            images = self.recipe.augment(pixels, turns)
+            for player, loss in run_microbatches(self.task, self.recipe, self.machine, images, labels):
+                self._optimizer_step(player)
+                self._losses.add(player, loss)
         self.seen_pictures += self.recipe.batch
         self._losses.steps += 1
         self.group.average(buffer for module in self.modules.values() for buffer in module.buffers())
@@ -217,7 +224,7 @@ class Run:
     def _optimizer_step(self, player: str) -> None:
         """Average the player's gradients over the processes, clip them, step, and clear them."""
         parameters = list(self.task.players()[player])
-        self.group.average([p.grad for p in parameters if p.grad is not None])
+        self._gradients.average(parameters)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
         for optimizer in self._optimizers[player]:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diptych.engine.processes.shared_step import mean_over_processes
+
 MIN_LOG_SIGMA = -5.0
 HALF_LEVEL = 1 / 255  # of the range -1..1: a level extends so far to both sides
 
@@ -54,7 +56,7 @@ def optimal_log_sigma(pictures: Tensor, means: Tensor) -> Tensor:
 
     Bounded softly above −5, so that a set of flat pictures cannot drive the likelihood to infinity.
     """
-    error = (pictures - means).square().mean().clamp(min=1e-12)
+    error = mean_over_processes((pictures - means).square().mean()).clamp(min=1e-12)
     return MIN_LOG_SIGMA + F.softplus(0.5 * error.log() - MIN_LOG_SIGMA)
 
 

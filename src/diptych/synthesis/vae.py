@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from diptych.data.images import Images, ImagesLike
 from diptych.data.transforms import to_float
 from diptych.engine.optim import Optimizer
+from diptych.engine.processes.shared_step import mean_over_processes
 from diptych.errors import UsageError
 from diptych.settings import numbers
 from diptych.synthesis import datasets
@@ -70,7 +71,7 @@ class _VAETask:
         latents = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         decoded = self.decoder(latents, labels).float()
         nll = gaussian_nll(images, decoded, optimal_log_sigma(images, decoded))
-        kl = gaussian_kl(mean, log_variance).mean(dim=0, keepdim=True).clamp(min=FREE_NATS)
+        kl = mean_over_processes(gaussian_kl(mean, log_variance).mean(dim=0, keepdim=True)).clamp(min=FREE_NATS)
         yield "autoencoder", negative_elbo(nll, kl, self.kl_weight)
 
     def compilable(self) -> list[nn.Module]:

@@ -107,7 +107,7 @@ def translation(pictures: Tensor) -> Tensor:
     """
     batch, _, side, _ = pictures.shape
     most = max(1, round(side / 8))
-    moves = torch.randint(-most, most + 1, (2, batch, 1), device=pictures.device)
+    moves = [torch.randint(-most, most + 1, (batch, 1), device=pictures.device) for _ in range(2)]
     cells = torch.arange(side, device=pictures.device)
     down, across = (side - 1 - (side - 1 - (cells + move).abs()).abs() for move in moves)  # (B, S) each
     rows = torch.arange(batch, device=pictures.device)
@@ -117,7 +117,7 @@ def translation(pictures: Tensor) -> Tensor:
 def cutout(pictures: Tensor) -> Tensor:
     """A grey square of half the side, anywhere; at the edges part of it lies outside."""
     batch, _, side, _ = pictures.shape
-    corners = torch.randint(-(side // 4), side - side // 4 + 1, (2, batch, 1), device=pictures.device)
+    corners = [torch.randint(-(side // 4), side - side // 4 + 1, (batch, 1), device=pictures.device) for _ in range(2)]
     cells = torch.arange(side, device=pictures.device)
     down, across = ((cells >= corner) & (cells < corner + side // 2) for corner in corners)  # (B, S) each
     return pictures.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diptych.engine.processes.shared_step import mean_over_processes
 from diptych.recognition.networks import Network, TrainingRecipe
 from diptych.recognition.training.remedies.cells import Cells
 from diptych.recognition.training.task import ClassificationTask
@@ -23,9 +24,10 @@ HEAD_STEPS, HEAD_LR, HEAD_DECAY = 400, 0.02, 1e-3
 
 
 def cell_losses(losses: Tensor, cells: Tensor, count: int) -> Tensor:
-    """(C,) the mean of (B,) losses in each cell; 0 of one without a picture."""
-    sums = losses.new_zeros(count).index_add(0, cells, losses)
-    return sums / torch.bincount(cells, minlength=count).clamp(min=1)
+    """(C,) the mean of (B,) losses in each cell, over all processes; 0 of one without a picture."""
+    sums = mean_over_processes(losses.new_zeros(count).index_add(0, cells, losses))
+    counts = mean_over_processes(torch.bincount(cells, minlength=count).to(losses.dtype))
+    return sums / torch.where(counts > 0, counts, 1)
 
 
 def grown_weights(weights: Tensor, losses: Tensor, rate: float) -> Tensor:
