@@ -47,6 +47,24 @@ def explained_loss() -> Iterator[None]:
         raise TrainingError(f"{LOST} ({reason})") from error
 
 
+def _fresh_store(world_size: int) -> dist.Store:
+    """Where the processes find each other, apart from those of earlier starts.
+
+    torchrun keeps one store over its restarts, in which the addresses of processes that are gone would be found. After
+    a failure its count of restarts tells the starts apart; after another host has joined, how many have come so far.
+    """
+    store: dist.Store = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))[0]  # type: ignore[no-untyped-call]
+    start = f"diptych/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{world_size}"
+    arrived = store.add(start, 1)
+    return dist.PrefixStore(f"{start}/{(arrived - 1) // world_size}", store)
+
+
+def all_reduce(tensor: Tensor, group: dist.ProcessGroup) -> None:
+    """Replace a tensor by its sum over the processes of a group."""
+    with explained_loss():
+        dist.all_reduce(tensor, group=group)
+
+
 @cache
 def _statistics_group() -> dist.ProcessGroup:
     with explained_loss():
@@ -72,7 +90,11 @@ class ProcessGroup:
             torch.cuda.set_device(device)  # seeds, pinned memory and barriers use the current device
         if self.world_size > 1 and not dist.is_initialized():
             with explained_loss():
-                dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+                backend = "nccl" if device.type == "cuda" else "gloo"
+                store = _fresh_store(self.world_size)
+                dist.init_process_group(
+                    backend, store=store, rank=self.rank, world_size=self.world_size, timeout=TIMEOUT
+                )
             # Otherwise its threads end with the interpreter, in no certain order.
             atexit.register(dist.destroy_process_group)
 

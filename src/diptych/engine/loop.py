@@ -117,9 +117,7 @@ class Run:
         self.seen_pictures = 0
         self.rehearsed = False
         self.extra_state: dict[str, Any] = {}
-        self.rate = 0.0
-        self._stopped = False
-        self._ticks = 0
+        self.rate, self._stopped, self._ticks = 0.0, False, 0
         self._resumed_machine: tuple[machine.Machine, float] | None = None  # with its rate
         self._resume()
         agree(self.group, {**(settings or {}), "pictures seen": self.seen_pictures})
@@ -319,8 +317,7 @@ class Run:
                 self._trial().compile(chosen)
         chosen.prepare(self.modules.values(), self.task.compilable())
         self._ema.align()
-        tensors = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
-        self.group.average([t.data for t in tensors])
+        self.group.average(t.data for m in self.modules.values() for t in (*m.parameters(), *m.buffers()))
         self.clock.start(rate, self.seen_pictures)
         self.clock.plan = Plan.from_numbers(self.group.broadcast(self.clock.plan.numbers()))
         return chosen

@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from diptych.engine.distributed import all_reduce
+
 Group = dist.ProcessGroup
 Pair = tuple[Tensor | None, Tensor | None]
 
@@ -18,7 +20,7 @@ class GroupMean(torch.autograd.Function):
         """One all-reduce."""
         ctx.group = group
         total = tensor.detach().clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, group=group)
+        all_reduce(total, group)
         return total / dist.get_world_size(group)
 
     @staticmethod
@@ -40,18 +42,22 @@ class _Normalise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, running: Pair, *rest: Any) -> Tensor:
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, running: Pair, *rest: Any
+    ) -> Tensor:
         momentum, eps, group = rest
         world_size, count = dist.get_world_size(group), inputs.numel() // inputs.shape[1]
         mean, variance = torch.ops.aten.batch_norm_update_stats(inputs, None, None, 0.0)
         # Of each process both, as rows of one tensor, so that one all-reduce does: E[x²] - E[x]² would lose digits.
         rows = mean.new_zeros(world_size, 2, len(mean), dtype=torch.float32)
         rows[dist.get_rank(group)] = torch.stack([mean, variance]).float()
-        dist.all_reduce(rows, group=group)
+        all_reduce(rows, group)
         means, variances = rows.unbind(1)
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
-        for statistic, now in zip(running, (mean, variance * (count * world_size / (count * world_size - 1))), strict=True):
+        for statistic, now in zip(
+            running, (mean, variance * (count * world_size / (count * world_size - 1))), strict=True
+        ):
             if statistic is not None:
                 statistic.lerp_(now.to(statistic.dtype), momentum)
         inverse = (variance + eps).rsqrt()
@@ -67,7 +73,7 @@ class _Normalise(torch.autograd.Function):
             gradient, inputs, weight, None, None, mean, inverse, True, ctx.eps, [False, True, True]
         )
         sums = torch.stack([total, product]).float()
-        dist.all_reduce(sums, group=ctx.group)
+        all_reduce(sums, ctx.group)
         all_total, all_product = sums / ctx.count
         scale = inverse if weight is None else inverse * weight.float()
         slope = -scale * inverse * all_product

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from diptych.engine.distributed import ProcessGroup
+from diptych.engine.distributed import ProcessGroup, explained_loss
 
 BUCKET_BYTES = 4_000_000  # sent at a time: fewer would wait for each other's latency, more for the end of backward
 
@@ -24,7 +24,8 @@ class _Bucket:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         if gradients:
             flat = torch.cat([g.reshape(-1).float() for g in gradients])
-            work = dist.all_reduce(flat, async_op=True)
+            with explained_loss():
+                work = dist.all_reduce(flat, async_op=True)
             assert work is not None
             self._sent = flat, gradients, work
 
@@ -33,7 +34,8 @@ class _Bucket:
         if self._sent is None:
             return
         flat, gradients, work = self._sent
-        work.wait()
+        with explained_loss():
+            work.wait()
         flat /= world_size
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))

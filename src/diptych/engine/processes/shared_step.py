@@ -98,7 +98,9 @@ def _drawn(step: SharedStep, func: Call, *size: Any, generator: torch.Generator 
     return step.mine(func(step.whole(wanted), **options))
 
 
-def _integers(step: SharedStep, func: Call, *args: Any, generator: torch.Generator | None = None, **options: Any) -> Any:
+def _integers(
+    step: SharedStep, func: Call, *args: Any, generator: torch.Generator | None = None, **options: Any
+) -> Any:
     """``torch.randint``: its last positional argument is the size."""
     *bounds, size = (*args, *([options.pop("size")] if "size" in options else []))
     if generator is not None or not step.is_for_pictures(size):
@@ -120,7 +122,9 @@ def _filled(step: SharedStep, func: Call, tensor: Tensor, *args: Any, **options:
     return tensor.copy_(step.mine(func(_empty_whole(step, tensor), *args, **options)))
 
 
-def _dropout(step: SharedStep, func: Call, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:  # noqa: A002 - torch's own name
+def _dropout(
+    step: SharedStep, func: Call, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Any:  # noqa: A002 - torch's own name
     """``dropout`` and ``dropout2d``: of the latter, whole channels are dropped."""
     if not training or p in (0, 1) or not step.is_for_pictures(input.shape):
         return func(input, p, training, inplace)

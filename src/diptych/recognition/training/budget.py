@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from diptych.data.transforms import to_float
 from diptych.engine import machine
+from diptych.engine.distributed import ProcessGroup
 from diptych.recognition.inference.batched import batch_and_threads
 from diptych.recognition.networks import Network
 
@@ -50,8 +51,9 @@ class Budget:
         started: float,
         training_pictures: float = math.inf,
     ) -> Self:
-        """The budget with the network's speed, timed on a few pictures, (n, 3, S, S) uint8."""
-        return cls(minutes, started, OVERHEAD * _forward_rate(network, sample), training_pictures)
+        """The budget with the network's speed on the leader, timed on a few pictures, (n, 3, S, S) uint8."""
+        (seconds,) = ProcessGroup(machine.device()).broadcast([OVERHEAD * _forward_rate(network, sample)])
+        return cls(minutes, started, seconds, training_pictures)
 
     def measured_again(self, network: Network, sample: Tensor) -> Self:
         """The same with the better of its speed and that of now: the first may have been timed beside other work."""

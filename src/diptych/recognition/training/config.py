@@ -16,6 +16,7 @@ from diptych.data import mirror_symmetry
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.engine import machine
+from diptych.engine.distributed import ProcessGroup
 from diptych.recognition import datasets, networks
 from diptych.recognition.networks import speednet
 from diptych.recognition.settings import AUTOMATIC
@@ -221,9 +222,10 @@ def _pictures_within(network: str | type[nn.Module], seconds: float, training: I
 
 
 def _training_pace(variant: str | type[nn.Module], training: Images, sample: Tensor) -> float:
-    """About the seconds that training takes a variant of SpeedNet for each picture."""
+    """About the seconds that training takes a variant of SpeedNet for each picture, on the leader."""
     network = networks.build("speednet", classes=len(training.classes), size=sample.shape[-1])
-    return speednet.COSTS[str(variant)] * training_pace("speednet", network, sample)
+    (pace,) = ProcessGroup(machine.device()).broadcast([training_pace("speednet", network, sample)])
+    return speednet.COSTS[str(variant)] * pace
 
 
 def sample_rows(n: int, size: int) -> NDArray[np.int64]:
