@@ -178,8 +178,8 @@ def main() -> None:
     common.publish(
         args.out,
         "One model trained by several processes",
-        f"Batches of {BATCH}, medians of {ROUNDS} rounds in which all ways take turns; load {load:.1f} at their end. The "
-        "largest relative difference of any tick's loss from that of one process, by fit on the digits.",
+        f"Batches of {BATCH}, medians of {ROUNDS} rounds in which all ways take turns; load {load:.1f} at their end. "
+        "The largest relative difference of any tick's loss from that of one process, by fit on the digits.",
         lines,
         "torchrun --standalone --nproc-per-node 2 benchmarks/scaling.py",
         machine=measure.hardware("torch"),

@@ -1,4 +1,4 @@
-"""Processes of ``torchrun`` that are killed: the others are started again and end as if nothing had been: ``make soak``."""
+"""Processes of ``torchrun`` that are killed and started again end as if nothing had been: ``make soak``."""
 
 import json
 import os
@@ -45,7 +45,8 @@ def kill_one(run: subprocess.Popen, folder: Path, moments: random.Random) -> int
     latest = folder / "checkpoint" / "latest"
     deadline = time.monotonic() + 120
     while not latest.exists():
-        assert time.monotonic() < deadline and run.poll() is None, "no checkpoint has been written"
+        assert time.monotonic() < deadline, "no checkpoint has been written"
+        assert run.poll() is None, "it ended before its first checkpoint"
         time.sleep(0.02)
     time.sleep(moments.uniform(0, 1))
     pictures = int(latest.read_text())

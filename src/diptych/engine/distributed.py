@@ -17,6 +17,8 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from diptych.engine.processes.shares import share
 from diptych.errors import TrainingError
@@ -26,8 +28,8 @@ T = TypeVar("T")
 # process is gone, its connections close and the others know at once.
 TIMEOUT = timedelta(minutes=30)
 LOST = (
-    "Another process of this training is gone, so that this one cannot go on. torchrun starts all again if it was given "
-    "--max-restarts; else give the same command again: the run continues from its last checkpoint."
+    "Another process of this training is gone, so that this one cannot go on. torchrun starts all again if it was "
+    "given --max-restarts; else give the same command again: the run continues from its last checkpoint."
 )
 
 
@@ -47,16 +49,16 @@ def explained_loss() -> Iterator[None]:
         raise TrainingError(f"{LOST} ({reason})") from error
 
 
-def _fresh_store(world_size: int) -> dist.Store:
+def _fresh_store(world_size: int) -> Store:
     """Where the processes find each other, apart from those of earlier starts.
 
     torchrun keeps one store over its restarts, in which the addresses of processes that are gone would be found. After
     a failure its count of restarts tells the starts apart; after another host has joined, how many have come so far.
     """
-    store: dist.Store = next(iter(dist.rendezvous("env://", timeout=TIMEOUT)))[0]  # type: ignore[no-untyped-call]
+    store: Store = next(iter(rendezvous("env://", timeout=TIMEOUT)))[0]
     start = f"diptych/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{world_size}"
     arrived = store.add(start, 1)
-    return dist.PrefixStore(f"{start}/{(arrived - 1) // world_size}", store)
+    return PrefixStore(f"{start}/{(arrived - 1) // world_size}", store)
 
 
 def all_reduce(tensor: Tensor, group: dist.ProcessGroup) -> None:

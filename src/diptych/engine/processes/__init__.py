@@ -1,1 +1,1 @@
-"""What makes several processes take the step that one would take: shared draws, shared statistics, averaged gradients."""
+"""Several processes take the step that one would: shared draws, shared statistics, averaged gradients."""

@@ -31,7 +31,7 @@ class GroupMean(torch.autograd.Function):
     @classmethod
     def mean(cls, tensor: Tensor, group: Group) -> Tensor:
         """The mean over the processes of the group."""
-        mean: Tensor = cls.apply(tensor, group)  # type: ignore[no-untyped-call]
+        mean: Tensor = cls.apply(tensor, group)
         return mean
 
 
@@ -97,5 +97,5 @@ def batch_norm(inputs: Tensor, running: Pair, affine: Pair, momentum: float, eps
     affine
         Weight and bias (C,), or ``None``.
     """
-    normalised: Tensor = _Normalise.apply(inputs, *affine, running, momentum, eps, group)  # type: ignore[no-untyped-call]
+    normalised: Tensor = _Normalise.apply(inputs, *affine, running, momentum, eps, group)
     return normalised

@@ -37,7 +37,7 @@ class _Bucket:
         with explained_loss():
             work.wait()
         flat /= world_size
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
         self._sent = None
 
@@ -113,7 +113,7 @@ class GradientBuckets:
             self._players[key] = _Player(parameters)
             for p in parameters:
                 if id(p) not in self._hooked and p.requires_grad:
-                    p.register_post_accumulate_grad_hook(self._complete)
+                    p.register_post_accumulate_grad_hook(self._complete)  # type: ignore[no-untyped-call]
                     self._hooked.add(id(p))
         return self._players[key]
 

@@ -123,8 +123,13 @@ def _filled(step: SharedStep, func: Call, tensor: Tensor, *args: Any, **options:
 
 
 def _dropout(
-    step: SharedStep, func: Call, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Any:  # noqa: A002 - torch's own name
+    step: SharedStep,
+    func: Call,
+    input: Tensor,  # noqa: A002 - torch's own name
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Any:
     """``dropout`` and ``dropout2d``: of the latter, whole channels are dropped."""
     if not training or p in (0, 1) or not step.is_for_pictures(input.shape):
         return func(input, p, training, inplace)
