@@ -92,6 +92,16 @@ def test_old_rates_are_measured_again(tmp_path, monkeypatch):
     assert set(steps[first_trial:]) == set(steps[:first_trial])
 
 
+def test_cached_values_of_other_names_are_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cpu = torch.device("cpu")
+    machine.cached_measurement("net", cpu, lambda: {"rate": 2.0}, {"rate"})
+    (file,) = (tmp_path / "diptych" / "rates").iterdir()
+    file.write_text('{"speed": 9.0}', encoding="utf-8")
+    assert machine.cached_measurement("net", cpu, lambda: {"rate": 3.0}, {"rate"}) == {"rate": 3.0}
+    assert machine.cached_measurement("net", cpu, lambda: {"rate": 4.0}, {"rate"}) == {"rate": 3.0}
+
+
 def test_a_candidate_that_does_not_work_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 

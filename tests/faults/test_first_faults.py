@@ -15,7 +15,7 @@ FAULTS = {  # by command: each fault, and what the place at which it happens end
         (Fault.FULL_DISK, "/replacement/.*.draft"),
     ],
     "save pictures": [(Fault.KILL_HALFWAY, "/N.png"), (Fault.FULL_DISK, "/N.png")],
-    "gallery rename": [(Fault.FULL_DISK, "/data/*.lance")],
+    "gallery rename": [(Fault.FULL_DISK, "/data/.tmp*")],
     "server: upload": [(Fault.FULL_DISK, "data/.drafts/*"), (Fault.KILL, "→ data/pets/cat/third.png")],
 }
 

@@ -214,9 +214,11 @@ def choose(
     return best, rates.of(best)
 
 
-def cached_measurement(key: str, device: torch.device, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """The result of ``measure``, cached like the rates by ``key`` and machine."""
-    return _RateCache(key, device).get_or_measure(measure)
+def cached_measurement(
+    key: str, device: torch.device, measure: Callable[[], dict[str, float]], names: set[str]
+) -> dict[str, float]:
+    """The result of ``measure``, which has these names, cached like the rates by ``key`` and machine."""
+    return _RateCache(key, device).get_or_measure(measure, names)
 
 
 class _RateCache:
@@ -239,9 +241,9 @@ class _RateCache:
     def of(self, machine: Machine) -> float:
         return self._rates[str(machine)]
 
-    def get_or_measure(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """The cached values; if there are none, they are measured now."""
-        if not self._rates:
+    def get_or_measure(self, measure: Callable[[], dict[str, float]], names: set[str]) -> dict[str, float]:
+        """The cached values; if they are not there, or are others, they are measured now."""
+        if self._rates.keys() != names:
             self._rates = measure()
             self._save()
         return self._rates

@@ -32,10 +32,11 @@ def balance_report(
         f"pictures, and what is unlike real pictures or copies one. Of held-out real pictures "
         f"{sample_filter.real_share:.0%} pass."
     )
-    report.findings.append(
-        "Generated pictures may be trained on. They never evaluate, calibrate or validate: metadata.csv and "
-        "balance.json mark them."
-    )
+    if any(result.count for result in results):
+        report.findings.append(
+            "Generated pictures may be trained on. They never evaluate, calibrate or validate: metadata.csv and "
+            "balance.json mark them."
+        )
     report.tables[TABLE] = _counts_table(results)
     report.tables[DETAILS] = _details_table(results)
     _add_pictures(report, results, real, sample_filter.size)

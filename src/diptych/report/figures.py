@@ -211,7 +211,7 @@ def enlarged(pixels: np.ndarray, min_side: int = MIN_TILE_PIXELS) -> np.ndarray:
 
 def percent(value: float, position: float) -> str:
     """A share of an axis in percent."""
-    return f"{value:.0%}"
+    return f"{100 * value:.4g}%"
 
 
 def _series(history: Sequence[Mapping[str, Any]], key: str, min_points: int) -> dict[str, list[tuple[int, float]]]:

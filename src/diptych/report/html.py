@@ -150,10 +150,15 @@ def _scrollable(name: str) -> str:
     return f'tabindex="0" role="group" aria-label="{for_html(name)}"'
 
 
+def _lines(text: str) -> str:
+    """A caption of several lines; the style sheet breaks them as they are."""
+    return "\n".join(map(for_html, text.split("\n")))
+
+
 def _gallery(caption: str, gallery: Gallery, level: int) -> str:
     """Pictures that wrap like words; those of a group stay together."""
     tiles = [
-        f'<figure><figcaption>{for_html(text)}</figcaption><img class="{_kind(data)[:3]}" alt="{for_html(text)}" '
+        f'<figure><figcaption>{_lines(text)}</figcaption><img class="{_kind(data)[:3]}" alt="{_lines(text)}" '
         f'src="{_source(data)}"></figure>'
         for text, data in zip(gallery.captions, gallery.pictures, strict=True)
     ]

@@ -1,6 +1,7 @@
 """Pictures that are arrays already: in memory, in .npz files, and scikit-learn's digits."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -58,6 +59,8 @@ def from_arrays(
     for name, values in [*checked.items(), ("paths", np.empty(n) if paths is None else np.asarray(paths))]:
         if values.shape != (n,):
             raise DataError(f"{n} pictures need {n} {name}, but they have the shape {values.shape}.")
+        if values.dtype.kind == "V":
+            raise DataError(f"{printable(name)} holds records of the type {values.dtype}; give a text or number each.")
     names_of_pictures = [f"array#{i}" for i in range(n)] if paths is None else [str(path) for path in paths]
     metadata = Metadata(
         paths=names_of_pictures, labels=numbers, classes=names, groups=columns, origins=checked.get("origins")
@@ -114,6 +117,9 @@ def open_npz(files: Files, name: str) -> Source:
     if pixels is None:
         raise DataError(f'{where} holds {", ".join(arrays) or "nothing"}; name the pictures "pixels".')
     labels = next((arrays.pop(key) for key in _LABEL_NAMES if key in arrays), None)
+    for key, values in arrays.items():
+        if _holds_no_text(values):
+            raise DataError(f"{where}: {printable(key)} holds text that is no Unicode. Write the file again.")
     classes = [str(item) for item in np.ravel(arrays.pop("classes", ()))]
     origins = arrays.pop("origins", None)
     pixels = to_rgb(pixels)
@@ -136,6 +142,14 @@ def load_digits() -> Source:
 def _takes_no_bytes(values: NDArray[Any]) -> bool:
     """Whether a few bytes of header stand for any number of values, each of which is empty."""
     return bool(values.size) and not values.dtype.itemsize
+
+
+def _holds_no_text(values: NDArray[Any]) -> bool:
+    """Whether an array of text has numbers in it that stand for no character, which Python itself cannot show."""
+    if values.dtype.kind != "U" or not values.size:
+        return False
+    codes = np.ascontiguousarray(values).view(np.dtype(np.uint32).newbyteorder(values.dtype.byteorder))
+    return bool((codes > sys.maxunicode).any())
 
 
 def _cure_of_flattened(values: int) -> str:

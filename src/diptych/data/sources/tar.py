@@ -197,9 +197,11 @@ class _Shard:
             OSError,
             ValueError,
             OverflowError,
+            MemoryError,  # for a header that claims to be larger than any memory
             *ARCHIVE_ERRORS,
         ) as error:  # of a zip around it too
-            raise DataError(f"{self._files.path(self._name)} cannot be read: {error}") from None
+            reason = str(error) or "a header in it is damaged"
+            raise DataError(f"{self._files.path(self._name)} cannot be read: {reason}") from None
 
     def _index(self, file: Any, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
         pictures, sidecars = [], []

@@ -59,7 +59,7 @@ class BlockShuffledOrder:
     def _layout(self, epoch: int) -> tuple[Rows, Rows]:
         """The blocks of an epoch in their order, and the first position of each window."""
         if epoch not in self._layouts:
-            order = _permutation(len(self._bounds) - 1, step_seed(self.seed, epoch, 0))
+            order = _permutation(len(self._bounds) - 1, step_seed(self.seed, epoch << 32))
             ends = np.cumsum(np.diff(self._bounds)[order])
             firsts = np.concatenate([[0], ends[WINDOW_BLOCKS - 1 : -1 : WINDOW_BLOCKS]]).astype(np.int64)
             self._layouts[epoch] = (order, firsts)
@@ -72,7 +72,7 @@ class BlockShuffledOrder:
         if key not in self._windows:
             blocks = self._layout(epoch)[0][window * WINDOW_BLOCKS : (window + 1) * WINDOW_BLOCKS].tolist()
             places = np.concatenate([np.arange(self._bounds[i], self._bounds[i + 1]) for i in blocks])
-            places = places[_permutation(len(places), step_seed(self.seed, epoch, window + 1))]
+            places = places[_permutation(len(places), step_seed(self.seed, (epoch << 32) + window + 1))]
             self._windows[key] = places if self._sorted is None else self._sorted[places]
             if len(self._windows) > _KEPT_WINDOWS:
                 self._windows.popitem(last=False)

@@ -113,7 +113,7 @@ class PrivateRun(Run):
             return {"rate": TRIAL_PICTURES / (time.monotonic() - start)}
 
         key = f"private {self._trial().key()}"
-        return chosen, machine.cached_measurement(key, self.group.device, measure)["rate"] / self.copies
+        return chosen, machine.cached_measurement(key, self.group.device, measure, {"rate"})["rate"] / self.copies
 
     def _train_step(self, pixels: Tensor, labels: Tensor, turns: Tensor) -> None:
         """One private step, on however many pictures were drawn."""

@@ -236,6 +236,8 @@ class Gallery(Contents):
         DataError
             A picture has no label, or several; or another process has rebuilt the gallery with another network.
         """
+        with self._files.locked():
+            artefact.complete(self.folder)  # what a killed command has written anew and not moved to its place
         pictures, files, embedder = Images.of(images, labels), self._files, self.embedder
         self.enrolment_ = result = Enrolment()
         with Bar("Enrolling", len(pictures)) as bar:

@@ -97,7 +97,7 @@ def training_pace(name: str, network: nn.Module, sample: Tensor) -> float:
         return {"pace": _step_seconds(network.to(device), pictures) / len(pictures)}
 
     key = f"training pace|{name}|{tuple(pictures.shape)}"
-    return machine.cached_measurement(key, device, measure)["pace"]
+    return machine.cached_measurement(key, device, measure, {"pace"})["pace"]
 
 
 def _step_seconds(network: nn.Module, sample: Tensor) -> float:

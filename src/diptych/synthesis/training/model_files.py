@@ -29,8 +29,9 @@ LIMITS = (
 )
 NOT_EVALUATED = (
     "The samples were not evaluated. Compare them with real pictures that it was not trained on: diptych score MODEL "
-    "--against PICTURES. For better ones, train longer: --more MINUTES."
+    "--against PICTURES."
 )
+TRAIN_LONGER = "For better ones, train longer: --more MINUTES."
 COUNTS = "Pictures of each class that it was trained on"
 
 
@@ -112,6 +113,11 @@ def make_model_files(kind: str, summary: RunSummary, report: Report) -> ModelFil
     return ModelFiles(data, _model_card(kind, data, summary), report)
 
 
+def _not_evaluated(summary: RunSummary) -> str:
+    """That nothing is known of the samples; a private model cannot be trained further."""
+    return NOT_EVALUATED if summary.privacy is not None else f"{NOT_EVALUATED} {TRAIN_LONGER}"
+
+
 def make_report(kind: str, summary: RunSummary) -> Report:
     """The report on the run of a model of this kind."""
     prepared, result = summary.prepared, summary.result
@@ -121,7 +127,7 @@ def make_report(kind: str, summary: RunSummary) -> Report:
     report.verdict = summary.verdict
     report.scores = {name: _score(name, value, count) for name, value in result.scores.items()}
     report.rare = set(report.scores)
-    report.findings = list(result.notes if summary.verdict else [*result.notes, NOT_EVALUATED])
+    report.findings = list(result.notes if summary.verdict else [*result.notes, _not_evaluated(summary)])
     _add_figures(report, summary)
     if prepared.classes and not prepared.private:
         rows = [*map(list, prepared.training.counts().items())]

@@ -41,6 +41,7 @@ TARGET_EVALUATIONS, MAX_SAMPLES = 8, 256
 VERDICT_SAMPLES = 32  # that the verdict on a finished model is weighed from, at least
 MAX_COMPLETION_PICTURES = 1000  # that what follows training (a VAE's mixture) is fitted to at an evaluation
 COPYING_EVALUATIONS = 2  # in succession that find copying, before the run is ended
+COSTS = {"once", "evaluation", "each"}  # that are measured, see Monitor._measure_costs
 _COST_FREE = ("seed", "minutes", "epochs", "batch", "lr")  # parameters that an evaluation's cost does not depend on
 COPIES_THROUGHOUT = (
     "Many of its samples are copies of training pictures, at every moment that was evaluated. Do not share them "
@@ -228,7 +229,7 @@ class Monitor:
         settings = {k: v for k, v in self.model.parameters().items() if k not in _COST_FREE}
         data = f"{len(self.prepared.training)} {MAX_COMPLETION_PICTURES} {self._judge}"
         key = f"evaluation {self.model.kind} {self.model.layout_} {settings} {data}"
-        costs = machine.cached_measurement(key, self.run.group.device, self._measure_costs)
+        costs = machine.cached_measurement(key, self.run.group.device, self._measure_costs, COSTS)
         self.spent_seconds += time.monotonic() - start
         return costs
 
