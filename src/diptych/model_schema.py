@@ -16,9 +16,9 @@ class Score(Struct):
     """A score with its interval; ``None`` for what is not known."""
 
     value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: Count = 0
+    low: float | None
+    high: float | None
+    n: Count
 
 
 class Verdict(Struct):

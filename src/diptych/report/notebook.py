@@ -56,7 +56,9 @@ def _table(rows: Mapping[str, Any]) -> str:
 
 
 def _score(score: Any) -> Any:
-    return Score(**score) if isinstance(score, Mapping) else score
+    if not isinstance(score, Mapping):
+        return score
+    return None if score["value"] is None else Score(score["value"], score["low"], score["high"], score["n"])
 
 
 def _tile(pixels: Pixels | None, caption: str) -> str:

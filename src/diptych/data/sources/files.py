@@ -27,8 +27,8 @@ _SYSTEM_NAMES = {
     *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "system volume information"),
     *("$recycle.bin", "recycler", "lost+found", "@eadir", "#recycle", "#snapshot", "__pycache__"),
 }
-# What a damaged zip raises; UnicodeDecodeError where a name that is said to be UTF-8 is not, RuntimeError where a member
-# is encrypted or compressed in a way Python does not know.
+# What a damaged zip raises; UnicodeDecodeError where a name that is said to be UTF-8 is not, RuntimeError where a
+# member is encrypted or compressed in a way Python does not know.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError)
 
 

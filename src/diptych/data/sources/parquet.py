@@ -4,6 +4,7 @@ import re
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from diptych.data.sources.labelling.arrow_labels import (
 from diptych.data.sources.labelling.columns import column_values, pop_origins
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
+from diptych.data.sources.parquet_footer import check_footer
 from diptych.data.sources.unpacked_size import (
     check_memory,
     check_unpacked,
@@ -78,7 +80,7 @@ def open_parquet(files: Files, names: Sequence[str], choice: LabelChoice = AUTO)
     """Open one or more Parquet files as one source."""
     import pyarrow as pa
 
-    schemas = [_read(files, name, lambda file: import_parquet().ParquetFile(file).schema_arrow) for name in names]
+    schemas = [_read(files, name, partial(_schema, where=files.path(name))) for name in names]
     image = image_column(schemas[0], files.path(names[0]))
     columns = described_columns(schemas[0], image)
     try:
@@ -135,6 +137,12 @@ def described_columns(schema: Any, image: str) -> list[str]:
         *(n for n in schema.names if n in EXPLICIT_NAMES or class_names(schema, n)),
     }
     return [name for name in schema.names if name in wanted and name != image]
+
+
+def _schema(file: Any, where: str) -> Any:
+    schema = import_parquet().ParquetFile(file).schema_arrow
+    check_footer(file, where)
+    return schema
 
 
 def import_parquet() -> Any:
