@@ -251,9 +251,8 @@ def _contents(chunk: Any) -> tuple[Any, Any]:
     """Return the arrays of bytes and of paths of one chunk of pictures."""
     if is_binary(chunk.type):
         return chunk, None
-    names = [chunk.type.field(i).name for i in range(chunk.type.num_fields)]
-    columns = dict(zip(names, chunk.flatten(), strict=True))  # flatten, unlike field, minds slices and nulls
-    return columns["bytes"], columns.get("path")
+    fields, path = chunk.flatten(), chunk.type.get_field_index("path")  # flatten, unlike field, minds slices and nulls
+    return fields[chunk.type.get_field_index("bytes")], None if path < 0 else fields[path]
 
 
 def _plain_columns(schema: Any, exclude: set[str | None]) -> list[str]:
