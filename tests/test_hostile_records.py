@@ -153,9 +153,9 @@ def test_a_damaged_file_that_only_saves_time_is_passed_over(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     device = torch.device("cpu")
-    measured = machine.cached_measurement("key", device, lambda: {"rate": 2.0})
+    measured = machine.cached_measurement("key", device, lambda: {"rate": 2.0}, {"rate"})
     (cached,) = (tmp_path / "diptych" / "rates").iterdir()
     cached.write_bytes(content)
-    assert machine.cached_measurement("key", device, lambda: {"rate": 3.0}) == {"rate": 3.0} != measured
+    assert machine.cached_measurement("key", device, lambda: {"rate": 3.0}, {"rate"}) == {"rate": 3.0} != measured
     (tmp_path / picture_record.FILE).write_bytes(content)
     assert picture_record._read(tmp_path) == {}

@@ -34,7 +34,9 @@ def report() -> Report:
         tables={f"Per class {HOSTILE}": Table(["class", "recall", "n"], [[HOSTILE, Score(0.5, 0.2, 0.8, 9), 1234]])},
         figures={
             f"Grid {HOSTILE}": figures.grid(np.zeros((3, 4, 4, 3), np.uint8)),
-            f"Gallery {HOSTILE}": Gallery([frame(0), frame(90), frame(180)], ["猫", HOSTILE, "three"], group=2),
+            f"Gallery {HOSTILE}": Gallery(
+                [frame(0), frame(90), frame(180)], ["猫", HOSTILE, ("three", "lines", HOSTILE)], group=2
+            ),
         },
         replays={f"During training {HOSTILE}": {HOSTILE: frame(0), "8 pictures": frame(90), "16 pictures": frame(180)}},
         cards={f"Errors {HOSTILE}": [card(HOSTILE), card("dog")]},

@@ -76,7 +76,7 @@ def edit_report(
         }
     else:
         tiles = [tile for row in rows for tile in row.pictures]
-        texts = [f"{caption}\n{text}" for caption, row in zip(captions, rows, strict=True) for text in row.captions]
+        texts = [(caption, heading) for caption in captions for heading in columns]
         report.figures["All results"] = Gallery(tiles, texts, group=len(columns))
     return report
 

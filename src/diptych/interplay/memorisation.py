@@ -28,7 +28,7 @@ from diptych.metrics.memorisation import (
 )
 from diptych.metrics.selective_prediction import auroc, auroc_interval
 from diptych.recognition.evaluation.share_score import share_score
-from diptych.report import Report, Score, Table, figures
+from diptych.report import Caption, Report, Score, Table, figures
 from diptych.synthesis.datasets import random_subset
 
 MAX_PAIRS_SHOWN = 12
@@ -151,14 +151,14 @@ def _add_pairs(report: Report, audit: CopyAudit, training: Images) -> None:
     shown = (rows or order[: MAX_PAIRS_SHOWN // 2].tolist())[:MAX_PAIRS_SHOWN]
     size = int(generated.dimensions()[0, 0])
     pictures: list[NDArray[np.uint8]] = []
-    captions: list[str] = []
+    captions: list[Caption] = []
     marks: list[Generated | None] = []
     for row in shown:
         match = training[[int(matches.row[row])]]
         pictures += [generated.picture(row), match.pixels(size, "crop")[0].permute(1, 2, 0).numpy()]
         marks += [generated_facts(generated, row) or Generated("synthetic"), generated_facts(match, 0)]
         mirrored = ", mirrored" if matches.mirrored[row] else ""
-        captions += [f"generated\ndistance {float(matches.distance[row]):.2f}", f"training{mirrored}"]
+        captions += [("generated", f"distance {float(matches.distance[row]):.2f}"), f"training{mirrored}"]
     title = _pairs_title(audit, any_copies=bool(rows))
     report.figures[title] = figures.gallery(pictures, captions, group=2, generated=marks)
 

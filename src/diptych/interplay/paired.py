@@ -101,14 +101,12 @@ def _gallery(
     predictions: "Sequence[Predictions]",
 ) -> Gallery:
     captions = [
-        "\n".join(
-            [
-                f"labelled {labels[row]}",
-                *(
-                    f"{folder}: {predicted.names[row]} ({predicted.confidence[row]:.0%})"
-                    for folder, predicted in zip(folders, predictions, strict=True)
-                ),
-            ]
+        (
+            f"labelled {labels[row]}",
+            *(
+                f"{folder}: {predicted.names[row]} ({predicted.confidence[row]:.0%})"
+                for folder, predicted in zip(folders, predictions, strict=True)
+            ),
         )
         for row in rows
     ]

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from diptych.marks import Generated, mark_if
-from diptych.report.report import Gallery, PageFigure
+from diptych.report.report import Caption, Gallery, PageFigure
 from diptych.report.text import display_name
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def grid(pictures: np.ndarray, columns: int | None = None, generated: Generated 
 
 def gallery(
     pictures: Iterable[np.ndarray],
-    captions: Sequence[str],
+    captions: Sequence[Caption],
     group: int = 1,
     generated: Iterable[Generated | None] = (),
 ) -> Gallery:

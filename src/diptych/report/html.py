@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from diptych.escaping import for_html
-from diptych.report.report import Card, Gallery, PageFigure, Report, Score, Table
+from diptych.report.report import Caption, Card, Gallery, PageFigure, Report, Score, Table
 from diptych.report.style import STYLE
 from diptych.report.text import display_name, format_cell, format_fact, numeric_columns
 from diptych.report.verdict import Verdict
@@ -150,9 +150,9 @@ def _scrollable(name: str) -> str:
     return f'tabindex="0" role="group" aria-label="{for_html(name)}"'
 
 
-def _lines(text: str) -> str:
-    """A caption of several lines; the style sheet breaks them as they are."""
-    return "\n".join(map(for_html, text.split("\n")))
+def _lines(caption: Caption) -> str:
+    """A caption; the style sheet breaks its lines as they are here."""
+    return "\n".join(map(for_html, (caption,) if isinstance(caption, str) else caption))
 
 
 def _gallery(caption: str, gallery: Gallery, level: int) -> str:

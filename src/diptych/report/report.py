@@ -1,7 +1,7 @@
 """``Report``, the result of every check, evaluation and training run."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,9 @@ class Card:
         return {"title": self.title, **to_jsonable(self.facts)}
 
 
+Caption = str | tuple[str, ...]  # one line, or several
+
+
 @dataclass(frozen=True)
 class Gallery:
     """Pictures of any sizes, each below its caption, as many in a row as the page has room for.
@@ -114,7 +117,7 @@ class Gallery:
     """
 
     pictures: list[bytes]
-    captions: list[str]
+    captions: Sequence[Caption]
     group: int = 1
 
 

@@ -43,7 +43,7 @@ def test_the_shortcut_is_shown_as_pictures_that_have_it_and_pictures_that_do_not
     for caption in captions:
         gallery = report.figures[caption]
         assert len(gallery.pictures) == len(gallery.captions) == 12
-        assert all(text.startswith("labelled ") for text in gallery.captions)
+        assert all(lines[0].startswith("labelled ") for lines in gallery.captions)
 
 
 def test_tables_are_folded_and_the_report_is_json_without_nan(report):

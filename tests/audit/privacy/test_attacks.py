@@ -68,8 +68,9 @@ def test_pictures_at_risk_need_sixteen_references(candidates):
     add_pictures_at_risk(report, at_risk, candidates)
     assert report.findings[0].startswith("2 of the 240 training pictures are known by heart")
     captions = report.figures[AT_RISK].captions
-    assert captions[0].startswith("usual\ntrained on: ")
-    assert captions[0].endswith("not: 10%")
+    assert captions[0][0] == "usual"
+    assert captions[0][1].startswith("trained on: ")
+    assert captions[0][2] == "not: 10%"
     add_pictures_at_risk(report, [], candidates)
     assert report.findings[1] == "No single picture is known by heart beyond chance."
 

@@ -124,8 +124,11 @@ def _gallery(search: Search, suspect: Suspect, chosen: NDArray[np.bool_]) -> Gal
     answers = search.answers
     rows = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(chosen))[:MAX_SHOWN])
     captions = [
-        f"labelled {answers.classes[answers.targets[row]]}\n{suspect.name} of {answers.classes[suspect.says[row]]}\n"
-        f"answer {answers.classes[answers.predicted[row]]} ({answers.confidence[row]:.0%})"
+        (
+            f"labelled {answers.classes[answers.targets[row]]}",
+            f"{suspect.name} of {answers.classes[suspect.says[row]]}",
+            f"answer {answers.classes[answers.predicted[row]]} ({answers.confidence[row]:.0%})",
+        )
         for row in rows
     ]
     return figures.gallery([display_pixels(answers.images, int(row)) for row in rows], captions)

@@ -111,7 +111,7 @@ def add_pictures_at_risk(report: Report, at_risk: Sequence[PictureAtRisk] | None
     pictures = [candidates.images.picture(one.row) for one in shown]
     names = np.array(candidates.images.classes)[candidates.images.labels[[one.row for one in shown]]]
     captions = [
-        f"{name}\ntrained on: {one.trained:.0%}\nnot: {one.not_trained:.0%}"
+        (str(name), f"trained on: {one.trained:.0%}", f"not: {one.not_trained:.0%}")
         for name, one in zip(names, shown, strict=True)
     ]
     report.figures[AT_RISK] = figures.gallery(pictures, captions)

@@ -79,18 +79,18 @@ def _issue_figure(images: PictureSet, kind: str, issues: Sequence[Issue]) -> Gal
     for issue in shown:
         label, name = labels[issue.row], _shorten(images.paths[issue.row])
         title = f"{label} → {issue.suggested}?" if issue.suggested is not None else label
-        captions.append(f"{title}\n{name}" if title else name)
+        captions.append((title, name) if title else (name,))
     return _gallery(images, [issue.row for issue in shown], captions)
 
 
 def _pair_figure(images: PictureSet, pairs: Sequence[Sequence[int]], titles: NDArray[np.str_]) -> Gallery:
     """Pairs side by side; ``titles``: (N,) the first line of each picture's caption."""
     rows = [row for pair in pairs[:_MAX_PAIRS] for row in pair]
-    captions = [f"{titles[row]}\n{_shorten(images.paths[row])}" for row in rows]
+    captions = [(str(titles[row]), _shorten(images.paths[row])) for row in rows]
     return _gallery(images, rows, captions, group=2)
 
 
-def _gallery(images: PictureSet, rows: Sequence[int], captions: Sequence[str], group: int = 1) -> Gallery:
+def _gallery(images: PictureSet, rows: Sequence[int], captions: Sequence[tuple[str, ...]], group: int = 1) -> Gallery:
     from diptych.report.figures import gallery
 
     tiles = [_tile(images.picture(row)) for row in rows]

@@ -118,6 +118,8 @@ def source_of_tables(
         All of them, for messages.
     """
     parts = list(tables.values())
+    if len(images) != sum(len(table) for table in parts):
+        raise DataError(f"{where} is damaged: its columns have different lengths. Write the file again.")
     label = None if choice.unlabelled else label_column(parts, choice, where)
     labels, classes = labels_of_columns(parts, label)
     groups = {name: _column(parts, name) for name in _plain_columns(parts[0].schema, {label})}
