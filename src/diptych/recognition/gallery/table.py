@@ -186,12 +186,14 @@ class PictureTable:
         query = self._table.search().select(list(columns))
         if where is not None:
             query = query.where(where)
-        yield from query.to_batches(batch_size=SCAN_ROWS)
+        with self._reading():
+            yield from query.to_batches(batch_size=SCAN_ROWS)
 
     def nearest(self, vectors: Any, k: int, ef: int) -> "pa.Table":
         """The k rows nearest to each of (Q, d) vectors: id, label, path, _distance; query_index if Q > 1."""
         query = self._table.search(vectors, vector_column_name=self.vector_column).distance_type("cosine")
-        return query.ef(ef).refine_factor(2).limit(k).select(["id", "label", "path", "_distance"]).to_arrow()
+        with self._reading():
+            return query.ef(ef).refine_factor(2).limit(k).select(["id", "label", "path", "_distance"]).to_arrow()
 
     def condition(self, where: Filter) -> str:
         """The condition that a filter stands for: each of its columns has the value, or one of the values.
@@ -255,6 +257,16 @@ class PictureTable:
             if name.startswith(prefix) and name != self.name:
                 with self._writing():
                     self._database.drop_table(name)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:  # of LanceDB's, whatever it meets in a file
+            if "not found" in str(error).lower():  # another process has just replaced the file
+                raise
+            cure = "Restore the gallery's folder from a copy, or enroll the pictures again into a new one."
+            raise ArtefactError(f"The table of the gallery in {self.uri} is damaged. {cure}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
