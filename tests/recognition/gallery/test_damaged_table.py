@@ -20,3 +20,12 @@ def test_a_flipped_bit_in_a_file_of_rows_is_said_to_be_damage(tmp_path: Path) ->
     file.write_bytes(content)
     with pytest.raises(ArtefactError, match=r"is damaged\. Restore the gallery's folder"):
         list(PictureTable(str(tmp_path), "pictures", 4).scan(["id", "embedding"]))
+
+
+def test_a_table_that_cannot_be_opened_is_named_without_places_in_the_source_of_lancedb(tmp_path: Path) -> None:
+    PictureTable(str(tmp_path), "pictures", 4)
+    for file in tmp_path.rglob("_versions/*.manifest"):
+        file.write_bytes(b"")
+    with pytest.raises(ArtefactError, match="cannot be opened") as raised:
+        PictureTable(str(tmp_path), "pictures", 4)
+    assert ".rs" not in str(raised.value)

@@ -342,4 +342,6 @@ def _lancedb() -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    """What an error says, without the line of its own source that LanceDB adds."""
+    text = re.sub(r",? \S+\.rs:\d+:\d+", "", str(error)).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
