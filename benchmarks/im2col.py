@@ -18,8 +18,8 @@ import measure
 import torch
 from torch.nn import functional as F
 
-from diptych.engine.im2col import weight_gradient
 from diptych.engine.machine import Machine
+from diptych.engine.processor.im2col import weight_gradient
 from diptych.recognition import networks
 
 PAIRS = 15

@@ -12,6 +12,7 @@ import lancedb
 TABLE = ".lance"  # ends the name of a folder of LanceDB, whose files have random names and may be of no use any more
 TABLE_NAME = re.compile(r"pictures-[0-9a-f]{16}-[0-9a-f]{8}")
 MEASURED = ("seconds",)  # keys of JSON
+BY_CLOCK = ("scores",)  # of a history: between the first and the last, a model is scored as often as time allows
 
 
 def digests(below: Path) -> dict[str, str]:
@@ -59,13 +60,15 @@ def _content(path: Path) -> bytes:
         values = [json.loads(part) for part in ([content] if path.suffix == ".json" else content.splitlines())]
     except ValueError:  # damaged
         return content
-    return "\n".join(TABLE_NAME.sub("pictures", json.dumps(_unmeasured(value))) for value in values).encode()
+    leave = MEASURED if path.suffix == ".json" else MEASURED + BY_CLOCK
+    return "\n".join(TABLE_NAME.sub("pictures", json.dumps(_unmeasured(value, leave))) for value in values).encode()
 
 
-def _unmeasured(value: Any) -> Any:
+def _unmeasured(value: Any, leave: tuple[str, ...]) -> Any:
+    """A value without these keys."""
     if isinstance(value, dict):
-        return {key: _unmeasured(inner) for key, inner in value.items() if key not in MEASURED}
-    return [_unmeasured(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _unmeasured(inner, leave) for key, inner in value.items() if key not in leave}
+    return [_unmeasured(inner, leave) for inner in value] if isinstance(value, list) else value
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -17,6 +17,7 @@ KINDS = {  # by their folder in the cache
     "backbones": "the built-in weights, converted",
     "rates": "measured rates of this machine",
     "cifar10": "CIFAR-10, downloaded",
+    "jobs": "results of jobs on a cluster, of commands that are not done",
 }
 DAY = 24 * 3600
 

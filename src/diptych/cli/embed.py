@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, Quiet
+from diptych.cli.cluster import on_cluster
+from diptych.cli.options import SETTINGS, Config, Data, Json, Labels, On, Quiet
 from diptych.cli.predict import exit_if_unreadable
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def embed(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Write to a .parquet or .npz file.")],
     labels: Labels = None,
     json: Json = False,
+    on: On = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -49,7 +51,8 @@ def embed(
     embedder = _embedder(model)
     images = open_images(data, labels=labels)
     write = _write_npz if output.suffix.lower() == ".npz" else _write_parquet
-    count, dimensions = write(output, _batches(embedder, images), embedder)
+    with on_cluster(on):
+        count, dimensions = write(output, _batches(embedder, images), embedder)
     console.list_skipped(images, map(str, images.known_errors().values()))
     if json:
         facts = embedder.facts()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diptych.cli import console
-from diptych.cli.options import SETTINGS, Config, Data, Gallery, Json, Labels, Quiet
+from diptych.cli.cluster import on_cluster
+from diptych.cli.options import SETTINGS, Config, Data, Gallery, Json, Labels, On, Quiet
 from diptych.cli.predict import exit_if_unreadable
 from diptych.data.messages import counted, join_names
 
@@ -34,6 +35,7 @@ def enroll(
         str | None, typer.Option(metavar="URL", help="Where a new gallery keeps its pictures: s3://bucket/folder.")
     ] = None,
     json: Json = False,
+    on: On = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -51,7 +53,8 @@ def enroll(
     check_output_folder(gallery)
     images = open_images(data, labels="none" if label else labels)
     opened = PictureGallery(recognizer, gallery, table=table)
-    opened.enroll(images, None if label is None else [label] * len(images), adapt=adapt)
+    with on_cluster(on):
+        opened.enroll(images, None if label is None else [label] * len(images), adapt=adapt)
     result, total = opened.enrolment_, len(opened)
     console.list_skipped(images, map(str, result.unreadable))
     if result.other_label:

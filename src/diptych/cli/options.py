@@ -84,6 +84,13 @@ Manifest = Annotated[
 Gallery = Annotated[Path, typer.Argument(metavar="GALLERY", help="The folder of a gallery.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a model, as `diptych fit` wrote it.")]
 
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        help="Compute on a Ray cluster: ray://HOST:PORT, HOST:PORT, or ray (this machine).  [default: here]",
+    ),
+]
 VisibleLabel = Annotated[
     bool,
     typer.Option("--visible-label", help='Also write "AI-generated" into a corner of each picture, from 64 px on.'),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
+from diptych.cli.cluster import on_cluster
 from diptych.cli.models import load_predictor
-from diptych.cli.options import SETTINGS, Config, Json, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, On, Quiet
 from diptych.cli.paths import UnreadablePath, image_sets, require_one
 from diptych.data.messages import counted
 
@@ -32,6 +33,7 @@ def predict(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write to a file: .csv, .jsonl or .tsv, by its suffix."),
     ] = None,
+    on: On = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -50,20 +52,23 @@ def predict(
     recognizer = load_predictor(model, "recognizer")
     total = failed = 0
     doubtful: list[Row] = []  # the prediction of the lowest confidence
-    for images in image_sets(paths):
-        batches = (
-            iter([[{"path": images.path, "error": images.reason}]])
-            if isinstance(images, UnreadablePath)
-            else prediction_rows_of(recognizer, images)
-        )
-        for rows in batches:
+    with on_cluster(on):
+        for rows in _batches(recognizer, paths):
             writer.add(rows)
             total, failed = total + len(rows), failed + sum("error" in row for row in rows)
             doubtful = sorted([*doubtful, *(row for row in rows if "error" not in row)], key=_confidence)[:1]
-    writer.close()
+        writer.close()
     if doubtful and not json:
         _suggest(model, doubtful[0]["path"])
     exit_if_unreadable(failed, total)
+
+
+def _batches(recognizer: "Recognizer | Portable", paths: list[str]) -> Iterator[list[Row]]:
+    for images in image_sets(paths):
+        if isinstance(images, UnreadablePath):
+            yield [{"path": images.path, "error": images.reason}]
+        else:
+            yield from prediction_rows_of(recognizer, images)
 
 
 def exit_if_unreadable(failed: int, total: int) -> None:

@@ -7,8 +7,9 @@ import typer
 
 from diptych import files
 from diptych.cli import console
+from diptych.cli.cluster import on_cluster
 from diptych.cli.models import SYNTHESIZERS, load_model
-from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet, VisibleLabel
+from diptych.cli.options import SETTINGS, Config, Json, Model, On, Quiet, VisibleLabel
 from diptych.data.messages import counted
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def sample(
     ] = None,
     visible_label: VisibleLabel = False,
     json: Json = False,
+    on: On = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -63,7 +65,8 @@ def sample(
     synthesizer = synthesizer.sampled_with(steps, guidance)
     from diptych.synthesis.sampling.writer import grid_path, write_samples
 
-    samples = write_samples(synthesizer, number, label, seed, target, visible_label=visible_label)
+    with on_cluster(on):
+        samples = write_samples(synthesizer, number, label, seed, target, visible_label=visible_label)
     grid = grid_path(target)
     if json:
         console.print_json(

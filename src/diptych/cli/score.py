@@ -7,9 +7,10 @@ import typer
 
 from diptych import artefact
 from diptych.cli import console
+from diptych.cli.cluster import on_cluster
 from diptych.cli.models import SYNTHESIZERS, load_model
 from diptych.cli.next_step import with_run_options
-from diptych.cli.options import SETTINGS, Config, Json, Labels, Quiet
+from diptych.cli.options import SETTINGS, Config, Json, Labels, On, Quiet
 from diptych.files import check_output_file
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def score(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report as one HTML page.")
     ] = None,
+    on: On = None,
     quiet: Quiet = False,
     config: Config = None,
 ) -> None:
@@ -73,9 +75,10 @@ def score(
     subject = subject or Images.open(generated)
     real = Images.open(against, labels)
     training = None if seen is None else Images.open(seen, labels)
-    report = interplay.score(
-        subject, against=real, judge=recognizer, seen=training, number=number, minutes=minutes, seed=seed
-    )
+    with on_cluster(on):
+        report = interplay.score(
+            subject, against=real, judge=recognizer, seen=training, number=number, minutes=minutes, seed=seed
+        )
     if report.verdict is not None:
         pictures = {} if seen is None else {"data": seen}
         names = {"model": generated, "generated": generated, "real": against, **pictures}

@@ -78,6 +78,10 @@ class PictureSet:
             raise DataError('The origin of a picture is "real", "synthetic" or "composite".')
         return cls(PixelStore.of_source(source), source.metadata)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process as where the pictures are and what is known about them."""
+        return type(self), (self._store, replace(self._metadata, groups=dict(self.groups)))
+
     @property
     def store(self) -> PixelStore:
         """Where the pictures are, and their pixels."""

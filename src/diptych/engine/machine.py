@@ -25,8 +25,8 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from diptych import files, json_reader
-from diptych.engine import allocator
-from diptych.engine.im2col import Im2col
+from diptych.engine.processor import allocator
+from diptych.engine.processor.im2col import Im2col
 from diptych.errors import DataError
 
 log = logging.getLogger("diptych")
@@ -52,7 +52,7 @@ class Machine:
     channels_last: bool = False
     compile: bool = False
     threads: int = 0  # on the CPU; 0: torch's own number
-    im2col: bool = False  # on the CPU with bf16: weight gradients on small maps, see :mod:`diptych.engine.im2col`
+    im2col: bool = False  # on the CPU with bf16: weight gradients on small maps, see :mod:`.processor.im2col`
 
     @contextmanager
     def autocast(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """``OnnxModel``: an ONNX file that Diptych wrote, run by onnxruntime on pictures. Nothing here imports torch."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -55,6 +56,7 @@ class OnnxModel:
 
     def __init__(self, graph: bytes, name: str) -> None:
         """Internal: use :meth:`open`."""
+        self._made_of = graph, name
         try:
             self._session = runtime.inference_session(graph)
         except UsageError:
@@ -77,6 +79,14 @@ class OnnxModel:
         if kind != self.kind:
             raise ArtefactError(f"{name} is the file of another kind of model ({kind}, not {self.kind}). Name another.")
         self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process as its file; a session of onnxruntime cannot."""
+        return type(self), self._made_of
+
+    def identity(self) -> dict[str, Any]:
+        """What its outputs depend on; JSON-able."""
+        return {"sha256": hashlib.sha256(self._made_of[0]).hexdigest()}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:

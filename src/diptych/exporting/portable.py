@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from diptych.data.images import Images, ImagesLike
 from diptych.data.training_digests import stored_digests
+from diptych.engine import row_jobs
 from diptych.errors import UsageError
 from diptych.exporting.onnx_model import BatchOutputs, OnnxModel
+from diptych.recognition.prediction_jobs import predictions_by
 from diptych.recognition.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ class Portable(OnnxModel):
     def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same in parts of about a thousand pictures, in order: constant memory for any number of pictures."""
         images = Images.of(images, "none")
+        if (runner := row_jobs.runner()) is not None:
+            yield from predictions_by(runner, self, images)
+            return
         batches: list[BatchOutputs] = []
         start = count = 0
         for batch in self._run_batches(images):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from diptych.data.images import Images
+from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import NotFittedError
 from diptych.recognition.confidence.decision import DecisionRule
 from diptych.recognition.confidence.ood import ood_scores
@@ -56,6 +57,10 @@ class FittedRecognizer:
         """How logits become labels, confidence, sets and "unknown": all that calibration has fitted."""
         self._fitted()
         return self._decision_rule
+
+    def identity(self) -> dict[str, Any]:
+        """What its predictions depend on: its weights and calibration; JSON-able."""
+        return {"weights": weights_digest(self._fitted().state_dict()), "facts": self.facts_}
 
     def __sklearn_tags__(self) -> "Tags":
         """What scikit-learn asks: a classifier, so that cross-validation keeps the shares of the classes."""

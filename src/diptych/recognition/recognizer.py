@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from diptych import artefact
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
-from diptych.engine import checkpoint, picture_record
+from diptych.engine import checkpoint, picture_record, row_jobs
 from diptych.engine.privacy.budget import refuse_further_training
 from diptych.engine.run_settings import MINUTES
 from diptych.engine.stopping import draft
@@ -30,6 +30,7 @@ from diptych.recognition.inference import batched, fast_backend
 from diptych.recognition.inference.embeddings import FILE as EMBEDDINGS
 from diptych.recognition.inference.outputs import compute_outputs, stream_outputs
 from diptych.recognition.model_card import model_card
+from diptych.recognition.prediction_jobs import predictions_by
 from diptych.recognition.predictions import Predictions
 from diptych.recognition.restore import RestoredModel, copy_model_files
 from diptych.recognition.settings import AUTOMATIC
@@ -195,6 +196,9 @@ class Recognizer(FittedRecognizer, WarmStartable):
     def predict_batches(self, images: ImagesLike) -> Iterator[Predictions]:
         """The same for about a thousand pictures at a time, in order: constant memory for any number of them."""
         images = Images.of(images, "none")
+        if (runner := row_jobs.runner()) is not None:
+            yield from predictions_by(runner, self, images)
+            return
         forward = fast_backend.fastest_backend(self._fitted(), images, self.size_, multi_label=self.multi_label_)
         start = 0
         for outputs in stream_outputs(self.network_, images, self.size_, forward=forward):
@@ -337,8 +341,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
     def _restore(self, saved: Artefact) -> Self:
         """Become the recognizer of an artefact."""
         self._adopt(RestoredModel.read(saved, self.network))
-        self.report_ = None
-        self._facts, self._data, self._folder = saved.facts, saved.data, saved.folder
+        self.report_, self._facts, self._data, self._folder = None, saved.facts, saved.data, saved.folder
         return self
 
     def _adopt(self, model: FitResult | RestoredModel) -> None:

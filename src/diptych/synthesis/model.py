@@ -18,7 +18,7 @@ from diptych.data.labels import find_class
 from diptych.data.sources.arrays import from_arrays
 from diptych.data.training_digests import NONE, Digests, stored_digests
 from diptych.data.transforms import to_uint8
-from diptych.engine import machine
+from diptych.engine import machine, row_jobs
 from diptych.engine.task import Task
 from diptych.errors import DataError, NotFittedError, UsageError
 from diptych.marks import Generated
@@ -29,6 +29,7 @@ from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.model_facts import check_synthesizer
 from diptych.synthesis.protocols import Label, Weights
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.sampling.sampling_jobs import sample_by
 from diptych.synthesis.settings import SynthesizerSettings
 from diptych.synthesis.training.config import TrainingConfig
 from diptych.synthesis.training.model_files import ModelFiles, read_model_files
@@ -149,6 +150,8 @@ class SynthesisModel(SynthesizerSettings, ABC):
 
     def sample_pixels(self, seeds: Sequence[int], labels: NDArray[np.int64], bar: Bar | None = None) -> Tensor:
         """(N, 3, S, S) uint8, a picture for each seed and label."""
+        if len(seeds) > row_jobs.ROWS_PER_JOB and (runner := row_jobs.runner()) is not None:
+            return sample_by(runner, self, list(seeds), labels)
 
         def draw(noise: Tensor, batch_labels: Tensor) -> Tensor:
             return to_uint8(self._draw(self.modules_, noise, batch_labels))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,16 @@ class Source(ABC):
         self.marks: dict[int, Kind | None] = {}  # by row, as far as they were read
         self.decoded = DecodedCache(self.read, metadata.paths)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to read the same pictures: where they are, not what was decoded of them."""
+        state = {name: value for name, value in vars(self).items() if name not in ("decoded", "marks")}
+        if self.generated_by is not None:
+            state["generated_by"] = partial(_known, self.generated_by())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, marks={}, decoded=DecodedCache(self.read, state["metadata"].paths))
+
     def __len__(self) -> int:
         return len(self.metadata.paths)
 
@@ -82,6 +93,10 @@ class Source(ABC):
     @abstractmethod
     def identity(self, row: int) -> bytes:
         """Identify this picture's content without decoding it: cheap, and the same on any machine."""
+
+
+def _known(facts: Generated) -> Generated:
+    return facts
 
 
 def unlabelled(n: int) -> NDArray[Any]:

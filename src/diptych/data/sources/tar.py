@@ -177,6 +177,9 @@ class _Shard:
             except (OSError, ValueError, *ARCHIVE_ERRORS) as error:
                 raise DataError(f"{files.path(name)} cannot be unpacked: {error}") from None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Shard, (self._files, self._name)  # a mapped file does not travel to another process
+
     def read(self, start: int, count: int) -> bytes:
         if self._unpacked is None:
             return self._files.read_range(self._name, start, count)

@@ -16,6 +16,7 @@ from torch import Tensor
 from diptych.data.images import Images
 from diptych.data.labels import label_names
 from diptych.data.provenance import generated_facts, known_origins
+from diptych.engine import row_jobs
 from diptych.errors import DataError, PictureError
 from diptych.marks import mark_if
 from diptych.recognition.gallery.adapter import Adapter
@@ -25,7 +26,6 @@ from diptych.recognition.inference.embedder import Embedder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH = 256  # pictures embedded and written together
 THUMBNAIL_PIXELS = 160  # of the longer side
 THUMBNAIL_QUALITY = 80
 
@@ -121,13 +121,33 @@ def rows_of(images: Images, embedder: Embedder) -> Iterator[tuple[Rows, list[Pic
     DataError
         A picture has no label, or several.
     """
-    labels = _single_labels(images)
-    for start in range(0, len(images), BATCH):
-        chunk = images[start : start + BATCH]
-        thumbnails: dict[int, bytes] = {}
-        with chunk.store.observed(partial(_keep_thumbnail, thumbnails)):
-            embeddings = torch.cat(list(embedder.batches(chunk)))
-        yield _rows(chunk, labels[start : start + BATCH], embeddings, thumbnails), list(chunk.known_errors().values())
+    labels, ranges = _single_labels(images), row_jobs.ranges(len(images))
+    runner = row_jobs.runner()
+    if runner is None:
+        for rows in ranges:
+            chunk = row_jobs.part_of(images, rows)
+            yield _rows_of(chunk, labels[rows.start : rows.stop], embedder), list(chunk.known_errors().values())
+        return
+    identity = {"embedder": embedder.facts(), "labels": labels, **row_jobs.identity_of(images)}
+    shared, accept = (replace(embedder), images, labels), row_jobs.adopting_reasons(images)
+    results = runner.results(_enrolment_job, shared, ranges, identity, "Enrolling", accept)
+    for rows, result in zip(ranges, results, strict=True):
+        ready = Rows(**{**result, "embeddings": torch.from_numpy(result["embeddings"])})
+        yield ready, list(row_jobs.part_of(images, rows).known_errors().values())
+
+
+def _enrolment_job(shared: tuple[Embedder, Images, list[str]], rows: range) -> row_jobs.Result:
+    embedder, images, labels = shared
+    part = row_jobs.part_of(images, rows)
+    ready = _rows_of(part, labels[rows.start : rows.stop], embedder)
+    return {**vars(ready), "embeddings": ready.embeddings.numpy(), "reasons": row_jobs.reasons_of(part)}
+
+
+def _rows_of(chunk: Images, labels: list[str], embedder: Embedder) -> Rows:
+    thumbnails: dict[int, bytes] = {}
+    with chunk.store.observed(partial(_keep_thumbnail, thumbnails)):
+        embeddings = torch.cat(list(embedder.batches(chunk)))
+    return _rows(chunk, labels, embeddings, thumbnails)
 
 
 def _keep_thumbnail(thumbnails: dict[int, bytes], row: int, picture: Image.Image) -> None:

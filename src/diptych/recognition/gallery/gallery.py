@@ -16,11 +16,12 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.data.messages import counted
 from diptych.data.provenance import refuse_generated
+from diptych.engine.row_jobs import ROWS_PER_JOB
 from diptych.errors import DataError, UsageError
 from diptych.progress import Bar
 from diptych.recognition.gallery.adaptation import try_adapter
 from diptych.recognition.gallery.contents import Contents
-from diptych.recognition.gallery.enrolment import BATCH, Enrolment, Rows, ids_of, rows_of
+from diptych.recognition.gallery.enrolment import Enrolment, Rows, ids_of, rows_of
 from diptych.recognition.gallery.evaluation import PAIR_FAR, evaluation_report
 from diptych.recognition.gallery.matches import Matches, PairMatch, matches_of
 from diptych.recognition.gallery.source import EmbeddingSource
@@ -146,8 +147,8 @@ class Gallery(Contents):
     def match_batches(self, images: ImagesLike, **options: Any) -> Iterator[Matches]:
         """As :meth:`match`, some hundred pictures at a time, in order."""
         pictures = Images.of(images)
-        for start in range(0, len(pictures), BATCH):
-            yield self.match(pictures[start : start + BATCH], **options)
+        for start in range(0, len(pictures), ROWS_PER_JOB):
+            yield self.match(pictures[start : start + ROWS_PER_JOB], **options)
 
     def match_pair(self, one: ImagesLike, other: ImagesLike, *, far: float = PAIR_FAR) -> PairMatch:
         """Do two pictures show the same thing? The threshold keeps the false-accept rate ``far``, 0..1.

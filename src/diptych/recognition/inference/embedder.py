@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from diptych import artefact
 from diptych.backbones import timm_backbone
 from diptych.data.images import Images
+from diptych.engine import row_jobs
 from diptych.progress import Bar
 from diptych.recognition import networks
 from diptych.recognition.inference.batched import run_in_chunks
@@ -112,12 +113,26 @@ class Embedder:
 
     def _stream(self, images: Images, title: str, until: float = math.inf) -> Iterator[tuple[Tensor, Tensor]]:
         """(n, D) features and (n, 3) slopes, some hundred at a time."""
+        if until == math.inf and len(images) and (runner := row_jobs.runner()) is not None:
+            parts = self._computed_by(runner, images, title)
+        else:
+            parts = self._computed_here(images, title, until)
+        for rows in parts:
+            yield rows[:, : -self._slopes], rows[:, -self._slopes :]
+
+    def _computed_here(self, images: Images, title: str, until: float) -> Iterator[Tensor]:
         with Bar(title, len(images)) as bar:
             for start in range(0, max(1, len(images)), CHUNK_PICTURES):
                 chunk = images[start : start + CHUNK_PICTURES]
-                rows = self._rows(chunk, compute=start == 0 or time.monotonic() < until)
+                yield self._rows(chunk, compute=start == 0 or time.monotonic() < until)
                 bar.advance(len(chunk))
-                yield rows[:, : -self._slopes], rows[:, -self._slopes :]
+
+    def _computed_by(self, runner: row_jobs.JobRunner, images: Images, title: str) -> Iterator[Tensor]:
+        ranges = row_jobs.ranges(len(images))
+        identity = {"embedder": self.facts(), **row_jobs.identity_of(images)}
+        accept = row_jobs.adopting_reasons(images)
+        for result in runner.results(_embedding_job, (replace(self), images), ranges, identity, title, accept):
+            yield torch.from_numpy(result["rows"])
 
     @cached_property
     def _slopes(self) -> int:
@@ -150,3 +165,9 @@ class Embedder:
             return torch.cat([self.network.features(pictures).float(), spectral_slopes(pictures)], 1)
 
         return torch.cat(list(run_in_chunks(self.network, forward, images, self.size, "")))
+
+
+def _embedding_job(shared: tuple[Embedder, Images], rows: range) -> row_jobs.Result:
+    embedder, images = shared
+    part = row_jobs.part_of(images, rows)
+    return {"rows": embedder._rows(part, compute=True).numpy(), "reasons": row_jobs.reasons_of(part)}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych import artefact
 from diptych.data.images import Images
 from diptych.data.sources.builtin import BUILT_IN
 from diptych.data.sources.files import is_url
@@ -101,7 +102,9 @@ def _opened(paths: Sequence[str]) -> Iterator[Images]:
     for path in sorted(set(paths) - set(files)):
         sources.setdefault(path.rpartition("#")[0], []).append(path)
     for source, members in sources.items():
-        if source == "digits" or (source and source not in BUILT_IN and Path(source).exists()):
+        if not source or artefact.exists(source):  # the samples of a model have names such as flow#17
+            continue
+        if source == "digits" or (source not in BUILT_IN and Path(source).exists()):
             try:
                 images = Images.open(source, labels="none")
             except DataError:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from diptych.engine.allocator import keep_freed_memory
+from diptych.engine.processor.allocator import keep_freed_memory
 from diptych.errors import DiptychError
 from diptych.serving.worker.frames import Frame
 from diptych.serving.worker.model_cache import ModelCache

@@ -9,7 +9,6 @@
       grid.png          the first of them on one sheet; written last
 """
 
-import csv
 import io
 import json
 import logging
@@ -17,116 +16,43 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 from PIL import Image
 
 from diptych import files, json_reader
 from diptych.data.images import Images
 from diptych.data.messages import counted
 from diptych.data.resources import worker_count
-from diptych.data.writers import class_folder
-from diptych.engine import machine
+from diptych.engine import machine, row_jobs
 from diptych.errors import UsageError
-from diptych.marks import Generated
 from diptych.opening import open_file, read_file
 from diptych.progress import Bar, only_warnings
 from diptych.report import figures
-from diptych.report.visible_label import can_be_labelled, too_small, with_visible_label
+from diptych.report.visible_label import can_be_labelled, too_small
 from diptych.synthesis.protocols import Label, SampledModel
 from diptych.synthesis.sampling import seeding
+from diptych.synthesis.sampling.sample_request import (
+    GRID_FILE,
+    REQUEST_FILE,
+    TABLE_FILE,
+    SampleRequest,
+    encoded,
+    encoding_job,
+)
 
 log = logging.getLogger("diptych")
 BLOCK = 256  # pictures generated at a time at most: whole batches on every device
 BLOCK_SECONDS = 2.0  # that a block takes, so that pictures appear soon, and the most that a kill costs
 MAX_GRID_PICTURES = 400  # more cannot be looked at on one sheet
-REQUEST_FILE, TABLE_FILE, GRID_FILE = "sample.json", "metadata.csv", "grid.png"
 SINGLE_FILES = (".npz", ".parquet")  # besides folders
 _TABLE_HEADER = "file_name,label,origin\r\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _DRAFTS = ".*.draft"
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """The pictures to sample from a model, and their paths in a folder.
-
-    Attributes
-    ----------
-    model
-        Fitted.
-    number, label, seed
-        As in :meth:`Synthesizer.sample`.
-    folder
-        That the pictures are written to.
-    visible_label
-        Whether "AI-generated" is written into a corner of each.
-    """
-
-    model: SampledModel
-    number: int
-    label: Label | None
-    seed: int
-    folder: Path
-    visible_label: bool
-
-    def facts(self) -> dict[str, Any]:
-        """The identity of the request, whatever its number; JSON-able."""
-        model = self.model
-        return {
-            "kind": model.kind,
-            "weights_sha256": model.generated_facts().weights_sha256,
-            "parameters": model.parameters(),
-            "shares": model.shares_,
-            "label": None if self.label is None else model.classes_[model.class_number(self.label)],
-            "seed": self.seed,
-            "visible_label": self.visible_label or None,
-        }
-
-    def seeds(self, rows: Sequence[int]) -> list[int]:
-        """Of the pictures of these numbers."""
-        return [self.seed + row for row in rows]
-
-    def labels(self, rows: Sequence[int]) -> NDArray[np.int64]:
-        """Of the pictures of these numbers."""
-        return self.model.sample_labels(self.seeds(rows), self.label)
-
-    def paths(self, rows: Sequence[int]) -> list[Path]:
-        """Of the pictures of these numbers."""
-        if self.label is not None or not self.model.classes_:
-            return [self.folder / f"{row:06d}.png" for row in rows]
-        names = [class_folder(name) for name in self.model.classes_]
-        labels = self.labels(rows)
-        return [self.folder / names[label] / f"{row:06d}.png" for row, label in zip(rows, labels, strict=True)]
-
-    def marks(self, rows: Sequence[int]) -> list[Generated]:
-        """What the pictures of these numbers are marked with."""
-        facts, classes = self.model.generated_facts(), self.model.classes_
-        return [
-            replace(facts, settings={"seed": seed, **({"label": classes[label]} if classes else {})})
-            for seed, label in zip(self.seeds(rows), self.labels(rows), strict=True)
-        ]
-
-    def wrote(self, path: Path) -> bool:
-        """Whether a file in the folder is one that this request writes."""
-        if path.parent == self.folder and path.name in (REQUEST_FILE, TABLE_FILE, GRID_FILE):
-            return True
-        number = int(path.stem) if path.stem.isdecimal() and path.stem.isascii() else self.number
-        return number < self.number and self.paths([number]) == [path]
-
-    def table_rows(self, rows: Sequence[int]) -> str:
-        """What the table says of the pictures of these numbers: file, label and origin, which is synthetic."""
-        classes, out = self.model.classes_, io.StringIO()
-        table = csv.writer(out)
-        for path, label in zip(self.paths(rows), self.labels(rows), strict=True):
-            name = path.relative_to(self.folder).as_posix()
-            table.writerow([name, classes[label] if classes else "", "synthetic"])
-        return out.getvalue()
 
 
 def write_samples(
@@ -166,20 +92,9 @@ def grid_path(path: Path) -> Path:
 def _write_folder(request: SampleRequest) -> Images:
     """Write the pictures that the folder does not hold yet."""
     request = _claim_folder(request)
-    present, start, pace = 0, 0, Pace(seeding.chunk_size(request.model.size_, machine.device()))
-    table = _Table(request)
-    with Bar("Sampling", request.number) as bar, ThreadPoolExecutor(worker_count()) as pool:
-        while start < request.number:
-            rows = range(start, min(start + pace.block, request.number))
-            paths = request.paths(rows)
-            missing = [i for i, whole in enumerate(pool.map(_is_whole, paths)) if not whole]
-            present += len(rows) - len(missing)
-            bar.skip(len(rows) - len(missing))
-            table.add(rows)  # first: whatever a kill leaves is marked as synthetic
-            if missing:
-                with pace.timing(len(missing)):
-                    _write_pictures(request, [rows[i] for i in missing], [paths[i] for i in missing], pool, bar)
-            start = rows.stop
+    runner = row_jobs.runner()
+    with ThreadPoolExecutor(worker_count()) as pool:
+        present = _write_missing(request, pool) if runner is None else _write_missing_by(runner, request, pool)
     if present:
         log.info("%s of the %s were there already", f"{present:,}", counted(request.number, "picture"))
     first = request.paths(range(min(request.number, MAX_GRID_PICTURES)))
@@ -188,17 +103,50 @@ def _write_folder(request: SampleRequest) -> Images:
     return _opened(request.folder)
 
 
-def _write_pictures(
-    request: SampleRequest, rows: list[int], paths: list[Path], pool: ThreadPoolExecutor, bar: Bar
-) -> None:
-    pixels = request.model.sample_pixels(request.seeds(rows), request.labels(rows), bar)
+def _write_missing(request: SampleRequest, pool: ThreadPoolExecutor) -> int:
+    """Write the pictures that are missing; returns how many are there."""
+    present, start, pace = 0, 0, Pace(seeding.chunk_size(request.model.size_, machine.device()))
+    table = _Table(request)
+    with Bar("Sampling", request.number) as bar:
+        while start < request.number:
+            rows = range(start, min(start + pace.block, request.number))
+            missing = _missing(request, rows, pool)
+            present += len(rows) - len(missing)
+            bar.skip(len(rows) - len(missing))
+            table.add(rows)  # first: whatever a kill leaves is marked as synthetic
+            if missing:
+                with pace.timing(len(missing)):
+                    _write(request, missing, encoded(request, missing, pool, bar), pool)
+            start = rows.stop
+    return present
 
-    def write(picture: NDArray[np.uint8], path: Path, facts: Generated) -> None:
-        picture = with_visible_label(picture) if request.visible_label else picture
+
+def _write_missing_by(runner: row_jobs.JobRunner, request: SampleRequest, pool: ThreadPoolExecutor) -> int:
+    """The same with pictures that other machines sample and encode; whole jobs of them."""
+    table, jobs, present = _Table(request), [], 0
+    for rows in row_jobs.ranges(request.number):
+        missing = _missing(request, rows, pool)
+        present += len(rows) - len(missing)
+        jobs += [rows] if missing else []
+    identity = {**request.facts(), "folder": str(request.folder)}
+    for rows, result in zip(jobs, runner.results(encoding_job, request, jobs, identity, "Sampling"), strict=True):
+        table.add(range(rows.stop))
+        _write(request, rows, result["pictures"], pool)
+    table.add(range(request.number))
+    return present
+
+
+def _missing(request: SampleRequest, rows: range, pool: ThreadPoolExecutor) -> list[int]:
+    """The numbers of those pictures that are not in the folder, whole."""
+    return [row for row, whole in zip(rows, pool.map(_is_whole, request.paths(rows)), strict=True) if not whole]
+
+
+def _write(request: SampleRequest, rows: Sequence[int], contents: list[bytes], pool: ThreadPoolExecutor) -> None:
+    def write(path: Path, content: bytes) -> None:
         # Unsynced: thousands of waits for the disk; a picture that a power cut broke is detected and written again.
-        files.write_bytes(path, figures.png(picture, facts), synced=False)
+        files.write_bytes(path, content, synced=False)
 
-    list(pool.map(write, pixels.permute(0, 2, 3, 1).numpy(), paths, request.marks(rows)))
+    list(pool.map(write, request.paths(rows), contents))
 
 
 def _claim_folder(request: SampleRequest) -> SampleRequest:

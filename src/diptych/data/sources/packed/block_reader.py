@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from diptych.data.sources.files import Files
 from diptych.errors import DataError
@@ -64,6 +65,10 @@ class BlockCache:
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process without its blocks."""
+        return BlockCache, (self._fetch, self._max_bytes)
 
     def get(self, block: int) -> bytes:
         """The bytes of a block; raises what ``fetch`` raises."""

@@ -5,7 +5,7 @@ import resource
 
 import torch
 
-from diptych.engine import allocator
+from diptych.engine.processor import allocator
 
 BLOCK = 10_000_000  # floats: 40 MB, above every size at which the C library returns memory at once
 

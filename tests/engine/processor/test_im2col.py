@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from diptych.engine.im2col import Im2col, weight_gradient
+from diptych.engine.processor.im2col import Im2col, weight_gradient
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What makes steps faster on processors."""
