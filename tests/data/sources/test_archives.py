@@ -1,8 +1,13 @@
+import io
 import shutil
+import struct
 import zipfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from diptych.data.images import Images
 from diptych.data.sources import archives
@@ -121,3 +126,56 @@ def test_what_macos_puts_into_archives_is_no_picture_and_its_names_are_utf8(clas
         content = (tmp_path / "all.zip").read_bytes().replace(b"QQ", e_acute)  # as written without the UTF-8 flag
         (tmp_path / f"{name}.zip").write_bytes(content)
         assert Images.open(tmp_path / f"{name}.zip").counts() == {label: 6, "dog": 6}
+
+
+def zip_with_raw_names(path: Path, names: dict[bytes, bytes], extra: bytes = b"") -> Path:
+    """A zip whose names are these bytes, without the flag of UTF-8: as programs of other systems write them."""
+    placeholders = {b"%04d" % i + b"x" * (len(name) - 4): name for i, name in enumerate(names)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for placeholder, content in zip(placeholders, names.values(), strict=True):
+            member = zipfile.ZipInfo(placeholder.decode())
+            member.extra = extra
+            archive.writestr(member, content)
+    raw = path.read_bytes()
+    for placeholder, name in placeholders.items():
+        raw = raw.replace(placeholder, name)
+    path.write_bytes(raw)
+    return path
+
+
+def pictures_of(names: list[str], encoding: str) -> dict[bytes, bytes]:
+    return {f"{name}/{i}.png".encode(encoding): png(i) for name in names for i in range(2)}
+
+
+def png(shade: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, 0, 0)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        (["小猫咪", "小狗狗"], "gbk"),
+        (["子猫たち", "子犬たち"], "shift-jis"),
+        (["고양이", "강아지"], "cp949"),
+        (["кошки", "собаки"], "cp866"),
+    ],
+)
+def test_names_in_an_encoding_that_nothing_tells_are_refused_and_never_become_other_classes(tmp_path, names, encoding):
+    path = zip_with_raw_names(tmp_path / "pets.zip", pictures_of(names, encoding))
+    with pytest.raises(DataError, match=r"pets.zip does not tell how its names are written"):
+        Images.open(path)
+
+
+def test_accents_of_old_windows_are_read(tmp_path):
+    path = zip_with_raw_names(tmp_path / "pets.zip", pictures_of(["Vögel", "éléphant"], "cp437"))
+    assert Images.open(path).classes == ("Vögel", "éléphant")
+
+
+def test_a_name_in_utf8_beside_one_in_another_encoding_is_taken(tmp_path):
+    raw = "小猫咪/0.png".encode("gbk")
+    field = b"\x01" + zlib.crc32(raw).to_bytes(4, "little") + "小猫咪/0.png".encode()
+    extra = struct.pack("<HH", 0x7075, len(field)) + field
+    path = zip_with_raw_names(tmp_path / "pets.zip", {raw: png(0)}, extra)
+    assert [Path(name).parent.name for name in Images.open(path, labels="none").paths] == ["小猫咪"]

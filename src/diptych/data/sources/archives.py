@@ -96,7 +96,7 @@ def _zip_filesystem(files: Files, name: str, opened: contextlib.ExitStack) -> An
     try:
         archive = opened.enter_context(files.open(name) if files.seeks_freely else _copy_out(files, name))
         filesystem = ZipFileSystem(fo=archive, skip_instance_cache=True)
-        normalise_names(filesystem.zip)
+        normalise_names(filesystem.zip, where)
         return filesystem
     except OSError as error:
         raise DataError(f"{where} cannot be opened: {error.strerror or error}.") from None

@@ -265,7 +265,7 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     except ARCHIVE_ERRORS as error:
         raise DataError(f"{url} is damaged: {error}.") from None
     if filesystem.protocol == "zip":
-        normalise_names(filesystem.zip)
+        normalise_names(filesystem.zip, url)
     return filesystem, str(path)
 
 
