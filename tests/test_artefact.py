@@ -80,7 +80,7 @@ import sys, torch
 from diptych import artefact, load
 for n in range(1, 10**6):
     tensors = {"w": torch.full((200_000,), float(n))}
-    extra = {"more.safetensors": artefact.pack(tensors)}
+    extra = {"more.safetensors": tensor_files.pack(tensors)}
     artefact.write(sys.argv[1], {"kind": "vae", "n": n}, tensors, data={"n": n}, extra_files=extra)
 """
 

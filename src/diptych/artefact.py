@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT", "SIGNATURE", "UNFINISHED", "Artefact", "complete", "damaged", "data", "exists", "facts", "is_finished",
-    "pack", "path_of", "read", "read_bytes", "write",
+    "path_of", "read", "read_bytes", "write",
 ]  # fmt: skip
 
 log = logging.getLogger("diptych")
@@ -120,7 +120,7 @@ def write(
     target = Path(folder)
     if is_occupied(target) and not any((target / name).exists() for name in _MODEL_FILES):
         raise UsageError(f"{target} already contains files that are not a model. Name a new or an empty folder.")
-    contents = {_WEIGHTS: pack(weights), **(extra_files or {})}
+    contents = {_WEIGHTS: tensor_files.pack(weights), **(extra_files or {})}
     checksums = {n: hashlib.sha256(c).hexdigest() for n, c in contents.items() if n.endswith(".safetensors")}
     record = {"format": FORMAT, **facts, "versions": {"python": platform.python_version(), **versions(_VERSIONED)}}
     record["weights_sha256"] = checksums.pop(_WEIGHTS)
@@ -170,11 +170,12 @@ def path_of(folder: str | Path, name: str) -> Path:
 
 def read_bytes(folder: Path, name: str) -> bytes:
     """The bytes of a file of the model in ``folder``; an :class:`ArtefactError` where it cannot be read."""
+    read = tensor_files.read_bytes if name.endswith(".safetensors") else json_reader.read_bytes
     try:
         try:
-            return json_reader.read_bytes(path_of(folder, name), tensor_files.memory())
+            return read(path_of(folder, name))
         except FileNotFoundError:
-            return json_reader.read_bytes(folder / name, tensor_files.memory())  # it has just been moved up
+            return read(folder / name)  # it has just been moved up
     except FileNotFoundError:
         raise damaged(folder / name, "it is missing") from None
     except OSError as error:
@@ -319,21 +320,6 @@ def damaged(path: Path, reason: str) -> ArtefactError:
     """The error of a file of a model that is not as Diptych writes it."""
     return ArtefactError(
         f"The model in {path.parent} is damaged: {path.name}: {reason}. Restore the folder from a copy, or train again."
-    )
-
-
-def pack(weights: "Mapping[str, Tensor]") -> bytes:
-    """Tensors by name as the bytes of a safetensors file."""
-    import torch
-    from safetensors.torch import save
-
-    # Copied one by one: safetensors refuses tensors that share storage or are not laid out row by row.
-    return save(
-        {
-            name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
-            for name, tensor in weights.items()
-        },
-        metadata={"format": "pt"},
     )
 
 

@@ -52,7 +52,7 @@ def test_clusters_follow_chains(copies):
 
 def test_copies_are_found_as_well_in_a_set_that_streams(copies, monkeypatch):
     expected = duplicates.duplicate_pairs(copies).tolist()
-    monkeypatch.setattr("diptych.data.resources.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.resources.free_memory_bytes", lambda: 0)
     assert duplicates.duplicate_pairs(copies[:]).tolist() == expected
 
 

@@ -110,7 +110,7 @@ def test_unreadable_pictures_are_named_and_left_out(damaged, caplog):
 
 
 def test_unreadable_pictures_of_a_set_that_streams(damaged, monkeypatch):
-    monkeypatch.setattr("diptych.data.resources.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.resources.free_memory_bytes", lambda: 0)
     images = Images.open(damaged)
     assert not images.fits_in_memory(16)
     assert len(images.readable(16)) == 11

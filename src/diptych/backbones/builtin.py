@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diptych import artefact, files
+from diptych import files, tensor_files
 from diptych.backbones.light_timm import import_timm
 from diptych.backbones.weights import SUFFIX, Weights
 from diptych.errors import UsageError
@@ -115,7 +115,7 @@ def builtin_weights(name: str) -> Weights:
     target = files.cache_folder() / "backbones" / f"{name}-{backbone.sha256[:8]}{SUFFIX}"
     digest = target.with_suffix(".sha256")
     if not _is_intact(target, digest):
-        packed = artefact.pack(_converted(name, backbone))
+        packed = tensor_files.pack(_converted(name, backbone))
         files.write_bytes(target, packed)
         files.write_text(digest, hashlib.sha256(packed).hexdigest())
     return Weights(backbone.architecture, target, source=backbone.source, alias=name)

@@ -17,8 +17,8 @@ from PIL import Image
 from diptych.data.decode import Geometry, decode, decode_square, silence_pillow, to_square
 from diptych.data.decode import dimensions as header_dimensions
 from diptych.data.decoding.colour import Ground
-from diptych.data.resources import worker_count
 from diptych.errors import PictureError
+from diptych.resources import worker_count
 
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]

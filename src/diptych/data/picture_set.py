@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.data import resources
+from diptych import resources
 from diptych.data.decode import Geometry, silence_pillow
 from diptych.data.decoding.colour import Ground
 from diptych.data.labels import label_names

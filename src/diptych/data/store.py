@@ -14,11 +14,11 @@ from PIL import Image
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Geometry, ignore_pillow_warnings, silence_pillow
 from diptych.data.decoding.colour import Ground
-from diptych.data.resources import worker_count
 from diptych.data.sources.base import Source
 from diptych.errors import PictureError
 from diptych.marks import Generated, Kind, told_by
 from diptych.progress import Bar
+from diptych.resources import worker_count
 
 T = TypeVar("T")
 Rows = NDArray[np.int64]

@@ -16,10 +16,10 @@ from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.labels import label_names
 from diptych.data.picture_set import PictureSet
 from diptych.data.provenance import generated_facts, known_origins
-from diptych.data.resources import worker_count
 from diptych.errors import DataError, UsageError
 from diptych.marks import carries_mark, mark_if
 from diptych.marks.containers import PNG
+from diptych.resources import worker_count
 
 _ROW_GROUP_PICTURES = 1000
 MAX_NAME_BYTES = 200  # of a folder: file systems take 255, some less

@@ -13,13 +13,13 @@ from diptych import json_reader
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels
 from diptych.data.images import Images
-from diptych.data.resources import worker_count
 from diptych.data.store import Batch
 from diptych.engine import runtime
 from diptych.errors import ArtefactError, UsageError
 from diptych.files import did_you_mean
 from diptych.opening import read_file
 from diptych.progress import Bar
+from diptych.resources import worker_count
 
 FORMAT = 1
 MAX_SIZE = 8192  # px a side

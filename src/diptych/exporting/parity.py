@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decode import Pixels, to_square
 from diptych.data.images import Images
-from diptych.data.resources import worker_count
 from diptych.errors import ExportError, PictureError
 from diptych.exporting.onnx_model import GraphOutputs
 from diptych.exporting.portable import Portable
 from diptych.exporting.reference_images import ReferenceImages
 from diptych.recognition.predictions import Predictions
+from diptych.resources import worker_count
 
 if TYPE_CHECKING:
     from diptych.recognition.recognizer import Recognizer

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych import artefact
+from diptych import tensor_files
 from diptych.data.combine import join, with_groups
 from diptych.data.images import Images, ImagesLike
 from diptych.data.messages import join_names
@@ -130,11 +130,11 @@ def request_facts(
     """What the result follows from, JSON-able: the same facts, the same pictures."""
     return {
         "pictures": images.fingerprint(),
-        "synthesizer": hashlib.sha256(artefact.pack(synthesizer.weights())).hexdigest(),
+        "synthesizer": hashlib.sha256(tensor_files.pack(synthesizer.weights())).hexdigest(),
         "parameters": synthesizer.parameters(),
         "recognizer": None
         if recognizer is None
-        else hashlib.sha256(artefact.pack(recognizer.network_.state_dict())).hexdigest(),
+        else hashlib.sha256(tensor_files.pack(recognizer.network_.state_dict())).hexdigest(),
         "per_class": per_class,
         "seed": seed,
     }

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from diptych.data.images import Images
 from diptych.data.labels import label_names
-from diptych.data.resources import core_count
 from diptych.errors import DataError, UsageError
 from diptych.recognition.gallery.gallery import Gallery
 from diptych.recognition.inference.embedder import Embedder
 from diptych.recognition.inference.outputs import compute_outputs
 from diptych.recognition.recognizer import Recognizer
+from diptych.resources import core_count
 
 COMPONENTS = 50  # of the embeddings that the layout sees; more add noise and time
 PERPLEXITY = 30.0  # neighbours that a picture is kept near to, about

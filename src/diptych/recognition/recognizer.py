@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diptych import artefact
+from diptych import artefact, tensor_files
 from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint, picture_record, row_jobs
@@ -313,7 +313,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         if report is None:
             return artefact.write(folder, facts, weights, extra_files=copy_model_files(self._folder, facts))
         card, index = model_card(facts, report), self.embedding_index_
-        extra = {} if index is None else {EMBEDDINGS: artefact.pack(index.tensors())}
+        extra = {} if index is None else {EMBEDDINGS: tensor_files.pack(index.tensors())}
         return artefact.write(folder, facts, weights, data=self._data, card=card, report=report, extra_files=extra)
 
     @classmethod

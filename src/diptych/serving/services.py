@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from diptych.data.resources import core_count
+from diptych.resources import core_count
 from diptych.serving.batching import Answer, Batcher, Key, Picture
 from diptych.serving.bodies import BodyReader
 from diptych.serving.catalog import Catalog

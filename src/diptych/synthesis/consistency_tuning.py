@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from diptych import artefact
+from diptych import tensor_files
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import machine
 from diptych.engine.optim import Optimizer
@@ -182,7 +182,7 @@ class ConsistencyTunable(Synthesizer):
         config = self._configure_tuning()
         length = training_length(minutes, epochs, len(prepared.training), prepared.size)
         # Flows with the same settings may have different weights, on a GPU.
-        weights = hashlib.sha256(artefact.pack(self.modules_["network"].state_dict())).hexdigest()[:16]
+        weights = hashlib.sha256(tensor_files.pack(self.modules_["network"].state_dict())).hexdigest()[:16]
         identity = {"minutes": minutes, "epochs": epochs, "weights": weights, **prepared.identity()}
         settings = {**self.settings_, "tuned": {**identity, **config.method_settings}}
         return TrainingJob(prepared, config, length, settings, self.seed, folder, started)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych import artefact
+from diptych import artefact, tensor_files
 from diptych.artefact import Artefact
 from diptych.data.images import Images
 from diptych.data.labels import find_class
@@ -125,7 +125,7 @@ class SynthesisModel(SynthesizerSettings, ABC):
         """What its pictures are marked with: its kind and the name of its folder, and the digest of its weights."""
         known = getattr(self, "_digest_of", None)
         if known is None or known[0] is not self.modules_:
-            known = self._digest_of = (self.modules_, hashlib.sha256(artefact.pack(self.weights())).hexdigest())
+            known = self._digest_of = (self.modules_, hashlib.sha256(tensor_files.pack(self.weights())).hexdigest())
         return Generated("synthetic", f"{self.kind} {getattr(self, '_folder_name', '')}".strip(), known[1])
 
     def class_number(self, label: Label) -> int:

@@ -75,7 +75,7 @@ def test_pictures_decoded_before_are_judged_alike(odd):
 
 def test_sets_that_stream_are_judged_alike(odd, monkeypatch):
     first = examine(odd).records()
-    monkeypatch.setattr("diptych.data.resources.free_memory_bytes", lambda: 0)
+    monkeypatch.setattr("diptych.resources.free_memory_bytes", lambda: 0)
     assert examine(Images.open(odd.paths[0].rsplit("/", 1)[0])).records() == first
 
 

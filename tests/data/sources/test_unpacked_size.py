@@ -42,7 +42,7 @@ def test_what_unpacks_to_far_more_than_the_file_is_refused(
 
 
 def test_what_does_not_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diptych.data.resources.free_memory_bytes", lambda: 1_000_000)
+    monkeypatch.setattr("diptych.resources.free_memory_bytes", lambda: 1_000_000)
     np.savez(tmp_path / "a.npz", pixels=np.zeros((40, 200, 200), np.uint8))
     with pytest.raises(DataError, match=r"takes 2 MB of memory; the limit is 500 KB, half of what is free"):
         Images.open(tmp_path / "a.npz")

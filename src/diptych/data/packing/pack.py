@@ -25,7 +25,6 @@ from diptych.data.messages import counted, join_names
 from diptych.data.packing.shard_writers import IndexSchema, PackedPicture, write_shards
 from diptych.data.picture_set import PictureSet
 from diptych.data.provenance import generated_facts
-from diptych.data.resources import worker_count
 from diptych.data.sources.base import ORIGINS
 from diptych.data.sources.files import LocalFiles
 from diptych.data.sources.packed.pack_manifest import (
@@ -41,6 +40,7 @@ from diptych.data.sources.packed.pack_manifest import (
 from diptych.errors import DataError, PictureError, UsageError
 from diptych.marks import mark_if, marked_kind
 from diptych.progress import Bar
+from diptych.resources import worker_count
 
 log = logging.getLogger("diptych")
 #: Pictures of a shard, and of a thread's share of the work.

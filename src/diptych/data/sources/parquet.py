@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.data.messages import join_names, printable
-from diptych.data.resources import free_memory_bytes
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.files import ARCHIVE_ERRORS, Files, stays_inside
 from diptych.data.sources.labelling.arrow_labels import (
@@ -37,6 +36,7 @@ from diptych.data.sources.unpacked_size import (
     largest_unpacked,
 )
 from diptych.errors import DataError, PictureError
+from diptych.resources import free_memory_bytes
 
 #: Pictures that are copied at a time where they do not fit in memory.
 _BATCH_PICTURES = 256

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from diptych.data import resources
+from diptych import resources
 from diptych.errors import DataError
 
 FREELY_BYTES = 500_000_000  # to which anything may unpack

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from diptych import artefact
+from diptych import tensor_files
 from diptych.data.labels import composed
 
 Rows = list[tuple[int, int]]  # pairs (row of the new network, row of the one it starts from)
@@ -18,7 +18,7 @@ class DifferentNetworkError(ValueError):
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
     """Identifies weights: the first 16 hexadecimal digits of the SHA-256 of their file."""
-    return hashlib.sha256(artefact.pack(weights)).hexdigest()[:16]
+    return hashlib.sha256(tensor_files.pack(weights)).hexdigest()[:16]
 
 
 def common_rows(classes: Sequence[str], source_classes: Sequence[str]) -> Rows:

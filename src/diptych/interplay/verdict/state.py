@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from diptych import artefact, files, json_reader, tensor_files
+from diptych import files, json_reader, tensor_files
 from diptych.errors import UsageError
 
 PROGRESS = "progress"
@@ -67,7 +67,7 @@ class State:
 
     def save(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Save tensors."""
-        files.write_bytes(self._root / f"{name}.safetensors", artefact.pack(dict(tensors)))
+        files.write_bytes(self._root / f"{name}.safetensors", tensor_files.pack(dict(tensors)))
 
     def has(self, name: str) -> bool:
         """Whether tensors of this name were saved."""

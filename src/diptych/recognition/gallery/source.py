@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from diptych import artefact
+from diptych import artefact, tensor_files
 from diptych.artefact import Artefact
 from diptych.backbones.timm_backbone import is_pretrained
 from diptych.errors import ArtefactError, UsageError
@@ -89,4 +89,4 @@ class EmbeddingSource:
 
     def files(self) -> dict[str, bytes]:
         """The files of it that a gallery keeps, by name."""
-        return {} if self.recognizer is None else {COPY: artefact.pack(self.embedder.network.state_dict())}
+        return {} if self.recognizer is None else {COPY: tensor_files.pack(self.embedder.network.state_dict())}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diptych import artefact
+from diptych import tensor_files
 from diptych.backbones import timm_backbone
 from diptych.data.images import Images
 from diptych.engine import row_jobs
@@ -72,7 +72,7 @@ class Embedder:
     def sha256(self) -> str:
         """Of the network's weights: embeddings of different networks cannot be compared."""
         weights = {name: tensor for name, tensor in self.network.state_dict().items() if not name.startswith("head.")}
-        return hashlib.sha256(artefact.pack(weights)).hexdigest()
+        return hashlib.sha256(tensor_files.pack(weights)).hexdigest()
 
     @cached_property
     def _cache(self) -> FeatureCache | None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diptych import artefact, files
+from diptych import files, tensor_files
 from diptych.opening import checked
 
 log = logging.getLogger("diptych")
@@ -60,7 +60,7 @@ class FeatureCache:
         content = {"digests": torch.from_numpy(digests.view(np.int64))[kept], "rows": rows[kept]}
         path = self._folder / f"{secrets.token_hex(8)}.safetensors"
         try:
-            files.write_bytes(path, artefact.pack(content), synced=False)
+            files.write_bytes(path, tensor_files.pack(content), synced=False)
             _mark_used(path)
             _delete_oldest(self._folder.parent)
         except OSError as error:  # a full disk, or a home that is read-only

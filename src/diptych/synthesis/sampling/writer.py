@@ -27,13 +27,13 @@ from PIL import Image
 from diptych import files, json_reader
 from diptych.data.images import Images
 from diptych.data.messages import counted
-from diptych.data.resources import worker_count
 from diptych.engine import machine, row_jobs
 from diptych.errors import UsageError
 from diptych.opening import open_file, read_file
 from diptych.progress import Bar, only_warnings
 from diptych.report import figures
 from diptych.report.visible_label import can_be_labelled, too_small
+from diptych.resources import worker_count
 from diptych.synthesis.protocols import Label, SampledModel
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.sampling.sample_request import (

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diptych.data import resources
+from diptych import resources
 from diptych.data.images import Images
 from diptych.data.transforms import Augment
 from diptych.progress import Bar

@@ -1,4 +1,4 @@
-from diptych.data.resources import free_memory_bytes, worker_count
+from diptych.resources import free_memory_bytes, worker_count
 
 
 def test_this_machine_has_free_memory_and_workers():
