@@ -77,7 +77,7 @@ def test_a_write_that_fails_leaves_the_model_that_was_there(saved: Path) -> None
 
 REPLACE = """
 import sys, torch
-from diptych import artefact, load
+from diptych import artefact, tensor_files
 for n in range(1, 10**6):
     tensors = {"w": torch.full((200_000,), float(n))}
     extra = {"more.safetensors": tensor_files.pack(tensors)}
@@ -89,6 +89,7 @@ def test_at_every_moment_and_after_a_kill_a_whole_model_is_read(tmp_path: Path) 
     for delay in (0.13, 0.29):
         process = subprocess.Popen([sys.executable, "-c", REPLACE, str(tmp_path / "model")])
         while not artefact.exists(tmp_path / "model"):
+            assert process.poll() is None
             time.sleep(0.01)
         end = time.monotonic() + delay
         while time.monotonic() < end:
