@@ -2,6 +2,8 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from diptych import Images, artefact
 from diptych.data.inspection import manifest
 from diptych.errors import ArtefactError, DataError
-from diptych.opening import NotAFileError, TooLargeError, open_file, read_file, read_range, size_of
+from diptych.opening import NotAFileError, OpenFile, TooLargeError, open_file, read_file, read_range, size_of
 
 SECONDS = 60  # a pipe would be waited at for ever, and a device never end
 
@@ -75,3 +77,32 @@ def read_all() -> None:
         manifest.read("man.csv")
     with pytest.raises(ArtefactError, match="not a file"):
         artefact.arrays(".", {})  # as load does, but without torch
+
+
+def test_a_file_that_stays_open_is_read_anywhere_by_many_threads_and_closed_at_the_end(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40
+    (tmp_path / "a.bin").write_bytes(content)
+    file = OpenFile(tmp_path / "a.bin")
+    starts = [37 * i % 10_000 for i in range(500)]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(file.read, starts, [400] * len(starts)))
+    assert parts == [content[start : start + 400] for start in starts]
+    assert is_open(tmp_path / "a.bin")
+    del file, pool
+    assert not is_open(tmp_path / "a.bin")
+
+
+def is_open(path: Path) -> bool:
+    """Whether this process has the file open."""
+    opened = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            opened.append(descriptor.readlink())
+    return path in opened
+
+
+def test_what_is_no_file_does_not_stay_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, tmp_path / "none"):
+        with pytest.raises(OSError, match=r"pipe|folder|No such file"):
+            OpenFile(path)

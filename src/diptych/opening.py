@@ -89,6 +89,32 @@ def read_range(path: str | os.PathLike[str], start: int, count: int) -> bytes:
         os.close(descriptor)
 
 
+class OpenFile:
+    """A file that is read again and again, by threads at the same time; it is closed once nobody needs it any more.
+
+    Parameters
+    ----------
+    path
+        Of a file; raises as :func:`open_file` does.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._descriptor: int | None = None
+        self._descriptor = _descriptor(path)
+
+    def read(self, start: int, count: int) -> bytes:
+        """Read ``count`` bytes from ``start`` on, fewer at the end of the file."""
+        assert self._descriptor is not None
+        content = os.pread(self._descriptor, count, start)
+        while len(content) < count and (more := os.pread(self._descriptor, count - len(content), start + len(content))):
+            content += more
+        return content
+
+    def __del__(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
 def size_of(path: str | os.PathLike[str]) -> int:
     """The bytes of a file.
 

@@ -112,11 +112,19 @@ class Cases:
             ended = self.runner.run(command)
             assert ended.status == 0, f"{command}: {ended.output}"
             ends.append(self.files())
+            self._keep_rates()
         shutil.rmtree(self._expected, ignore_errors=True)
         shutil.copytree(self.below, self._expected, symlinks=True)
         first, second = ends
         names = first.keys() & second.keys()
         return ended, {name: first[name] if first[name] == second[name] else "" for name in names}
+
+    def _keep_rates(self) -> None:
+        """All runs choose the machine by the rates of the first: measured anew on a busy one they may choose another,
+        whose weights differ."""
+        rates = Path("cache", "diptych", "rates")
+        if (self.below / rates).exists():
+            shutil.copytree(self.below / rates, self._before / rates, dirs_exist_ok=True)
 
     def files(self) -> dict[str, str]:
         """The digests of all files by name: see contents.py."""

@@ -7,6 +7,7 @@ import csv
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,6 +117,20 @@ def test_without_a_fault_the_rows_are_those_of_one_machine(folder, expected, clu
     assert process.wait() == 0
     assert content(folder, output) == expected[output]
     clear(folder, output)
+
+
+def test_from_outside_the_cluster_the_rows_are_the_same(folder, expected):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "ray_client_server_port": port})
+    try:
+        process = start(folder, "rows.csv", ["--on", f"ray://127.0.0.1:{port}"])
+        assert process.wait() == 0
+    finally:
+        cluster.shutdown()
+    assert content(folder, "rows.csv") == expected["rows.csv"]
+    clear(folder, "rows.csv")
 
 
 @pytest.mark.parametrize("trial", TRIALS)

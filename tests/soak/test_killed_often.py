@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from diptych.data.images import Images
+from diptych.data.packing.pack import pack
 from tests.killing import Fit, Nursery, assert_history_is_whole, final_weights, write_few_digits
 
 pytestmark = pytest.mark.soak
@@ -94,6 +96,22 @@ def test_each_run_that_is_killed_once_ends_with_the_weights_of_the_uninterrupted
         shutil.rmtree(folder)
     nursery.close()
     assert all(row["equal"] for row in rows), rows[-1]
+
+
+def test_killed_in_the_middle_of_an_epoch_of_a_packed_set_the_weights_are_the_same(tmp_path):
+    nursery, seed = Nursery(checkpoint_seconds=0.0), secrets.randbits(32)
+    pack(Images.open(write_few_digits(tmp_path / "digits.npz")), tmp_path / "packed")
+    fit = Fit("recognizer", nursery, tmp_path / "weights.safetensors", str(tmp_path / "packed"), SHORT["recognizer"])
+    fit.run(tmp_path / "first")  # the machine's trial is run and remembered
+    seconds = fit.run(tmp_path / "whole")
+    moments, kills = random.Random(seed), 0
+    for number in range(KILLS):
+        folder = tmp_path / f"{number}"
+        kills += fit.kill_after(moments.uniform(0, seconds), folder)
+        fit.run(folder)
+        assert final_weights(folder) == final_weights(tmp_path / "whole"), f"seed {seed}"
+    nursery.close()
+    assert kills > KILLS / 2
 
 
 def write_kills(kind: str, rows: list[dict[str, int | float | bool]]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from diptych.cluster.ray_jobs import RayJobs
 from diptych.cluster.worker import versions
 from diptych.engine.row_jobs import run_on
-from diptych.errors import UsageError
+from diptych.errors import Interrupted, UsageError
 
+log = logging.getLogger("diptych")
 THIS_MACHINE = "ray"
 CONNECT_SECONDS = 10
 OBJECT_STORE_BYTES = 500_000_000  # of a cluster that is started here: models and lists of pictures, not pictures
@@ -60,6 +61,9 @@ def connected(address: str = THIS_MACHINE) -> Iterator[None]:
         with run_on(jobs):
             yield
         jobs.remove_results()
+    except (KeyboardInterrupt, Interrupted):
+        log.warning("The jobs that are done are kept: the same command again continues.")
+        raise
     finally:
         ray.shutdown()
 

@@ -237,11 +237,11 @@ class DecodedCache:
             return len(chunk)
 
         starts = iter(range(0, len(rows), CHUNK_PICTURES))
-        with silence_pillow(), thread_pool(1 if self._mostly_tiny(rows) else None) as executor:
+        with silence_pillow(), thread_pool(1 if self.mostly_tiny(rows) else None) as executor:
             for count in ordered_map(executor, work, starts, ahead=4 * worker_count()):
                 advance(count)
 
-    def _mostly_tiny(self, rows: Rows) -> bool:
+    def mostly_tiny(self, rows: Rows) -> bool:
         """Whether most of these pictures are so small that one thread decodes them sooner than two."""
         sample, byte_counts = rows[:: max(1, len(rows) // _SAMPLED_FILES)], []
         for row in sample.tolist():

@@ -272,4 +272,5 @@ def _resize_box(picture: Image.Image, size: int, box: tuple[float, float, float,
 
 
 def _pixels(picture: Image.Image) -> Pixels:
-    return np.asarray(picture, dtype=np.uint8)
+    """(H, W, 3) of a picture in RGB; ``np.asarray`` takes a tenth of the time of a small one for its questions."""
+    return np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, 3)

@@ -161,10 +161,12 @@ class PictureSet:
 
     def __getitem__(self, rows: Any) -> Self:
         """The pictures at these rows: a slice, a mask or indices, in the order given. Decoded pixels are shared."""
-        if not isinstance(rows, slice):
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)), dtype=np.int64)  # some hundred of millions, say
+        else:
             rows = np.asarray(rows)
             rows = rows if rows.size else rows.astype(np.int64)  # [] has no type of its own
-        rows = np.atleast_1d(np.arange(len(self))[rows]).astype(np.int64)
+            rows = np.atleast_1d(np.arange(len(self))[rows]).astype(np.int64)
         metadata = replace(
             self._metadata,
             paths=self._metadata.paths[rows],

@@ -160,10 +160,14 @@ class PixelStore:
             return out if last else None
 
         ignore_pillow_warnings()
-        with thread_pool() as executor:
+        with thread_pool(1 if self._mostly_tiny() else None) as executor:
             for block in ordered_map(executor, work, tasks(), ahead=4 * worker_count()):
                 if block is not None:
                     yield block
+
+    def _mostly_tiny(self) -> bool:
+        """Whether most pictures of each source are so small that one thread decodes them sooner than two."""
+        return len(self) > 0 and all(source.decoded.mostly_tiny(rows) for source, _, rows in self._by_source())
 
     def decoded_batches(self, size: int, geometry: Geometry, batch: int) -> Iterator[Batch]:
         """Decode all in order; see :meth:`diptych.Images.decoded_batches`.

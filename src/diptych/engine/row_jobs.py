@@ -75,8 +75,11 @@ def part_of(images: Images, rows: range) -> Images:
 
 def identity_of(images: Images) -> dict[str, str]:
     """What the results of jobs on pictures depend on: the contents, labels and names, in their order."""
-    names = "\0".join(map(str, images.paths)).encode("utf-8", "surrogateescape")
-    return {"pictures": images.fingerprint(), "paths": hashlib.sha256(names).hexdigest()}
+    paths, digest = images.metadata.paths, hashlib.sha256()
+    for rows in ranges(len(paths)):  # not all at a time: they may be millions
+        names = map(str, paths[rows.start : rows.stop])
+        digest.update("".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape"))
+    return {"pictures": images.fingerprint(), "paths": digest.hexdigest()}
 
 
 def reasons_of(images: Images) -> list[tuple[int, str]]:

@@ -9,18 +9,22 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 
-from diptych.data.sources.files import Files
+from diptych.data.sources.files import Files, LocalFiles
 from diptych.errors import DataError
+from diptych.opening import OpenFile
 
 #: Seconds to wait before each further attempt.
 WAITS_SECONDS = (0.2, 1.0, 4.0)
 #: What the blocks of one set may take together.
 MAX_BYTES = 384 << 20
+#: Shards of a local set that are open at a time: those of the window of blocks that training reads.
+MAX_OPEN = 64
 
 
-def read_range(files: Files, name: str, start: int, count: int) -> bytes:
+def read_range(files: "Files | OpenShards", name: str, start: int, count: int) -> bytes:
     """Read ``count`` bytes of a file, at once; a failure of the network is tried again.
 
     Raises
@@ -47,6 +51,31 @@ def read_range(files: Files, name: str, start: int, count: int) -> bytes:
             raise DataError(f"{files.path(name)} ends too soon. Copy it there again, or pack the pictures again.")
         return data
     raise AssertionError("the last attempt returns or raises")
+
+
+class OpenShards:
+    """The shards of a local set, of which those that were read last stay open.
+
+    Parameters
+    ----------
+    files
+        The folder of the set.
+    """
+
+    def __init__(self, files: LocalFiles) -> None:
+        self._files, self._open = files, lru_cache(MAX_OPEN)(OpenFile)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process without open files."""
+        return OpenShards, (self._files,)
+
+    def path(self, name: str) -> str:
+        """See :class:`Files`."""
+        return self._files.path(name)
+
+    def read_range(self, name: str, start: int, count: int) -> bytes:
+        """See :class:`Files`."""
+        return self._open(self.path(name)).read(start, count)
 
 
 class BlockCache:

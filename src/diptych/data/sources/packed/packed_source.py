@@ -14,7 +14,7 @@ from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import printable
 from diptych.data.sources.base import ORIGINS, Metadata, Source
 from diptych.data.sources.files import Files, LocalFiles
-from diptych.data.sources.packed.block_reader import BlockCache, read_range
+from diptych.data.sources.packed.block_reader import BlockCache, OpenShards, read_range
 from diptych.data.sources.packed.pack_manifest import (
     BLOCK,
     COLUMN,
@@ -66,7 +66,7 @@ class PackedSource(Source):
 
     def __init__(self, files: Files, shards: Sequence[Shard], places: Places, metadata: Metadata) -> None:
         self._files, self._shards, self._places = files, shards, places
-        self._local = isinstance(files, LocalFiles)
+        self._local = OpenShards(files) if isinstance(files, LocalFiles) else None
         self._blocks = BlockCache(self._fetch)
         self.block_starts = places.block_starts
         super().__init__(metadata)
@@ -83,9 +83,9 @@ class PackedSource(Source):
         start, count = int(places.offsets[row]), int(places.sizes[row])
         if count > MAX_FILE_BYTES:
             raise PictureError(f"the file holds more than {MAX_FILE_BYTES // 1_000_000} MB", self.metadata.paths[row])
-        if self._local:
+        if self._local is not None:
             name = self._shards[bisect_right(places.shard_starts, row) - 1].name
-            content = read_range(self._files, name, start, count)
+            content = read_range(self._local, name, start, count)
         else:
             block = int(np.searchsorted(places.block_starts, row, side="right")) - 1
             start -= int(places.offsets[places.block_starts[block]])
