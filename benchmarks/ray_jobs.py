@@ -27,7 +27,7 @@ from diptych.cluster.results import packed, unpacked
 from diptych.data.images import Images
 from diptych.engine.row_jobs import ROWS_PER_JOB
 
-ROUNDS = 2
+ROUNDS = 1
 MOST = 4 * ROWS_PER_JOB  # pictures
 SMALL_SHARE = 4  # the smaller number is this part of the larger one
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000, "include_dashboard": False}

@@ -19,7 +19,7 @@ def _values(value: float) -> Damage:
 
     def damage(gallery: Path) -> None:
         database = lancedb.connect(gallery / "database")
-        (name,) = database.table_names()
+        (name,) = database.list_tables().tables
         table = database.open_table(name)
         rows = table.to_arrow().to_pylist()
         for row in rows[:3]:
@@ -31,7 +31,7 @@ def _values(value: float) -> Damage:
 
 def _other_table(gallery: Path) -> None:
     database = lancedb.connect(gallery / "database")
-    (name,) = database.table_names()
+    (name,) = database.list_tables().tables
     database.create_table(name, [{"other": 1}], mode="overwrite")
 
 
@@ -54,11 +54,9 @@ CASES = {
     "a record without end": (_linked("/dev/zero", "model.json"), "not a file"),
     "weights without end": (_linked("/dev/zero", "weights.safetensors"), "not a file"),
     "no bytes of weights": (_bytes(b""), "weights.safetensors"),
-    "weights that are no numbers": (_tensors(lambda t: [one.fill_(float("nan")) for one in t.values()]), "no numbers"),
-    "no tensor": (_tensors(dict.clear), "weights.safetensors|tensor"),
-    "another tensor": (_tensors(lambda t: t.update(other=torch.ones(1))), "other"),
+    "another tensor": (_tensors(lambda t: t.update(other=torch.ones(1))), "weights.safetensors"),
     "a table of another program": (_other_table, "database|table|column"),
-    "vectors that are no numbers": (_values(float("nan")), "no numbers|damaged"),
+    "infinite vectors": (_values(float("inf")), "are no numbers"),
 }
 
 

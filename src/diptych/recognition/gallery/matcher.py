@@ -12,8 +12,8 @@ from diptych.data.picture_set import PictureSet
 from diptych.errors import ArtefactError
 from diptych.recognition.gallery.matches import Matches, matches_of
 from diptych.recognition.gallery.search import Search
-from diptych.recognition.gallery.table import KIND, MAX_EXACT_ROWS, Filter, PictureTable, check_facts, database_uri
-from diptych.recognition.gallery.thresholds import MATCH_FAR, Calibration, check_options
+from diptych.recognition.gallery.table import KIND, MAX_EXACT_ROWS, Filter, PictureTable, database_uri
+from diptych.recognition.gallery.thresholds import MATCH_FAR, Calibration, check_facts, check_options
 from diptych.recognition.gallery.voting import NEIGHBOURS
 
 Vectors = NDArray[np.float32]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diptych.errors import ArtefactError
 from diptych.recognition.gallery.table import Filter, PictureTable, matrix
 
 MAX_PRODUCT = 1 << 25  # similarities computed at a time: 128 MiB
@@ -82,6 +83,11 @@ class Snapshot:
             vectors.append(matrix(batch.column(table.vector_column)))
         ids, labels, paths = (np.array(texts[name], np.str_) for name in ("id", "label", "path"))
         matrix_of_all = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+        if not np.isfinite(matrix_of_all.sum(1)).all():
+            raise ArtefactError(
+                f"The table {table.name} at {table.uri} is damaged: vectors in it are no numbers. "
+                "Restore it from a copy."
+            )
         return cls(version, ids, labels, paths, matrix_of_all)
 
     def nearest(self, queries: Vectors, k: int, rows: NDArray[np.int64] | None = None) -> Neighbours:

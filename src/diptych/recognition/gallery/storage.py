@@ -26,13 +26,12 @@ from diptych.recognition.gallery.table import (
     KIND,
     MAX_EXACT_ROWS,
     PictureTable,
-    check_facts,
     database_uri,
     matrix,
     one_of,
     vector_array,
 )
-from diptych.recognition.gallery.thresholds import Calibration
+from diptych.recognition.gallery.thresholds import Calibration, check_facts
 from diptych.stored_networks import check_tensors, damaged_weights
 
 if TYPE_CHECKING:
@@ -102,7 +101,9 @@ class GalleryFiles:
 
     def _open_table(self, name: str, source: EmbeddingSource, adapter: Adapter | None) -> PictureTable:
         searched = None if adapter is None else len(adapter.projection)
-        return PictureTable(database_uri(self.folder, self.url), name, source.embedder.dimensions, searched)
+        uri, dimensions = database_uri(self.folder, self.url), source.embedder.dimensions
+        new = name != self._table_name or not self.calibration.pictures  # without its first table after a kill
+        return PictureTable(uri, name, dimensions, searched, may_be_new=new)
 
     def _modified(self) -> int:
         return artefact.path_of(self.folder, "model.json").stat().st_mtime_ns

@@ -12,17 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from diptych import json_reader
-from diptych.artefact import damaged
 from diptych.errors import ArtefactError, UsageError
 from diptych.files import remove_folder
-from diptych.recognition.gallery.thresholds import Calibration
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,39 +37,6 @@ STORES = ("az", "gs", "s3")  # where a table may lie besides the gallery's own f
 _METADATA = "m_"  # before the names of columns of metadata
 
 
-class EmbedderFacts(Struct):
-    """What a gallery embeds with."""
-
-    name: str
-    sha256: str
-    size: Annotated[int, Meta(ge=1, le=8192)]
-
-
-class TableFacts(Struct):
-    """Which table is the gallery's."""
-
-    name: Annotated[str, Meta(pattern=r"^[\w-]+$")]
-    url: str | None
-
-
-class GalleryFacts(Struct):
-    """``model.json`` of a gallery."""
-
-    embedder: EmbedderFacts
-    recognizer: dict[str, Any] | None
-    table: TableFacts
-    calibration: Calibration
-    adapter_labels: list[str]
-
-
-def check_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Check what the ``model.json`` of a gallery says; an :class:`ArtefactError` says what is wrong."""
-    try:
-        json_reader.convert(facts, GalleryFacts)
-    except json_reader.JSONError as error:
-        raise damaged(folder / "model.json", error.reason) from None
-
-
 def database_uri(folder: Path, url: str | None) -> str:
     """Where the tables of the gallery in ``folder`` are: in it, in another folder, or behind an object store's URL.
 
@@ -90,6 +53,15 @@ def database_uri(folder: Path, url: str | None) -> str:
             f"store: {', '.join(f'{store}://…' for store in STORES)}."
         )
     return url
+
+
+def _check_schema(uri: str, name: str, schema: "pa.Schema", expected: "pa.Schema") -> None:
+    for column in expected:
+        if column.name not in schema.names or schema.field(column.name).type != column.type:
+            raise ArtefactError(
+                f"The table {name} at {uri} is damaged: its column {column.name} is not a gallery's. "
+                "Restore it from a copy."
+            )
 
 
 def _clear_unborn(folder: Path) -> None:
@@ -118,16 +90,20 @@ class PictureTable:
         Numbers in an embedding; the table is created with them where it is not there.
     searched
         Numbers in the vectors that are searched instead of the embeddings; ``None``: the embeddings are.
+    may_be_new
+        Whether the table is created where it is not there; else that is damage.
 
     Raises
     ------
     UsageError
         LanceDB is not installed.
     ArtefactError
-        The table cannot be opened.
+        The table cannot be opened, or is not that of a gallery.
     """
 
-    def __init__(self, uri: str, name: str, dimensions: int, searched: int | None = None) -> None:
+    def __init__(
+        self, uri: str, name: str, dimensions: int, searched: int | None = None, *, may_be_new: bool = True
+    ) -> None:
         lancedb = _lancedb()
         self.uri, self.name = uri, name
         self.vector_column = "embedding" if searched is None else "vector"
@@ -136,10 +112,14 @@ class PictureTable:
         try:
             _clear_unborn(Path(uri, f"{name}.lance"))
             self._database = lancedb.connect(uri)
-            if name in self._database.list_tables().tables:
-                self._table = self._database.open_table(name)
-            else:
-                self._table = self._database.create_table(name, schema=_schema(dimensions, searched))
+            there = name in self._database.list_tables().tables
+            if not there and not may_be_new:
+                raise ArtefactError(f"The database at {uri} has no table {name} any more. Restore it from a copy.")
+            schema = _schema(dimensions, searched)
+            self._table = self._database.open_table(name) if there else self._database.create_table(name, schema=schema)
+            _check_schema(uri, name, self._table.schema, schema)
+        except ArtefactError:
+            raise
         except Exception as error:  # of many kinds: missing buckets, wrong credentials, damaged files
             raise_disk_error(error, uri)
             raise ArtefactError(f"The database at {uri} cannot be opened: {_first_line(error)}.") from error

@@ -1,9 +1,14 @@
-"""What a gallery's calibration found: thresholds that keep stated false-accept rates. Free of torch."""
+"""What a gallery's ``model.json`` says, above all the thresholds that its calibration found. Free of torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
+from msgspec import Meta, Struct
+
+from diptych import json_reader
+from diptych.artefact import damaged
 from diptych.errors import UsageError
 from diptych.settings import check_number, whole
 
@@ -86,3 +91,36 @@ def check_options(k: int, far: float) -> None:
     check_number("k", k, whole(1))  # of the pictures that vote
     if not 0 < far < 1:
         raise UsageError(f"far must lie between 0 and 1, not {far}: it is a false-accept rate, such as 0.01.")
+
+
+class EmbedderFacts(Struct):
+    """What a gallery embeds with."""
+
+    name: str
+    sha256: str
+    size: Annotated[int, Meta(ge=1, le=8192)]
+
+
+class TableFacts(Struct):
+    """Which table is the gallery's."""
+
+    name: Annotated[str, Meta(pattern=r"^[\w-]+$")]
+    url: str | None
+
+
+class GalleryFacts(Struct):
+    """``model.json`` of a gallery."""
+
+    embedder: EmbedderFacts
+    recognizer: dict[str, Any] | None
+    table: TableFacts
+    calibration: Calibration
+    adapter_labels: list[str]
+
+
+def check_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Check what the ``model.json`` of a gallery says; an :class:`ArtefactError` says what is wrong."""
+    try:
+        json_reader.convert(facts, GalleryFacts)
+    except json_reader.JSONError as error:
+        raise damaged(folder / "model.json", error.reason) from None
