@@ -1,6 +1,5 @@
 """Hands jobs to Ray, keeps their results, and gives them back in order."""
 
-import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -136,7 +135,9 @@ class _Queue:
     def _put(self) -> Any:
         try:
             return self._ray.put(self._shared)
-        except (AttributeError, TypeError, pickle.PicklingError) as error:
+        except self._ray.exceptions.RayError:
+            raise
+        except Exception as error:  # of many kinds: whatever an object raises that does not travel
             raise UsageError(
                 f"These pictures cannot be sent to a cluster ({error}). Unpack the archive that they are in, or pack "
                 "them: diptych pack PICTURES -o SHARDS"
