@@ -18,7 +18,7 @@ from diptych.progress import Bar
 RETRIES = 5  # of a job whose worker or machine dies, before the run stops; the next run has as many again
 JOBS_AHEAD = 2  # handed out for each processor, so that none waits for this process
 STRAGGLER = 4.0  # times the median job, after which a copy of a job is started where processors idle
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0  # after which stragglers are looked for, where no job ends
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def unpacked(content: bytes) -> Result | None:
 
 def _array_bytes(value: Any) -> Any:
     if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+        # By msgspec's contract of ``enc_hook``: what a job gives back is a fault of the program, not of the pictures.
         raise NotImplementedError(f"A result holds a {type(value).__name__}.")
     header = json.dumps([value.dtype.str, value.shape]).encode()
     return msgspec.msgpack.Ext(_ARRAY, header + b"\n" + np.ascontiguousarray(value).tobytes())

@@ -84,6 +84,8 @@ class DecodedCache:
         Returns the content of a row; raises PictureError.
     paths
         A name for each row, for errors.
+    byte_counts
+        (N,) the bytes of each row's file; ``None``: they are not known without reading.
 
     Attributes
     ----------
@@ -97,9 +99,14 @@ class DecodedCache:
         Called with the row and the picture whenever one is decoded by :meth:`one`.
     """
 
-    def __init__(self, read: Callable[[int], Content], paths: Sequence[str] | NDArray[np.str_]) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], Content],
+        paths: Sequence[str] | NDArray[np.str_],
+        byte_counts: NDArray[np.int32] | None = None,
+    ) -> None:
         n = len(paths)
-        self._read, self._paths = read, paths
+        self._read, self._paths, self._byte_counts = read, paths, byte_counts
         self._blocks: OrderedDict[tuple[int, Geometry], _Blocks] = OrderedDict()
         self._lock = threading.RLock()
         self._state = np.zeros(n, np.uint8)
@@ -243,6 +250,8 @@ class DecodedCache:
 
     def mostly_tiny(self, rows: Rows) -> bool:
         """Whether most of these pictures are so small that one thread decodes them sooner than two."""
+        if self._byte_counts is not None:
+            return float(np.median(self._byte_counts[rows])) <= _TINY_FILE_BYTES
         sample, byte_counts = rows[:: max(1, len(rows) // _SAMPLED_FILES)], []
         for row in sample.tolist():
             with suppress(PictureError):

@@ -53,11 +53,13 @@ class Source(ABC):
     origins_include_marks = False
     #: The first row of each block of pictures that are read together, and the number of all; ``None``: there are none.
     block_starts: NDArray[np.int64] | None = None
+    #: (N,) the bytes of each picture's file, where they are known without reading it.
+    byte_counts: NDArray[np.int32] | None = None
 
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
         self.marks: dict[int, Kind | None] = {}  # by row, as far as they were read
-        self.decoded = DecodedCache(self.read, metadata.paths)
+        self.decoded = DecodedCache(self.read, metadata.paths, self.byte_counts)
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs to read the same pictures: where they are, not what was decoded of them."""
@@ -67,7 +69,8 @@ class Source(ABC):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, marks={}, decoded=DecodedCache(self.read, state["metadata"].paths))
+        vars(self).update(state, marks={})
+        self.decoded = DecodedCache(self.read, self.metadata.paths, self.byte_counts)
 
     def __len__(self) -> int:
         return len(self.metadata.paths)

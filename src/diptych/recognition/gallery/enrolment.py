@@ -1,5 +1,6 @@
 """From pictures to rows of a gallery's table: embeddings, thumbnails, paths and metadata, batch by batch."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -128,12 +129,20 @@ def rows_of(images: Images, embedder: Embedder) -> Iterator[tuple[Rows, list[Pic
             chunk = row_jobs.part_of(images, rows)
             yield _rows_of(chunk, labels[rows.start : rows.stop], embedder), list(chunk.known_errors().values())
         return
-    identity = {"embedder": embedder.facts(), "labels": labels, **row_jobs.identity_of(images)}
+    identity = {"embedder": embedder.facts(), "metadata": _metadata_digest(images), **row_jobs.identity_of(images)}
     shared, accept = (replace(embedder), images, labels), row_jobs.adopting_reasons(images)
     results = runner.results(_enrolment_job, shared, ranges, identity, "Enrolling", accept)
     for rows, result in zip(ranges, results, strict=True):
         ready = Rows(**{**result, "embeddings": torch.from_numpy(result["embeddings"])})
         yield ready, list(row_jobs.part_of(images, rows).known_errors().values())
+
+
+def _metadata_digest(images: Images) -> str:
+    """SHA-256, in hexadecimal digits, of what is enrolled besides contents, labels and names."""
+    digest = hashlib.sha256()
+    for name, column in [("", images.origins), *sorted(images.groups.items())]:
+        digest.update("".join(f"{value}\0" for value in [name, *column.tolist()]).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _enrolment_job(shared: tuple[Embedder, Images, list[str]], rows: range) -> row_jobs.Result:

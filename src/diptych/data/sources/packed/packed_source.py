@@ -68,7 +68,7 @@ class PackedSource(Source):
         self._files, self._shards, self._places = files, shards, places
         self._local = OpenShards(files) if isinstance(files, LocalFiles) else None
         self._blocks = BlockCache(self._fetch)
-        self.block_starts = places.block_starts
+        self.block_starts, self.byte_counts = places.block_starts, places.sizes
         super().__init__(metadata)
 
     def read(self, row: int) -> bytes:
