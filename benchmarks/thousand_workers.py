@@ -24,7 +24,7 @@ from diptych.engine.row_jobs import ROWS_PER_JOB
 WORKERS = 1_000
 COMMANDS = 50  # that a billion pictures are divided among
 PICTURES = 1_000_000_000 // COMMANDS  # of one command
-RATE = 27.0  # pictures a second of a worker of one core: lite0 at 224 px
+RATE = 22.0  # pictures a second of a worker of one core: lite0 at 224 px (ray_jobs.py)
 RESTART = 30.0  # s until a dead worker has been replaced: the process, the model
 SPREAD = 0.15  # standard deviation of the logarithm of a job's time
 SLOW_SHARE, SLOWNESS = 0.01, 10.0  # workers that lag behind, and by which factor
