@@ -27,6 +27,7 @@ import torch
 from msgspec import Struct
 
 from diptych import artefact, files, json_reader
+from diptych.engine.stopping.signals import held
 from diptych.errors import ArtefactError, DataError, UsageError
 
 log = logging.getLogger("diptych")
@@ -49,13 +50,13 @@ class _HashingFile:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.digest = hashlib.sha256()
-        self.failure: BaseException | None = None
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
         try:
             return self._file.write(data)
-        except BaseException as error:
+        except OSError as error:
             self.failure = error
             raise
 
@@ -63,8 +64,9 @@ class _HashingFile:
         self._file.flush()
 
 
+@held()
 def save(folder: Path, state: State, seen_pictures: int) -> None:
-    """Write ``state`` as the newest checkpoint of the run in ``folder`` and delete all but the last two."""
+    """Write ``state`` as the newest checkpoint of the run in ``folder`` and delete all but two; signals wait."""
     root = folder / "checkpoint"
     target = root / f"{seen_pictures:012d}"
     draft = root / f".{target.name}.{os.getpid()}"
@@ -97,13 +99,9 @@ def _write_state(path: Path, state: State) -> str:
             torch.save(state, hashed)  # type: ignore[arg-type]  # torch needs only write and flush of a file
         except RuntimeError as error:  # whatever fails inside a write, torch raises this
             failure = hashed.failure
-            if isinstance(failure, OSError):
-                raise OSError(failure.errno, failure.strerror, str(path.parent.parent)) from error
-            if failure is not None:
-                raise failure from error
-            if isinstance(error.__context__, KeyboardInterrupt):  # which left the archive unfinished
-                raise KeyboardInterrupt from None
-            raise
+            if failure is None:
+                raise
+            raise OSError(failure.errno, failure.strerror, str(path.parent.parent)) from error
         file.flush()
         os.fsync(file.fileno())
     return hashed.digest.hexdigest()

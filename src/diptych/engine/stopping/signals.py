@@ -1,7 +1,9 @@
-"""SIGTERM and SIGINT recorded, for the loop to check between two steps."""
+"""SIGTERM and SIGINT recorded, for the loop to check between two steps, or held back while a file is written."""
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -38,3 +40,24 @@ class Signals:
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within the block, SIGTERM and SIGINT wait; after it they are handled as they would have been.
+
+    An exception that a handler raises within native code which calls back into Python, as torch.save does, can end the
+    whole process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    previous = {number: signal.signal(number, lambda number, _: waiting.append(number)) for number in _HANDLED}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
