@@ -1,5 +1,6 @@
 """onnxruntime on the CPU; kept apart from torch, so that its users need not import torch."""
 
+import os
 from typing import TYPE_CHECKING
 
 from diptych.errors import UsageError
@@ -25,4 +26,6 @@ def inference_session(graph: bytes) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised, not logged
+    # A stranger's graph can name a file to take its weights from, by default below the current folder: none is there.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
