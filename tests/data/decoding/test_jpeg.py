@@ -1,6 +1,8 @@
 """JPEG of which a part is missing although the end is marked, and kinds of JPEG that are rare."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -51,6 +53,19 @@ def test_grey_pictures_are_whole():
         assert (decode(data) == 128).all()
         assert (decode_square(data, 8)[0] == 128).all()
         assert (decode(data + b"a trailer, as some phones write") == 128).all()
+
+
+def test_a_whole_one_with_a_grey_corner_is_the_first_that_a_process_opens(tmp_path):
+    """Pillow registers its decoders when it opens its first file; the quick way for small ones opens none."""
+    picture = noise(32, 32)
+    picture.paste((128, 128, 128), (16, 16, 32, 32))
+    (tmp_path / "a.jpg").write_bytes(as_jpeg(picture))
+    program = (
+        "import sys; from pathlib import Path; from diptych.data.decode import decode\n"
+        "print(decode(Path(sys.argv[1]).read_bytes()).shape)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "a.jpg")]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "(32, 32, 3)\n"
 
 
 def test_scans_of_one_component_each_are_whole_or_refused():
