@@ -5,6 +5,7 @@ import pytest
 
 from diptych.files import (
     did_you_mean,
+    expanded,
     is_occupied,
     path_for_clients,
     path_from_here,
@@ -68,6 +69,17 @@ def test_a_missing_path_is_compared_with_what_is_there(tmp_path: Path, monkeypat
     assert did_you_mean("Photos/cat") == " Did you mean 'photos/cats/'?"
     assert did_you_mean(tmp_path / "phtos" / "cats" / "one.jpeg") == f" Did you mean '{tmp_path}/photos/cats/one.jpg'?"
     assert did_you_mean("holiday") == did_you_mean("photos/dog") == ""
+
+
+def test_a_tilde_is_the_home_folder_unless_something_here_has_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert expanded("~/photos") == tmp_path / "home" / "photos"
+    assert expanded("~nobody-at-all/photos") == Path("~nobody-at-all/photos")
+    (tmp_path / "~").mkdir()
+    (tmp_path / "~tmp").mkdir()
+    assert expanded(Path("./~")) == Path("~")
+    assert expanded("~tmp") == Path("~tmp")
 
 
 def test_a_path_is_shown_as_it_can_be_opened_from_here(monkeypatch, tmp_path):

@@ -144,12 +144,20 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def expanded(path: str | Path) -> Path:
+    """The path, in which a leading "~" is a person's home folder, unless something here has that very name."""
+    try:
+        return Path(path) if os.path.lexists(path) else Path(path).expanduser()
+    except RuntimeError:  # there is nobody of that name
+        return Path(path)
+
+
 def did_you_mean(missing: str | Path) -> str:
     """The path that a missing one is most like, as a question to end a message with; "" if there is none.
 
     Each of its names that is not there is compared with those beside it: " Did you mean 'photos/cats/'?"
     """
-    path = Path(missing).expanduser()
+    path = expanded(missing)
     there = Path(path.anchor)
     for name in path.parts[bool(path.anchor) :]:
         if not (there / name).exists():

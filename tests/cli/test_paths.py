@@ -16,7 +16,18 @@ def test_a_folder_that_is_left_out_is_reported(tmp_path: Path, caplog: pytest.Lo
     with caplog.at_level(logging.WARNING, "diptych"):
         (images,) = image_sets([str(tmp_path)])
     assert len(images) == 1
-    assert "Left out:" in caplog.text
+    assert "1 file or folder was left out:" in caplog.text
+    assert f"{tmp_path}/again: " in caplog.text
+
+
+def test_files_that_get_no_row_are_named_with_what_to_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "scans.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "more.zip").write_bytes(b"PK")
+    with caplog.at_level(logging.WARNING, "diptych"):
+        assert [len(images) for images in image_sets([str(tmp_path)])] == [1]
+    assert "scans.pdf: a PDF, which is not read; save its pages as pictures" in caplog.text
+    assert "more.zip: an archive beside pictures; open it by its own path" in caplog.text
 
 
 def test_files_and_sets_come_in_the_order_of_the_paths_and_in_chunks(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diptych.cli import console
 from diptych.errors import DataError
 from diptych.files import did_you_mean
 
@@ -80,15 +79,14 @@ def _single_pictures(path: str) -> list[str]:
     """The picture files that a path names, one by one; none where it is a data set, a pattern or a URL."""
     from diptych.data.sources.builtin import BUILT_IN
     from diptych.data.sources.files import LocalFiles, is_url
-    from diptych.data.sources.folder import pictures_in
+    from diptych.data.sources.folder import pictures_in, warn_of_skipped
 
     local = Path(path)
     if local.is_dir():
         files = LocalFiles(local)
         walk = files.walk()
-        for error in walk.skipped:  # such as a folder without read permission: its files get no row
-            console.log.warning("Left out: %s", error)
-        names, _ = pictures_in(files, walk)
+        names, skipped = pictures_in(files, walk)
+        warn_of_skipped(path, skipped)  # which get no row
         return [str(local / name) for name in names]
     if is_image_set(path) or is_url(path):
         return []

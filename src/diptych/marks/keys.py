@@ -23,7 +23,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from diptych.errors import UsageError
-from diptych.files import write_bytes
+from diptych.files import expanded, write_bytes
 from diptych.opening import MAX_TEXT_BYTES, read_file
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def keys_folder() -> Path:
     """The folder of the keys: ``$DIPTYCH_KEYS``, else ``diptych/keys`` in the person's configuration folder."""
     configured = os.environ.get(ENVIRONMENT)
     if configured:
-        return Path(configured).expanduser()
+        return expanded(configured)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "diptych" / "keys"
 
 

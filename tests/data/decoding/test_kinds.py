@@ -95,13 +95,16 @@ def test_files_of_kinds_that_are_not_read_have_rows_in_a_folder(tmp_path, scene)
     (tmp_path / "b.NEF").write_bytes(b"MM\0*\0\0\0\x08" + bytes(99))
     (tmp_path / "c.mp4").write_bytes(film(b"isom"))
     (tmp_path / "without_suffix").write_bytes(b"\xff\x0a" + bytes(99))
+    (tmp_path / "drawing.kra").write_bytes(b"PK\3\4" + bytes(99))
     (tmp_path / "notes.txt").write_text("words")
     images = Images.open(tmp_path)
     errors = images.unreadable(8)
-    assert [path.rpartition("/")[2] for path in images.paths] == ["a.png", "b.NEF", "c.mp4", "without_suffix"]
-    assert [errors[row].reason.split(";")[0] for row in (1, 2, 3)] == [
+    names = [path.rpartition("/")[2] for path in images.paths]
+    assert names == ["a.png", "b.NEF", "c.mp4", "drawing.kra", "without_suffix"]
+    assert [errors[row].reason.split(";")[0] for row in (1, 2, 3, 4)] == [
         "a camera's raw file is not read",
         "a video is not read",
+        "a drawing program's own format is not read",
         "JPEG XL is not read",
     ]
 

@@ -52,6 +52,33 @@ def test_an_archive_in_an_archive_has_a_limit(zips, tmp_path, monkeypatch):
         Images.open(outer)
 
 
+def test_archives_beside_other_sets_of_pictures_are_named(zips, caplog):
+    pixels = np.zeros((3, 8, 8, 3), np.uint8)
+    for name in ("a.npz", "b.npz"):
+        np.savez(zips / name, images=pixels)
+    assert len(Images.open(zips)) == 3
+    assert f"{zips}: only a.npz is read, and not b.npz, cat.zip, dog.zip. Open each by its own path." in caplog.text
+
+
+def test_a_name_that_is_in_an_archive_twice_is_told(zips, tmp_path, caplog):
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for name in ("cat/0.png", "cat\\0.png", "dog/0.png"):
+            archive.writestr(name, png(len(name)))
+    assert Images.open(tmp_path / "pets.zip").counts() == {"cat": 1, "dog": 1}
+    assert "1 name is there more than once: cat/0.png. The last is taken." in caplog.text
+
+
+def test_the_parts_into_which_a_web_drive_packs_a_folder_are_no_classes_by_guess(tmp_path):
+    parts = {"photos-001": ("cat", "dog"), "photos-002": ("dog",)}
+    (tmp_path / "parts").mkdir()
+    for part, names in parts.items():
+        with zipfile.ZipFile(tmp_path / "parts" / f"{part}.zip", "w") as archive:
+            for i, name in enumerate(names):
+                archive.writestr(f"photos/{name}/{part}-{i}.png", png(i))
+    with pytest.raises(DataError, match=r"photos-001, photos-002 can be read .* as pieces of one set with .* cat, dog"):
+        Images.open(tmp_path / "parts")
+
+
 def test_a_damaged_archive_is_named(zips, tmp_path):
     (zips / "dog.zip").write_bytes(b"PK no archive")
     with pytest.raises(DataError, match=r"dog\.zip is damaged"):
@@ -160,6 +187,8 @@ def png(shade: int) -> bytes:
         (["子猫たち", "子犬たち"], "shift-jis"),
         (["고양이", "강아지"], "cp949"),
         (["кошки", "собаки"], "cp866"),
+        (["Café", "Zoë"], "cp1252"),
+        (["Pájaro", "Perro"], "cp1252"),  # whose "á" is the "ß" of code page 437
     ],
 )
 def test_names_in_an_encoding_that_nothing_tells_are_refused_and_never_become_other_classes(tmp_path, names, encoding):

@@ -275,12 +275,19 @@ def test_pictures_by_name_keep_their_rows(class_folders, tmp_path):
 def test_files_of_other_programs_are_told_with_what_to_do(class_folders, caplog):
     (class_folders / "labels.xlsx").write_bytes(b"PK\3\4")
     (class_folders / "more.7z").write_bytes(b"7z\xbc\xaf")
+    (class_folders / "last.zip").write_bytes(b"PK\3\4")
+    for name in ("a.pdf", "b.pdf"):
+        (class_folders / "cat" / name).write_bytes(b"%PDF-1.7\n")
+    (class_folders / "dog" / ".IMG_1.heic.icloud").write_bytes(b"bplist00")
     (class_folders / "cat" / "lost.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
     (class_folders / "dog" / "page.jpg").write_text("<!DOCTYPE html>\n<title>Sign in</title>")
     images = Images.open(class_folders)
     assert 'labels.xlsx: a spreadsheet, which is not read; save its sheet of labels as "CSV UTF-8"' in caplog.text
     assert "more.7z: an archive of a kind that is not read; unpack it" in caplog.text
-    lost, page = sorted(map(str, images.readable(16).skipped[-2:]))
+    Images.open(class_folders / "cat")
+    assert f"{class_folders}/cat/a.pdf, {class_folders}/cat/b.pdf: a PDF, which is not read; save" in caplog.text
+    lost, cloud, page = sorted(map(str, images.readable(16).skipped[-3:]))
+    assert ".IMG_1.heic.icloud: it was not downloaded from iCloud; open its folder there" in cloud
     assert "lost.png: a pointer of Git LFS in place of the file; fetch it with: git lfs pull" in lost
     assert "page.jpg: a web page in place of the file; download it again" in page
 

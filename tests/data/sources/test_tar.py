@@ -1,9 +1,12 @@
 import io
 import json
+import os
+import subprocess
 import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from diptych.data.images import Images
 from diptych.errors import DataError
@@ -150,3 +153,37 @@ def test_archives_of_other_systems_have_the_same_folders(tmp_path, png, spelling
     assert images.counts() == {"cat": 2, "dog": 2}
     assert images.paths[0].endswith("cat/1.png")
     assert images.skipped == ()
+
+
+def test_hard_links_are_pictures_and_links_that_lead_nowhere_are_named(tmp_path, png, scene, caplog):
+    for folder, seeds in (("cat", (0, 1)), ("dog", (2, 3))):
+        (tmp_path / folder).mkdir()
+        for seed in seeds:
+            (tmp_path / folder / f"{seed}.png").write_bytes(png(seed))
+    (tmp_path / "dog" / "again.png").hardlink_to(tmp_path / "dog" / "2.png")
+    (tmp_path / "dog" / "soft.png").symlink_to("3.png")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for folder in ("cat", "dog"):
+            archive.add(tmp_path / folder, folder)
+    images = Images.open(tmp_path / "a.tar")
+    pixels = {path.split("#")[1]: images.picture(row) for row, path in enumerate(images.paths.tolist())}
+    assert sorted(pixels) == ["cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png", "dog/again.png"]
+    assert np.array_equal(pixels["dog/again.png"], np.asarray(scene(2)))
+    assert "1 link is not used: dog/soft.png" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["gnu", "pax"])
+def test_a_tar_that_leaves_out_empty_parts_is_refused(tmp_path, kind):
+    """By GNU tar -S, of pictures with black areas: read in place they would be others."""
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    pixels[:9] = 200
+    Image.fromarray(pixels).save(whole := io.BytesIO(), "BMP")
+    with (tmp_path / "0.bmp").open("wb") as file:  # with a hole, as a copy has
+        for start in range(0, len(whole.getvalue()), 4096):
+            block = whole.getvalue()[start : start + 4096]
+            file.write(block) if any(block) else file.seek(len(block), os.SEEK_CUR)
+    options = [f"--format={kind}", "-S", "--hole-detection=raw", "-C", str(tmp_path)]
+    subprocess.run(["tar", *options, "-cf", str(tmp_path / "a.tar"), "0.bmp"], check=True)
+    assert (tmp_path / "a.tar").stat().st_size < (tmp_path / "0.bmp").stat().st_size
+    with pytest.raises(DataError, match="Pack them again without -S"):
+        Images.open(tmp_path / "a.tar")

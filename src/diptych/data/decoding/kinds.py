@@ -26,6 +26,12 @@ _SUFFIX_NAMES = (
 #: Suffixes of picture files, in lower case.
 PICTURE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIX_NAMES)
 
+#: Of what stands in a folder of iCloud for a picture that was not downloaded: ".IMG_1.heic.icloud".
+ICLOUD_SUFFIX = ".icloud"
+#: Of documents, which are no pictures; and what to do with one, for a sentence.
+DOCUMENT_SUFFIXES = (".pdf",)
+DOCUMENT = "a PDF, which is not read; save its pages as pictures, such as by: pdftoppm -png FILE page"
+
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _VIDEO_BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"qt  ", b"M4V ", b"3gp4", b"3gp5", b"3g2a", b"dash")
 
@@ -71,7 +77,14 @@ _UNREAD_KINDS = (
         (b"v/1\x01", b"#?RADIANCE", b"#?RGBE"),
     ),
     UnreadKind("FITS is not read; save it as TIFF", ("fits", "fts"), (b"SIMPLE  =",)),
-    UnreadKind("GIMP's own format is not read; export it as PNG", ("xcf",), (b"gimp xcf",)),
+    UnreadKind(
+        "a drawing program's own format is not read; export it as PNG",
+        ("xcf", "kra", "ora", "procreate", "afphoto", "sketch", "ai", "cdr"),
+        (b"gimp xcf",),
+    ),
+    UnreadKind(
+        "it was not downloaded from iCloud; open its folder there and choose Download Now", (ICLOUD_SUFFIX[1:],)
+    ),
     UnreadKind("a large Photoshop document is not read; save it as TIFF or PNG", ("psb",), (b"8BPS\0\x02",)),
     UnreadKind(
         "a video is not read; save the frames that you want as pictures, such as by: ffmpeg -i FILE -r 1 %04d.png",
@@ -133,12 +146,14 @@ def why_unread(prefix: bytes, path: str) -> str | None:
 
 
 def stand_in(data: bytes) -> str | None:
-    """What stands in place of a file that was never fetched, and what to do, by its first bytes; else ``None``."""
+    """What stands in place of a file, such as one never fetched, and what to do, by its first bytes; else ``None``."""
     start = data[:SIGNATURE_BYTES].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page in place of the file; download it again, signed in if the site asks for it"
     if start.startswith(b"version https://"):
         return "a pointer of Git LFS in place of the file; fetch it with: git lfs pull"
+    if start.startswith(b"%pdf"):
+        return DOCUMENT
     return None
 
 

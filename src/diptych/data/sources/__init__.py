@@ -1,6 +1,7 @@
 """Where pictures come from: one module for each kind of source, chosen by what a path holds."""
 
 import glob
+import logging
 import os
 import posixpath
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from diptych.data.decoding.kinds import PICTURE_SUFFIXES
-from diptych.data.messages import explain_os_error, printable
+from diptych.data.messages import explain_os_error, join_names, printable
 from diptych.data.sources.archives import (
     UNREAD_ARCHIVE,
     UNREAD_ARCHIVE_SUFFIXES,
@@ -30,8 +31,11 @@ from diptych.data.sources.packed.packed_source import open_packed
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
 from diptych.errors import DataError, UsageError
-from diptych.files import did_you_mean
+from diptych.files import did_you_mean, expanded
 from diptych.opening import size_of
+
+log = logging.getLogger("diptych")
+_SETS = (".parquet", SHARD_SUFFIXES, ".npz", ZIP_SUFFIX)  # files that hold pictures, by kind
 
 __all__ = ["Metadata", "Source", "open_files", "open_source"]
 
@@ -61,7 +65,7 @@ def open_source(path: str | Path, labels: str | None = None) -> Source:
 def _open(text: str, choice: LabelChoice) -> Source:
     if is_url(text) and not os.path.lexists(text):  # a file may have such a name
         return _open_url(text, choice)
-    local = Path(text).expanduser()
+    local = expanded(text)
     try:
         if not local.is_dir():
             size_of(local)
@@ -116,15 +120,28 @@ def _open_folder(files: Files, choice: LabelChoice) -> Source:
     datasets = find_saved_datasets(walk)
     if datasets:
         return open_saved_datasets(files, datasets, choice)
-    names = [name for name in walk.files if name.lower().endswith((".parquet", *SHARD_SUFFIXES, ".npz"))]
-    if names:
+    names = _of_one_kind(files, walk.files)
+    if names and not names[0].lower().endswith(ZIP_SUFFIX):
         return _open_named(files, names, choice)
-    archives = [name for name in walk.files if name.lower().endswith(ZIP_SUFFIX)]
+    archives = names
     if len(archives) == len(walk.files) == 1 and isinstance(files, LocalFiles):
         return _open_zip(Path(files.root, archives[0]), choice)
     if archives and not isinstance(files, ArchivesInFolder):
         return _open_folder(ArchivesInFolder(files, archives), choice)
     return open_folder(files, walk, choice)
+
+
+def _of_one_kind(files: Files, names: Sequence[str]) -> list[str]:
+    """The files of a folder that are sets of pictures, of the first kind that there is; the others are named."""
+    kinds = [[name for name in names if name.lower().endswith(suffixes)] for suffixes in _SETS]
+    used = next(filter(None, kinds), [])
+    used = used[:1] if used and used[0].lower().endswith(".npz") else used
+    others = [printable(name) for kind in kinds for name in kind if name not in used]
+    if others:
+        read = f"{join_names(list(map(printable, used)))} {'is' if len(used) == 1 else 'are'} read"
+        left = join_names(others)
+        log.warning("%s: only %s, and not %s. Open each by its own path.", files.path(""), read, left)
+    return used
 
 
 def _open_packed(files: Files, choice: LabelChoice) -> Source:

@@ -1,13 +1,18 @@
 """Names in archives as every system writes them, so that their members lie in folders and can be read."""
 
+import logging
 import re
 import struct
+import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 
-from diptych.data.messages import printable
+from diptych.data.messages import counted, join_names, printable
 from diptych.errors import DataError
+
+log = logging.getLogger("diptych")
 
 _UTF8_FLAG = 0x800  # of a member, APPNOTE.TXT 4.4.4, bit 11
 _UNICODE_PATH = 0x7075  # an extra field, APPNOTE.TXT 4.6.9
@@ -31,7 +36,16 @@ def normalise_names(archive: zipfile.ZipFile, where: str) -> None:
                 "encoding (unar, 7-Zip), and open the folder."
             ) from None
     archive.filelist = [member for member in archive.filelist if member.filename.strip("/")]  # "/" has no name
+    _warn_of_repeated(archive, where)
     archive.NameToInfo = {member.filename: member for member in archive.filelist}
+
+
+def _warn_of_repeated(archive: zipfile.ZipFile, where: str) -> None:
+    """Name the files that another one in the archive replaces, as it does where an archive is unpacked."""
+    counts = Counter(member.filename for member in archive.filelist if not member.is_dir())
+    if repeated := [printable(name) for name, count in counts.items() if count > 1]:
+        there = counted(len(repeated), "name is", "names are")
+        log.warning("%s: %s there more than once: %s. The last is taken.", where, there, join_names(repeated))
 
 
 def plain_name(member: zipfile.ZipInfo) -> str:
@@ -39,7 +53,8 @@ def plain_name(member: zipfile.ZipInfo) -> str:
 
     Its name is in UTF-8 if the flag says so. Else Python takes it for code page 437. But some programs add the name in
     UTF-8 as an extra field; those of macOS write UTF-8 without the flag; and those of other systems write their own
-    encoding, which nothing names: a single letter between others may be one of code page 437, "é" say, no more.
+    encoding, which nothing names: a single Latin letter between others may be one of code page 437, "é" say, no more;
+    nor "ß", which is "á" in the encoding of Western Windows.
 
     Raises
     ------
@@ -87,6 +102,6 @@ def _decoded(name: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         others = re.findall(r"[^\x00-\x7f]+", name)
-        if all(len(part) == 1 and part.isalpha() for part in others):
+        if all(len(part) == 1 and unicodedata.name(part).startswith("LATIN") and part != "ß" for part in others):
             return name
         raise

@@ -16,6 +16,7 @@ from diptych.errors import DataError
 ZIP_SUFFIX = ".zip"
 #: Of archives that are not read; and what is to be done with one, for a sentence.
 UNREAD_ARCHIVE_SUFFIXES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+ARCHIVE_BESIDE = "an archive beside pictures; open it by its own path"
 UNREAD_ARCHIVE = "an archive of a kind that is not read; unpack it, and open the folder"
 MAX_INNER_BYTES = (
     32_000_000_000  # of one zip in a zip, which is copied out so that its members can be read in any order

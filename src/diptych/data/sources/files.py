@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych import opening
+from diptych.data.decoding.kinds import ICLOUD_SUFFIX
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.data.sources.archive_names import normalise_names
@@ -271,7 +272,7 @@ def filesystem_of(url: str) -> tuple[Any, str]:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is none of a person's: .DS_Store, ._cat.jpg, __MACOSX, Thumbs.db."""
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+    return (name.startswith(".") and not name.endswith(ICLOUD_SUFFIX)) or name.lower() in _SYSTEM_NAMES
 
 
 def stays_inside(name: str) -> bool:

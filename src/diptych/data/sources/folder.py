@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diptych.data.decoding.kinds import has_known_signature, has_picture_suffix
+from diptych.data.decoding.kinds import DOCUMENT, DOCUMENT_SUFFIXES, has_known_signature, has_picture_suffix
 from diptych.data.labels import labels_from_names, sort_class_names
 from diptych.data.messages import counted, join_names, printable
-from diptych.data.sources.archives import UNREAD_ARCHIVE, UNREAD_ARCHIVE_SUFFIXES
+from diptych.data.sources.archives import ARCHIVE_BESIDE, UNREAD_ARCHIVE, UNREAD_ARCHIVE_SUFFIXES, ZIP_SUFFIX
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.files import Files, LocalFiles, Walk
 from diptych.data.sources.labelling.annotations import describe_boxes
@@ -21,12 +21,21 @@ from diptych.data.sources.labelling.layout import Layout, are_any_pictures, are_
 from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
+from diptych.data.sources.tar import SHARD_SUFFIXES
 from diptych.errors import DataError, PictureError
 from diptych.marks.containers import PNG, shows_all_marks
 from diptych.marks.reading import has_credentials
 
 log = logging.getLogger("diptych")
 MARKS_HEAD_BYTES, MARKS_TAIL_BYTES = 64 * 1024, 16 * 1024  # of a file, in which marks are looked for
+
+
+_OTHERS = {
+    SPREADSHEET_SUFFIXES: SPREADSHEET,
+    UNREAD_ARCHIVE_SUFFIXES: UNREAD_ARCHIVE,
+    (ZIP_SUFFIX, *SHARD_SUFFIXES): ARCHIVE_BESIDE,
+    DOCUMENT_SUFFIXES: DOCUMENT,
+}
 
 
 class FileSource(Source):
@@ -109,20 +118,20 @@ def open_files(files: Files, names: Sequence[str]) -> Source:
 def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]]:
     """Pictures and other files: by suffix, or by the file's first bytes where the suffix does not decide."""
     pictures, skipped = [], list(walk.skipped)
+    curable = []
     passed_over = own_outputs(files, walk)
     if passed_over:
         names = join_names([files.path(name) for name in passed_over])
         log.info("Passed over, since diptych sample, edit or balance wrote them: %s.", names)
     for name in walk.files if not passed_over else sorted(set(walk.files) - set(passed_over)):
-        if has_picture_suffix(name) or _has_signature(files, name):
+        other = next((why for suffixes, why in _OTHERS.items() if name.lower().endswith(suffixes)), "")
+        if other:
+            curable.append(PictureError(other, files.path(name)))
+        elif has_picture_suffix(name) or _has_signature(files, name):
             pictures.append(name)
-        elif name.lower().endswith(SPREADSHEET_SUFFIXES):
-            skipped.insert(0, PictureError(SPREADSHEET, files.path(name)))
-        elif name.lower().endswith(UNREAD_ARCHIVE_SUFFIXES):
-            skipped.insert(0, PictureError(UNREAD_ARCHIVE, files.path(name)))
         elif not name.lower().endswith(TABLE_SUFFIXES):  # a table may be about the pictures: it is not left out
             skipped.append(PictureError("not a picture", files.path(name)))
-    return pictures, skipped
+    return pictures, [*curable, *skipped]
 
 
 def _has_signature(files: Files, name: str) -> bool:
@@ -205,16 +214,24 @@ def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], lay
     where = files.path("")
     if walk.hidden:
         log.info("%s: %d hidden files or folders were ignored.", where, walk.hidden)
-    if skipped:
-        names = join_names([str(error) for error in skipped])
-        count = counted(len(skipped), "file or folder was", "files or folders were")
-        log.warning("%s: %s left out: %s.", where, count, names)
+    warn_of_skipped(where, skipped)
     if reading.option == "folders" and reading.classes:
         outputs = {posixpath.dirname(name) for name in own_outputs(files, walk)}
         folders = [name for name in walk.folders if name not in outputs]
         empty = sort_class_names(map(printable, layout.empty_classes(folders)))
         if empty:
             log.warning("%s: no picture in %s, so these classes are left out.", where, join_names(empty))
+
+
+def warn_of_skipped(where: str, skipped: Sequence[PictureError]) -> None:
+    """Name the files and folders that were left out, those with something to be done first."""
+    if skipped:
+        paths: dict[str, list[str]] = {}
+        for error in skipped:
+            paths.setdefault(error.reason, []).append(error.path)
+        kinds = join_names([f"{join_names(names)}: {reason}" for reason, names in paths.items()], 5)
+        count = counted(len(skipped), "file or folder was", "files or folders were")
+        log.warning("%s: %s left out: %s.", where, count, kinds)
 
 
 def _no_picture(files: Files, skipped: Sequence[PictureError]) -> str:

@@ -11,7 +11,7 @@ import posixpath
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,22 +207,46 @@ class _Shard:
             raise DataError(f"{self._files.path(self._name)} cannot be read: {reason}") from None
 
     def _index(self, file: Any, shard: int) -> tuple[list[_Sample], list[tuple[str, dict[str, Any]]]]:
-        pictures, sidecars = [], []
+        pictures: list[_Sample] = []
+        sidecars, links = [], []
+        places: dict[str, tuple[int, int]] = {}  # of pictures, for the hard links to them
         with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as archive:
             for member in archive:
                 name = plain_path(member.name)
                 if member.size < 0:  # by which Python would go back in the file, and never come to its end
                     raise DataError(f"{self._files.path(self._name)} is damaged: {printable(name)} has no size.")
-                if not member.isfile() or any(map(is_hidden, name.split("/"))):
+                if member.isdir() or any(map(is_hidden, name.split("/"))):
                     continue
                 suffix = posixpath.splitext(name)[1].lower()
                 if has_picture_suffix(name):
-                    pictures.append(_Sample(shard, name, member.offset_data, member.size))
-                elif suffix in _SIDECARS and member.size < _MAX_SIDECAR_BYTES:
+                    place = self._place(member, places)
+                    if place is None:
+                        links.append(name)
+                        continue
+                    places[name] = place
+                    pictures.append(_Sample(shard, name, *place))
+                elif suffix in _SIDECARS and member.isfile() and member.size < _MAX_SIDECAR_BYTES:
                     sidecar = archive.extractfile(member)
                     where = f"{self._files.path(self._name)}#{printable(name)}"
                     sidecars.append((name, _sidecar_fields(suffix, sidecar.read() if sidecar else b"", where)))
+        if links:
+            log.warning(
+                "%s: %s not used: %s. Pack the files that the links lead to: tar -h.",
+                self._files.path(self._name), counted(len(links), "link is", "links are"),
+                join_names(list(map(printable, links))),
+            )  # fmt: skip
         return pictures, sidecars
+
+    def _place(self, member: tarfile.TarInfo, places: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
+        """Where the bytes of a member lie, and how many they are; ``None`` of a link to what is not there."""
+        if member.issparse():
+            raise DataError(
+                f"{self._files.path(self._name)} leaves out the empty parts of {printable(member.name)} and of others "
+                "(tar -S), so that they cannot be read in place. Pack them again without -S."
+            )
+        if member.isfile():
+            return member.offset_data, member.size
+        return places.get(plain_path(member.linkname)) if member.islnk() else None
 
 
 def _sidecar_fields(suffix: str, data: bytes, where: str) -> dict[str, Any]:

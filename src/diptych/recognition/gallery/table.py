@@ -111,7 +111,7 @@ class PictureTable:
             raise ArtefactError(f"A gallery's table cannot have the name {name!r}. Restore the gallery from a copy.")
         try:
             _clear_unborn(Path(uri, f"{name}.lance"))
-            self._database = lancedb.connect(uri)
+            self._database = lancedb.connect(uri if "://" in uri else os.path.abspath(uri))  # noqa: PTH100 - "~" is a name
             there = name in self._database.list_tables().tables
             if not there and not may_be_new:
                 raise ArtefactError(f"The database at {uri} has no table {name} any more. Restore it from a copy.")

@@ -91,6 +91,18 @@ def test_tables_for_train_validation_and_test(fill):
     assert images.counts() == {"boxer": 4, "pug": 4}
 
 
+@pytest.mark.parametrize("folders", [("train", "test"), ("site1", "site2")])
+def test_a_table_in_a_folder_is_about_its_pictures_whatever_others_are_called(fill, folders):
+    root = fill(*(f"{folder}/{i}.jpg" for folder in folders for i in range(4)))
+    for shift, folder in enumerate(folders):
+        rows = "".join(f"{i}.jpg,{BREEDS[(i + shift) % 2]}\n" for i in range(4))
+        (root / folder / "labels.csv").write_text("file,label\n" + rows)
+    images = Images.open(root)
+    named = {path.removeprefix(f"{root}/"): images.classes[images.labels[i]] for i, path in enumerate(images.paths)}
+    assert named[f"{folders[0]}/0.jpg"] == named[f"{folders[1]}/1.jpg"] == "pug"
+    assert images.counts() == {"boxer": 4, "pug": 4}
+
+
 def test_one_column_for_each_class(fill):
     folder = fill(*(f"x{i}.jpg" for i in range(8)))
     (folder / "truth.csv").write_text(
@@ -190,3 +202,19 @@ def test_a_table_of_labels_that_names_no_picture_is_told(fill, caplog):
     caplog.clear()
     assert Images.open(folder).classes == ()
     assert "No labels from a table" not in caplog.text
+
+
+@pytest.mark.parametrize("row", ["x{i}.jpg,{breed}", "x{i},{breed}"])
+def test_a_table_without_column_names_is_told_with_what_to_do(fill, caplog, row):
+    folder = fill(*(f"x{i}.jpg" for i in range(8)))
+    (folder / "labels.csv").write_text(table(row.format(i=0, breed="pug"), row, range(1, 8)))
+    assert Images.open(folder).classes == ()
+    assert "labels.csv begins with a picture, x0" in caplog.text
+    with pytest.raises(DataError, match="Put a line of them before the first one, such as: path,label"):
+        Images.open(folder, labels="labels.csv")
+
+
+def test_a_column_may_have_the_name_of_a_picture(fill):
+    folder = fill("image.jpg", *(f"x{i}.jpg" for i in range(8)))
+    (folder / "labels.csv").write_text(table("image,label", "x{i}.jpg,{breed}"))
+    assert Images.open(folder).counts() == {"boxer": 4, "pug": 4}

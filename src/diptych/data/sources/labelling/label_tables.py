@@ -2,6 +2,7 @@
 
 import logging
 import os
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -87,6 +88,10 @@ def read_label_tables(
         try:
             data = home.read(name)
             rows = annotation_rows(data, where) if name.lower().endswith(SUFFIX) else read_table(data, where)
+            part = split_of(PurePosixPath(name).stem)
+            folder = posixpath.dirname(name) if home is files else ""
+            table = LabelTable(name, where, rows, *index.match(rows, part, folder))
+            _check_header(table, index, part)
         except DataError as error:
             if choice.table:
                 raise
@@ -96,7 +101,6 @@ def read_label_tables(
         if not choice.table and rows and any(columns <= rows[0].cells.keys() for columns in _WRITTEN_HERE):
             log.info("%s is a manifest or has predictions: its labels are not taken; --labels %s does.", where, name)
             continue
-        table = LabelTable(name, where, rows, *index.match(rows, split_of(PurePosixPath(name).stem)))
         if table.row_of and (choice.table or _names_enough(table, len(layout.pictures), above=home is not files)):
             tables.append(table)
         elif choice.table:
@@ -204,6 +208,16 @@ def _names_enough(table: LabelTable, pictures: int, above: bool) -> bool:
     return matches > 1 and matches >= _MIN_SHARE * min(len(table.rows), pictures)
 
 
+def _check_header(table: LabelTable, index: PictureIndex, part: str | None) -> None:
+    """Raise DataError for a table whose first line is about a picture, not about the columns."""
+    numbered = any(map(str.isdigit, table.key))  # as "image" is not, which may be a column and a picture
+    if numbered and index.match([Row(table.where, 1, {"": table.key})], part)[1]:
+        raise DataError(
+            f"{table.where} begins with a picture, {table.key}, not with the names of its columns. Put a line of them "
+            "before the first one, such as: path,label"
+        )
+
+
 def _names_too_few(table: LabelTable, layout: Layout) -> str:
     first = next(iter(table.rows[0].cells.values()), "") if table.rows else "nothing"
     count = f"{len(table.row_of):,} of the" if table.row_of else "none of the"
@@ -242,9 +256,9 @@ def _only_column(table: LabelTable, alone: bool) -> str | None:
 
 def _check_repeated(table: LabelTable, read: LabelColumns) -> None:
     """Raise DataError where two rows about one picture have different labels."""
-    first = {str(row.cells[table.key]): row for row in reversed(table.rows) if table.key in row.cells}
+    first = {(row.file, str(row.cells[table.key])): row for row in reversed(table.rows) if table.key in row.cells}
     for row in table.rows:
-        other = first.get(str(row.cells.get(table.key)), row)
+        other = first.get((row.file, str(row.cells.get(table.key))), row)
         if any(row.cells.get(name) != other.cells.get(name) for name in read.columns):
             raise DataError(
                 f"{row.where}: {row.cells[table.key]} has another label than before ({other.where}). Several labels of "

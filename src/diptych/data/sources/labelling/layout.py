@@ -169,17 +169,29 @@ def _doubt(tops: Mapping[str, Sequence[str]], parts: Mapping[str, str], nested: 
 
 
 def _doubt_of_pieces(tops: Mapping[str, Sequence[str]], level: int) -> str:
-    """Why fold1/cat, fold1/dog, fold2/cat and fold2/dog cannot decide; "" where folders are not numbered so."""
-    inner = {top: {path[level + 1] for name in names if len(path := name.split("/")) > level + 2}
-             for top, names in tops.items()}  # fmt: skip
-    first = next(iter(inner.values()), set())
-    if len(tops) < _MIN_FOLDERS or len(first) < _MIN_FOLDERS or any(names != first for names in inner.values()):
+    """Why fold1/cat, fold1/dog, fold2/cat and fold2/dog cannot decide, nor photos-1/photos/cat and photos-2/photos/dog.
+
+    "" where folders are not numbered so. The latter are the parts into which a web drive packs a folder.
+    """
+    inner = {top: [name.split("/")[level + 1 :] for name in names] for top, names in tops.items()}
+    depth = _shared_folders([path for paths in inner.values() for path in paths])
+    classes = [{path[depth] for path in paths if len(path) > depth + 1} for paths in inner.values()]
+    every = set().union(*classes)
+    if len(tops) < _MIN_FOLDERS or len(every) < _MIN_FOLDERS or not are_numbered(list(tops)):
         return ""
-    if not are_numbered(list(tops)):
+    if depth == 0 and any(names != every for names in classes):
         return ""
-    outer, within = (join_names(sorted(map(printable, names)), 4) for names in (tops, first))
+    outer, within = (join_names(sorted(map(printable, names)), 4) for names in (tops, every))
     return (
-        f"{outer} can be read as the classes, or as pieces of one set with the classes {within}, which each of them "
-        f"has. If they are the classes, choose --labels folders; else put the pictures of a class into one folder, or "
-        f"open one by itself, such as {printable(min(tops))}"
+        f"{outer} can be read as the classes, or as pieces of one set with the classes {within}. If they are the "
+        f"classes, choose --labels folders; else put the pictures of a class into one folder, or open one by itself, "
+        f"such as {printable(min(tops))}"
     )
+
+
+def _shared_folders(paths: Sequence[Sequence[str]]) -> int:
+    """How many folders of one name lie around the innermost folders of all these pictures."""
+    depth = 0
+    while paths and all(len(path) > depth + 2 and path[depth] == paths[0][depth] for path in paths):
+        depth += 1
+    return depth

@@ -25,28 +25,33 @@ class PictureIndex:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._indexes: dict[str | None, dict[str, int]] = {}
+        self._indexes: dict[tuple[str | None, str], dict[str, int]] = {}
 
-    def match(self, rows: Sequence[Row], part: str | None) -> tuple[str, dict[int, Row]]:
+    def match(self, rows: Sequence[Row], part: str | None, folder: str = "") -> tuple[str, dict[int, Row]]:
         """The column that names most pictures, and the row of each picture that it names.
 
         Parameters
         ----------
         part
             The part that the table is for by its name; names such as 1.jpg may be in several parts.
+        folder
+            The folder that the table lies in, whose pictures it means first: others may have the same names.
         """
         parts = set(self._layout.splits or ())
         if part in parts:
             return _best_column(rows, self._index(part))
         indexes = [self._index(None), *([self._index("train")] if "train" in parts else [])]
+        if folder:
+            indexes.insert(0, self._index(None, folder))
         return max((_best_column(rows, index) for index in indexes), key=lambda best: len(best[1]))
 
-    def _index(self, part: str | None) -> dict[str, int]:
-        if part not in self._indexes:
-            splits = self._layout.splits or []
-            chosen = [i for i in range(len(self._layout.pictures)) if part is None or splits[i] == part]
-            self._indexes[part] = _index({i: self._layout.pictures[i] for i in chosen})
-        return self._indexes[part]
+    def _index(self, part: str | None, folder: str = "") -> dict[str, int]:
+        if (part, folder) not in self._indexes:
+            splits, within = self._layout.splits or [], f"{folder}/" if folder else ""
+            pictures = {i: name for i, name in enumerate(self._layout.pictures) if name.startswith(within)}
+            chosen = {i: name for i, name in pictures.items() if part is None or splits[i] == part}
+            self._indexes[part, folder] = _index(chosen)
+        return self._indexes[part, folder]
 
 
 def _index(pictures: Mapping[int, str]) -> dict[str, int]:
