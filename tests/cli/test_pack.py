@@ -25,7 +25,7 @@ def test_shards_are_told_of_and_taken_by_the_other_verbs(
     assert {name: as_json.json[name] for name in ("pictures", "shards", "skipped")} == {
         "pictures": pictures,
         "shards": 1,
-        "skipped": 0,
+        "skipped": [],
     }
     assert model.code == 0, model.err
     assert len(shown.lines) == pictures, shown.err

@@ -3,7 +3,6 @@
 import inspect
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -120,7 +119,7 @@ def test_a_bug_is_reported_in_a_sentence_and_its_traceback_on_demand() -> None:
     assert "Traceback" in debug.stderr
 
 
-def test_help_and_version_come_at_once(diptych: Terminal) -> None:
+def test_help_and_version_come_without_what_takes_long_to_load(diptych: Terminal) -> None:
     code = (
         "import sys; from diptych.cli.app import run; run(sys.argv[1:]); "
         "print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
@@ -132,12 +131,7 @@ def test_help_and_version_come_at_once(diptych: Terminal) -> None:
         assert text.startswith("Usage: diptych")
         assert text.endswith("[]\n")
         assert "xample: diptych" in text or not verb
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert diptych("--version").out == f"diptych {package.__version__}\n"
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1  # 0.2 s on an idle machine; the tests run beside others
+    assert diptych("--version").out == f"diptych {package.__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["fit"]])

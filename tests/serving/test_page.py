@@ -193,6 +193,7 @@ def test_a_dropped_picture_is_verified(shown: Any) -> None:
     assert "flow pets" in told[1]
     assert "the key of this server's owner" in told[1]
     assert "Changed since it was signed" in told[2]
+    assert "its bytes are not those that were signed" in told[2]
     assert "not a picture" in told[3]
     page.evaluate("document.querySelectorAll('details.same').forEach(fold => fold.open = true)")
     assert not faults(page)

@@ -37,6 +37,7 @@ const WORDS = {
   "not trusted": ["a key that is not trusted here", "此处不信任的密钥"],
   fingerprint: ["Fingerprint", "指纹"],
   changes: ["What differs", "差异"],
+  bytes: ["its bytes are not those that were signed", "它的字节与签名时不同"],
   badge: ["marked", "有标记"],
   bare: ["no mark", "无标记"],
 };
@@ -54,7 +55,8 @@ export function verification(row) {
   const rows = FACTS.filter(name => row[name]).map(name => [say[name], name === "generated" ? say[row[name]] : row[name]]);
   if (row.signer) rows.push([say.signer, `${row.signer.name}: ${say[row.signer.trust]}`]);
   if (row.signer?.fingerprint) rows.push([say.fingerprint, row.signer.fingerprint]);
-  if (row.changes.length) rows.push([say.changes, row.changes.join(", ")]);
+  const otherBytes = row.kind === "picture" && row.changes.some(code => code.includes("Hash.mismatch"));  // C2PA's code
+  if (row.changes.length) rows.push([say.changes, otherBytes ? say.bytes : row.changes.join(", ")]);
   const origin = row.generated && state !== "changed" ? say[`${row.generated}Head`] : "";
   return element("div", {},
     element("p", { className: state === "changed" ? "answer wrong" : "answer" }, origin + say[state]),

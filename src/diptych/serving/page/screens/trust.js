@@ -35,6 +35,7 @@ const WORDS = {
   working: ["Working … the page may be closed.", "正在进行……可以关闭此页面。"],
   needs: ["This needs a data set and a model. ", "需要数据集和模型。"],
   teach: ["Teach makes both", "在“教”页面创建"],
+  folder: ["; pictures in a folder are served by: diptych serve MODELS --data FOLDER", "；文件夹中的图片可这样提供：diptych serve MODELS --data FOLDER"],
   earlier: ["Earlier reports", "以前的报告"],
   report: ["The report", "报告"],
   written: [name => `The data set ${name} is there.`, name => `已写入数据集 ${name}。`],
@@ -57,7 +58,7 @@ export async function open(shown, signal) {
     const able = models.filter(model => KINDS[question.value].includes(model.kind)).map(model => model.name);
     report.replaceChildren();
     if (!names.length || !able.length) {
-      return form.replaceChildren(element("p", {}, say.needs, element("a", { href: "#/teach" }, say.teach)));
+      return form.replaceChildren(element("p", {}, say.needs, element("a", { href: "#/teach" }, say.teach), say.folder));
     }
     const { controls, options } = settings(say, question.value, able, names, taken);
     const ask = action(say.go, () => answer(question.value, options()), status.fail, { className: "main" });
