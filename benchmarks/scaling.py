@@ -129,17 +129,18 @@ def measure_rates(name: str, group: ProcessGroup) -> dict[str, Any]:
     } | {"alone": {"rate": median(rates["alone"]), "efficiency": 1.0}}
 
 
-def curve(kind: str, processes: int, folder: Path) -> list[float]:
+def curve(kind: str, processes: int, folder: Path, threads: int = 1) -> list[float]:
     """The losses of ``diptych fit`` on the digits, of all players at all ticks."""
     launcher = [sys.executable, "-m"]
     if processes > 1:
         launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     options = [*KINDS[kind], "--size", "8", "--epochs", "1", "--batch", "64", "--seed", "1"]
-    model = folder / f"{kind}-{processes}"
+    model = folder / f"{kind}-{processes}-{threads}"
     command = [*launcher, "diptych", "fit", kind, "digits", "-o", str(model), *options]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("TORCHELASTIC", "GROUP_", "ROLE_"))}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         clean.pop(name, None)
+    clean["OMP_NUM_THREADS"] = str(threads)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean)
     records = (model / "history.jsonl").read_text(encoding="utf-8").splitlines()
     return [loss for record in records for loss in json.loads(record)["losses"].values()]
@@ -151,6 +152,7 @@ def curves() -> list[list[object]]:
     with tempfile.TemporaryDirectory() as name:
         for kind in KINDS:
             alone, *others = (curve(kind, processes, Path(name)) for processes in (1, 2, 4))
+            others.append(curve(kind, 1, Path(name), threads=2))  # what rounding alone comes to
             rows.append(
                 [kind, *(f"{max(abs(a - b) / abs(a) for a, b in zip(alone, o, strict=True)):.1e}" for o in others)]
             )
@@ -174,7 +176,10 @@ def main() -> None:
         ],
     )
     differences = curves()
-    lines += ["", *common.table(["loss curve of", "2 processes", "4 processes"], differences)]
+    lines += [
+        "",
+        *common.table(["loss curve of", "2 processes", "4 processes", "1 process of two threads"], differences),
+    ]
     common.publish(
         args.out,
         "One model trained by several processes",
