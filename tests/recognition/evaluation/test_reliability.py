@@ -42,7 +42,7 @@ def test_whether_confidence_can_be_trusted_is_said_in_a_sentence():
     right = torch.arange(100) < 80
     describe = reliability.describe_confidence
     assert describe(torch.full((100,), 0.8), right, 0.0) == (
-        "Its confidence can be trusted: it is 80.0% on average, and 80.0% of the answers are right."
+        "Its confidence is honest: it is 80.0% on average, and 80.0% of the answers are right."
     )
     assert describe(torch.full((100,), 0.98), right, 0.18).startswith("Its confidence is too high: it is 98.0%")
     assert describe(torch.full((100,), 0.5), right, 0.3).startswith("Its confidence is too low: it is 50.0%")

@@ -76,7 +76,7 @@ def describe_confidence(confidence: Tensor, correct: Tensor, calibration_error: 
     if calibration_error > MAX_CALIBRATION_ERROR and within:
         return f"Its confidence says little: it is off by {calibration_error:.0%} on average, both ways."
     if within or (calibration_error <= TRUSTED_CALIBRATION_ERROR):
-        return f"Its confidence can be trusted: {figures}"
+        return f"Its confidence is honest: {figures}"
     return f"Its confidence is too {'high' if mean > share.value else 'low'}: {figures}"
 
 
