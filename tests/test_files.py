@@ -71,6 +71,14 @@ def test_a_missing_path_is_compared_with_what_is_there(tmp_path: Path, monkeypat
     assert did_you_mean("holiday") == did_you_mean("photos/dog") == ""
 
 
+def test_what_systems_leave_in_a_folder_does_not_occupy_it(tmp_path):
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"left behind")
+    assert not is_occupied(tmp_path)
+    (tmp_path / ".IMG_1.heic.icloud").write_bytes(b"a person's picture, elsewhere")
+    assert is_occupied(tmp_path)
+
+
 def test_a_tilde_is_the_home_folder_unless_something_here_has_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -15,6 +15,13 @@ from diptych.errors import UsageError
 
 CLIENT_PARTS = 2  # of a path that a client sees: the class folder and the file
 MAX_COMPARED = 10_000  # names of a folder that a missing one is compared with
+# What macOS, Windows, Linux, network drives and Python leave behind.
+_SYSTEM_NAMES = {
+    *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "system volume information"),
+    *("$recycle.bin", "recycler", "lost+found", "@eadir", "#recycle", "#snapshot", "__pycache__"),
+}
+#: Of what stands in a folder of iCloud for a picture that was not downloaded: ".IMG_1.heic.icloud".
+ICLOUD_SUFFIX = ".icloud"
 
 
 def cache_folder() -> Path:
@@ -81,8 +88,13 @@ def is_occupied(path: Path) -> bool:
     Hidden files do not count, so nor do the drafts and folders that an interrupted write leaves behind.
     """
     if path.is_dir():
-        return any(is_occupied(entry) for entry in path.iterdir() if not entry.name.startswith("."))
+        return any(is_occupied(entry) for entry in path.iterdir() if not is_hidden(entry.name))
     return path.exists()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of a person's: .DS_Store, ._cat.jpg, __MACOSX, Thumbs.db."""
+    return (name.startswith(".") and not name.endswith(ICLOUD_SUFFIX)) or name.lower() in _SYSTEM_NAMES
 
 
 def check_output_folder(folder: Path) -> None:

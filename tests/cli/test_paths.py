@@ -6,6 +6,7 @@ from PIL import Image
 
 from diptych.cli.paths import UnreadablePath, image_sets
 from diptych.data.images import Images
+from diptych.data.packing.pack import pack
 from tests.cli.conftest import Terminal
 
 
@@ -28,6 +29,16 @@ def test_files_that_get_no_row_are_named_with_what_to_do(tmp_path: Path, caplog:
         assert [len(images) for images in image_sets([str(tmp_path)])] == [1]
     assert "scans.pdf: a PDF, which is not read; save its pages as pictures" in caplog.text
     assert "more.zip: an archive beside pictures; open it by its own path" in caplog.text
+
+
+def test_a_packed_set_is_one_whatever_lies_in_its_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pack(Images.open("digits")[:20], tmp_path / "shards")
+    with caplog.at_level(logging.WARNING, "diptych"):
+        assert [len(images) for images in image_sets([str(tmp_path / "shards")])] == [20]
+        assert not caplog.messages
+        Image.new("RGB", (8, 8)).save(tmp_path / "shards" / "mine.png")
+        assert [len(images) for images in image_sets([str(tmp_path / "shards")])] == [20]
+    assert caplog.messages == [f"{tmp_path}/shards is a packed set; not used: mine.png."]
 
 
 def test_files_and_sets_come_in_the_order_of_the_paths_and_in_chunks(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def prepare(debug: bool) -> None:
     log.handlers = [_StderrHandler()]
     log.propagate = False
     log.setLevel(logging.DEBUG if debug else logging.INFO)
+    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun only the first one speaks
+        log.setLevel(logging.ERROR)
     if not debug:
         warnings.simplefilter("ignore")
 

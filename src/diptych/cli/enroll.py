@@ -83,7 +83,7 @@ def _counts(result: "Enrolment") -> dict[str, object]:
 
 
 def _sentences(gallery: Path, result: "Enrolment", total: int, labels: int) -> list[str]:
-    present = f", {result.present:,} were there" if result.present else ""
+    present = f", {result.present:,} were there already or came twice" if result.present else ""
     counts = f"{counted(result.added, 'picture')} added{present}"
     whole = f"{gallery} has {counted(total, 'picture')} of {counted(labels, 'label')}"
     return [part for part in (f"{counts}: {whole}", result.adapter) if part]

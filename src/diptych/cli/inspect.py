@@ -76,13 +76,15 @@ def inspect(
     report = inspection_report(inspection)
     if report.verdict is not None and len(data) == 1:
         report.verdict = report.verdict.with_names(labels=labels, data=data[0])
+    nothing_read = report.facts["unreadable"] == report.facts["pictures"]
     if json:
         console.print_json({**report.json(), "issues": inspection.records()})
     else:
         console.print_report(report, output)
         kind = "recognizer" if len(inspection.images.classes) > 1 else "flow"
         table = [] if manifest is None else ["--manifest", manifest]
-        console.suggest("fit", kind, data[0], *console.labels_option(labels), *table)
+        if not nothing_read:
+            console.suggest("fit", kind, data[0], *console.labels_option(labels), *table)
     if output is not None:
         report.save(output)
         console.log.info("The report is in %s", output)
@@ -91,6 +93,8 @@ def inspect(
 
         write(inspection, manifest, seed)
         console.log.info("The manifest is in %s: edit it to decide about each picture", manifest)
+    if nothing_read:
+        raise typer.Exit(3)
 
 
 def _with_features(

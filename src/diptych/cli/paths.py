@@ -80,13 +80,16 @@ def _single_pictures(path: str) -> list[str]:
     from diptych.data.sources.builtin import BUILT_IN
     from diptych.data.sources.files import LocalFiles, is_url
     from diptych.data.sources.folder import pictures_in, warn_of_skipped
+    from diptych.data.sources.packed.pack_manifest import MANIFEST
 
     local = Path(path)
     if local.is_dir():
         files = LocalFiles(local)
-        walk = files.walk()
-        names, skipped = pictures_in(files, walk)
-        warn_of_skipped(path, skipped)  # which get no row
+        if files.exists(MANIFEST):
+            return []
+        names, skipped = pictures_in(files, files.walk())
+        if names:
+            warn_of_skipped(path, skipped)  # which get no row
         return [str(local / name) for name in names]
     if is_image_set(path) or is_url(path):
         return []

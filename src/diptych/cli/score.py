@@ -67,7 +67,8 @@ def score(
     """
     if output is not None:
         check_output_file(output)
-    subject: Any = load_model(Path(generated), *SYNTHESIZERS) if artefact.exists(generated) else None
+    is_model = artefact.exists(generated) or Path(generated, "checkpoint").is_dir()  # the latter: not yet one
+    subject: Any = load_model(Path(generated), *SYNTHESIZERS) if is_model else None
     recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay
     from diptych.data.images import Images

@@ -79,6 +79,20 @@ def test_the_parts_into_which_a_web_drive_packs_a_folder_are_no_classes_by_guess
         Images.open(tmp_path / "parts")
 
 
+def test_an_encrypted_archive_says_what_to_do(zips):
+    path = zips / "dog.zip"
+    content = path.read_bytes()
+    for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the general flags of each header, APPNOTE.TXT 4.3
+        start = content.find(signature)
+        while start >= 0:
+            content = content[: start + place] + bytes([content[start + place] | 1]) + content[start + place + 1 :]
+            start = content.find(signature, start + 4)
+    path.write_bytes(content)
+    reasons = {error.reason for error in Images.open(path).readable(8).skipped}
+    assert all("encrypted" in reason and "unpack the archive, and open the folder" in reason for reason in reasons)
+    assert reasons
+
+
 def test_a_damaged_archive_is_named(zips, tmp_path):
     (zips / "dog.zip").write_bytes(b"PK no archive")
     with pytest.raises(DataError, match=r"dog\.zip is damaged"):

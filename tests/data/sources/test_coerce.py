@@ -96,6 +96,13 @@ def test_pictures_in_files(folder: Path) -> None:
         assert images.paths.tolist() == texts
 
 
+def test_an_open_file_is_one_picture(folder: Path) -> None:
+    with paths(folder)[0].open("rb") as file:
+        images = Images.of(file)
+    assert len(images) == 1
+    assert (images.picture(0) == Images.of(paths(folder)[0]).picture(0)).all()
+
+
 def test_the_bytes_of_files(folder: Path) -> None:
     contents = [path.read_bytes() for path in paths(folder)]
     assert same(Images.of(contents))

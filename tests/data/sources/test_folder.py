@@ -260,6 +260,9 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 def test_impossible_paths_are_refused(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost.png").symlink_to("gone.png")
+    with pytest.raises(DataError, match=r"lost\.png is a link to what is not there"):
+        Images.open(tmp_path / "lost.png")
     for path in (tmp_path / "loop", "x" * 5000):
         with pytest.raises(DataError, match=r"cannot be opened|is not there"):
             Images.open(path)
@@ -312,5 +315,8 @@ def test_numbered_folders_that_hold_the_same_folders_are_no_classes_by_guess(tmp
         Images.open(tmp_path)
     assert Images.open(tmp_path, labels="folders").classes == ("fold1", "fold2")
     assert Images.open(tmp_path / "fold1").classes == ("cat", "dog")
-    (tmp_path / "fold2" / "dog").rename(tmp_path / "fold2" / "bird")
-    assert Images.open(tmp_path).classes == ("fold1", "fold2")
+    (tmp_path / "fold2").rename(tmp_path / "night")
+    with pytest.raises(DataError, match=r"fold1, night can be read as the classes, or as pieces"):
+        Images.open(tmp_path)
+    (tmp_path / "night" / "dog").rename(tmp_path / "night" / "bird")
+    assert Images.open(tmp_path).classes == ("fold1", "night")

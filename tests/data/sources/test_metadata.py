@@ -166,3 +166,10 @@ def test_names_that_no_file_can_have_are_not_there(flat, caplog):
     assert len(images.skipped) == 2
     assert "2 of the files that it names were left out" in caplog.text
     caplog.text.encode()  # fit to print
+
+
+def test_pictures_that_no_row_names_are_told(flat, caplog):
+    (flat / "metadata.csv").write_text("file_name,label\n0.png,cat\n1.png,dog\n")
+    others = len(list(flat.glob("*.png"))) - 2
+    assert len(Images.open(flat)) == 2
+    assert f"{others} pictures are not used, since {flat}/metadata.csv does not name them: 2.png" in caplog.text

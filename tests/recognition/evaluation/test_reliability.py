@@ -38,7 +38,7 @@ def test_the_report_shows_reliability_and_risk_and_what_the_decision_rule_promis
     assert "5.0% (3.1% to 7.3%)" in report.findings[1]
 
 
-def test_whether_confidence_can_be_trusted_is_said_in_a_sentence():
+def test_whether_confidence_is_honest_is_said_in_a_sentence():
     right = torch.arange(100) < 80
     describe = reliability.describe_confidence
     assert describe(torch.full((100,), 0.8), right, 0.0) == (
@@ -48,7 +48,7 @@ def test_whether_confidence_can_be_trusted_is_said_in_a_sentence():
     assert describe(torch.full((100,), 0.5), right, 0.3).startswith("Its confidence is too low: it is 50.0%")
     backwards = torch.where(right, 0.75, 1.0)  # surest where it is wrong
     assert describe(backwards, right, 0.4) == "Its confidence says little: it is off by 40% on average, both ways."
-    assert "can be trusted" in describe(torch.full((10000,), 0.82), torch.arange(10000) < 8000, 0.02)
+    assert "is honest" in describe(torch.full((10000,), 0.82), torch.arange(10000) < 8000, 0.02)
 
 
 def test_training_pictures_are_counted_by_their_paths(overconfident_index):

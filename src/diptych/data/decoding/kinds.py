@@ -8,6 +8,8 @@ from functools import cache
 
 from PIL import Image
 
+from diptych.files import ICLOUD_SUFFIX
+
 #: So many first bytes tell the kind.
 SIGNATURE_BYTES = 16
 
@@ -26,8 +28,6 @@ _SUFFIX_NAMES = (
 #: Suffixes of picture files, in lower case.
 PICTURE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIX_NAMES)
 
-#: Of what stands in a folder of iCloud for a picture that was not downloaded: ".IMG_1.heic.icloud".
-ICLOUD_SUFFIX = ".icloud"
 #: Of documents, which are no pictures; and what to do with one, for a sentence.
 DOCUMENT_SUFFIXES = (".pdf",)
 DOCUMENT = "a PDF, which is not read; save its pages as pictures, such as by: pdftoppm -png FILE page"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from diptych.data.decoding.kinds import PICTURE_SUFFIXES
+from diptych.data.decoding.kinds import PICTURE_SUFFIXES, has_picture_suffix
 from diptych.data.messages import explain_os_error, join_names, printable
 from diptych.data.sources.archives import (
     UNREAD_ARCHIVE,
@@ -21,7 +21,7 @@ from diptych.data.sources.arrays import open_npz
 from diptych.data.sources.arrow import find_saved_datasets, open_saved_datasets
 from diptych.data.sources.base import Metadata, Source, unlabelled
 from diptych.data.sources.builtin import BUILT_IN
-from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_hidden, is_url, match_names
+from diptych.data.sources.files import Files, LocalFiles, RemoteFiles, expand_braces, is_url, match_names
 from diptych.data.sources.folder import open_files, open_folder
 from diptych.data.sources.labelling.label_choice import LabelChoice
 from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
@@ -31,7 +31,7 @@ from diptych.data.sources.packed.packed_source import open_packed
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
 from diptych.errors import DataError, UsageError
-from diptych.files import did_you_mean, expanded
+from diptych.files import did_you_mean, expanded, is_hidden
 from diptych.opening import size_of
 
 log = logging.getLogger("diptych")
@@ -146,6 +146,9 @@ def _of_one_kind(files: Files, names: Sequence[str]) -> list[str]:
 
 def _open_packed(files: Files, choice: LabelChoice) -> Source:
     _refuse_choice(choice, files.path(""))
+    others = [name for name in files.walk().files if has_picture_suffix(name)] if isinstance(files, LocalFiles) else []
+    if others:
+        log.warning("%s is a packed set; not used: %s.", files.path(""), join_names(list(map(printable, others))))
     return open_packed(files)
 
 
@@ -208,6 +211,8 @@ def _expand(pattern: str) -> list[str]:
 
 def _not_there(path: str) -> str:
     names = ", ".join(f'"{name}"' for name in BUILT_IN)
+    if Path(path).is_symlink():
+        return f"{printable(path)} is a link to what is not there. Restore that, or name another."
     close = "" if is_url(path) else printable(did_you_mean(path))
     return (
         f"{printable(path)} is not there.{close} Give a folder of pictures, a Parquet, .npz or .tar file, "

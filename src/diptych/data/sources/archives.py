@@ -15,7 +15,10 @@ from diptych.errors import DataError
 
 ZIP_SUFFIX = ".zip"
 #: Of archives that are not read; and what is to be done with one, for a sentence.
-UNREAD_ARCHIVE_SUFFIXES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+UNREAD_ARCHIVE_SUFFIXES = (
+    *(".7z", ".rar", ".cbr", ".cbz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"),
+    *(".tar.lz4", ".tar.z"),
+)
 ARCHIVE_BESIDE = "an archive beside pictures; open it by its own path"
 UNREAD_ARCHIVE = "an archive of a kind that is not read; unpack it, and open the folder"
 MAX_INNER_BYTES = (

@@ -37,6 +37,8 @@ def source_of(pictures: Any, labels: Any = None) -> Source:
     """
     if isinstance(pictures, Image.Image | bytes):
         return _of_list([pictures])
+    if hasattr(pictures, "read"):  # an open file, whose lines would be taken for pictures
+        return source_of(pictures.read(), labels)
     if hasattr(pictures, "to_numpy"):  # a column of a table
         pictures = pictures.to_numpy()
     if is_array(pictures):

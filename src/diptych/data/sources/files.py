@@ -15,19 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from diptych import opening
-from diptych.data.decoding.kinds import ICLOUD_SUFFIX
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.data.sources.archive_names import normalise_names
 from diptych.data.sources.urls import check_url
 from diptych.errors import DataError, PictureError
+from diptych.files import is_hidden
 
 MAX_NAMES = 100_000  # that a pattern with braces may stand for
-# What macOS, Windows, Linux, network drives and Python leave behind.
-_SYSTEM_NAMES = {
-    *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "system volume information"),
-    *("$recycle.bin", "recycler", "lost+found", "@eadir", "#recycle", "#snapshot", "__pycache__"),
-}
 # What a damaged zip raises; UnicodeDecodeError where a name that is said to be UTF-8 is not, RuntimeError where a
 # member is encrypted or compressed in a way Python does not know.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError)
@@ -65,7 +60,7 @@ class Files(ABC):
         except OSError as error:
             raise PictureError(explain_os_error(error), self.path(name)) from None
         except ARCHIVE_ERRORS as error:
-            raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
+            raise PictureError(_why_packed(error), self.path(name)) from None
 
     @abstractmethod
     def walk(self) -> Walk:
@@ -202,7 +197,7 @@ class RemoteFiles(Files):
         try:
             return bytes(self._fs.cat_file(self._full(name), start=start, end=start + count))
         except ARCHIVE_ERRORS as error:
-            raise PictureError(f"the archive is damaged here: {error}", self.path(name)) from None
+            raise PictureError(_why_packed(error), self.path(name)) from None
 
     def exists(self, name: str) -> bool:
         """See :class:`Files`."""
@@ -270,9 +265,11 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of a person's: .DS_Store, ._cat.jpg, __MACOSX, Thumbs.db."""
-    return (name.startswith(".") and not name.endswith(ICLOUD_SUFFIX)) or name.lower() in _SYSTEM_NAMES
+def _why_packed(error: Exception) -> str:
+    """Why a member of an archive cannot be read: zipfile raises RuntimeError for what it cannot do."""
+    if isinstance(error, RuntimeError):
+        return f"it is packed in a way that is not read here ({error}); unpack the archive, and open the folder"
+    return f"the archive is damaged here: {error}"
 
 
 def stays_inside(name: str) -> bool:

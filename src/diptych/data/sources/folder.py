@@ -18,7 +18,7 @@ from diptych.data.sources.labelling.file_names import read_file_names
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, Reading, choose, log_reading
 from diptych.data.sources.labelling.label_tables import LabelTable, describe_columns, read_label_tables, read_labels
 from diptych.data.sources.labelling.layout import Layout, are_any_pictures, are_numbered, read_layout
-from diptych.data.sources.labelling.tables import SPREADSHEET, SPREADSHEET_SUFFIXES, TABLE_SUFFIXES
+from diptych.data.sources.labelling.tables import LABEL_FILE_SUFFIXES, SPREADSHEET, SPREADSHEET_SUFFIXES
 from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.data.sources.tar import SHARD_SUFFIXES
@@ -129,7 +129,7 @@ def pictures_in(files: Files, walk: Walk) -> tuple[list[str], list[PictureError]
             curable.append(PictureError(other, files.path(name)))
         elif has_picture_suffix(name) or _has_signature(files, name):
             pictures.append(name)
-        elif not name.lower().endswith(TABLE_SUFFIXES):  # a table may be about the pictures: it is not left out
+        elif not name.lower().endswith(LABEL_FILE_SUFFIXES):  # a table may be about the pictures: it is not left out
             skipped.append(PictureError("not a picture", files.path(name)))
     return pictures, [*curable, *skipped]
 
@@ -213,7 +213,8 @@ def _log_left_out(files: Files, walk: Walk, skipped: Sequence[PictureError], lay
     """Report what was left out, and empty classes."""
     where = files.path("")
     if walk.hidden:
-        log.info("%s: %d hidden files or folders were ignored.", where, walk.hidden)
+        hidden = counted(walk.hidden, "hidden file or folder was", "hidden files or folders were")
+        log.info("%s: %s ignored.", where, hidden)
     warn_of_skipped(where, skipped)
     if reading.option == "folders" and reading.classes:
         outputs = {posixpath.dirname(name) for name in own_outputs(files, walk)}

@@ -6,15 +6,17 @@ import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
+from diptych.data.decoding.kinds import has_picture_suffix
 from diptych.data.labels import composed, labels_from_names
-from diptych.data.messages import join_names
+from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.files import Files, stays_inside
+from diptych.data.sources.files import Files, LocalFiles, stays_inside
 from diptych.data.sources.folder import FileSource
 from diptych.data.sources.labelling.columns import group_columns, label_columns, pop_origins
 from diptych.data.sources.labelling.label_choice import AUTO, LabelChoice, log_reading
 from diptych.data.sources.labelling.layout import SPLIT_NAMES
 from diptych.data.sources.labelling.tables import Row, read_table
+from diptych.data.sources.own_outputs import own_outputs
 from diptych.data.sources.recorded_origins import recorded_origins
 from diptych.errors import DataError, PictureError
 
@@ -60,7 +62,21 @@ def open_metadata(files: Files, tables: Sequence[str], choice: LabelChoice = AUT
         log.warning("%s: %d of the files that it names were left out: %s.", where, len(missing), reasons)
     if not present:
         raise DataError(f"None of the files named in {where} is there.")
+    _warn_of_unnamed(files, {row.cells["file_name"] for row in present}, where)
     return _source(files, present, tuple(missing), where, choice)
+
+
+def _warn_of_unnamed(files: Files, named: set[str], where: str) -> None:
+    """Name the pictures that lie there and in no row; not behind a URL, where listing all files takes long."""
+    if not isinstance(files, LocalFiles):
+        return
+    walk = files.walk()
+    there = {posixpath.normpath(name) for name in named} | set(own_outputs(files, walk))
+    others = [name for name in walk.files if has_picture_suffix(name) and name not in there]
+    if others:
+        count = counted(len(others), "picture is", "pictures are")
+        names = join_names(list(map(printable, others)))
+        log.warning("%s not used, since %s does not name them: %s.", count, where, names)
 
 
 class _NamesOnDisk:

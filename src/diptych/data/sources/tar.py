@@ -24,12 +24,13 @@ from diptych.data.labels import labels_from_names
 from diptych.data.messages import counted, explain_os_error, join_names, printable
 from diptych.data.sources.archive_names import plain_path
 from diptych.data.sources.base import Metadata, Source
-from diptych.data.sources.files import ARCHIVE_ERRORS, Files, is_hidden
+from diptych.data.sources.files import ARCHIVE_ERRORS, Files
 from diptych.data.sources.labelling.columns import group_columns, labels_of_records, pop_origins
 from diptych.data.sources.labelling.label_choice import log_reading
 from diptych.data.sources.labelling.layout import read_layout
 from diptych.data.sources.unpacked_size import check_unpacked
 from diptych.errors import DataError, PictureError
+from diptych.files import is_hidden
 
 log = logging.getLogger("diptych")
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")

@@ -25,6 +25,10 @@ def test_the_line_for_excel_names_the_separator(first):
     assert [(row.line, row.cells) for row in rows] == [(3, {"file": "a.jpg", "label": "cat", "weight,kg": "4,5"})]
 
 
+def test_signs_of_no_width_are_no_part_of_a_name():
+    assert cells("\u200bfile|la\u2060bel\na.png|\u200bcat\n") == [{"file": "a.png", "label": "cat"}]
+
+
 def test_rows_know_their_lines():
     rows = read_table(b'file,label\n\na.jpg,"two\nlines"\nb.jpg\n', "t.csv")
     assert [(row.line, row.where) for row in rows] == [(4, "t.csv, line 4"), (5, "t.csv, line 5")]

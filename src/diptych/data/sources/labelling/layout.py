@@ -171,15 +171,15 @@ def _doubt(tops: Mapping[str, Sequence[str]], parts: Mapping[str, str], nested: 
 def _doubt_of_pieces(tops: Mapping[str, Sequence[str]], level: int) -> str:
     """Why fold1/cat, fold1/dog, fold2/cat and fold2/dog cannot decide, nor photos-1/photos/cat and photos-2/photos/dog.
 
-    "" where folders are not numbered so. The latter are the parts into which a web drive packs a folder.
+    "" where the inner folders differ; but the latter are the parts into which a web drive packs a folder.
     """
     inner = {top: [name.split("/")[level + 1 :] for name in names] for top, names in tops.items()}
     depth = _shared_folders([path for paths in inner.values() for path in paths])
     classes = [{path[depth] for path in paths if len(path) > depth + 1} for paths in inner.values()]
     every = set().union(*classes)
-    if len(tops) < _MIN_FOLDERS or len(every) < _MIN_FOLDERS or not are_numbered(list(tops)):
+    if len(tops) < _MIN_FOLDERS or len(every) < _MIN_FOLDERS:
         return ""
-    if depth == 0 and any(names != every for names in classes):
+    if any(names != every for names in classes) and not (depth and are_numbered(list(tops))):
         return ""
     outer, within = (join_names(sorted(map(printable, names)), 4) for names in (tops, every))
     return (

@@ -17,7 +17,8 @@ SPREADSHEET_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 #: What is to be done with a spreadsheet, for a sentence.
 SPREADSHEET = 'a spreadsheet, which is not read; save its sheet of labels as "CSV UTF-8"'
 _SPREADSHEET_SIGNATURES = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # of a zip and of Microsoft's compound files
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
+_UNSEEN = str.maketrans("", "", "\u200b\u2060\ufeff")  # of no width, as web pages have them
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t ]*\r?\n', re.IGNORECASE)  # the first line of tables for Excel
 
 
@@ -94,7 +95,7 @@ def _text_rows(text: str, where: str) -> Iterator[Row]:
     names: list[str] = []
     try:
         for cells in lines:
-            values = [cell.strip() for cell in cells]
+            values = [cell.translate(_UNSEEN).strip() for cell in cells]
             if not any(values):
                 continue
             if not names:
