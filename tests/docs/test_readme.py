@@ -13,9 +13,7 @@ def test_its_commands_and_its_program_run(tmp_path: Path) -> None:
     assert len(codes) == 4
     assert set(codes.values()) == {0}, codes
     assert len(list((tmp_path / "out").glob("0*.png"))) == 4
-    for folder in ("models", "out"):
-        (tmp_path / folder).rename(tmp_path / f"{folder}-by-commands")
     (program,) = blocks(PAGE, "python")
     with working_in(tmp_path):
         exec(compile(program, PAGE, "exec"), {})
-    assert (tmp_path / "models" / "pets-flow" / "report.html").exists()
+    assert (tmp_path / "models" / "cats-dogs-flow" / "report.html").exists()
