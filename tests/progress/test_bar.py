@@ -27,7 +27,8 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-def test_no_bar_is_drawn_on_a_pipe(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_is_drawn_on_a_pipe(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(displays.Lines, "last_line", time.monotonic())  # of the process, with other tests' bars
     with Bar("Decoding", 3) as bar:
         bar.advance()
         bar.update(completed=3, note="loss 0.4")

@@ -60,10 +60,11 @@ class Lines(Display):
             Lines.last_line = time.monotonic()
 
     def show(self, work: Work) -> None:
-        """Print a line if it is time."""
+        """Print a line if it is time; of what is all done, its end is the line."""
         if time.monotonic() - Lines.last_line >= SECONDS_BETWEEN_LINES:
             self._announced.append(work)
-            self._print(work)
+            if work.share < 1:
+                self._print(work)
 
     def end(self, work: Work) -> None:
         """Print how it ended, if it was announced."""
