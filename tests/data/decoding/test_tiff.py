@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from diptych.data.decode import decode, decode_square, dimensions
 from diptych.errors import PictureError
@@ -177,6 +177,28 @@ def test_subsampled_colours_without_compression():
     block = bytes([50, 100, 150, 200, 128, 128])
     pixels = decode(tiff([block], (2, 2), [8] * 3, YCBCR, t530=[2, 2]))
     assert pixels.tolist() == [[[50] * 3, [100] * 3], [[150] * 3, [200] * 3]]
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "I;16"])
+def test_a_thumbnail_in_front_is_not_taken_for_the_picture(scene, mode, big):
+    shades = np.arange(40 * 48, dtype=np.uint16).reshape(40, 48) * 8
+    whole = scene(0, 48, 40) if mode == "RGB" else Image.fromarray(shades)
+    thumbnail = scene(1, 12, 10) if mode == "RGB" else Image.fromarray(shades[::4, ::4])
+    out = io.BytesIO()
+    thumbnail.save(out, "TIFF", save_all=True, append_images=[whole], tiffinfo={254: 1}, big_tiff=big)
+    pages = TiffImagePlugin.TiffImageFile(io.BytesIO(out.getvalue()))
+    pages.seek(1)
+    changed = out.getvalue()
+    assert pages.size == (48, 40)
+    if pages.tag_v2.get(254):  # Pillow gives all pages the same tags
+        place = changed.rindex(struct.pack("<HH", 254, pages.tag_v2.tagtype[254]))
+        value = place + (12 if big else 8)
+        changed = changed[:value] + bytes(4) + changed[value + 4 :]
+    alone = io.BytesIO()
+    whole.save(alone, "TIFF")
+    assert dimensions(changed) == (48, 40)
+    assert (decode(changed) == decode(alone.getvalue())).all()
 
 
 def test_orientation_of_a_deep_picture():

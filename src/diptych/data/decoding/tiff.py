@@ -6,6 +6,7 @@ of up to 16 bits have the full scale of their depth; others are scaled by what t
 """
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def open_tiff(data: bytes | memoryview) -> ImageFile.ImageFile:
     SyntaxError
         If it is damaged.
     """
+    data = _from_whole_page(data)
     tags = _tags(io.BytesIO(data))[0]
     photometric = tags.get(262)
     if _DNG_VERSION in tags or photometric in _RAW_PHOTOMETRICS:
@@ -183,13 +185,43 @@ def _lab(values: NDArray[Any], layout: Layout, photometric: int) -> NDArray[np.u
     return levels
 
 
+def _from_whole_page(data: bytes | memoryview) -> bytes | memoryview:
+    """The file, begun at the first page that is no reduced copy of another: some programs put a thumbnail first.
+
+    Tag 254 says so by its lowest bit (TIFF 6.0, section 8).
+    """
+    file = io.BytesIO(data)
+    header, order = _header(file)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+    first = place = directory.next
+    seen: set[int] = set()
+    while place and place not in seen:
+        seen.add(place)
+        file.seek(place)
+        directory.load(file)
+        if not int(directory.get(254, 0)) & 1:
+            break
+        place = directory.next
+    if place in (0, first) or len(seen) == 1:
+        return data
+    classic = len(header) == 8  # else BigTIFF
+    start = header[:4] + struct.pack(f"{order}L", place) if classic else header[:8] + struct.pack(f"{order}Q", place)
+    return start + bytes(data[len(header) :])
+
+
 def _tags(file: Any) -> tuple[dict[int, Any], str]:
     """The tags of the first directory, and the order of bytes."""
-    header = file.read(8)
-    if header[2:4] in (b"\0+", b"+\0"):
-        header += file.read(8)
+    header, order = _header(file)
     directory = TiffImagePlugin.ImageFileDirectory_v2(header)
     file.seek(directory.next)
     directory.load(file)
     file.seek(0)
-    return dict(directory), "<" if header[:2] == b"II" else ">"
+    return dict(directory), order
+
+
+def _header(file: Any) -> tuple[bytes, str]:
+    """The first bytes, which tell where the first directory is, and the order of bytes."""
+    header: bytes = file.read(8)
+    if header[2:4] in (b"\0+", b"+\0"):
+        header += file.read(8)
+    return header, "<" if header[:2] == b"II" else ">"
