@@ -5,6 +5,7 @@ import os
 import random
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,8 +21,8 @@ KILLS = 10
 OPTIONS = ["--network", "convnet", "--epochs", "20", "--batch", "64", "--seed", "1"]
 
 
-def start(folder: Path, log: Path, processes: int = 2) -> subprocess.Popen:
-    launcher = ["--standalone", f"--nproc-per-node={processes}", "--max-restarts=1", "--monitor-interval=0.2"]
+def start(folder: Path, log: Path, where: tuple[str, ...] = ("--standalone", "--nproc-per-node=2")) -> subprocess.Popen:
+    launcher = [*where, "--max-restarts=1", "--monitor-interval=0.2"]
     command = [sys.executable, "-m", "torch.distributed.run", *launcher, "-m", "diptych", "fit", "recognizer"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with log.open("w") as file:
@@ -52,6 +53,19 @@ def kill_one(run: subprocess.Popen, folder: Path, moments: random.Random) -> int
     pictures = int(latest.read_text())
     os.kill(moments.choice(workers(run.pid)), signal.SIGKILL)
     return pictures
+
+
+def test_two_launchers_as_on_two_hosts_end_with_the_weights_of_one(tmp_path):
+    assert start(tmp_path / "one", tmp_path / "one.log").wait(300) == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"--rdzv-endpoint=127.0.0.1:{free.getsockname()[1]}"
+    hosts = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=hosts", place)
+    runs = [start(tmp_path / "two", tmp_path / f"{rank}.log", (*hosts, f"--node-rank={rank}")) for rank in range(2)]
+    assert [run.wait(300) for run in runs] == [0, 0]
+    weights = read(tmp_path / "one", "recognizer").weights
+    for name, tensor in read(tmp_path / "two", "recognizer").weights.items():
+        assert tensor.equal(weights[name]), name
 
 
 def test_ten_times_of_ten_a_killed_process_costs_at_most_the_work_since_the_last_checkpoint(tmp_path):
