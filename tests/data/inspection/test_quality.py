@@ -65,6 +65,19 @@ def test_what_most_pictures_have_in_common_is_no_issue():
     assert [inspection.of_kind(kind) for kind in ("tiny", "greyscale", "dark")] == [[], [], []]
 
 
+def test_white_drawings_on_transparent_ground_are_called_blank_however_many_they_are(tmp_path):
+    for i in range(12):
+        drawing = textured(i, 60, 60)
+        if i % 2:
+            drawing = Image.new("RGB", (60, 60), "white")
+            drawing.putalpha(textured(i, 60, 60).convert("L"))
+        drawing.save(tmp_path / f"{i}.png")
+    images = Images.open(tmp_path)
+    blank = [issue for issue in examine(images).issues if issue.kind == "blank"]
+    assert sorted(images.paths[issue.row] for issue in blank) == sorted(f"{tmp_path}/{i}.png" for i in range(1, 12, 2))
+    assert "transparent ground is laid on white" in blank[0].reason
+
+
 def test_pictures_decoded_before_are_judged_alike(odd):
     first = examine(odd).records()
     again = Images.open(odd.paths[0].rsplit("/", 1)[0])

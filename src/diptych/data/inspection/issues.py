@@ -14,6 +14,7 @@ KINDS: dict[str, Action] = {
     "near-duplicate": "exclude",
     "mirrored copy": "exclude",
     "tiny": "exclude",
+    "blank": "review",
     "label error": "review",
     "same scene": "review",
     "low information": "review",

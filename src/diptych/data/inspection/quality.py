@@ -27,6 +27,8 @@ MIN_ASPECT = 0.35
 MAX_COMMON_SHARE = 0.2
 #: The colours of a pixel of a grey picture differ by no more, of 255, on average; encoders shift them a little.
 _MAX_GREY_SPREAD = 2.0
+#: The values of a channel of a blank picture differ by no more; encoders shift them a little.
+_MAX_BLANK_SPREAD = 2
 #: Pixels of the longer side at which brightness, blur and information are measured: what cleanvision measures blur at.
 _MEASURED_PIXELS = 64
 #: An odd size lies beyond this multiple of the quartiles' distance (J. Tukey, "Exploratory data analysis", 1977).
@@ -38,6 +40,8 @@ _CLEANVISION_KINDS = {
     "blurry": ("blurred", "it has hardly an edge"),
     "low_information": ("low information", "there is next to nothing to see in it"),
 }
+
+BLANK = "one colour all over; transparent ground is laid on white, on which white is not seen"
 
 Measures = NDArray[np.float64]  # (N, len(COLUMNS)), NaN where not measured
 COLUMNS = ("brightness_perc_99", "brightness_perc_5", "entropy", "blurriness", "blurriness_grayscale_std")
@@ -72,11 +76,12 @@ def quality_issues(images: PictureSet, measures: Measures | None) -> list[Issue]
     """The issues of every readable picture; ``measures`` is ``None`` where cleanvision is missing."""
     sizes = images.dimensions()
     readable = sizes[:, 0] > 0
-    issues = _size_issues(sizes, readable) + _greyscale_issues(images, readable)
+    issues = _size_issues(sizes, readable) + _colour_issues(images, readable)
     if measures is not None and readable.any():
         issues += _cleanvision_issues(measures, readable)
     counts, n = Counter(issue.kind for issue in issues), int(readable.sum())
-    return [issue for issue in issues if n <= 4 or counts[issue.kind] <= MAX_COMMON_SHARE * n]
+    few = {kind for kind, count in counts.items() if n <= 4 or count <= MAX_COMMON_SHARE * n}
+    return [issue for issue in issues if issue.kind in {*few, "blank"}]  # no set is made of blank pictures on purpose
 
 
 def _cleanvision_measure() -> Callable[[Image.Image], list[float]]:
@@ -139,11 +144,14 @@ def _size_issues(sizes: NDArray[np.int64], readable: NDArray[np.bool_]) -> list[
     return issues
 
 
-def _greyscale_issues(images: PictureSet, readable: NDArray[np.bool_]) -> list[Issue]:
+def _colour_issues(images: PictureSet, readable: NDArray[np.bool_]) -> list[Issue]:
+    """Pictures of one colour all over, such as a white drawing on a transparent ground, and pictures without colour."""
     issues: list[Issue] = []
     for rows, thumbnails in thumbnail_batches(images):
         colours = thumbnails.astype(np.int16)
         spread = (colours.max(1) - colours.min(1)).mean((1, 2))
+        blank = (colours.max((2, 3)) - colours.min((2, 3))).max(1) <= _MAX_BLANK_SPREAD
+        issues += [Issue(row, "blank", BLANK) for row in rows[blank & readable[rows]].tolist()]
         grey = rows[(spread <= _MAX_GREY_SPREAD) & readable[rows]]
         issues += [Issue(row, "greyscale", "no colour, among pictures in colour") for row in grey.tolist()]
     return issues

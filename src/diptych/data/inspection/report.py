@@ -25,6 +25,7 @@ COUNTS, SIZES = "Pictures of each class, in figures", "Size in pixels"
 _MAX_ROWS, _MAX_LABEL_ERROR_ROWS = 50, 120
 #: How one picture and several pictures of a kind are described.
 _KIND_SENTENCES = {
+    "blank": ("is of one colour all over", "are of one colour all over"),
     "low information": ("holds next to nothing to see", "hold next to nothing to see"),
     "dark": ("is dark", "are dark"),
     "bright": ("is nearly white", "are nearly white"),

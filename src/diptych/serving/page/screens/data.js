@@ -24,7 +24,7 @@ const WORDS = {
   label: [(given, suggested) => `It is labelled ${given} and looks like ${suggested}.`, (given, suggested) => `标签是 ${given}，看起来像 ${suggested}。`],
   kinds: [{}, { "label error": "标签错误", outlier: "与众不同", "same scene": "同一场景", "exact copy": "完全相同的副本", "near-duplicate": "近似重复",
     "mirrored copy": "镜像副本", "copies with different labels": "副本的标签不同", unreadable: "无法读取", tiny: "太小", "odd size": "尺寸异常",
-    "odd shape": "形状异常", greyscale: "灰度", dark: "太暗", bright: "太亮", blurred: "模糊", "low information": "几乎没有内容" }],
+    "odd shape": "形状异常", greyscale: "灰度", dark: "太暗", bright: "太亮", blurred: "模糊", "low information": "几乎没有内容", blank: "单一颜色" }],
   fine: ["Nothing was found that needs a decision.", "没有需要处理的问题。"],
   left: [n => `${n} pictures to decide on`, n => `还有 ${n} 张待处理`],
   keep: ["Keep (K)", "保留 (K)"],
