@@ -100,6 +100,8 @@ def test_an_open_file_is_one_picture(folder: Path) -> None:
     with paths(folder)[0].open("rb") as file:
         images = Images.of(file)
     assert len(images) == 1
+    with pytest.raises(DataError, match="open as text"), paths(folder)[0].open(encoding="latin-1") as file:
+        Images.of(file)
     assert (images.picture(0) == Images.of(paths(folder)[0]).picture(0)).all()
 
 

@@ -123,23 +123,22 @@ def _open_folder(files: Files, choice: LabelChoice) -> Source:
     names = _of_one_kind(files, walk.files)
     if names and not names[0].lower().endswith(ZIP_SUFFIX):
         return _open_named(files, names, choice)
-    archives = names
-    if len(archives) == len(walk.files) == 1 and isinstance(files, LocalFiles):
-        return _open_zip(Path(files.root, archives[0]), choice)
-    if archives and not isinstance(files, ArchivesInFolder):
-        return _open_folder(ArchivesInFolder(files, archives), choice)
+    if len(names) == len(walk.files) == 1 and isinstance(files, LocalFiles):
+        return _open_zip(Path(files.root, names[0]), choice)
+    if names and not isinstance(files, ArchivesInFolder):
+        return _open_folder(ArchivesInFolder(files, names), choice)
     return open_folder(files, walk, choice)
 
 
 def _of_one_kind(files: Files, names: Sequence[str]) -> list[str]:
     """The files of a folder that are sets of pictures, of the first kind that there is; the others are named."""
-    kinds = [[name for name in names if name.lower().endswith(suffixes)] for suffixes in _SETS]
-    used = next(filter(None, kinds), [])
-    used = used[:1] if used and used[0].lower().endswith(".npz") else used
-    others = [printable(name) for kind in kinds for name in kind if name not in used]
+    by_kind = [name for suffixes in _SETS for name in names if name.lower().endswith(suffixes)]
+    kind = next((suffixes for suffixes in _SETS if by_kind and by_kind[0].lower().endswith(suffixes)), "")
+    number = 1 if kind == ".npz" else sum(name.lower().endswith(kind) for name in by_kind)
+    used, others = by_kind[:number], by_kind[number:]
     if others:
         read = f"{join_names(list(map(printable, used)))} {'is' if len(used) == 1 else 'are'} read"
-        left = join_names(others)
+        left = join_names(list(map(printable, others)))
         log.warning("%s: only %s, and not %s. Open each by its own path.", files.path(""), read, left)
     return used
 

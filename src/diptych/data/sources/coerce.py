@@ -38,7 +38,10 @@ def source_of(pictures: Any, labels: Any = None) -> Source:
     if isinstance(pictures, Image.Image | bytes):
         return _of_list([pictures])
     if hasattr(pictures, "read"):  # an open file, whose lines would be taken for pictures
-        return source_of(pictures.read(), labels)
+        content = pictures.read()
+        if not isinstance(content, bytes):
+            raise DataError("The file is open as text. Open it as bytes, as by open(path, 'rb'), or give its path.")
+        return _of_list([content])
     if hasattr(pictures, "to_numpy"):  # a column of a table
         pictures = pictures.to_numpy()
     if is_array(pictures):
