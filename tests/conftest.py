@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,10 +31,12 @@ def _short_machine_trials() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _log_and_bars_as_at_first() -> None:
     """A command in the process of the tests sets up the log and may hide the bars, also one that a fixture of a module
-    runs, before this one; not for the next test."""
+    runs, before this one; not for the next test. Nor are bars of other tests counted into the seconds between lines."""
     from diptych import progress
+    from diptych.progress import displays
 
     log = logging.getLogger("diptych")
     progress.hide_bars(False)
+    displays.Lines.last_line = displays.Lines.last_end = time.monotonic()
     log.handlers, log.propagate = [], True
     log.setLevel(logging.NOTSET)

@@ -27,8 +27,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-def test_no_bar_is_drawn_on_a_pipe(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(displays.Lines, "last_line", time.monotonic())  # of the process, with other tests' bars
+def test_no_bar_is_drawn_on_a_pipe(capfd: pytest.CaptureFixture[str]) -> None:
     with Bar("Decoding", 3) as bar:
         bar.advance()
         bar.update(completed=3, note="loss 0.4")
@@ -87,7 +86,6 @@ def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(displays, "SECONDS_BETWEEN_LINES", 0.3)
-    monkeypatch.setattr(displays.Lines, "last_line", time.monotonic())
     with Bar("Training", 1000) as bar:
         bar.skip(200)  # of an earlier run
         for _ in range(40):
