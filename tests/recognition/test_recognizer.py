@@ -1,5 +1,6 @@
 import json
 import logging
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 
 from diptych import Images, Recognizer, load
 from diptych.artefact import read
+from diptych.engine.run_settings import budget_counted_from
 from diptych.errors import ArtefactError, DataError, UsageError
 
 
@@ -236,6 +238,12 @@ def test_a_time_budget_is_kept(digits):
     fitted = Recognizer("convnet", minutes=0.05, batch=16).fit(digits)
     assert fitted.report_.facts["seconds"] < 6
     assert fitted.report_.facts["minutes"] == 0.05
+
+
+def test_a_time_budget_is_counted_from_the_start_of_its_command(digits):
+    with budget_counted_from(time.monotonic() - 60):
+        fitted = Recognizer("convnet", minutes=1, batch=16).fit(digits)
+    assert 60 <= fitted.report_.facts["seconds"] < 90
 
 
 def test_damaged_weights_are_reported(fitted, folder, tmp_path):

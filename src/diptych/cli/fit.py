@@ -1,6 +1,7 @@
 """``diptych fit``: train a recognizer or a synthesizer; its options follow from the models' settings."""
 
 import inspect
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,12 +71,13 @@ def _command(kind: str, settings: type[Settings]) -> Callable[[Callable[[], None
 
     def register(described: Callable[[], None]) -> Callable[..., None]:
         def command(**values: Any) -> None:
+            started = time.monotonic()
             from diptych.cli.fit_run import train
 
             # An option that is left out keeps the model's default; 10 epochs are stored as 10, not as 10.0.
             chosen = {name: _whole(name, values[name]) for name in own if values[name] is not None}
             named = (*first, *run, *pictures, "tensorboard", "json")
-            raise typer.Exit(train(kind, chosen, **{name: values[name] for name in named}))
+            raise typer.Exit(train(kind, chosen, started, **{name: values[name] for name in named}))
 
         command.__name__, command.__doc__ = kind, described.__doc__
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def train(
     kind: str,
     options: dict[str, Any],
+    started: float,
     data: str,
     output: Path | None,
     validate: str | None,
@@ -35,8 +36,12 @@ def train(
     tensorboard: bool,
     json: bool,
 ) -> int:
-    """Fit a model and print its folder and its scores; returns the exit code."""
+    """Fit a model and print its folder and its scores; returns the exit code.
+
+    A time budget is counted from ``started``, a ``time.monotonic()``.
+    """
     from diptych.engine.distributed import is_leader
+    from diptych.engine.run_settings import budget_counted_from
     from diptych.engine.stopping.draft import explained_stops
 
     home, name = MODEL_CLASSES[kind]
@@ -48,7 +53,8 @@ def train(
     with explained_stops(folder), mirrored(folder) if tensorboard and is_leader() else nullcontext():
         images = open_images(data, manifest, labels)
         held_out = None if validate is None else open_images(validate, labels=labels)
-        model.fit(images, validate=held_out, into=folder, more=more, start=start)
+        with budget_counted_from(started):
+            model.fit(images, validate=held_out, into=folder, more=more, start=start)
     run = {"validate": validate, "manifest": manifest, "from": start}
     return print_result(folder, kind, images, data, json, labels, **run)
 

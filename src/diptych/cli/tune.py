@@ -1,5 +1,6 @@
 """``diptych tune``: train a fitted flow to sample in one or two steps (consistency tuning)."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +33,11 @@ def tune(
     DATA are the pictures that the flow was fitted on. MODEL stays as it is; diptych sample takes 2 steps with the tuned
     model, or the number in --steps. The same command again resumes.
     """
+    started = time.monotonic()
     from diptych.cli.fit_run import print_result
     from diptych.cli.models import load_model
     from diptych.data.images import Images
+    from diptych.engine.run_settings import budget_counted_from
     from diptych.engine.stopping.draft import explained_stops
     from diptych.files import check_output_folder
 
@@ -44,7 +47,8 @@ def tune(
         flow = load_model(model, "flow")
         images = Images.open(data, labels)
         held_out = None if validate is None else Images.open(validate, labels)
-        flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
+        with budget_counted_from(started):
+            flow.tune(images, minutes=minutes, epochs=epochs, validate=held_out, into=folder)
     raise typer.Exit(print_result(folder, "flow", images, data, json, labels))
 
 

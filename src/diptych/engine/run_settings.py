@@ -1,10 +1,16 @@
 """The settings of a run that both panels share."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from diptych.errors import UsageError
 from diptych.settings import Settings, check, declared, number, setting, whole
 
 MAX_SEED = 2**32 - 1
 MIN_LENGTH = 0.001  # of minutes, epochs
+_command_started: ContextVar[float | None] = ContextVar("command_started", default=None)
 MINUTES, SEED = number(MIN_LENGTH), whole(0, MAX_SEED)  # as arguments of functions
 
 
@@ -67,6 +73,25 @@ def check_length(minutes: float | None, epochs: float | None = None) -> None:
         raise UsageError("Set either minutes (a time budget) or epochs (a length), not both.")
     check(RunSettings, "minutes", minutes)
     check(RunSettings, "epochs", epochs)
+
+
+@contextmanager
+def budget_counted_from(moment: float) -> Iterator[None]:
+    """Within the block, time budgets begin at this ``time.monotonic()``: a person counts a command from its start.
+
+    By then the libraries of a fit have been loaded and its pictures opened, which may take seconds.
+    """
+    token = _command_started.set(moment)
+    try:
+        yield
+    finally:
+        _command_started.reset(token)
+
+
+def budget_start() -> float:
+    """``time.monotonic()`` at which the time budget of a fit that begins now is counted from."""
+    moment = _command_started.get()
+    return time.monotonic() if moment is None else moment
 
 
 def check_seed(seed: int) -> None:

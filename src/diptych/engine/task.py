@@ -43,8 +43,8 @@ class Task(Protocol):
 class Recipe:
     """How a task is trained.
 
-    ``pictures`` (the run's length, in pictures shown), ``minutes`` (its time budget, counted from the start of ``fit``)
-    or both are set; of both, the one that ends first counts.
+    ``pictures`` (the run's length, in pictures shown), ``minutes`` (its time budget, from the start of ``fit`` or of
+    its command) or both are set; of both, the one that ends first counts.
 
     Attributes
     ----------

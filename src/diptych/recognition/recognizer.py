@@ -1,7 +1,6 @@
 """``Recognizer``: predicts what is in a picture, how confident it is, and when it does not know."""
 
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +14,7 @@ from diptych.artefact import Artefact
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import checkpoint, picture_record, row_jobs
 from diptych.engine.privacy.budget import refuse_further_training
-from diptych.engine.run_settings import MINUTES
+from diptych.engine.run_settings import MINUTES, budget_start
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import check_extendable
 from diptych.errors import Interrupted, UsageError
@@ -149,7 +148,7 @@ class Recognizer(FittedRecognizer, WarmStartable):
         Interrupted
             A signal stopped the run. The model that it has so far is in ``into``, and the same call continues it.
         """
-        started = time.monotonic()
+        started = budget_start()
         self.check_settings()
         if self.network != AUTOMATIC:
             networks.check(self.network)

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -14,7 +13,7 @@ from diptych import tensor_files
 from diptych.data.images import Images, ImagesLike
 from diptych.engine import machine
 from diptych.engine.optim import Optimizer
-from diptych.engine.run_settings import check_length
+from diptych.engine.run_settings import budget_start, check_length
 from diptych.errors import UsageError
 from diptych.settings import number, numbers
 from diptych.synthesis import datasets
@@ -149,7 +148,7 @@ class ConsistencyTunable(Synthesizer):
         UsageError
             The model is tuned already, or the folder holds another run.
         """
-        started = time.monotonic()
+        started = budget_start()
         self._check_tunable(minutes, epochs)
         images, validate = Images.of(images), None if validate is None else Images.of(validate)
         prepared = datasets.prepare(images, validate, self.size_, self.seed).for_classes(self.classes_)

@@ -18,7 +18,7 @@ from diptych.data.transforms import to_float
 from diptych.engine import checkpoint, machine
 from diptych.engine.distributed import is_leader
 from diptych.engine.privacy.budget import refuse_further_training
-from diptych.engine.run_settings import MINUTES
+from diptych.engine.run_settings import MINUTES, budget_start
 from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
@@ -84,7 +84,7 @@ class Synthesizer(Editor):
         Interrupted
             A signal stopped the run. The model that it has so far is in ``into``, and the same call continues it.
         """
-        started = time.monotonic()
+        started = budget_start()
         self.check_settings()
         images, validate = Images.of(images), None if validate is None else Images.of(validate)
         folder = datasets.as_folder(into)
