@@ -106,14 +106,14 @@ def decode(data: bytes | memoryview | Image.Image, path: str = "", ground: Groun
         If it is no picture, is truncated or damaged, or holds more than 50 million pixels.
     """
     with _decoding_errors(path):
-        picture = data if isinstance(data, Image.Image) else plain_jpeg(data) or _open_header(data, path)
-        _check_size(picture, path)
         if isinstance(data, Image.Image):
-            picture.load()
-            rgb = to_rgb(picture, ground=ground)
-        else:
-            rgb = _load_rgb(picture, data, path, ground)
-        return _pixels(_upright(rgb, _orientation(picture)))
+            _check_size(data, path)
+            data.load()
+            return _pixels(_upright(to_rgb(data, ground=ground), _orientation(data)))
+        if plain := plain_jpeg(data):
+            return _pixels(to_rgb(plain))
+        picture = _open_header(data, path)
+        return _pixels(_upright(_load_rgb(picture, data, path, ground), _orientation(picture)))
 
 
 def decode_square(
@@ -133,7 +133,12 @@ def decode_square(
     The (size, size, 3) uint8 RGB pixels, and the picture's own upright width and height.
     """
     with _decoding_errors(path):
-        picture, draft = plain_jpeg(data, MIN_DRAFT_RATIO * size) or _open_header(data, path), None
+        if plain := plain_jpeg(data, MIN_DRAFT_RATIO * size):
+            rgb = to_rgb(plain)
+            if observe is not None:
+                observe(rgb)
+            return _pixels(_resize_square(rgb, size, geometry, rgb.size)), rgb.size
+        picture, draft = _open_header(data, path), None
         dimensions = _upright_size(picture)
         if picture.format in ("JPEG", "MPO") and min(picture.size) >= MIN_DRAFT_RATIO * size:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the target, so the resize decides.

@@ -7,7 +7,6 @@ import io
 import math
 import re
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import Image
@@ -30,6 +29,7 @@ _SCAN, _END = re.compile(rb"\xff\xda"), re.compile(rb"\xff\xd9")
 #: What a decoder makes of a block without data: the middle of the range, also where CMYK is stored inverted.
 _NO_DATA = {127, 128}
 _ALL_COEFFICIENTS = (1 << 64) - 1
+_WHOLE_SCAN = bytes((0, 63, 0))  # of all coefficients, to their last bit
 #: Bytes that are any data but no marker.
 _PADDING = bytes((73 * i + 41) % 255 for i in range(512))
 
@@ -61,7 +61,8 @@ class _Scan:
 def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image | None:
     """Decode a small JPEG by Pillow's decoder alone, without Pillow reading its header; ``None`` for any other file.
 
-    Small, with no metadata, whole, and of a shorter side under ``below``: the pixels are those that Pillow decodes.
+    Small, with no metadata, of one scan, whole, and of a shorter side under ``below``: the pixels are those that Pillow
+    decodes, and none of them is made up.
     """
     if len(data) > _MAX_PLAIN_JPEG_BYTES:
         return None
@@ -72,18 +73,23 @@ def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image
         marker = data[at + 1]
         if marker in _FRAME_MARKERS:
             bits, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
-            shape = _MODES.get(components) if bits == 8 else None, (width, height)
+            shape = _MODES.get(components) if bits == 8 else None, (width, height), components
         elif marker not in _TABLE_MARKERS:
             break
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    if shape is None or data[at : at + 2] != bytes((0xFF, _SCAN_MARKER)):
+    if shape is None or data[at : at + 2] != _SCAN_START:
         return None
-    mode, size = shape
+    mode, size, components = shape
     if mode is None or not 0 < min(size) < below or size[0] * size[1] > MAX_PIXELS:
         return None
-    with suppress(ValueError):  # damaged: the ordinary way explains how
-        return Image.frombytes(mode, size, data, "jpeg", mode, "")
-    return None
+    end = at + 5 + 2 * components
+    if data[at + 4] != components or data[end : end + 3] != _WHOLE_SCAN:
+        return None
+    try:
+        picture = Image.frombytes(mode, size, data, "jpeg", mode, "")
+    except ValueError:  # damaged: the ordinary way explains how
+        return None
+    return None if _ends_in_grey(picture) and lacks_data(data, picture) else picture
 
 
 def check_scans(data: bytes | memoryview) -> None:
@@ -122,8 +128,7 @@ def lacks_data(data: bytes | memoryview, picture: Image.Image) -> bool:
     frame = _frame(data)
     if frame is None:
         return False
-    corner = picture.getpixel((picture.width - 1, picture.height - 1))
-    is_grey = _NO_DATA.issuperset(corner if isinstance(corner, tuple) else (corner,))
+    is_grey = _ends_in_grey(picture)
     if not is_grey and _scan(data, frame.first_scan).has_all(frame.components):
         return False
     end = _END.search(data, frame.first_scan)
@@ -134,6 +139,12 @@ def lacks_data(data: bytes | memoryview, picture: Image.Image) -> bool:
         return False
     padded = b"".join((data[: end.start()], _PADDING, data[end.start() :]))
     return _decoded(padded) != _decoded(data)
+
+
+def _ends_in_grey(picture: Image.Image) -> bool:
+    """Whether its last pixel is what a decoder makes of a block without data."""
+    corner = picture.getpixel((picture.width - 1, picture.height - 1))
+    return _NO_DATA.issuperset(corner if isinstance(corner, tuple) else (corner,))
 
 
 def _decoded(data: bytes | memoryview) -> bytes:
