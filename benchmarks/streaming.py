@@ -3,7 +3,8 @@
 The pictures are CIFAR-10's, each shifted, mirrored and brightened in its own way and saved as JPEG. They are made as
 they are packed, so that no more than a few are in memory; the rate of making alone stands beside. Every stage is a
 process of its own, whose peak memory the system tells. Then a set is streamed in the order of training by Diptych and
-by webdataset in turns: the same shards, size and batch, shuffled, decoded to uint8 by as many workers.
+by webdataset in turns: the same shards, size and batch, shuffled, decoded to uint8 by as many workers; first by
+nobody but them, then feeding a training of ConvNet, with which they share the processors.
 
     python benchmarks/streaming.py cifar10-train.parquet -w WORK
 
@@ -30,6 +31,7 @@ import torch
 import webdataset
 from measure import hardware
 from PIL import Image
+from torch.nn import functional as F
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.images import Images
@@ -37,11 +39,13 @@ from diptych.data.packing.pack import pack
 from diptych.data.sources.base import Metadata, Source
 from diptych.data.sources.packed.path_column import PathColumn
 from diptych.engine.orders.block_order import BlockShuffledOrder
+from diptych.recognition import networks
 from diptych.resources import worker_count
 
 NUMBERS = (10_000, 100_000, 1_000_000)
 SIZE, BATCH, QUALITY = 32, 256, 90
 COMPARED, PAIRS, SHUFFLED = 100_000, 3, 5000
+WAYS = {"ours": "Diptych", "webdataset": "webdataset"}
 Row = dict[str, Any]
 
 
@@ -100,7 +104,31 @@ def stage_ours(work: Path, number: int) -> None:
 
 
 def stage_webdataset(work: Path, number: int) -> None:
-    assert sum(map(len, theirs(sorted((work / f"packed-{number}").glob("*.tar"))))) >= number
+    assert sum(map(len, theirs(shards(work, number)))) >= number
+
+
+def stage_train_ours(work: Path, number: int) -> None:
+    train(ours(Images.open(work / f"packed-{number}")))
+
+
+def stage_train_webdataset(work: Path, number: int) -> None:
+    train(theirs(shards(work, number)))
+
+
+def shards(work: Path, number: int) -> list[Path]:
+    return sorted((work / f"packed-{number}").glob("*.tar"))
+
+
+def train(batches: Iterator[Any]) -> None:
+    """One epoch of ConvNet; the labels do not change how long it takes."""
+    torch.manual_seed(0)
+    network = networks.build("convnet", classes=10, size=SIZE).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for pixels in batches:
+        pictures = torch.as_tensor(pixels).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+        F.cross_entropy(network(pictures), torch.arange(len(pictures)) % 10).backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def ours(images: Images) -> Iterator[Any]:
@@ -127,12 +155,12 @@ def theirs(shards: list[Path]) -> Iterator[Any]:
 
 STAGES = {
     "make": stage_make, "pack": stage_pack, "open": stage_open, "stream": stage_stream, "ours": stage_ours,
-    "webdataset": stage_webdataset,
+    "webdataset": stage_webdataset, "train-ours": stage_train_ours, "train-webdataset": stage_train_webdataset,
 }  # fmt: skip
 
 
 def run_stage(name: str, work: Path, number: int, repeat: int = 0) -> Row:
-    """A stage in a process of its own: seconds of the stage itself, and the process's peak memory.
+    """A stage in a process of its own: seconds of the stage itself, of the processors, and the process's peak memory.
 
     What is measured is kept in WORK, so that the same command continues.
     """
@@ -152,7 +180,7 @@ def timed_stage(name: str, work: Path, number: int) -> None:
     start = time.perf_counter()
     STAGES[name](work, number)
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "megabytes": peak_megabytes()}))
+    print(json.dumps({"seconds": seconds, "processor_seconds": sum(os.times()[:4]), "megabytes": peak_megabytes()}))
 
 
 def peak_megabytes() -> float:
@@ -185,11 +213,17 @@ def main() -> None:
     rows = {n: {name: run_stage(name, options.work, n) for name in ("pack", "open", "stream")} for n in options.numbers}
     making = run_stage("make", options.work, options.numbers[0])
     compared = min(COMPARED, max(options.numbers))
-    pairs = [
-        {name: run_stage(name, options.work, compared, repeat)["seconds"] for name in ("ours", "webdataset")}
-        for repeat in range(1, PAIRS + 1)
+    fed = {
+        feeding: [
+            {way: run_stage(f"{prefix}{way}", options.work, compared, repeat) for way in WAYS}
+            for repeat in range(1, PAIRS + 1)
+        ]
+        for feeding, prefix in (("nobody", ""), ("a training", "train-"))
+    }
+    ratios = [
+        statistics.median(pair["webdataset"]["seconds"] / pair["ours"]["seconds"] for pair in pairs)
+        for pairs in fed.values()
     ]
-    ratio = statistics.median(pair["webdataset"] / pair["ours"] for pair in pairs)
     scale = [
         [f"{n:,}"]
         + [
@@ -205,21 +239,30 @@ def main() -> None:
     ]
     heads = [f"{name}: {unit}" for name in ("pack", "open", "stream") for unit in ("pictures/s", "s", "peak MB")]
     rates = [
-        [name, *(f"{compared / pair[key]:,.0f}" for pair in pairs)]
-        for name, key in (("Diptych", "ours"), ("webdataset", "webdataset"))
+        [
+            feeding,
+            name,
+            *(f"{compared / pair[way]['seconds']:,.0f}" for pair in pairs),
+            f"{statistics.median(pair[way]['processor_seconds'] for pair in pairs) / compared * 1e6:.0f}",
+        ]
+        for feeding, pairs in fed.items()
+        for way, name in WAYS.items()
     ]
     lines = [
         *common.table(["pictures", *heads], scale),
         "",
         f"Making alone: {options.numbers[0] / making['seconds']:,.0f} pictures/s, which is part of packing here.",
         "",
-        *common.table(["feeding, pictures/s", *(f"pair {i + 1}" for i in range(PAIRS))], rates),
+        *common.table(
+            ["feeding", "pictures/s of", *(f"pair {i + 1}" for i in range(PAIRS)), "processor µs a picture"], rates
+        ),
         "",
-        f"{compared:,} pictures, batches of {BATCH}, {worker_count()} workers: Diptych's rate is {ratio:.2f} times "
-        f"webdataset's (median of pairs). Load when it began: {os.getloadavg()[0]:.1f}.",
+        f"{compared:,} pictures, batches of {BATCH}, {worker_count()} workers: Diptych's rate is {ratios[0]:.2f} times "
+        f"webdataset's, {ratios[1]:.2f} times where they feed a training (medians of pairs). Processor time is that of "
+        f"all processes, from their start. Load when it began: {os.getloadavg()[0]:.1f}.",
     ]
     command = f"python benchmarks/streaming.py {options.data.name} -w WORK"
-    results = {"scale": {str(n): row for n, row in rows.items()}, "pairs": pairs, "making": making}
+    results = {"scale": {str(n): row for n, row in rows.items()}, "fed": fed, "making": making}
     common.publish(
         options.out, "Packing and streaming", str(__doc__).split("\n\n    python")[0], lines, command,
         machine=hardware("torch", "webdataset", "pyarrow"), **results,
