@@ -48,8 +48,10 @@ def connected(address: str = THIS_MACHINE) -> Iterator[None]:
     options: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        log.info("Starting Ray on this machine, which takes some seconds.")
     else:
         _require_listening(address)
+        log.info("Joining the Ray cluster at %s.", address)
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
