@@ -46,6 +46,7 @@ def test_a_synthesizer_and_a_folder_are_scored(
     assert of_folder.json["verdict"] in WORDS
     text = of_folder.json["verdict_text"]
     assert "30 pictures on a side are few" in text
+    assert "30 pictures on a side are few" in of_folder.json["findings"][0]
     assert f"against {others}" in text
     title, _, _, sentence = as_text.out.splitlines()[:4]
     assert title == "30 generated pictures against 30 real ones"

@@ -99,7 +99,10 @@ def score(
 
 
 def scores_json(report: "Report") -> dict[str, Any]:
-    """The scores as one JSON object; a score that does not apply is null."""
+    """The scores as one JSON object; a score that does not apply is null.
+
+    A program may read the findings alone: what the verdict rests on is the first of them.
+    """
     from diptych.interplay.score import ALL_CLASSES, BASELINE_TABLE, CAS_TABLE
     from diptych.report.report import to_jsonable
 
@@ -123,7 +126,7 @@ def scores_json(report: "Report") -> dict[str, Any]:
         "pictures": report.facts["pictures"],
         "size": report.facts["size"],
         "extractor": report.facts["extractor"],
-        "findings": report.findings,
+        "findings": [*([report.verdict.reason] if report.verdict else []), *report.findings],
     })  # fmt: skip
     return scores
 
