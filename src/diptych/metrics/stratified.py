@@ -1,11 +1,11 @@
 """Two proportions compared within strata, such as classes: the test and the difference of Mantel and Haenszel."""
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 Counts = NDArray[np.int64]
 
@@ -48,9 +48,9 @@ def stratified_difference(hits: Counts, n: Counts, other_hits: Counts, other_n: 
     value = float(((a * k - b * m) / total).sum() / weight.sum())
     p_term = (m**2 * b - k**2 * a + m * k * (k - m) / 2) / total**2
     q_term = (a * (k - b) + b * (m - a)) / (2 * total)
-    half = float(norm.ppf(0.975)) * math.sqrt(max(0.0, float(value * p_term.sum() + q_term.sum()))) / weight.sum()
+    half = NormalDist().inv_cdf(0.975) * math.sqrt(max(0.0, float(value * p_term.sum() + q_term.sum()))) / weight.sum()
     right = a + b
     excess = float((a - m * right / total).sum())
     variance = float((m * k * right * (total - right) / (total**2 * np.maximum(total - 1, 1))).sum())
-    p = float(norm.sf((excess - 0.5) / math.sqrt(variance))) if variance > 0 else 1.0
+    p = NormalDist().cdf((0.5 - excess) / math.sqrt(variance)) if variance > 0 else 1.0
     return StratifiedDifference(value, max(-1.0, value - half), min(1.0, value + half), p)
