@@ -37,8 +37,8 @@ for kind, options in (("gan", []), ("vae", []), ("flow", ["--steps", "2"])):
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory) -> tuple[Path, str]:
-    """Where two processes put the three models, and what they printed."""
+def together(tmp_path_factory) -> tuple[Path, str, str]:
+    """Where two processes put the three models, what they printed, and their notes."""
     folder = tmp_path_factory.mktemp("together")
     draw = np.random.default_rng(0)
     for i in range(120):
@@ -51,7 +51,7 @@ def together(tmp_path_factory) -> tuple[Path, str]:
     words = [*command, str(folder / "program.py"), str(folder / "photos"), str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    return folder, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("kind", ["gan", "vae", "flow"])
@@ -73,3 +73,9 @@ def test_one_process_writes_and_prints(together, kind):
     assert moments == sorted(set(moments))
     assert all("kernel_distance" in record["scores"] for record in records)
     assert not (together[0] / kind / "checkpoint").exists()
+
+
+def test_one_process_speaks(together):
+    notes = together[2].splitlines()
+    for start in ("Chosen: networks of ", f"{together[0] / 'photos'}: 120 pictures of 2 classes."):
+        assert sum(note.startswith(start) for note in notes) == 3, together[2]
