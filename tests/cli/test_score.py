@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from diptych.engine import checkpoint
 from tests.cli.conftest import CommandResult, Terminal, folder
 
 SCORE = {"value", "low", "high", "n"}
@@ -18,13 +19,15 @@ def test_a_synthesizer_and_a_folder_are_scored(
     others = folder(tmp_path / "others", {"green": 15, "red": 15})
     page, samples = tmp_path / "score.html", tmp_path / "samples"
     judge = ["--judge", place / "recognizer"]
-    of_synthesizer, _, of_folder, as_text, too_few, wrong_kind = diptych.several(
+    checkpoint.claim(tmp_path / "begun", {"kind": "gan"})
+    of_synthesizer, _, of_folder, as_text, too_few, wrong_kind, begun = diptych.several(
         ["score", place / "gan", "--against", others, "--seen", colours, *judge, "-n", 40, "--json", "-o", page],
         ["sample", place / "gan", "-n", 30, "--label", "red", "-o", samples],
         ["score", samples, "--against", others, *judge, "--json"],
         ["score", samples, "--against", others, *judge, "--minutes", "0.5"],
         ["score", place / "gan", "--against", others, "-n", 3],
         ["score", place / "recognizer", "--against", others],
+        ["score", tmp_path / "begun", "--against", others],
     )
     assert of_synthesizer.code == 0, of_synthesizer.err
     scores = of_synthesizer.json
@@ -53,7 +56,8 @@ def test_a_synthesizer_and_a_folder_are_scored(
     assert text.startswith(sentence)
     assert "kernel distance" in as_text.out
     assert "--seen" in as_text.out
-    assert (too_few.code, wrong_kind.code) == (2, 3)
+    assert (too_few.code, wrong_kind.code, begun.code) == (2, 3, 3)
+    assert "holds a run that has not finished" in begun.err
 
 
 def test_a_file_that_cannot_be_read_is_named(
