@@ -163,19 +163,15 @@ class Run:
         return self.group.leader
 
     @contextmanager
-    def rehearsal(self, extra_seconds: float = 0.0) -> Iterator[None]:
+    def rehearsal(self) -> Iterator[list[float]]:
         """Time, within the block, a rehearsal of what follows the training; a time budget then reserves that long.
 
-        It is measured because it differs by machine and by what else runs there: no constant fits.
-
-        Parameters
-        ----------
-        extra_seconds
-            What will follow the training besides the rehearsed part, in seconds.
+        It is measured because it differs by machine and by what else runs there: no constant fits. Seconds that are
+        added to the list are reserved, too, for what will follow besides the rehearsed part.
         """
-        start = time.monotonic()
-        yield
-        seconds = time.monotonic() - start + extra_seconds
+        start, besides = time.monotonic(), list[float]()
+        yield besides
+        seconds = time.monotonic() - start + sum(besides)
         self.clock.reserve_seconds = REHEARSAL_MARGIN * seconds + WRITING_SECONDS
         self.rehearsed = True
 

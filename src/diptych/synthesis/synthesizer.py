@@ -23,7 +23,7 @@ from diptych.engine.stopping import draft
 from diptych.engine.warm_start.extension import CAPTION, Extension, check_extendable, conclude, extensions_table
 from diptych.engine.warm_start.weights import weights_digest
 from diptych.errors import Interrupted, UsageError
-from diptych.progress import Bar, without_bars
+from diptych.progress import Bar
 from diptych.settings import numbers
 from diptych.stored_networks import with_parameters
 from diptych.synthesis import datasets
@@ -266,7 +266,7 @@ class Synthesizer(Editor):
                 tick.scores.update(self._held_out_scores(run.modules, job.prepared))
                 ended = EndedRun(job, monitor, tick)
                 if job.is_rehearsal_due(run, tick):
-                    self._rehearse(ended, extra_seconds)
+                    ended.rehearse(copy.copy(self)._finish, extra_seconds)
                 else:
                     monitor.evaluate_if_due(tick)
         except Interrupted as stop:
@@ -306,11 +306,6 @@ class Synthesizer(Editor):
         labels = torch.from_numpy(datasets.match_labels(held_out, self.classes_)).to(device)
         with torch.no_grad():
             return self._scores(modules, pictures, labels)
-
-    def _rehearse(self, ended: EndedRun, extra_seconds: float) -> None:
-        """Time what follows training, on a copy of the model."""
-        with without_bars(), ended.monitor.run.rehearsal(ended.monitor.rehearse(ended.last) + extra_seconds):
-            copy.copy(self)._finish(ended)
 
     def _finish(self, ended: EndedRun) -> None:
         """All that follows training except saving: load the best weights, complete the model, report on the run."""

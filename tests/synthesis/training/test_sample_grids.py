@@ -23,6 +23,17 @@ def test_what_is_measured_has_the_classes_shares(shares):
         assert np.abs(counts - 100 * np.asarray(shares)).max() < 1
 
 
+def test_where_few_can_be_sampled_fewer_are_measured_in_fewer_columns():
+    samples = EvaluationSamples.affordable([0.5, 0.5], 32, 12.7)
+    assert (samples.columns, samples.grid, samples.measured.sum()) == (6, 12, 12)
+    assert samples.labels.tolist() == [0] * 6 + [1] * 6
+    least = EvaluationSamples.affordable([0.1] * 10, 32, 0.1)
+    assert (least.columns, least.grid, len(least.labels)) == (2, 20, 20)
+    enough, all_of_them = EvaluationSamples.affordable([0.7, 0.3], 32, 1e9), EvaluationSamples.of([0.7, 0.3], 32)
+    assert enough.labels.tolist() == all_of_them.labels.tolist()
+    assert enough.columns == all_of_them.columns
+
+
 def test_frames_of_a_stretch_that_is_trained_again_are_deleted(tmp_path):
     sheet = figures.grid(np.zeros((4, 8, 8, 3), np.uint8))
     grids = SampleGrids(tmp_path, 0)

@@ -1,6 +1,6 @@
 """A training run of a synthesizer, before it begins and when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,12 @@ from diptych.engine.stopping import draft
 from diptych.engine.task import Task, Tick
 from diptych.engine.warm_start.extension import Extension
 from diptych.errors import Interrupted
+from diptych.progress import without_bars
 from diptych.report import Verdict
 from diptych.synthesis import datasets
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 from diptych.synthesis.protocols import SampledModel
+from diptych.synthesis.training.brief_sampler import BriefSampler
 from diptych.synthesis.training.config import PRIVATE_COPIES, TrainingConfig, make_recipe
 from diptych.synthesis.training.model_files import RunSummary
 from diptych.synthesis.training.monitor import Monitor
@@ -149,6 +151,7 @@ class EndedRun:
     monitor: Monitor
     last: Tick
     stopped: Interrupted | None = None  # by what, before the end of the run or of what follows; then it is a draft
+    brief: BriefSampler | None = None  # of a rehearsal
 
     @cached_property
     def result(self) -> RunResult:
@@ -160,6 +163,19 @@ class EndedRun:
         """The same, stopped; where a stopped run leaves no draft, ``stop`` is raised again."""
         return replace(self, stopped=draft.begin(stop, self.job.folder, extension=self.job.extension is not None))
 
+    def rehearse(self, finish: Callable[["EndedRun"], None], extra_seconds: float) -> None:
+        """Time what follows training, on a copy of the model, which this ``finish`` is of.
+
+        ``extra_seconds`` will follow besides.
+        """
+        monitor, run, brief = self.monitor, self.monitor.run, BriefSampler()
+        extra_seconds += monitor.rehearse(self.last, extended=self.job.extension is not None)
+        with without_bars(), run.rehearsal() as besides:
+            finish(replace(self, brief=brief))
+            (monitor.seconds_each,) = run.group.broadcast([brief.seconds_each])
+            number = len(monitor.verdict_samples().labels)
+            besides += [extra_seconds, brief.missing_seconds(number)]
+
     def sample(self, model: SampledModel, untuned: SampledModel | None) -> tuple[bytes, Verdict | None]:
         """A grid of samples of the completed model, a PNG, and the verdict on them; see :meth:`Monitor.finish`.
 
@@ -170,7 +186,8 @@ class EndedRun:
             pixels = model.sample_pixels(samples.seeds, samples.labels)
             return sample_grid(pixels, model.generated_facts()), None
         extended = self.job.extension is not None
-        return self.monitor.finish(model, self.result.seen_pictures, extended=extended, untuned=untuned)
+        seen = self.result.seen_pictures
+        return self.monitor.finish(model, seen, extended=extended, untuned=untuned, brief=self.brief)
 
     def totals(self) -> dict[str, Any]:
         """Pictures seen and seconds, those before an extension included, and the privacy spent, for ``model.json``."""

@@ -27,8 +27,15 @@ from diptych.synthesis.datasets import PreparedData
 from diptych.synthesis.protocols import SampledModel
 from diptych.synthesis.sampling import seeding
 from diptych.synthesis.training import quality
+from diptych.synthesis.training.brief_sampler import BriefSampler
 from diptych.synthesis.training.quality import MAX_HELD_OUT, QualityEvaluator
-from diptych.synthesis.training.run_result import RunResult
+from diptych.synthesis.training.run_result import (
+    COPIES_THROUGHOUT,
+    RunResult,
+    clearly_better,
+    stopped_for_copying,
+    was_better,
+)
 from diptych.synthesis.training.sample_grids import EvaluationSamples, SampleGrids, sample_grid
 from diptych.synthesis.verdict import samples_verdict, short_tuning_verdict, useless_tuning_verdict
 
@@ -38,15 +45,12 @@ PLANNED_TIME_SHARE = 0.03  # and this is planned for, so that there is room for 
 MIN_RUN_SECONDS = 20.0  # of a run that is evaluated before its end
 # First so many evaluations, then up to so many samples at each, then more evaluations.
 TARGET_EVALUATIONS, MAX_SAMPLES = 8, 256
-VERDICT_SAMPLES = 32  # that the verdict on a finished model is weighed from, at least
+# That the verdict on a finished model is weighed from, at least, where a time budget allows: by this share of it.
+VERDICT_SAMPLES, VERDICT_TIME_SHARE = 32, 0.2
 MAX_COMPLETION_PICTURES = 1000  # that what follows training (a VAE's mixture) is fitted to at an evaluation
 COPYING_EVALUATIONS = 2  # in succession that find copying, before the run is ended
 COSTS = {"once", "evaluation", "each"}  # that are measured, see Monitor._measure_costs
 _COST_FREE = ("seed", "minutes", "epochs", "batch", "lr")  # parameters that an evaluation's cost does not depend on
-COPIES_THROUGHOUT = (
-    "Many of its samples are copies of training pictures, at every moment that was evaluated. Do not share them "
-    "unchecked; fit it on more pictures, or for a shorter time."
-)
 
 
 class EvaluationState(TypedDict):
@@ -81,6 +85,7 @@ class Monitor:
     def __init__(self, model: SampledModel, prepared: PreparedData, run: Run, grids: SampleGrids) -> None:
         self.model, self.prepared, self.run, self.grids = model, prepared, run, grids
         self.spent_seconds = 0.0  # on evaluations, since the run began or was continued
+        self.seconds_each: float | None = None  # of a sample at the end, once that was rehearsed
 
     def evaluate_if_due(self, tick: Tick) -> None:
         """Evaluate the run if the plan says so and there is time."""
@@ -109,8 +114,9 @@ class Monitor:
         if state["copying"] >= COPYING_EVALUATIONS and self._best is not None and not tick.done:
             self.run.stop()
 
-    def rehearse(self, tick: Tick) -> float:
+    def rehearse(self, tick: Tick, *, extended: bool) -> float:
         """Evaluate, unless only the end is evaluated; returns the seconds that the evaluation at the end will take."""
+        self._last_evaluator(extended)  # there it is ready
         state, before = self._state(), self.spent_seconds
         if state["planned"] <= 1:
             return float(state["seconds"] * state["planned"])
@@ -122,11 +128,11 @@ class Monitor:
         scores, best = {**last.losses, **last.scores}, self._best
         state = self.run.extra_state.get("evaluations")
         copying = state is not None and state["copying"] >= COPYING_EVALUATIONS
-        if best is None or not (copying or _clearly_better(best["scores"], scores)):
+        if best is None or not (copying or clearly_better(best["scores"], scores)):
             weights = {name: dict(module.state_dict()) for name, module in self.run.modules.items()}
             notes = [COPIES_THROUGHOUT] if copying else []
             return RunResult(weights, last.seen_pictures, self._with_interval(scores), notes)
-        note = _stopped_for_copying(best, scores, last) if copying else _was_better(best, scores, last)
+        note = stopped_for_copying(best, scores, last) if copying else was_better(best, scores, last)
         return RunResult(best["weights"], best["seen_pictures"], self._with_interval(best["scores"]), [note])
 
     def facts(self) -> dict[str, Any]:
@@ -143,40 +149,50 @@ class Monitor:
         }
 
     def finish(
-        self, model: SampledModel, seen_pictures: int, *, extended: bool, untuned: SampledModel | None
+        self,
+        model: SampledModel,
+        seen_pictures: int,
+        *,
+        extended: bool,
+        untuned: SampledModel | None,
+        brief: BriefSampler | None = None,
     ) -> tuple[bytes, Verdict | None]:
         """The grid of a finished model, which becomes that of the moment that its weights are of, and a verdict on it.
 
         ``untuned`` is a tuned model without its tuning, which it should be better than; ``None``: it is not tuned.
 
         ``None`` in a run too short to be evaluated, unless it ``extended`` a model, which may have one; and where too
-        few pictures are held out.
+        few pictures are held out. A ``brief`` sampler makes it a rehearsal.
         """
-        samples = EvaluationSamples.of(model.shares_, VERDICT_SAMPLES)
-        pixels = _sample(model, samples, "Sampling for the verdict")
-        grid = sample_grid(pixels[: samples.grid], model.generated_facts())
+        samples, sample = self.verdict_samples(), brief or _sample
+        pixels = sample(model, samples, "Sampling for the verdict")
+        grid = sample_grid(pixels[: samples.grid], model.generated_facts(), samples.columns)
         measured = pixels[torch.from_numpy(samples.measured)]
-        self.grids.add(grid, seen_pictures)
+        if brief is None:
+            self.grids.add(grid, seen_pictures)
         if self.prepared.private:  # there are no other real pictures to compare with than the held-out ones
             return grid, None
         if untuned is not None and (too_short := short_tuning_verdict(seen_pictures // self.run.recipe.batch)):
             return grid, too_short
-        evaluator = None
-        if self._state()["planned"]:
-            evaluator = self._evaluator
-        elif (
-            extended or self._expected_seconds() >= MIN_RUN_SECONDS
-        ):  # samples are there now; the search for copies is what costs
-            evaluator = QualityEvaluator.for_data(self.prepared, copies=False)
+        evaluator = self._last_evaluator(extended)
         evidence = None if evaluator is None else evaluator.evidence(measured)
         if evaluator is None or evidence is None:
             return grid, None
         minutes = self.run.recipe.minutes
         if untuned is not None:
-            before = evaluator.distance(_sample(untuned, samples, "Without tuning")[torch.from_numpy(samples.measured)])
+            before = evaluator.distance(sample(untuned, samples, "Without tuning")[torch.from_numpy(samples.measured)])
             if useless := useless_tuning_verdict(before, evaluator.distance(measured), minutes):
                 return grid, useless
         return grid, samples_verdict(evidence, model.kind, minutes, tuned=untuned is not None)
+
+    def verdict_samples(self) -> EvaluationSamples:
+        """Those at the end; fewer where they would take more of a time budget."""
+        minutes, shares = self.run.recipe.minutes, self.model.shares_
+        if minutes is None or not self.seconds_each:
+            return EvaluationSamples.of(shares, VERDICT_SAMPLES)
+        return EvaluationSamples.affordable(
+            shares, VERDICT_SAMPLES, 60 * minutes * VERDICT_TIME_SHARE / self.seconds_each
+        )
 
     @property
     def _best(self) -> dict[str, Any] | None:
@@ -290,6 +306,19 @@ class Monitor:
     def _evaluator(self) -> QualityEvaluator | None:
         return QualityEvaluator.for_data(self.prepared)
 
+    def _last_evaluator(self, extended: bool) -> QualityEvaluator | None:
+        """What measures the samples of the finished model; ``None``: they are not measured."""
+        if self.prepared.private:
+            return None
+        if self._state()["planned"]:
+            return self._evaluator
+        return self._quick_evaluator if extended or self._expected_seconds() >= MIN_RUN_SECONDS else None
+
+    @cached_property
+    def _quick_evaluator(self) -> QualityEvaluator | None:
+        """Without the search for copies, which is what costs where there are samples."""
+        return QualityEvaluator.for_data(self.prepared, copies=False)
+
     def _with_interval(self, scores: Mapping[str, float]) -> dict[str, Any]:
         """The scores, the distance with its interval and count."""
         shown: dict[str, Any] = {k: v for k, v in scores.items() if not k.startswith("kernel_distance")}
@@ -309,26 +338,3 @@ def _sample(model: SampledModel, samples: EvaluationSamples, title: str) -> Tens
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
-
-
-def _clearly_better(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Whether one distance lies below another by more than noise: their intervals are apart."""
-    return one["kernel_distance_high"] < other.get("kernel_distance_low", -math.inf)
-
-
-def _was_better(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
-    before, after = best["scores"]["kernel_distance"], scores["kernel_distance"]
-    return (
-        f"The samples were clearly better after {best['seen_pictures']:,} pictures seen than at the end, after "
-        f"{last.seen_pictures:,} (kernel distance {before:.3f} against {after:.3f}): the model has the weights of the "
-        "earlier moment."
-    )
-
-
-def _stopped_for_copying(best: Mapping[str, Any], scores: Mapping[str, float], last: Tick) -> str:
-    return (
-        f"The model had begun to copy its training pictures after {last.seen_pictures:,} pictures seen "
-        f"({scores['copy_rate']:.0%} of its samples count as copies, as hardly any held-out picture does), so "
-        f"training ended: the model has the weights of {best['seen_pictures']:,} pictures seen. With more pictures it "
-        "could be trained for longer."
-    )

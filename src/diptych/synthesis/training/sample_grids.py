@@ -18,6 +18,7 @@ from diptych.report import figures
 from diptych.synthesis.datasets import GEOMETRY, PreparedData
 
 COLUMNS, MAX_CLASS_ROWS, ROWS_WITHOUT_CLASSES = 8, 10, 4
+MIN_COLUMNS = 2  # where there is little time
 FOLDER = "samples"  # of an artefact's
 MAX_FRAMES = 12  # of a report
 MAX_FRAME_SIDE = 640  # px, the longer side of a report's frame
@@ -35,32 +36,41 @@ class EvaluationSamples:
         (N,) bool: those that are measured, which together have the classes' shares.
     grid
         How many of the first make the grid: a row for each class, at most ten, or four rows if there are none.
+    columns
+        Of the grid.
     """
 
     labels: NDArray[np.int64]
     measured: NDArray[np.bool_]
     grid: int
+    columns: int = COLUMNS
 
     @classmethod
-    def of(cls, shares: Sequence[float], measured: int = 0) -> "EvaluationSamples":
+    def of(cls, shares: Sequence[float], measured: int = 0, columns: int = COLUMNS) -> "EvaluationSamples":
         """Those of a grid, of which or with which ``measured`` are measured, at least as many as the grid has.
 
         0 measures none.
         """
-        rows = min(len(shares), MAX_CLASS_ROWS) or ROWS_WITHOUT_CLASSES
-        grid = rows * COLUMNS
-        grid_labels = np.repeat(np.arange(rows) if len(shares) else np.full(rows, -1), COLUMNS)
+        rows = _rows(shares)
+        grid = rows * columns
+        grid_labels = np.repeat(np.arange(rows) if len(shares) else np.full(rows, -1), columns)
         if not measured:
-            return cls(grid_labels.astype(np.int64), np.zeros(grid, bool), grid)
+            return cls(grid_labels.astype(np.int64), np.zeros(grid, bool), grid, columns)
         if not len(shares):
             n = max(measured, grid)
-            return cls(np.full(n, -1, np.int64), np.ones(n, bool), grid)
+            return cls(np.full(n, -1, np.int64), np.ones(n, bool), grid, columns)
         counts = _counts(shares, max(measured, grid))
-        columns = np.tile(np.arange(COLUMNS), rows)
-        beside_grid = [np.full(max(0, n - (COLUMNS if k < rows else 0)), k) for k, n in enumerate(counts)]
+        places = np.tile(np.arange(columns), rows)
+        beside_grid = [np.full(max(0, n - (columns if k < rows else 0)), k) for k, n in enumerate(counts)]
         extra = np.concatenate(beside_grid)
-        in_shares = np.concatenate([columns < np.asarray(counts)[grid_labels], np.ones(len(extra), bool)])
-        return cls(np.concatenate([grid_labels, extra]).astype(np.int64), in_shares, grid)
+        in_shares = np.concatenate([places < np.asarray(counts)[grid_labels], np.ones(len(extra), bool)])
+        return cls(np.concatenate([grid_labels, extra]).astype(np.int64), in_shares, grid, columns)
+
+    @classmethod
+    def affordable(cls, shares: Sequence[float], measured: int, number: float) -> "EvaluationSamples":
+        """The same where only about ``number`` can be sampled: fewer are measured, and the grid has fewer columns."""
+        columns = min(COLUMNS, max(MIN_COLUMNS, int(number // _rows(shares))))
+        return cls.of(shares, int(min(measured, max(number, 1))), columns)
 
     @property
     def seeds(self) -> range:
@@ -115,9 +125,9 @@ def _saved(folder: Path) -> list[tuple[int, Path]]:
     return [(int(path.stem), path) for path in sorted(folder.glob("[0-9]*.png")) if path.stem.isdigit()]
 
 
-def sample_grid(pixels: Tensor, generated: Generated | None) -> bytes:
+def sample_grid(pixels: Tensor, generated: Generated | None, columns: int = COLUMNS) -> bytes:
     """Pictures (N, 3, S, S) uint8 as a grid, a PNG marked with what they are ``generated`` by."""
-    return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), COLUMNS, generated)
+    return figures.grid(pixels.permute(0, 2, 3, 1).numpy(), columns, generated)
 
 
 def real_grid(prepared: PreparedData) -> bytes:
@@ -139,6 +149,11 @@ def _frame(png: bytes) -> bytes:
     page.alpha_composite(sheet)
     page.thumbnail((MAX_FRAME_SIDE, MAX_FRAME_SIDE))
     return figures.picture(np.asarray(page.convert("RGB")), told_by(png) or Generated("synthetic"))
+
+
+def _rows(shares: Sequence[float]) -> int:
+    """Of a grid."""
+    return min(len(shares), MAX_CLASS_ROWS) or ROWS_WITHOUT_CLASSES
 
 
 def _counts(shares: Sequence[float], n: int) -> list[int]:
