@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -97,14 +98,25 @@ def is_hidden(name: str) -> bool:
     return (name.startswith(".") and not name.endswith(ICLOUD_SUFFIX)) or name.lower() in _SYSTEM_NAMES
 
 
+def is_system_file(path: Path) -> bool:
+    """Whether this is a file that only a system has put there, which it will put there again."""
+    name = path.name.lower()
+    return path.is_file() and (name in (*_SYSTEM_NAMES, ".ds_store", ".localized") or name.startswith("._"))
+
+
 def check_output_folder(folder: Path) -> None:
     """Check that files can be written into ``folder``, which need not be there; nothing is left behind.
 
     Raises
     ------
     UsageError
-        It, or a folder above it, is a file, or nothing can be written there.
+        It is a URL; it, or a folder above it, is a file; or nothing can be written there.
     """
+    scheme = folder.parts[0] if folder.parts else ""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", scheme) and not Path(scheme).exists():  # of "s3://bucket/folder"
+        raise UsageError(
+            f"{scheme}//… is a place on a network, where nothing is written. Name a folder of this machine."
+        )
     there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise UsageError(f"{there} is not a folder, so nothing can be written into it. Name another folder.")

@@ -32,7 +32,7 @@ from PIL import Image, ImageFile
 
 from diptych.data.decoding.colour import Ground, to_rgb
 from diptych.data.decoding.completeness import DAMAGED, TRUNCATED, check_complete, lacks_rows
-from diptych.data.decoding.jpeg import check_scans, lacks_data, plain_jpeg, why_jpeg_unread
+from diptych.data.decoding.jpeg import END_MARKER, check_scans, lacks_data, plain_jpeg, why_jpeg_unread
 from diptych.data.decoding.kinds import (
     RAW_REASON,
     SIGNATURE_BYTES,
@@ -150,6 +150,14 @@ def decode_square(
             observe(rgb)
         resized = _resize_square(rgb, size, geometry, extent)
         return _pixels(_upright(resized, _orientation(picture))), dimensions
+
+
+def check_file(data: bytes | memoryview, path: str = "") -> None:
+    """Refuse what is no whole picture by its header and its end, without decoding it. Raises PictureError."""
+    with _decoding_errors(path):
+        picture = _open_header(data, path)
+        if picture.format in ("JPEG", "MPO") and END_MARKER not in bytes(data):
+            raise PictureError(TRUNCATED, path)
 
 
 def dimensions(data: bytes | memoryview, path: str = "") -> tuple[int, int]:

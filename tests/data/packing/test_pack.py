@@ -12,7 +12,7 @@ from PIL import Image
 
 from diptych import Images
 from diptych.data.packing import pack as packing
-from diptych.errors import UsageError
+from diptych.errors import DataError, UsageError
 
 CLASSES = ("cat", "dog")
 
@@ -87,6 +87,82 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(folder, tmp_path):
     assert done.returncode == 4
     assert "gone.png" in done.stderr
     assert len(Images.open(tmp_path / "shards")) == 18
+
+
+def test_files_that_are_no_whole_pictures_are_named_and_left_out(folder, tmp_path):
+    whole = (folder / "cat" / "1.jpg").read_bytes()
+    bad = {"empty.jpg": b"", "page.jpg": b"<html></html>", "cut.jpg": whole[:-40], "cut.png": b"\x89PNG\r\n\x1a\n"}
+    for name, content in bad.items():
+        (folder / "dog" / name).write_bytes(content)
+    packed = packing.pack(Images.open(folder), tmp_path / "shards")
+    assert packed.pictures == 18
+    assert all(any(name in reason for reason in packed.skipped) for name in bad)
+    assert len(packed.skipped) == len(bad)
+
+
+def test_a_changed_column_is_another_set(folder, tmp_path):
+    images = Images.open(folder)
+    cameras = np.array(["a", "b"] * 9)
+    first = Images.from_arrays(images.pixels(8).permute(0, 2, 3, 1).numpy(), images.labels, groups={"camera": cameras})
+    other = Images.from_arrays(
+        images.pixels(8).permute(0, 2, 3, 1).numpy(), images.labels, groups={"camera": cameras[::-1]}
+    )
+    packing.pack(first, tmp_path / "shards")
+    with pytest.raises(UsageError, match="holds other packed pictures"):
+        packing.pack(other, tmp_path / "shards")
+    (tmp_path / "shards").rename(tmp_path / ".other.packing")  # one that was killed at its very end
+    (tmp_path / ".other.packing" / "pack.json").unlink()
+    packing.pack(other, tmp_path / "other")
+    columns = Images.open(tmp_path / "other").groups["camera"]
+    order = [int(path.rsplit("#", 1)[1]) for path in Images.open(tmp_path / "other").paths.tolist()]
+    assert columns.tolist() == cameras[::-1][order].tolist()
+
+
+def test_hidden_files_are_kept_and_what_a_system_leaves_does_not_matter(folder, tmp_path):
+    images = Images.open(folder)
+    (tmp_path / "project" / ".git").mkdir(parents=True)
+    (tmp_path / "project" / ".env").write_text("secret")
+    with pytest.raises(UsageError, match=r"holds other files \(\.env, \.git\)\. Name a new folder"):
+        packing.pack(images, tmp_path / "project")
+    assert (tmp_path / "project" / ".env").read_text() == "secret"
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / ".DS_Store").write_bytes(b"\0")
+    assert packing.pack(images, tmp_path / "seen").pictures == 18
+
+
+def test_a_link_to_a_folder_stays_one_and_the_current_folder_is_refused(folder, tmp_path, monkeypatch):
+    images = Images.open(folder)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    packing.pack(images, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert len(Images.open(tmp_path / "disk")) == 18
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match=r"is the current folder\. Name a new folder in it: -o .*here/shards"):
+        packing.pack(images, Path())
+    with pytest.raises(UsageError, match="s3://… is a place on a network"):
+        packing.pack(images, Path("s3://bucket/shards"))
+
+
+def test_line_breaks_in_a_class_are_no_further_classes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 8, 3), np.uint8)
+    packing.pack(Images.from_arrays(pixels, ["a\nb", "c"] * 3), tmp_path / "shards")
+    assert (tmp_path / "shards" / "classes.txt").read_text() == "a b\nc\n"
+    assert Images.open(tmp_path / "shards").classes == ("a\nb", "c")
+
+
+def test_shards_of_another_set_are_told_and_shards_without_their_record_are_refused(folder, tmp_path, caplog):
+    images = Images.open(folder)
+    packing.pack(images, tmp_path / "large")
+    packing.pack(images[:5], tmp_path / "small")
+    for path in (tmp_path / "small").iterdir():
+        (tmp_path / "large" / path.name).write_bytes(path.read_bytes())
+    assert len(Images.open(tmp_path / "large")) == 5
+    assert "6 files are not used, since pack.json does not name them: shard-00001.index" in caplog.text
+    (tmp_path / "small" / "pack.json").unlink()
+    with pytest.raises(DataError, match=r"pack\.json is missing"):
+        Images.open(tmp_path / "small")
 
 
 def test_killed_at_any_shard_the_same_command_ends_with_the_same_bytes(tmp_path):

@@ -22,10 +22,11 @@ _SCAN_MARKER = 0xDA
 _ALL_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ_FRAME_MARKERS = (*_FRAME_MARKERS, 0xC9, 0xCA)  # the last two are coded arithmetically
 _SCAN_START = b"\xff\xda"
+END_MARKER = b"\xff\xd9"
 MAX_SCANS = 100  # of a picture; progressive ones have 10
 _MODES = {1: "L", 3: "RGB"}
 # In the data of pixels 0xFF is followed by 0 or is a restart marker, so that these stand for themselves.
-_SCAN, _END = re.compile(rb"\xff\xda"), re.compile(rb"\xff\xd9")
+_SCAN, _END = re.compile(rb"\xff\xda"), re.compile(END_MARKER)
 #: What a decoder makes of a block without data: the middle of the range, also where CMYK is stored inverted.
 _NO_DATA = {127, 128}
 _ALL_COEFFICIENTS = (1 << 64) - 1
@@ -67,7 +68,7 @@ def plain_jpeg(data: bytes | memoryview, below: float = math.inf) -> Image.Image
     if len(data) > _MAX_PLAIN_JPEG_BYTES:
         return None
     data, at, shape = bytes(data), 2, None
-    if not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")) or data.count(_SCAN_START) > 1:
+    if not (data.startswith(b"\xff\xd8") and data.endswith(END_MARKER)) or data.count(_SCAN_START) > 1:
         return None
     while at + 10 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]

@@ -10,6 +10,7 @@ import posixpath
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from PIL import Image
 
 from diptych import files, json_reader
 from diptych.data.cache import ordered_map, thread_pool
+from diptych.data.decode import check_file
 from diptych.data.decoding.kinds import PICTURE_SUFFIXES, SIGNATURE_BYTES, candidate_formats
 from diptych.data.messages import counted, join_names
 from diptych.data.packing.shard_writers import IndexSchema, PackedPicture, write_shards
@@ -87,7 +89,9 @@ def pack(images: PictureSet, folder: Path, *, kind: str = TAR, workers: int | No
     """
     if kind not in FORMATS:
         raise UsageError(f"{kind!r} is no format of shards. Choose {' or '.join(FORMATS)}.")
-    plan = _Plan(kind, images.fingerprint(), len(images))
+    files.check_output_folder(folder)
+    folder = folder.resolve()  # behind a link, and "."
+    plan = _Plan(kind, _fingerprint(images), len(images))
     if (packed := _finished(folder, plan)) is not None:
         return packed
     draft = folder.with_name(f".{folder.name}.packing")
@@ -96,24 +100,39 @@ def pack(images: PictureSet, folder: Path, *, kind: str = TAR, workers: int | No
         _write_manifest(draft, plan, images, _parts(images, draft, kind, workers))
     for path in [draft / _PLAN, *draft.glob(".part-*.json"), *draft.glob(".*.draft")]:
         path.unlink(missing_ok=True)
-    if folder.is_dir():  # an empty one, or one with hidden files alone
-        shutil.rmtree(folder)
+    if folder.is_dir():
+        shutil.rmtree(folder)  # which is empty, but for what the system has put there
     files.move(draft, folder)
     return read_manifest(LocalFiles(folder))
 
 
 def _finished(folder: Path, plan: _Plan) -> PackManifest | None:
     """The manifest of a folder that holds these pictures already."""
-    files.check_output_folder(folder)
     if (folder / MANIFEST).is_file():
         packed = read_manifest(LocalFiles(folder))
         if (packed.format, packed.fingerprint) == (plan.format, plan.fingerprint):
             log.info("%s holds these pictures already.", folder)
             return packed
         raise UsageError(f"{folder} holds other packed pictures, or another format. Name another folder, or delete it.")
-    if files.is_occupied(folder):
-        raise UsageError(f"{folder} holds other files. Name a new folder.")
+    if folder.is_dir():
+        if others := sorted(path.name for path in folder.iterdir() if not files.is_system_file(path)):
+            raise UsageError(f"{folder} holds other files ({join_names(others, 3)}). Name a new folder.")
+        if folder.is_mount() or folder == Path.cwd():  # which cannot be replaced by a finished one
+            what = "where a disk is mounted" if folder.is_mount() else "the current folder"
+            raise UsageError(f"{folder} is {what}. Name a new folder in it: -o {folder / 'shards'}")
     return None
+
+
+def _fingerprint(images: PictureSet) -> str:
+    """SHA-256 over all that is packed: pictures, labels, columns, origins and names."""
+    digest = sha256(images.fingerprint().encode())
+    for start in range(0, len(images), SHARD_PICTURES):
+        part = images[start : start + SHARD_PICTURES]
+        for values in (part.paths, part.origins, *(column for _, column in sorted(part.groups.items()))):
+            texts = "\0".join(map(str, values.tolist()))
+            digest.update(f"{len(texts)}:{texts}".encode("utf-8", "surrogateescape"))
+    digest.update("\0".join(sorted(images.groups)).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _begin(draft: Path, plan: _Plan) -> None:
@@ -192,9 +211,10 @@ class _Packer:
 
 
 def _content(images: PictureSet, row: int) -> tuple[bytes, str]:
-    """A picture's file and its origin, by its metadata or else the marks in the file."""
+    """A picture's file and its origin, by its metadata or else the marks in the file. Raises PictureError."""
     content, origin = images.store.file(row), str(images.origins[row])
     if content is not None:
+        check_file(content, str(images.paths[row]))
         return content, origin if origin != ORIGINS[0] else marked_kind(content) or origin
     out = io.BytesIO()
     Image.fromarray(images.picture(row)).save(out, "PNG")
@@ -257,6 +277,6 @@ def _write_manifest(draft: Path, plan: _Plan, images: PictureSet, parts: list[_P
         shards=shards,
     )
     content: dict[str, Any] = as_json(manifest)
-    if images.classes:
-        files.write_text(draft / "classes.txt", "".join(f"{name}\n" for name in images.classes))
+    if images.classes:  # for other programs: a class a line
+        files.write_text(draft / "classes.txt", "".join(f"{' '.join(name.splitlines())}\n" for name in images.classes))
     files.write_text(draft / MANIFEST, files.json_text(content))

@@ -115,6 +115,8 @@ def _open_folder(files: Files, choice: LabelChoice) -> Source:
     if tables:
         return open_metadata(files, tables, choice)
     walk = files.walk()
+    if "shard-00000.index" in walk.files:
+        raise DataError(f"{files.path(MANIFEST)} is missing, without which the shards beside it have no names.")
     if any(posixpath.splitext(name)[1].lower() in PICTURE_SUFFIXES for name in walk.files):
         return open_folder(files, walk, choice)
     datasets = find_saved_datasets(walk)

@@ -1,9 +1,11 @@
 """A packed set as a source: about 60 bytes a picture in memory beside its name, whatever the pictures take."""
 
+import logging
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from diptych.data.cache import ordered_map, thread_pool
 from diptych.data.decoding.limits import MAX_FILE_BYTES
-from diptych.data.messages import printable
+from diptych.data.messages import counted, join_names, printable
 from diptych.data.sources.base import ORIGINS, Metadata, Source
 from diptych.data.sources.files import Files, LocalFiles
 from diptych.data.sources.packed.block_reader import BlockCache, OpenShards, read_range
@@ -33,6 +35,7 @@ from diptych.data.sources.packed.path_column import PathColumn
 from diptych.errors import DataError, PictureError
 from diptych.marks import Kind
 
+log = logging.getLogger("diptych")
 _AHEAD = 32  # indexes that are read at the same time
 
 
@@ -128,6 +131,7 @@ def open_packed(files: Files) -> Source:
     import pyarrow as pa
 
     manifest = read_manifest(files)
+    _warn_of_others(files, manifest)
     if not manifest.pictures:
         raise DataError(f"There is no picture in {files.path('')}.")
     with thread_pool() as executor:
@@ -155,6 +159,19 @@ def open_packed(files: Files) -> Source:
         origins=None if all_real else origins,
     )
     return PackedSource(files, manifest.shards, places, metadata)
+
+
+def _warn_of_others(files: Files, manifest: PackManifest) -> None:
+    """Name the shards that the manifest does not, such as those of another set in the same folder."""
+    if not isinstance(files, LocalFiles):
+        return  # where listing a folder takes long
+    known = {name for shard in manifest.shards for name in (shard.name, shard.index)}
+    others = sorted(path.name for path in Path(files.root).glob("shard-*.*") if path.name not in known)
+    if others:
+        log.warning(
+            "%s: %s not used, since pack.json does not name them: %s. Shards of two sets belong in two folders.",
+            files.path(""), counted(len(others), "file is", "files are"), join_names(others),
+        )  # fmt: skip
 
 
 def _index(files: Files, shard: Shard) -> Any:
