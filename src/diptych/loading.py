@@ -56,8 +56,7 @@ def load(
     UsageError
         The hub cannot be reached, or refuses.
     """
-    if hub.is_address(folder):
-        folder = hub.fetch(str(folder))
+    folder = hub.local_folder(folder)
     if signed_by is not None:
         from diptych.signing.verify import require_signature
 

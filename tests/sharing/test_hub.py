@@ -14,6 +14,18 @@ from tests.sharing.hub_server import TOKEN, HubServer, hub_server
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the hub's client, of its own calls
 
 
+#: Of ``train``: the options that a command leaves out.
+OTHERS = {
+    "started": 0.0,
+    "validate": None,
+    "more": None,
+    "labels": None,
+    "manifest": None,
+    "tensorboard": False,
+    "json": True,
+}
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     with hub_server() as running:
@@ -118,7 +130,27 @@ def test_what_cannot_be_is_a_sentence(
 
 
 def test_verbs_take_an_address_where_they_take_a_model(server: HubServer, model: Path, tmp_path: Path) -> None:
-    from diptych.cli.models import load_predictor
+    from diptych.cli.fit_run import train
+    from diptych.cli.models import default_output, load_predictor
+    from diptych.interplay.comparison import compare
 
     hub.push(model, "hf://anna/pets")
     assert load_predictor(Path("hf://anna/pets"), "recognizer").classes_ == diptych.load(model).classes_
+    table = compare([Path("hf://anna/pets"), model]).tables["Scores on held-out pictures"]
+    assert table.columns[1:3] == ["hf://anna/pets", str(model)]
+    assert default_output(Path("hf://anna/pets@v2"), "samples") == Path("pets-samples")
+    with pytest.raises(ArtefactError, match="hf://anna/pets holds a recognizer"):
+        load_predictor(Path("hf://anna/pets"), "gallery")
+    options = {"network": "convnet", "epochs": 1, "size": 8}
+    place = {"data": "digits", "output": tmp_path / "new", "start": Path("hf://anna/pets")}
+    assert train("recognizer", options, **place, **OTHERS) == 0
+
+
+def test_a_name_that_the_hub_does_not_allow_and_an_empty_endpoint_are_sentences(
+    server: HubServer, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="hf://anna/a--b cannot be the name of a model on the hub"):
+        hub.push(model, "hf://anna/a--b")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "")
+    with pytest.raises(UsageError, match="the hub cannot be reached"):
+        hub.push(model, "hf://anna/pets")

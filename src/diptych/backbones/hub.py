@@ -24,7 +24,7 @@ def is_reachable() -> bool:
                 answered.set()
         except urllib.error.HTTPError:
             answered.set()  # an error is an answer too
-        except OSError:
+        except (OSError, ValueError):  # the latter of an address that is none, in HF_ENDPOINT
             return
 
     thread = threading.Thread(target=request_hub, daemon=True)

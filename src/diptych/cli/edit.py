@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diptych.cli import console
-from diptych.cli.models import SYNTHESIZERS, load_model
+from diptych.cli.models import SYNTHESIZERS, default_output, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, Quiet, VisibleLabel
 from diptych.data.messages import counted
 from diptych.errors import UsageError
@@ -235,7 +235,7 @@ class EditJob:
 
     def __init__(self, verb: str, model: Path, paths: list[str], output: Path | None, visible_label: bool) -> None:
         self.verb, self.model, self.visible_label = verb, model, visible_label
-        folder = output or model.with_name(f"{model.resolve().name}-{verb}")
+        folder = output or default_output(model, verb)
         check_output_folder(folder)
         self.synthesizer: Any = load_model(model, *SYNTHESIZERS)
         self.size: int = self.synthesizer.size_

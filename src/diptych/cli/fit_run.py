@@ -17,6 +17,7 @@ from diptych.loading import MODEL_CLASSES
 from diptych.report import Score, Verdict
 from diptych.report.report import RARE_SCORES, format_number
 from diptych.report.text import display_name, verdict_lines
+from diptych.sharing import hub
 
 if TYPE_CHECKING:
     from diptych.data.images import Images
@@ -50,6 +51,8 @@ def train(
     if output is None:
         console.log.info("The model goes to %s", folder)
     check_output_folder(folder)
+    if start is not None:
+        start = hub.local_folder(start)
     with explained_stops(folder), mirrored(folder) if tensorboard and is_leader() else nullcontext():
         images = open_images(data, manifest, labels)
         held_out = None if validate is None else open_images(validate, labels=labels)

@@ -28,16 +28,25 @@ def load_model(folder: Path, *kinds: str) -> Any:
     from diptych import artefact
     from diptych.sharing import hub
 
-    if hub.is_address(folder):
-        folder = hub.fetch(str(folder))
+    named, folder = folder, hub.local_folder(folder)
     kind = artefact.facts(folder)["kind"]
     if kind not in kinds:
         required = _NEEDED.get(kinds, "a synthesizer (gan, vae or flow)")
-        raise ArtefactError(f"{folder} holds a {kind}; this command needs {required}. Name the folder of one.")
+        named_as = hub.Address.read(str(named)) if hub.is_address(named) else named
+        raise ArtefactError(f"{named_as} holds a {kind}; this command needs {required}. Name the folder of one.")
     with _garbage_kept():
         from diptych.loading import load
 
         return load(folder)
+
+
+def default_output(model: Path, word: str) -> Path:
+    """The folder beside a model, or in the current one for a model of the hub, whose name ends in "-word"."""
+    from diptych.sharing import hub
+
+    if hub.is_address(model):
+        return Path(f"{hub.Address.read(str(model)).name.rpartition('/')[2]}-{word}")
+    return model.with_name(f"{model.resolve().name}-{word}")
 
 
 @contextmanager

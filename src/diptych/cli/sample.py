@@ -8,7 +8,7 @@ import typer
 from diptych import files
 from diptych.cli import console
 from diptych.cli.cluster import on_cluster
-from diptych.cli.models import SYNTHESIZERS, load_model
+from diptych.cli.models import SYNTHESIZERS, default_output, load_model
 from diptych.cli.options import SETTINGS, Config, Json, Model, On, Quiet, VisibleLabel
 from diptych.data.messages import counted
 
@@ -58,7 +58,7 @@ def sample(
     Pictures are written as they are generated; the same command again continues, and a larger -n adds to them. Each is
     marked as generated: signed credentials (C2PA), XMP and text in its file.
     """
-    target = output or model.with_name(f"{model.resolve().name}-samples")
+    target = output or default_output(model, "samples")
     check_output = files.check_output_file if target.suffix.lower() in SINGLE_FILES else files.check_output_folder
     check_output(target)
     synthesizer = load_model(model, *SYNTHESIZERS)

@@ -65,9 +65,12 @@ def score(
     synthesizer was fitted on, the pictures held out from training are the reference, and copies of the others are
     searched for without --seen.
     """
+    from diptych.sharing import hub
+
     if output is not None:
         check_output_file(output)
     is_model = artefact.exists(generated) or Path(generated, "checkpoint").is_dir()  # the latter: not yet one
+    is_model = is_model or hub.is_address(generated)
     subject: Any = load_model(Path(generated), *SYNTHESIZERS) if is_model else None
     recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay

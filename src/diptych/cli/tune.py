@@ -35,13 +35,13 @@ def tune(
     """
     started = time.monotonic()
     from diptych.cli.fit_run import print_result
-    from diptych.cli.models import load_model
+    from diptych.cli.models import default_output, load_model
     from diptych.data.images import Images
     from diptych.engine.run_settings import budget_counted_from
     from diptych.engine.stopping.draft import explained_stops
     from diptych.files import check_output_folder
 
-    folder = output or model.with_name(f"{model.resolve().name}-tuned")
+    folder = output or default_output(model, "tuned")
     check_output_folder(folder)
     with explained_stops(folder):
         flow = load_model(model, "flow")

@@ -14,6 +14,7 @@ from diptych.metrics.intervals import difference_interval
 from diptych.opening import read_file
 from diptych.report import Report, Score, Table, Verdict
 from diptych.report.text import display_name, format_fact
+from diptych.sharing import hub
 
 SAMPLES = "samples"  # the folder of a synthesizer's grids
 IDENTITY = ("data", "validation", "layout", "kind")  # settings that have rows of their own, or are no choice
@@ -29,8 +30,10 @@ class SavedModel:
 
     @classmethod
     def read(cls, folder: Path) -> "SavedModel":
-        """The model in a folder; an :class:`~diptych.errors.ArtefactError` if there is none."""
-        return cls(str(folder), artefact.facts(folder), artefact.data(folder))
+        """The model in a folder, or on the hub; an :class:`~diptych.errors.ArtefactError` if there is none."""
+        name = str(hub.Address.read(str(folder))) if hub.is_address(folder) else str(folder)
+        folder = hub.local_folder(folder)
+        return cls(name, artefact.facts(folder), artefact.data(folder))
 
     @property
     def panel(self) -> str:

@@ -63,6 +63,11 @@ def is_address(path: str | Path) -> bool:
     return str(path).startswith("hf:/")
 
 
+def local_folder(model: str | Path) -> Path:
+    """The folder of a model that is named by its folder or by its address, from where it is fetched."""
+    return fetch(str(model)) if is_address(model) else Path(model)
+
+
 def push(folder: str | Path, address: str, *, public: bool = False) -> str:
     """Send the model in ``folder`` to the hub, as a new commit; returns the address of its page.
 
@@ -149,6 +154,7 @@ def _asked(where: Address, ask: Callable[[], T]) -> T:
         )
     from huggingface_hub.errors import (
         HfHubHTTPError,
+        HFValidationError,
         LocalTokenNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -160,6 +166,9 @@ def _asked(where: Address, ask: Callable[[], T]) -> T:
         raise DataError(
             f"{where} is not on the hub, or only its owner may see it. Check the address, or log in: hf auth login"
         ) from None
+    except HFValidationError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UsageError(f"{where} cannot be the name of a model on the hub: {reason}. Choose another name.") from None
     except LocalTokenNotFoundError:
         raise UsageError(f"{where}: the hub does not know who you are. Log in: hf auth login") from None
     except HfHubHTTPError as error:
