@@ -17,7 +17,7 @@ def test_explain_writes_a_sheet_and_a_row_for_each_picture(
     twin = tmp_path / "red" / "003.png"
     twin.write_bytes(one.read_bytes())
     sheet, folder = tmp_path / "deep" / "sheet.png", tmp_path / "sheets"
-    single, multiple, labelled, unreadable, one_file_for_two, jpeg, no_class, gan, onto_itself = diptych.several(
+    single, multiple, labelled, unreadable, one_file_for_two, jpeg, no_class, gan, onto_itself, none = diptych.several(
         ["explain", model, one, "-o", sheet, "--json"],
         ["explain", model, one, bad, twin, "-o", folder, "--json"],
         ["explain", model, one, "-o", sheet, "--label", "green"],
@@ -27,7 +27,10 @@ def test_explain_writes_a_sheet_and_a_row_for_each_picture(
         ["explain", model, one, "-o", sheet, "--label", "blue"],
         ["explain", fitted[0] / "gan", one],
         ["explain", model, twin, "-o", twin],
+        ["explain", model, tmp_path / "nothing.png", "-o", sheet],
     )
+    assert none.code == 3
+    assert "nothing.png is not there" in none.err
     assert single.code == 0, single.err
     row = single.json
     assert row.keys() >= {"path", "label", "confidence", "probabilities", "unknown", "explained", "neighbours", "sheet"}

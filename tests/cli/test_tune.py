@@ -16,8 +16,10 @@ def test_a_tuned_flow_samples_in_one_or_two_steps(diptych: Terminal, colours: Pa
         ["tune", fast, colours, "--epochs", 1],
         ["fit", "gan", colours, "-o", tmp_path / "gan", "--size", 8, "--epochs", 1],
         ["sample", tmp_path / "gan", "-n", 3, "--steps", 1],
+        ["tune", tmp_path / "gan", colours],
     ]
-    fit, tuned, two, one, again, gan, steps = diptych.several(*commands)
+    fit, tuned, two, one, again, gan, steps, no_flow = diptych.several(*commands)
+    assert "holds a gan; this command needs a flow." in no_flow.err
     assert [result.code for result in (fit, tuned, two, one, gan)] == [0] * 5, tuned.err
     assert tuned.json["folder"] == str(fast)
     assert tuned.json["kind"] == "flow"

@@ -50,9 +50,10 @@ def explain(
     Each sheet shows the picture, the same picture in grey with the evidence in colour, and below them the probability
     of the likeliest classes and the training pictures that are most similar, if their files are still there.
     """
-    from diptych.cli.paths import UnreadablePath, image_sets
+    from diptych.cli.paths import UnreadablePath, image_sets, require_one
     from diptych.cli.predict import exit_if_unreadable
 
+    require_one(paths)
     sheets = SheetPaths.of(paths, output)
     check_output_folder(sheets.folder)
     recognizer = load_model(model, "recognizer")

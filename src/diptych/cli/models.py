@@ -11,6 +11,7 @@ from diptych.errors import ArtefactError
 SYNTHESIZERS = ("gan", "vae", "flow")
 _NEEDED = {
     ("recognizer",): "a recognizer",
+    ("flow",): "a flow",
     ("gallery",): "a gallery, as diptych enroll makes it",
     ("recognizer", "gallery"): "a recognizer or a gallery",
     ("recognizer", *SYNTHESIZERS): "a recognizer or a synthesizer (gan, vae or flow)",

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from diptych.data.images import Images
-from diptych.data.sources.files import expand_braces
+from diptych.data.sources.files import LocalFiles, expand_braces
+from diptych.data.sources.packed import block_reader
+from diptych.data.sources.urls import explained_store, install_command
 from diptych.errors import DataError
 
 
@@ -118,3 +120,33 @@ def test_names_on_this_machine_are_never_part_of_a_url(class_folders, tmp_path, 
     assert images.counts() == {"cat": 6, "dog": 6}
     assert images.paths[0] == "zip://a::b/pets::reference::pets.zip/cat/0.png"
     assert images.pixels(8).shape[0] == 12
+
+
+class WholeFiles(LocalFiles):
+    """A store that sends whole files where parts are asked for, as many a web server does."""
+
+    def read_range(self, name: str, start: int, count: int) -> bytes:
+        return Path(self.root, name).read_bytes()
+
+
+def test_a_server_without_parts_of_files_is_told_from_a_file_that_is_cut(tmp_path):
+    (tmp_path / "shard").write_bytes(b"0123456789")
+    with pytest.raises(DataError, match="sends whole files where a part is asked for"):
+        block_reader.read_range(WholeFiles(tmp_path), "shard", 2, 3)
+    with pytest.raises(DataError, match="ends too soon"):
+        block_reader.read_range(WholeFiles(tmp_path), "shard", 0, 30)
+
+
+def test_what_a_store_raises_is_a_sentence_with_the_address():
+    whole, refused = (
+        r"http://x/a: the server sends whole files.* Download it",
+        r"http://x/a cannot be read: Connect call",
+    )
+    with pytest.raises(DataError, match=whole), explained_store("http://x/a"):
+        raise ValueError("The HTTP server doesn't appear to support range requests. Only reading…")
+    with pytest.raises(DataError, match=refused), explained_store("http://x/a"):
+        raise ConnectionRefusedError("Connect call failed")
+    with pytest.raises(DataError, match="^there is none$"), explained_store("http://x/a"):
+        raise DataError("there is none")
+    assert install_command("simplecache::https://x/a.zip") == " Install it: pip install aiohttp requests"
+    assert install_command("memory://x") == ""

@@ -30,6 +30,7 @@ from diptych.data.sources.packed.pack_manifest import MANIFEST
 from diptych.data.sources.packed.packed_source import open_packed
 from diptych.data.sources.parquet import open_parquet
 from diptych.data.sources.tar import SHARD_SUFFIXES, open_tar
+from diptych.data.sources.urls import explained_store
 from diptych.errors import DataError, UsageError
 from diptych.files import did_you_mean, expanded, is_hidden
 from diptych.opening import size_of
@@ -64,7 +65,8 @@ def open_source(path: str | Path, labels: str | None = None) -> Source:
 
 def _open(text: str, choice: LabelChoice) -> Source:
     if is_url(text) and not os.path.lexists(text):  # a file may have such a name
-        return _open_url(text, choice)
+        with explained_store(text):
+            return _open_url(text, choice)
     local = expanded(text)
     try:
         if not local.is_dir():

@@ -18,7 +18,7 @@ from diptych import opening
 from diptych.data.decoding.limits import MAX_FILE_BYTES
 from diptych.data.messages import explain_os_error, printable
 from diptych.data.sources.archive_names import normalise_names
-from diptych.data.sources.urls import check_url
+from diptych.data.sources.urls import check_url, install_command
 from diptych.errors import DataError, PictureError
 from diptych.files import is_hidden
 
@@ -255,7 +255,8 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     try:
         filesystem, path = url_to_fs(url)
     except (ValueError, ImportError) as error:
-        raise DataError(f"{url} cannot be opened: {error}") from None
+        cure = install_command(url) if isinstance(error, ImportError) else ""
+        raise DataError(f"{url} cannot be opened: {error}.{cure}") from None
     except OSError as error:
         raise DataError(f"{url} cannot be opened: {explain_os_error(error)}.") from None
     except ARCHIVE_ERRORS as error:

@@ -4,13 +4,46 @@ fsspec takes any protocol that is installed, and chains them by "::". What is no
 read a plan of further places from the file itself (``reference``), or run on other machines (``dask``, ``jupyter``).
 """
 
-from diptych.errors import DataError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from diptych.errors import DataError, DiptychError
 
 STORES = (
     "abfs", "adl", "az", "file", "ftp", "gcs", "gs", "hdfs", "hf", "http", "https", "local", "memory", "oss", "s3",
     "s3a", "sftp", "ssh", "webhdfs",
 )  # fmt: skip
+_PACKAGES = {"http": "aiohttp requests", "https": "aiohttp requests"}  # those of others stand in fsspec's message
 WRAPPERS = ("blockcache", "filecache", "simplecache", "tar", "zip")
+
+
+@contextmanager
+def explained_store(url: str) -> Iterator[None]:
+    """Within the block, which opens a URL, what its store raises becomes a sentence: each store has errors of its own.
+
+    Raises
+    ------
+    DataError
+        It cannot be reached, cannot be read, or needs a package.
+    """
+    try:
+        yield
+    except (DiptychError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
+        if "range request" in reason:
+            raise DataError(
+                f"{url}: the server sends whole files, no parts of them (HTTP ranges). Download it, or serve it by "
+                "another program."
+            ) from None
+        raise DataError(f"{url} cannot be read: {reason}. Check the address and the network.") from error
+
+
+def install_command(url: str) -> str:
+    """What installs the package of a URL's store, as a sentence; empty where fsspec's own message says it."""
+    package = _PACKAGES.get(url.rpartition("::")[2].partition("://")[0])
+    return f" Install it: pip install {package}" if package else ""
 
 
 def check_url(url: str) -> None:

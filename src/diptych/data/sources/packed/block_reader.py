@@ -47,7 +47,12 @@ def read_range(files: "Files | OpenShards", name: str, start: int, count: int) -
                 ) from error
             time.sleep(wait)
             continue
-        if len(data) != count:
+        if len(data) > count:
+            raise DataError(
+                f"{files.path(name)}: the server sends whole files where a part is asked for (no HTTP ranges). Serve "
+                "the folder by another one, or download it."
+            )
+        if len(data) < count:
             raise DataError(f"{files.path(name)} ends too soon. Copy it there again, or pack the pictures again.")
         return data
     raise AssertionError("the last attempt returns or raises")
