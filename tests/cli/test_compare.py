@@ -11,11 +11,14 @@ from tests.cli.conftest import CommandResult, Terminal, folder
 def models(
     diptych: Terminal, fitted: tuple[Path, list[CommandResult]], colours: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path, Path]:
-    """A recognizer that has learned, one that could not, and a GAN."""
+    """A recognizer that has learned, one that could not, of the same pictures by a manifest, and a GAN."""
     place = tmp_path_factory.mktemp("compared")
     hasty = ["fit", "recognizer", colours, "-o", place / "hasty", "--network", "convnet", "--epochs", 1, "--lr", 1e-9]
-    (fit,) = diptych.several(hasty)
-    assert fit.code == 0, fit.err
+    manifest = place / "all.csv"
+    inspect, fit = diptych.several(
+        ["inspect", colours, "--manifest", manifest, "--json"], [*hasty, "--manifest", manifest]
+    )
+    assert (inspect.code, fit.code) == (0, 0), inspect.err + fit.err
     return fitted[0] / "recognizer", place / "hasty", fitted[0] / "gan"
 
 

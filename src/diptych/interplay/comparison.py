@@ -63,9 +63,11 @@ class SavedModel:
 
     @property
     def validated_on(self) -> str:
-        """The fingerprint of these pictures; empty if it is not known."""
-        if self.panel == "recognizer":
-            return str(self.data.get("validation", {}).get("fingerprint", ""))
+        """What identifies these pictures; empty if it is not known."""
+        if self.panel == "recognizer":  # by contents: a manifest's columns, say, do not make them others
+            validation = self.data.get("validation", {})
+            contents = validation.get("digests") or validation.get("fingerprint")
+            return f"{contents} {validation.get('counts')}" if contents else ""
         return str(self.facts.get("settings", {}).get("validation", ""))
 
 

@@ -140,13 +140,13 @@ def test_a_server_without_parts_of_files_is_told_from_a_file_that_is_cut(tmp_pat
 def test_what_a_store_raises_is_a_sentence_with_the_address():
     whole, refused = (
         r"http://x/a: the server sends whole files.* Download it",
-        r"http://x/a cannot be read: Connect call",
+        r"http://x/a cannot be read: Connect",
     )
     with pytest.raises(DataError, match=whole), explained_store("http://x/a"):
         raise ValueError("The HTTP server doesn't appear to support range requests. Only reading…")
     with pytest.raises(DataError, match=refused), explained_store("http://x/a"):
         raise ConnectionRefusedError("Connect call failed")
-    with pytest.raises(DataError, match="^there is none$"), explained_store("http://x/a"):
+    with pytest.raises(DataError, match=r"^there is none$"), explained_store("http://x/a"):
         raise DataError("there is none")
     assert install_command("simplecache::https://x/a.zip") == " Install it: pip install aiohttp requests"
     assert install_command("memory://x") == ""
