@@ -83,6 +83,7 @@ def test_an_unlabelled_folder_and_a_foreign_folder_are_refused(
     )
     assert unlabelled.code == 3
     assert "--as" in unlabelled.err
+    assert not (tmp_path / "gallery").exists()
     assert foreign.code == 2
     assert "not a model" in foreign.err
     assert negative.code == 2

@@ -46,6 +46,7 @@ def together(tmp_path_factory) -> tuple[Path, str, str]:
         path.mkdir(parents=True, exist_ok=True)
         pixels = draw.integers(0, 120, (8, 8, 3)) + 120 * (i % 2)
         Image.fromarray(pixels.astype(np.uint8)).save(path / f"{i:03}.png")
+    (folder / "photos" / "dark" / "empty.png").touch()  # which is named, and no failure of a process
     (folder / "program.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = [*command, str(folder / "program.py"), str(folder / "photos"), str(folder)]
@@ -77,5 +78,6 @@ def test_one_process_writes_and_prints(together, kind):
 
 def test_one_process_speaks(together):
     notes = together[2].splitlines()
-    for start in ("Chosen: networks of ", f"{together[0] / 'photos'}: 120 pictures of 2 classes."):
+    for start in ("Chosen: networks of ", f"{together[0] / 'photos'}: 121 pictures of 2 classes."):
         assert sum(note.startswith(start) for note in notes) == 3, together[2]
+    assert "empty.png" in together[2]

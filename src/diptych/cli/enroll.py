@@ -48,10 +48,13 @@ def enroll(
     """
     from diptych.cli.paths import open_images
     from diptych.files import check_output_folder
+    from diptych.recognition.gallery.enrolment import single_labels
     from diptych.recognition.gallery.gallery import Gallery as PictureGallery
 
     check_output_folder(gallery)
     images = open_images(data, labels="none" if label else labels)
+    if label is None:
+        single_labels(images)  # which refuses others, before a new gallery is made for them
     opened = PictureGallery(recognizer, gallery, table=table)
     with on_cluster(on):
         opened.enroll(images, None if label is None else [label] * len(images), adapt=adapt)

@@ -139,8 +139,8 @@ class _Queue:
             raise
         except Exception as error:  # of many kinds: whatever an object raises that does not travel
             raise UsageError(
-                f"These pictures cannot be sent to a cluster ({error}). Unpack the archive that they are in, or pack "
-                "them: diptych pack PICTURES -o SHARDS"
+                f"These pictures cannot be sent to a cluster ({type(error).__name__}). Unpack the archive that they "
+                "are in, or pack them: diptych pack PICTURES -o SHARDS"
             ) from None
 
     def _take(self, reference: Any) -> None:

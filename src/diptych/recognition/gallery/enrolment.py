@@ -122,7 +122,7 @@ def rows_of(images: Images, embedder: Embedder) -> Iterator[tuple[Rows, list[Pic
     DataError
         A picture has no label, or several.
     """
-    labels, ranges = _single_labels(images), row_jobs.ranges(len(images))
+    labels, ranges = single_labels(images), row_jobs.ranges(len(images))
     runner = row_jobs.runner()
     if runner is None:
         for rows in ranges:
@@ -196,7 +196,14 @@ def thumbnail(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _single_labels(images: Images) -> list[str]:
+def single_labels(images: Images) -> list[str]:
+    """The label of each picture, by name.
+
+    Raises
+    ------
+    DataError
+        A picture has no label, or several.
+    """
     names = label_names(images.labels, images.classes)
     odd = next((row for row, labels in enumerate(names) if len(labels) != 1), None)
     if odd is not None:
