@@ -72,3 +72,9 @@ def test_load_refuses_an_unknown_kind(models: tuple[diptych.Recognizer, diptych.
     facts.write_text(facts.read_text().replace('"kind": "recognizer"', '"kind": "oracle"'))
     with pytest.raises(ArtefactError, match="holds a oracle"):
         diptych.load(folder)
+
+
+def test_swapped_models_are_a_sentence(models: tuple[diptych.Recognizer, diptych.VAE]) -> None:
+    recognizer, vae = models
+    with pytest.raises(UsageError, match="a synthesizer, named first, with a recognizer"):
+        agreement(recognizer, vae)  # type: ignore[arg-type]

@@ -47,8 +47,10 @@ def agreement(
     Raises
     ------
     UsageError
-        The synthesizer has no classes, or one that the recognizer does not know.
+        The synthesizer has no classes, or one that the recognizer does not know; or they are swapped.
     """
+    if not (hasattr(synthesizer, "sample") and hasattr(recognizer, "predict")):
+        raise UsageError("Agreement is that of a synthesizer, named first, with a recognizer.")
     classes = synthesizer.classes_
     missing = [name for name in classes if name not in recognizer.classes_]
     if not classes or missing:

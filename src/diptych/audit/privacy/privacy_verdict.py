@@ -8,13 +8,14 @@ from diptych.audit.privacy.membership_report import strongest, true_positive_sco
 from diptych.report import Verdict
 
 AGAIN = "diptych audit privacy MODEL --seen TRAIN --unseen HELD-OUT"
+MORE = "diptych audit privacy MODEL --seen TRAIN --unseen MORE-PICTURES"
 PRIVATE = "diptych fit recognizer DATA -o NEW-MODEL --epsilon 8 --delta 1e-5"
 FEWER = "with more pictures, or for fewer epochs"
 
 
 def too_few(reason: str) -> Verdict:
     """Nothing can be said."""
-    return Verdict("too_few", "Too few pictures to say.", reason, f"audit with more pictures: {AGAIN}")
+    return Verdict("too_few", "Too few pictures to say.", reason, f"audit with more pictures: {MORE}")
 
 
 def sets_differ() -> Verdict:

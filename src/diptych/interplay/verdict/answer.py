@@ -176,4 +176,4 @@ def _next_step(answer: Answer) -> str:
         return "correct for uneven classes: diptych fit recognizer DATA --imbalance auto -o NEW-MODEL"
     if answer.curve.gain.low > 0:
         return "add real pictures, those of the weakest classes first: diptych inspect DATA"
-    return "look at what the recognizer gets wrong: diptych fit recognizer DATA -o NEW-MODEL"
+    return "fit a recognizer, whose page shows what it gets wrong: diptych fit recognizer DATA -o NEW-MODEL"
