@@ -53,9 +53,9 @@ def explain(
     from diptych.cli.paths import UnreadablePath, image_sets, require_one
     from diptych.cli.predict import exit_if_unreadable
 
-    require_one(paths)
     sheets = SheetPaths.of(paths, output)
     check_output_folder(sheets.folder)
+    require_one(paths)
     recognizer = load_model(model, "recognizer")
     total = failed = 0
     for images in image_sets(paths, CHUNK):
@@ -88,9 +88,9 @@ class SheetPaths:
         UsageError
             It is a file, but there are several pictures, or it is not a .png.
         """
-        from diptych.cli.paths import is_image_set
+        from diptych.cli.paths import names_one_picture
 
-        single = len(paths) == 1 and Path(paths[0]).is_file() and not is_image_set(paths[0])
+        single = len(paths) == 1 and names_one_picture(paths[0])
         if output is None:
             return cls(Path(f"{Path(paths[0]).stem}-explained.png"), Path()) if single else cls(None, Path("explained"))
         if output.is_dir() or not output.suffix:

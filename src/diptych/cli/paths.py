@@ -75,6 +75,16 @@ def is_image_set(path: str) -> bool:
     return path.lower().endswith(_SET_SUFFIXES)
 
 
+def names_one_picture(path: str) -> bool:
+    """Whether a path is that of one picture, be it there or not."""
+    from diptych.data.sources.builtin import BUILT_IN
+    from diptych.data.sources.files import is_url
+
+    if is_image_set(path) or Path(path).is_file():
+        return not is_image_set(path)
+    return not (is_url(path) or glob.has_magic(path) or path in BUILT_IN or Path(path).is_dir())
+
+
 def _single_pictures(path: str) -> list[str]:
     """The picture files that a path names, one by one; none where it is a data set, a pattern or a URL."""
     from diptych.data.sources.builtin import BUILT_IN
