@@ -68,7 +68,7 @@ def test_every_command_asks_whether_a_path_that_is_there_was_meant(diptych: Term
         ["evaluate", model, photos],
         ["sample", model],
         ["predict", tmp_path / "photos.onnx", photos],
-        ["enroll", tmp_path / "gallery", photos, "--recognizer", wrong],
+        ["enroll", tmp_path / "gallery", photos, "--as", "a", "--recognizer", wrong],
         ["fit", "recognizer", photos, "--manifest", tmp_path / "photo.csv"],
         ["inspect", photos, "--config", tmp_path / "photo.csv"],
     )
