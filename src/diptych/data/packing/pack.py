@@ -193,7 +193,7 @@ class _Packer:
         columns = {name: subset.groups[name].tolist() for name in self.schema.columns}
         for i, name in enumerate(names):
             try:
-                content, origin = _content(subset, i)
+                content, origin = _content(subset, i, name)
             except PictureError as error:
                 skipped.append(str(error))
                 continue
@@ -210,11 +210,11 @@ class _Packer:
             )
 
 
-def _content(images: PictureSet, row: int) -> tuple[bytes, str]:
+def _content(images: PictureSet, row: int, name: str) -> tuple[bytes, str]:
     """A picture's file and its origin, by its metadata or else the marks in the file. Raises PictureError."""
     content, origin = images.store.file(row), str(images.origins[row])
     if content is not None:
-        check_file(content, str(images.paths[row]))
+        check_file(content, name)
         return content, origin if origin != ORIGINS[0] else marked_kind(content) or origin
     out = io.BytesIO()
     Image.fromarray(images.picture(row)).save(out, "PNG")
