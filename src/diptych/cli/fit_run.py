@@ -1,7 +1,6 @@
 """What ``diptych fit`` does once its options are read."""
 
 import importlib
-import os
 import re
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -70,7 +69,7 @@ def print_result(
 
     The next step repeats ``labels`` and the other options ``run`` that the run was given.
     """
-    from diptych.engine.distributed import is_leader
+    from diptych.engine.distributed import is_leader, process_count
 
     if not is_leader():  # of the processes that torchrun started, only one prints
         return 0
@@ -83,8 +82,7 @@ def print_result(
         console.print_text(*_result_lines(result, verdict))
         _suggest(folder, kind, verdict)
     # A launcher takes any other code for that of a process that has failed, and starts all of them again.
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return 4 if left_out and not several else 0
+    return 4 if left_out and process_count() == 1 else 0
 
 
 def default_folder(data: str, kind: str) -> Path:

@@ -80,9 +80,10 @@ def names_one_picture(path: str) -> bool:
     from diptych.data.sources.builtin import BUILT_IN
     from diptych.data.sources.files import is_url
 
-    if is_image_set(path) or Path(path).is_file():
-        return not is_image_set(path)
-    return not (is_url(path) or glob.has_magic(path) or path in BUILT_IN or Path(path).is_dir())
+    if is_image_set(path):
+        return False
+    several = is_url(path) or glob.has_magic(path) or path in BUILT_IN or Path(path).is_dir()
+    return Path(path).is_file() or not several
 
 
 def _single_pictures(path: str) -> list[str]:

@@ -69,8 +69,8 @@ def score(
 
     if output is not None:
         check_output_file(output)
-    is_model = artefact.exists(generated) or Path(generated, "checkpoint").is_dir()  # the latter: not yet one
-    is_model = is_model or hub.is_address(generated)
+    begun = Path(generated, "checkpoint").is_dir()  # a model that is not yet one
+    is_model = begun or artefact.exists(generated) or hub.is_address(generated)
     subject: Any = load_model(Path(generated), *SYNTHESIZERS) if is_model else None
     recognizer = None if judge is None else load_model(judge, "recognizer")
     from diptych import interplay

@@ -85,7 +85,7 @@ class ProcessGroup:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.world_size = process_count()
         self.rank = int(os.environ.get("RANK", "0"))
         self.device = device
         if device.type == "cuda":
@@ -160,6 +160,11 @@ class ProcessGroup:
         if self.world_size > 1:
             with explained_loss():
                 dist.barrier()
+
+
+def process_count() -> int:
+    """The number of processes that train together (1 without ``torchrun``)."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_leader() -> bool:

@@ -14,6 +14,7 @@ STORES = (
     "s3a", "sftp", "ssh", "webhdfs",
 )  # fmt: skip
 _PACKAGES = {"http": "aiohttp requests", "https": "aiohttp requests"}  # those of others stand in fsspec's message
+_OWN_FAULTS = (MemoryError, LookupError, TypeError, AttributeError, AssertionError)  # not of a store, but of a program
 WRAPPERS = ("blockcache", "filecache", "simplecache", "tar", "zip")
 
 
@@ -28,16 +29,21 @@ def explained_store(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DiptychError, MemoryError):
+    except (DiptychError, *_OWN_FAULTS):
         raise
     except Exception as error:
         reason = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
         if "range request" in reason:
-            raise DataError(
-                f"{url}: the server sends whole files, no parts of them (HTTP ranges). Download it, or serve it by "
-                "another program."
-            ) from None
+            raise without_ranges(url) from None
         raise DataError(f"{url} cannot be read: {reason}. Check the address and the network.") from error
+
+
+def without_ranges(where: str) -> DataError:
+    """The error of a server that sends no parts of files."""
+    return DataError(
+        f"{where}: the server sends whole files where a part is asked for (no HTTP ranges). Download it, or serve it "
+        "by another program."
+    )
 
 
 def install_command(url: str) -> str:

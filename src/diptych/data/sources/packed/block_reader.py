@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from diptych.data.sources.files import Files, LocalFiles
+from diptych.data.sources.urls import without_ranges
 from diptych.errors import DataError
 from diptych.opening import OpenFile
 
@@ -48,10 +49,7 @@ def read_range(files: "Files | OpenShards", name: str, start: int, count: int) -
             time.sleep(wait)
             continue
         if len(data) > count:
-            raise DataError(
-                f"{files.path(name)}: the server sends whole files where a part is asked for (no HTTP ranges). Serve "
-                "the folder by another one, or download it."
-            )
+            raise without_ranges(files.path(name))
         if len(data) < count:
             raise DataError(f"{files.path(name)} ends too soon. Copy it there again, or pack the pictures again.")
         return data
